@@ -1,0 +1,1 @@
+//! saescope: a terminal explorer for what a language model is thinking.

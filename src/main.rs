@@ -1,0 +1,3 @@
+//! The binary: parses arguments and hands over to the library.
+
+fn main() {}

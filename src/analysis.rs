@@ -1,0 +1,221 @@
+//! Plain data out of tensors: what one prompt yields, a latent's card. The explorer draws these, `--json` prints them,
+//! golden tests compare them. Not here: threads, files, clocks.
+
+use serde::Serialize;
+
+use crate::site::Site;
+
+/// What one prompt yields (the JSON of `saescope run`).
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Run {
+    /// The suite's id.
+    pub suite: String,
+    /// The model's repository or directory.
+    pub model: String,
+    /// Where activations were taken.
+    pub site: Site,
+    /// The prompt's tokens, one for each position.
+    pub tokens: Vec<TokenView>,
+    /// For each position the likeliest next tokens, best first.
+    pub next: Vec<Vec<NextToken>>,
+    /// One entry for each SAE that was asked for, in the ladder's order.
+    pub saes: Vec<SaeRun>,
+    /// How long it took.
+    pub timings_ms: Timings,
+}
+
+/// A token as a person and a program can use it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct TokenView {
+    /// Position in the prompt, from 0.
+    pub position: usize,
+    /// Its number in the vocabulary.
+    pub id: u32,
+    /// Its text; bytes that are no whole character are shown as `⟨e2 96⟩`.
+    pub text: String,
+}
+
+/// A token that may come next.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct NextToken {
+    /// Its number in the vocabulary.
+    pub id: u32,
+    /// Its text.
+    pub text: String,
+    /// Natural logarithm of its probability.
+    pub logprob: f32,
+}
+
+/// What one SAE makes of a prompt.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct SaeRun {
+    /// The SAE's id in the suite.
+    pub id: String,
+    /// How many latents it has.
+    pub width: usize,
+    /// How well it reconstructs the prompt's activations.
+    pub metrics: Metrics,
+    /// One entry for each position.
+    pub positions: Vec<PositionRun>,
+}
+
+/// The latents of one SAE at one position.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct PositionRun {
+    /// Position in the prompt, from 0.
+    pub position: usize,
+    /// How many latents fire.
+    pub l0: usize,
+    /// Those that fire, strongest first, ties by index; all of them unless cut for printing.
+    pub latents: Vec<Firing>,
+}
+
+/// A latent that fires.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Firing {
+    /// Its index in the SAE.
+    pub latent: u32,
+    /// How strongly.
+    pub activation: f32,
+}
+
+/// Reconstruction metrics over some tokens (methods §2). `None` where they are not defined or were not asked for.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Metrics {
+    /// On how many tokens; position 0 is left out where a beginning-of-sequence token stands there.
+    pub tokens: usize,
+    /// Mean number of latents that fire.
+    pub l0: Option<f64>,
+    /// Mean over tokens and dimensions of the squared error.
+    pub mse: Option<f64>,
+    /// 1 − Σ‖x−x̂‖² / Σ‖x−x̄‖².
+    pub explained_variance: Option<f64>,
+    /// Cross-entropies by splicing.
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    pub cross_entropy: Option<CrossEntropy>,
+}
+
+/// Next-token cross-entropies in nats with the activation kept or replaced (methods §2).
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct CrossEntropy {
+    /// Kept.
+    pub ce_clean: f64,
+    /// Replaced by its reconstruction.
+    pub ce_spliced: f64,
+    /// Replaced by zero.
+    pub ce_zero: f64,
+    /// Replaced by its mean over the tokens.
+    pub ce_mean: f64,
+    /// (zero − spliced) / (zero − clean); none when the two are equal.
+    pub loss_recovered: Option<f64>,
+    /// (mean − spliced) / (mean − clean); none when the two are equal.
+    pub loss_recovered_mean: Option<f64>,
+}
+
+/// How long the parts of a run took, in milliseconds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+pub struct Timings {
+    /// Opening model and SAEs, when that was part of it.
+    pub load: f64,
+    /// Tokens to activations and logits.
+    pub forward: f64,
+    /// Activations to latents and metrics.
+    pub encode: f64,
+}
+
+/// A latent's card (the JSON of `saescope latent`).
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct LatentCard {
+    /// The SAE's id in the suite.
+    pub sae: String,
+    /// The latent's index.
+    pub latent: u32,
+    /// Length of its decoder row.
+    pub decoder_norm: f32,
+    /// Encoder bias.
+    pub encoder_bias: f32,
+    /// The tokens its direction promotes most (methods §6), best first.
+    pub promoted: Vec<TokenValue>,
+    /// The tokens it suppresses most, strongest first.
+    pub suppressed: Vec<TokenValue>,
+    /// Its nearest latents in every other SAE of the suite, in the ladder's order.
+    pub ladder: Vec<LadderEntry>,
+    /// Its breakdown by every meta-SAE of its SAE.
+    pub meta: Vec<MetaEntry>,
+    /// How often it has fired in what this program has run since the suite was opened.
+    pub seen: Seen,
+}
+
+/// A token and what a direction adds to its logit.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct TokenValue {
+    /// Its number in the vocabulary.
+    pub id: u32,
+    /// Its text.
+    pub text: String,
+    /// Units of the logit per unit of activation, before the final norm's scale; mean over the vocabulary removed.
+    pub value: f32,
+}
+
+/// The nearest latents in one other SAE.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct LadderEntry {
+    /// The other SAE's id.
+    pub sae: String,
+    /// The other SAE's width.
+    pub width: usize,
+    /// By signed cosine of decoder rows, nearest first, ties by index.
+    pub nearest: Vec<Neighbour>,
+    /// Its class with respect to a narrower SAE; none for wider ones.
+    pub class: Option<Class>,
+    /// The threshold of the class.
+    pub threshold: f32,
+}
+
+/// A latent of another SAE and how near it is.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Neighbour {
+    /// Its index.
+    pub latent: u32,
+    /// Cosine of the two decoder rows.
+    pub cosine: f32,
+}
+
+/// The class of a latent of a wider SAE with respect to a narrower one (methods §3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Class {
+    /// No latent of the narrower SAE comes near it.
+    Novel,
+    /// The narrower SAE has it, in some form.
+    Reconstruction,
+}
+
+/// A latent's meta-latents.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct MetaEntry {
+    /// The meta-SAE's id.
+    pub meta: String,
+    /// Share of the decoder row's squared length that is explained.
+    pub explained: f32,
+    /// Its meta-latents, strongest first.
+    pub components: Vec<MetaComponent>,
+}
+
+/// A meta-latent within a latent.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct MetaComponent {
+    /// Its index in the meta-SAE.
+    pub meta_latent: u32,
+    /// How strongly.
+    pub activation: f32,
+}
+
+/// How often a latent has fired.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Seen {
+    /// On how many tokens it fired.
+    pub fired: u64,
+    /// Of how many.
+    pub tokens: u64,
+}

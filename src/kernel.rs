@@ -1,0 +1,242 @@
+//! The matrix products this program exists for: f32, strided, tiled, each tile handed to its reader while it is in the
+//! cache. Not here: what the numbers mean.
+//!
+//! A tile's width never depends on the number of threads and each tile is computed by one thread, so results are the
+//! same bits however many threads there are.
+
+use std::ops::Range;
+
+use rayon::prelude::*;
+
+/// Columns of a tile: 32 tokens × 512 columns of f32 are 64 KiB, which stay in a core's second-level cache.
+pub const TILE: usize = 512;
+
+/// A borrowed f32 matrix, `rows` × `cols`, with strides counted in elements.
+#[derive(Clone, Copy, Debug)]
+pub struct View<'a> {
+    data: &'a [f32],
+    rows: usize,
+    cols: usize,
+    row_stride: usize,
+    col_stride: usize,
+}
+
+impl<'a> View<'a> {
+    /// A row-major matrix.
+    ///
+    /// # Panics
+    /// When `data` is not `rows` × `cols` long.
+    #[must_use]
+    pub fn new(data: &'a [f32], rows: usize, cols: usize) -> Self {
+        assert_eq!(Some(data.len()), rows.checked_mul(cols), "a {rows} × {cols} matrix of {} values", data.len());
+        Self { data, rows, cols, row_stride: cols, col_stride: 1 }
+    }
+
+    /// The transposed matrix, without moving anything.
+    #[must_use]
+    pub const fn t(self) -> Self {
+        Self {
+            data: self.data,
+            rows: self.cols,
+            cols: self.rows,
+            row_stride: self.col_stride,
+            col_stride: self.row_stride,
+        }
+    }
+
+    /// Some of the columns.
+    ///
+    /// # Panics
+    /// When the range is not within the columns.
+    #[must_use]
+    pub fn columns(self, range: Range<usize>) -> Self {
+        assert!(range.start <= range.end && range.end <= self.cols, "columns {range:?} of {}", self.cols);
+        let start = (range.start * self.col_stride).min(self.data.len());
+        Self { data: &self.data[start..], cols: range.len(), ..self }
+    }
+
+    /// Some of the rows.
+    ///
+    /// # Panics
+    /// When the range is not within the rows.
+    #[must_use]
+    pub fn select_rows(self, range: Range<usize>) -> Self {
+        self.t().columns(range).t()
+    }
+
+    /// The number of rows.
+    #[must_use]
+    pub const fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// The number of columns.
+    #[must_use]
+    pub const fn cols(&self) -> usize {
+        self.cols
+    }
+
+    /// One element.
+    ///
+    /// # Panics
+    /// When it lies outside.
+    #[must_use]
+    pub fn at(&self, row: usize, col: usize) -> f32 {
+        assert!(row < self.rows && col < self.cols);
+        self.data[row * self.row_stride + col * self.col_stride]
+    }
+
+    /// Whether every element lies within `data`.
+    fn fits(&self) -> bool {
+        self.rows == 0
+            || self.cols == 0
+            || (self.rows - 1) * self.row_stride + (self.cols - 1) * self.col_stride < self.data.len()
+    }
+}
+
+/// `out = a · b`, `out` row-major [a.rows, b.cols], on the calling thread.
+///
+/// # Panics
+/// When the shapes do not agree.
+#[expect(unsafe_code, reason = "gemm takes pointers and strides")]
+pub fn product(out: &mut [f32], a: View<'_>, b: View<'_>) {
+    assert_eq!(a.cols, b.rows, "inner sizes");
+    assert_eq!(out.len(), a.rows * b.cols, "size of the result");
+    if out.is_empty() {
+        return;
+    }
+    if a.cols == 0 {
+        out.fill(0.0);
+        return;
+    }
+    assert!(a.fits() && b.fits(), "a view reaches beyond its data");
+    // SAFETY: `out` holds rows × cols elements and is borrowed alone; `fits` holds for both inputs, so every element
+    // that the strides reach lies within their slices; f32 has no invalid bit patterns.
+    unsafe {
+        gemm::gemm(
+            a.rows,
+            b.cols,
+            a.cols,
+            out.as_mut_ptr(),
+            1,
+            b.cols as isize,
+            false,
+            a.data.as_ptr(),
+            a.col_stride as isize,
+            a.row_stride as isize,
+            b.data.as_ptr(),
+            b.col_stride as isize,
+            b.row_stride as isize,
+            0.0,
+            1.0,
+            false,
+            false,
+            false,
+            gemm::Parallelism::None,
+        );
+    }
+}
+
+/// Computes `a · b` tile by tile over the columns of `b`, on all threads, and gives each tile to `read` together with
+/// the columns it covers; the tile is row-major [a.rows, columns]. Results come in the order of the columns.
+pub fn read_tiles<T: Send>(a: View<'_>, b: View<'_>, read: impl Fn(Range<usize>, &[f32]) -> T + Sync + Send) -> Vec<T> {
+    let tiles = b.cols.div_ceil(TILE);
+    (0..tiles)
+        .into_par_iter()
+        .map_init(Vec::new, |tile: &mut Vec<f32>, index| {
+            let columns = index * TILE..b.cols.min((index + 1) * TILE);
+            tile.resize(a.rows * columns.len(), 0.0);
+            product(tile, a, b.columns(columns.clone()));
+            read(columns, tile)
+        })
+        .collect()
+}
+
+/// `out = a · b`, `out` row-major [a.rows, b.cols], on all threads.
+pub fn product_parallel(out: &mut [f32], a: View<'_>, b: View<'_>) {
+    assert_eq!(out.len(), a.rows * b.cols, "size of the result");
+    let cols = b.cols;
+    for (index, tile) in read_tiles(a, b, |_, tile| tile.to_vec()).into_iter().enumerate() {
+        let start = index * TILE;
+        let width = (cols - start).min(TILE);
+        for (row, values) in tile.chunks_exact(width).enumerate() {
+            out[row * cols + start..row * cols + start + width].copy_from_slice(values);
+        }
+    }
+}
+
+/// The dot product of two vectors, in a fixed order of summation.
+///
+/// # Panics
+/// When their lengths differ.
+#[must_use]
+pub fn dot(a: &[f32], b: &[f32]) -> f32 {
+    assert_eq!(a.len(), b.len());
+    let mut lanes = [0.0f32; 16];
+    let (a_chunks, b_chunks) = (a.chunks_exact(16), b.chunks_exact(16));
+    let rest: f32 = a_chunks.remainder().iter().zip(b_chunks.remainder()).map(|(x, y)| x * y).sum();
+    for (x, y) in a_chunks.zip(b_chunks) {
+        for lane in 0..16 {
+            lanes[lane] += x[lane] * y[lane];
+        }
+    }
+    lanes.iter().sum::<f32>() + rest
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn values(count: usize, seed: u32) -> Vec<f32> {
+        (0..count as u32).map(|i| ((i.wrapping_mul(2_654_435_761) ^ seed) % 1000) as f32 / 500.0 - 1.0).collect()
+    }
+
+    fn plain(a: View<'_>, b: View<'_>) -> Vec<f64> {
+        let mut out = Vec::new();
+        for row in 0..a.rows() {
+            for col in 0..b.cols() {
+                out.push((0..a.cols()).map(|k| f64::from(a.at(row, k)) * f64::from(b.at(k, col))).sum());
+            }
+        }
+        out
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(40))]
+        #[test]
+        fn products_equal_the_plain_sums(m in 0usize..9, k in 0usize..40, n in 0usize..1100, transposed: bool) {
+            let (a, b) = (values(m * k, 1), values(k * n, 2));
+            let a = View::new(&a, m, k);
+            let b = if transposed { View::new(&b, n, k).t() } else { View::new(&b, k, n) };
+            let mut out = vec![f32::NAN; m * n];
+            product_parallel(&mut out, a, b);
+            for (got, want) in out.iter().zip(plain(a, b)) {
+                prop_assert!((f64::from(*got) - want).abs() < 1e-4, "{got} {want}");
+            }
+        }
+    }
+
+    #[test]
+    fn any_number_of_threads_gives_the_same_bits() {
+        let (a, b) = (values(7 * 65, 3), values(65 * 2000, 4));
+        let run = |threads| {
+            rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("a pool").install(|| {
+                let mut out = vec![0.0; 7 * 2000];
+                product_parallel(&mut out, View::new(&a, 7, 65), View::new(&b, 65, 2000));
+                out.iter().map(|value| value.to_bits()).collect::<Vec<_>>()
+            })
+        };
+        assert_eq!(run(1), run(5));
+    }
+
+    #[test]
+    fn rows_and_columns_are_the_ones_asked_for() {
+        let data = values(6 * 5, 5);
+        let view = View::new(&data, 6, 5);
+        let part = view.select_rows(2..5).columns(1..3);
+        assert_eq!((part.rows(), part.cols()), (3, 2));
+        assert_eq!(part.at(1, 1), data[3 * 5 + 2]);
+        assert_eq!(view.select_rows(6..6).rows(), 0);
+    }
+}

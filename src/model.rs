@@ -1,0 +1,174 @@
+//! Language models: tokens in, hooks at sites, logits out, and a KV cache that can be cut back to a common prefix.
+//! Not here: where the files come from, and what is done with an activation.
+
+use candle_core::Tensor;
+
+use crate::blob::Blob;
+use crate::site::Site;
+use crate::task::{Cancel, Cancelled};
+
+/// The sizes of a model.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Shape {
+    /// Size of the residual stream.
+    pub d_model: usize,
+    /// Number of blocks.
+    pub layers: usize,
+    /// Number of attention heads of a block.
+    pub heads: usize,
+    /// Size of a head.
+    pub d_head: usize,
+    /// Rows of the embedding.
+    pub vocab: usize,
+    /// Most positions the model can take.
+    pub context: usize,
+}
+
+/// The files of one model.
+#[derive(Clone, Debug)]
+pub struct ModelFiles {
+    /// `config.json`.
+    pub config: Blob,
+    /// The safetensors files, one or more.
+    pub weights: Vec<Blob>,
+    /// The tokenizer.
+    pub tokenizer: TokenizerFiles,
+}
+
+/// The files of one tokenizer.
+#[derive(Clone, Debug)]
+pub enum TokenizerFiles {
+    /// `tokenizer.json`.
+    Json(Blob),
+    /// `vocab.json` and `merges.txt` of a byte-level BPE.
+    Bpe {
+        /// `vocab.json`.
+        vocab: Blob,
+        /// `merges.txt`.
+        merges: Blob,
+    },
+}
+
+/// What one forward pass is to do.
+pub struct Pass<'a> {
+    /// Run only this many blocks from the first; all when `None`. Logits need all.
+    pub layers: Option<usize>,
+    /// Which logits are wanted.
+    pub logits: Logits,
+    /// Looks at or replaces activations.
+    pub hook: Option<&'a mut dyn Hook>,
+    /// Checked before every block.
+    pub cancel: &'a Cancel,
+}
+
+/// Which logits a pass gives, [positions, vocab].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Logits {
+    /// None.
+    None,
+    /// Of the last position.
+    Last,
+    /// Of every position of the pass.
+    All,
+}
+
+/// Looks at activations during a forward pass, and may replace them.
+pub trait Hook {
+    /// Whether activations are wanted at this site; others are not built.
+    fn wants(&self, site: Site) -> bool;
+
+    /// Takes the activation of the pass's positions, f32 [positions, size], and gives what stands there instead, or
+    /// `None` to leave it.
+    ///
+    /// # Errors
+    /// Whatever ends the pass.
+    fn visit(&mut self, site: Site, activation: &Tensor) -> candle_core::Result<Option<Tensor>>;
+}
+
+/// A language model on its device. Nothing in it changes by a forward pass; what a pass leaves is in the [`Cache`].
+pub trait Model: Send + Sync {
+    /// Its sizes.
+    fn shape(&self) -> &Shape;
+
+    /// The size of the activation at a kind of site, or `None` when the model has no such site.
+    fn site_size(&self, site: Site) -> Option<usize>;
+
+    /// A new, empty cache.
+    fn cache(&self) -> Cache;
+
+    /// Runs the tokens `ids`, which stand at positions `cache.len()..`, through the blocks and adds them to the
+    /// cache. Earlier positions of the cache are attended to. Gives the logits that the pass asks for, f32
+    /// [positions, vocab]. A pass that fails or is cancelled leaves the cache as it was.
+    ///
+    /// # Errors
+    /// [`Error::TooLong`], [`Error::BadToken`], [`Error::Cancelled`], [`Error::Tensor`].
+    fn forward(&self, ids: &[u32], cache: &mut Cache, pass: Pass<'_>) -> Result<Option<Tensor>, Error>;
+
+    /// What turns a direction of the residual stream into token space (methods §6).
+    fn unembedding(&self) -> &Unembedding;
+}
+
+/// Keys and values of the positions run so far, one pair for each block that was run.
+#[derive(Clone, Debug, Default)]
+pub struct Cache {
+    ids: Vec<u32>,
+    /// Keys and values of each block, [heads, positions, d_head].
+    blocks: Vec<Option<(Tensor, Tensor)>>,
+}
+
+/// The part of a model after the last block, for single directions.
+#[derive(Clone, Debug)]
+pub struct Unembedding {
+    /// [vocab, d_model].
+    pub matrix: crate::weights::Array,
+    /// The final norm's gain, [d_model].
+    pub gain: crate::weights::Array,
+    /// Whether the final norm removes the mean (LayerNorm does, RMSNorm does not).
+    pub centred: bool,
+}
+
+/// Why a model cannot be loaded or run.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The prompt is longer than the model can take.
+    #[error("{asked} tokens are more than the {context} the model can take")]
+    TooLong {
+        /// Tokens asked for.
+        asked: usize,
+        /// Tokens the model can take.
+        context: usize,
+    },
+    /// A token number beyond the embedding.
+    #[error("token {id} is beyond the model's vocabulary of {vocab}")]
+    BadToken {
+        /// The token.
+        id: u32,
+        /// Rows of the embedding.
+        vocab: usize,
+    },
+    /// `config.json` cannot be used.
+    #[error("`{file}` cannot be used: {why}")]
+    Config {
+        /// The file.
+        file: String,
+        /// What is wrong.
+        why: String,
+    },
+    /// The tokenizer cannot be used.
+    #[error("`{file}` cannot be used as a tokenizer: {why}")]
+    Tokenizer {
+        /// The file.
+        file: String,
+        /// What is wrong.
+        why: String,
+    },
+    /// A tensor of the model is missing or wrong.
+    #[error(transparent)]
+    Weights(#[from] crate::weights::Error),
+    /// A tensor operation failed.
+    #[error("a tensor operation failed")]
+    Tensor(#[from] candle_core::Error),
+    /// Nobody wants the answer any more.
+    #[error(transparent)]
+    Cancelled(#[from] Cancelled),
+}

@@ -1,0 +1,336 @@
+//! Tensor files in safetensors form, memory-mapped, as f32.
+//! Not here: which tensors a model or an SAE has.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::ops::Range;
+use std::sync::Arc;
+
+use memmap2::Mmap;
+use safetensors::{Dtype, SafeTensors};
+
+use crate::blob::{Blob, Place};
+use crate::kernel::View;
+
+/// Why a tensor could not be had. Every message names file and tensor.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The file cannot be opened or mapped.
+    #[error("cannot open `{file}`")]
+    Open {
+        /// The file.
+        file: String,
+        /// What the system says.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The file is no valid safetensors file.
+    #[error("`{file}` is not a valid safetensors file: {why}")]
+    Format {
+        /// The file.
+        file: String,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// The tensor is not there.
+    #[error("`{file}` has no tensor `{tensor}`")]
+    Missing {
+        /// The file or files searched.
+        file: String,
+        /// The tensor.
+        tensor: String,
+    },
+    /// The tensor has another shape than it must have.
+    #[error("tensor `{tensor}` in `{file}` has shape {found:?}, expected {expected}")]
+    Shape {
+        /// The file.
+        file: String,
+        /// The tensor.
+        tensor: String,
+        /// Its shape.
+        found: Vec<usize>,
+        /// The shape it must have, in words.
+        expected: String,
+    },
+    /// The tensor's element type cannot be read.
+    #[error("tensor `{tensor}` in `{file}` has element type {found}; F32, F16, BF16 and F64 can be read")]
+    Type {
+        /// The file.
+        file: String,
+        /// The tensor.
+        tensor: String,
+        /// Its type.
+        found: String,
+    },
+    /// The tensor holds a value that is not finite.
+    #[error("tensor `{tensor}` in `{file}` holds {value} at element {index}")]
+    NotFinite {
+        /// The file.
+        file: String,
+        /// The tensor.
+        tensor: String,
+        /// The value.
+        value: f32,
+        /// Its place, counted in elements.
+        index: usize,
+    },
+}
+
+/// One or more safetensors files that together hold a set of tensors.
+#[derive(Clone)]
+pub struct TensorFiles {
+    files: Vec<Arc<TensorFile>>,
+    index: HashMap<String, Entry>,
+}
+
+struct TensorFile {
+    name: String,
+    bytes: Bytes,
+}
+
+enum Bytes {
+    Static(&'static [u8]),
+    Mapped(Mmap),
+}
+
+impl std::ops::Deref for Bytes {
+    type Target = [u8];
+    fn deref(&self) -> &[u8] {
+        match self {
+            Self::Static(bytes) => bytes,
+            Self::Mapped(map) => map,
+        }
+    }
+}
+
+#[derive(Clone)]
+struct Entry {
+    file: usize,
+    range: Range<usize>,
+    shape: Vec<usize>,
+    dtype: Dtype,
+}
+
+/// An f32 tensor: mapped from its file where the file holds f32, converted once where it does not. Clones share it.
+#[derive(Clone)]
+pub struct Array {
+    storage: Storage,
+    shape: Vec<usize>,
+}
+
+#[derive(Clone)]
+enum Storage {
+    Mapped { file: Arc<TensorFile>, range: Range<usize> },
+    Owned(Arc<[f32]>),
+}
+
+impl TensorFiles {
+    /// Opens the files and reads their headers; a tensor that two files hold is an error.
+    ///
+    /// # Errors
+    /// [`Error::Open`], [`Error::Format`].
+    pub fn open(blobs: &[Blob]) -> Result<Self, Error> {
+        let mut this = Self { files: Vec::new(), index: HashMap::new() };
+        for blob in blobs {
+            this.add(blob)?;
+        }
+        Ok(this)
+    }
+
+    fn add(&mut self, blob: &Blob) -> Result<(), Error> {
+        let name = blob.name().to_owned();
+        let bytes = map(blob).map_err(|source| Error::Open { file: name.clone(), source })?;
+        let bad = |why: String| Error::Format { file: name.clone(), why };
+        let parsed = SafeTensors::deserialize(&bytes).map_err(|error| bad(error.to_string()))?;
+        let start = bytes.as_ptr() as usize;
+        for (tensor, view) in parsed.iter() {
+            let offset = view.data().as_ptr() as usize - start;
+            let entry = Entry {
+                file: self.files.len(),
+                range: offset..offset + view.data().len(),
+                shape: view.shape().to_vec(),
+                dtype: view.dtype(),
+            };
+            if self.index.insert(tensor.to_owned(), entry).is_some() {
+                return Err(bad(format!("another file holds tensor `{tensor}` too")));
+            }
+        }
+        self.files.push(Arc::new(TensorFile { name, bytes }));
+        Ok(())
+    }
+
+    /// Whether there is a tensor of this name.
+    pub fn has(&self, tensor: &str) -> bool {
+        self.index.contains_key(tensor)
+    }
+
+    /// The names of all tensors, sorted.
+    pub fn names(&self) -> Vec<&str> {
+        let mut names: Vec<_> = self.index.keys().map(String::as_str).collect();
+        names.sort_unstable();
+        names
+    }
+
+    /// The shape of a tensor.
+    ///
+    /// # Errors
+    /// [`Error::Missing`].
+    pub fn shape(&self, tensor: &str) -> Result<&[usize], Error> {
+        self.entry(tensor).map(|entry| entry.shape.as_slice())
+    }
+
+    /// The bytes that all tensors take in the files.
+    pub fn size(&self) -> u64 {
+        self.index.values().map(|entry| entry.range.len() as u64).sum()
+    }
+
+    /// The files' names, for messages.
+    pub fn file_names(&self) -> String {
+        self.files.iter().map(|file| file.name.as_str()).collect::<Vec<_>>().join(", ")
+    }
+
+    /// A tensor as f32, whatever its shape.
+    ///
+    /// # Errors
+    /// [`Error::Missing`], [`Error::Type`].
+    pub fn get(&self, tensor: &str) -> Result<Array, Error> {
+        let entry = self.entry(tensor)?;
+        let file = &self.files[entry.file];
+        let bytes = &file.bytes[entry.range.clone()];
+        let storage = match entry.dtype {
+            Dtype::F32 if bytemuck::try_cast_slice::<u8, f32>(bytes).is_ok() => {
+                Storage::Mapped { file: Arc::clone(file), range: entry.range.clone() }
+            }
+            Dtype::F32 => Storage::Owned(convert(bytes, f32::from_le_bytes)),
+            Dtype::F16 => Storage::Owned(convert(bytes, |b| half::f16::from_le_bytes(b).to_f32())),
+            Dtype::BF16 => Storage::Owned(convert(bytes, |b| half::bf16::from_le_bytes(b).to_f32())),
+            Dtype::F64 => Storage::Owned(convert(bytes, |b| f64::from_le_bytes(b) as f32)),
+            other => {
+                return Err(Error::Type {
+                    file: file.name.clone(),
+                    tensor: tensor.to_owned(),
+                    found: format!("{other:?}"),
+                });
+            }
+        };
+        Ok(Array { storage, shape: entry.shape.clone() })
+    }
+
+    /// A tensor as f32 that must have this shape.
+    ///
+    /// # Errors
+    /// [`Error::Missing`], [`Error::Type`], [`Error::Shape`].
+    pub fn get_shaped(&self, tensor: &str, shape: &[usize]) -> Result<Array, Error> {
+        let found = self.shape(tensor)?;
+        if found != shape {
+            return Err(Error::Shape {
+                file: self.file_of(tensor),
+                tensor: tensor.to_owned(),
+                found: found.to_vec(),
+                expected: format!("{shape:?}"),
+            });
+        }
+        self.get(tensor)
+    }
+
+    /// The file that holds a tensor, or all files when none does.
+    pub fn file_of(&self, tensor: &str) -> String {
+        self.index.get(tensor).map_or_else(|| self.file_names(), |entry| self.files[entry.file].name.clone())
+    }
+
+    /// Fails when an array holds a value that is not finite.
+    ///
+    /// # Errors
+    /// [`Error::NotFinite`], naming the first such element.
+    pub fn check_finite(&self, tensor: &str, array: &Array) -> Result<(), Error> {
+        match array.iter().position(|value| !value.is_finite()) {
+            None => Ok(()),
+            Some(index) => Err(Error::NotFinite {
+                file: self.file_of(tensor),
+                tensor: tensor.to_owned(),
+                value: array[index],
+                index,
+            }),
+        }
+    }
+
+    fn entry(&self, tensor: &str) -> Result<&Entry, Error> {
+        self.index.get(tensor).ok_or_else(|| Error::Missing { file: self.file_names(), tensor: tensor.to_owned() })
+    }
+}
+
+impl Array {
+    /// An array of its own.
+    ///
+    /// # Panics
+    /// When the number of values is not that of the shape.
+    pub fn owned(values: impl Into<Arc<[f32]>>, shape: &[usize]) -> Self {
+        let values = values.into();
+        assert_eq!(values.len(), shape.iter().product::<usize>(), "values of shape {shape:?}");
+        Self { storage: Storage::Owned(values), shape: shape.to_vec() }
+    }
+
+    /// Its shape.
+    pub fn shape(&self) -> &[usize] {
+        &self.shape
+    }
+
+    /// The two-dimensional array as a matrix.
+    ///
+    /// # Panics
+    /// When it does not have two dimensions.
+    pub fn view(&self) -> View<'_> {
+        let [rows, cols] = self.shape[..] else { panic!("a matrix of shape {:?}", self.shape) };
+        View::new(self, rows, cols)
+    }
+
+    /// One row of a two-dimensional array, [cols].
+    ///
+    /// # Panics
+    /// When there is no such row.
+    pub fn row(&self, row: usize) -> &[f32] {
+        let [rows, cols] = self.shape[..] else { panic!("a row of shape {:?}", self.shape) };
+        assert!(row < rows, "row {row} of {rows}");
+        &self[row * cols..(row + 1) * cols]
+    }
+
+    /// Whether the values lie in the file's own memory map.
+    pub const fn is_mapped(&self) -> bool {
+        matches!(self.storage, Storage::Mapped { .. })
+    }
+}
+
+impl std::ops::Deref for Array {
+    type Target = [f32];
+    fn deref(&self) -> &[f32] {
+        match &self.storage {
+            // The cast was tried when the array was made, on the same bytes at the same address.
+            Storage::Mapped { file, range } => bytemuck::cast_slice(&file.bytes[range.clone()]),
+            Storage::Owned(values) => values,
+        }
+    }
+}
+
+impl std::fmt::Debug for Array {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Array").field("shape", &self.shape).field("mapped", &self.is_mapped()).finish()
+    }
+}
+
+#[expect(unsafe_code, reason = "a memory map is only as constant as its file")]
+fn map(blob: &Blob) -> std::io::Result<Bytes> {
+    match blob.place() {
+        Place::Embedded(bytes) => Ok(Bytes::Static(bytes)),
+        Place::Path(path) => {
+            let file = File::open(path)?;
+            // SAFETY: the cache's files are never written in place (downloads are renamed into it), which is the
+            // assumption every reader of the shared cache makes; a truncation by somebody else would end the process
+            // with SIGBUS, it cannot corrupt memory.
+            unsafe { Mmap::map(&file) }.map(Bytes::Mapped)
+        }
+    }
+}
+
+fn convert<const N: usize>(bytes: &[u8], element: impl Fn([u8; N]) -> f32) -> Arc<[f32]> {
+    bytes.as_chunks::<N>().0.iter().map(|chunk| element(*chunk)).collect()
+}

@@ -152,6 +152,35 @@ pub fn read_tiles<T: Send>(a: View<'_>, b: View<'_>, read: impl Fn(Range<usize>,
         .collect()
 }
 
+/// Rows of a block in [`fold_tiles`]: 128 × [`TILE`] values of f32 are 256 KiB, and the tile's part of `b` is read from
+/// memory once for all blocks.
+pub const ROWS: usize = 128;
+
+/// Computes `a · b` tile by tile over the columns of `b`, on all threads, each tile block by block over the rows of
+/// `a`, in order. A tile begins with what `start` gives for its columns; `step` takes each block in, row-major
+/// [rows, columns]. Results come in the order of the columns.
+pub fn fold_tiles<T: Send>(
+    a: View<'_>,
+    b: View<'_>,
+    start: impl Fn(&Range<usize>) -> T + Sync + Send,
+    step: impl Fn(&mut T, &Range<usize>, &[f32]) + Sync + Send,
+) -> Vec<T> {
+    (0..b.cols.div_ceil(TILE))
+        .into_par_iter()
+        .map_init(Vec::new, |block: &mut Vec<f32>, index| {
+            let columns = index * TILE..b.cols.min((index + 1) * TILE);
+            let mut folded = start(&columns);
+            for first in (0..a.rows).step_by(ROWS) {
+                let rows = first..a.rows.min(first + ROWS);
+                block.resize(rows.len() * columns.len(), 0.0);
+                product(block, a.select_rows(rows), b.columns(columns.clone()));
+                step(&mut folded, &columns, block);
+            }
+            folded
+        })
+        .collect()
+}
+
 /// `out = a · b`, `out` row-major [a.rows, b.cols], on all threads.
 pub fn product_parallel(out: &mut [f32], a: View<'_>, b: View<'_>) {
     assert_eq!(out.len(), a.rows * b.cols, "size of the result");

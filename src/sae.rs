@@ -1,59 +1,340 @@
-//! Sparse autoencoders: formats, encode, decode, nearest latents, training.
+//! Sparse autoencoders: the one form all releases reduce to, encode, decode, nearest latents, training.
 //! Not here: the model whose activations they read.
+//!
+//! The form, for an activation x of length d_in:
+//! x′ = normalise(x), pre = (x′ − c·b_dec)·W_enc + b_enc, f = act(pre), x̂ = undo(f·W_dec + b_dec), c ∈ {0, 1}.
 
-use crate::weights::Array;
+use std::sync::OnceLock;
+
+use crate::task::Cancelled;
+use crate::weights::{self, Array};
+
+mod codes;
+mod decode;
+mod encode;
+pub mod lens;
+pub mod metrics;
+mod nearest;
+
+pub use codes::{Affine, Codes};
+pub use lens::SaeFiles;
+pub use nearest::{NearestTable, Neighbour, nearest_all};
+
+/// Why an SAE could not be had or could not do what was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A tensor is missing, has the wrong shape or type, or holds a value that is not finite.
+    #[error(transparent)]
+    Weights(#[from] weights::Error),
+    /// The configuration cannot be read.
+    #[error("cannot read `{file}`")]
+    Read {
+        /// The file.
+        file: String,
+        /// What the system says.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The configuration says something that makes no sense.
+    #[error("`{file}`: {why}")]
+    Config {
+        /// The file.
+        file: String,
+        /// What is wrong, naming the key.
+        why: String,
+    },
+    /// The configuration asks for something this program cannot do.
+    #[error("`{file}`: {what} is not supported; {supported}")]
+    Unsupported {
+        /// The file.
+        file: String,
+        /// What was asked for.
+        what: String,
+        /// What could be.
+        supported: String,
+    },
+    /// The parts of an SAE do not fit together.
+    #[error("`{tensor}` has shape {found:?}, expected {expected:?}")]
+    Parts {
+        /// The part.
+        tensor: &'static str,
+        /// Its shape.
+        found: Vec<usize>,
+        /// The shape the other parts ask for.
+        expected: Vec<usize>,
+    },
+    /// A part of an SAE holds a value that is not finite.
+    #[error("`{tensor}` holds {value} at element {index}")]
+    PartNotFinite {
+        /// The part.
+        tensor: &'static str,
+        /// The value.
+        value: f32,
+        /// Its place, counted in elements.
+        index: usize,
+    },
+    /// TopK with a k that no latent or more than all of them could fill.
+    #[error("k is {k}, expected 1 to the number of latents, {width}")]
+    K {
+        /// k.
+        k: usize,
+        /// The number of latents.
+        width: usize,
+    },
+    /// An activation that is no whole number of rows.
+    #[error("{found} values are no whole number of rows of {d_in}")]
+    InputSize {
+        /// How many values there are.
+        found: usize,
+        /// The SAE's input size.
+        d_in: usize,
+    },
+    /// An activation that is not finite.
+    #[error("the activation at row {row}, dimension {dim} is {value}")]
+    InputNotFinite {
+        /// The row.
+        row: usize,
+        /// The dimension.
+        dim: usize,
+        /// The value.
+        value: f32,
+    },
+    /// A finite activation that overflowed on its way through the encoder or the decoder.
+    #[error("row {row} overflows at {place} {index}")]
+    Overflow {
+        /// The row.
+        row: usize,
+        /// `latent` or `dimension`.
+        place: &'static str,
+        /// Which one.
+        index: usize,
+    },
+    /// Latents that the SAE does not have.
+    #[error("there is no latent {latent}; the SAE has {width}")]
+    Latent {
+        /// The latent asked for.
+        latent: usize,
+        /// The number of latents.
+        width: usize,
+    },
+    /// Two SAEs, or an SAE and a direction, of different input sizes.
+    #[error("a decoder row of length {left} cannot be compared with one of length {right}")]
+    Sizes {
+        /// One input size.
+        left: usize,
+        /// The other.
+        right: usize,
+    },
+    /// Nobody wants the answer any more.
+    #[error(transparent)]
+    Cancelled(#[from] Cancelled),
+}
 
 /// What a latent's pre-activation must do to fire.
 #[derive(Clone, Debug)]
 pub enum Activation {
     /// f = max(pre, 0).
     Relu,
-    /// f = pre where pre > θ, per latent [width] (and pre > 0).
+    /// f = pre where pre > θ and pre > 0.
     JumpRelu {
-        /// θ, [width].
+        /// θ, \[width\].
         threshold: Array,
     },
-    /// The k largest pre-activations of a token, then ReLU.
+    /// The k largest pre-activations of a token, then ReLU. Ties go to the lower index.
     TopK {
-        /// k.
+        /// k, from 1 to the width.
         k: usize,
     },
-    /// f = [x·W_enc + b_gate > 0] · ReLU(x·(W_enc·exp(r_mag)) + b_mag).
+    /// f = \[x·W_enc + b_gate > 0\] · ReLU(x·(W_enc·exp(r_mag)) + b_mag). `Parts::b_enc` is not used.
     Gated {
-        /// [width].
+        /// \[width\].
         b_gate: Array,
-        /// [width].
+        /// \[width\].
         b_mag: Array,
-        /// [width].
+        /// \[width\].
         r_mag: Array,
     },
 }
 
-/// What fires, token by token: for each row the latents that are not zero, by rising index.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Codes {
-    /// Where each row starts in `latents` and `values`; one more entry than rows.
-    pub starts: Vec<usize>,
-    /// Latent of each active pair.
-    pub latents: Vec<u32>,
-    /// Activation of each active pair.
-    pub values: Vec<f32>,
+/// What is done to an activation before it is encoded, and undone after it is decoded.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub enum Normalisation {
+    /// Nothing.
+    #[default]
+    None,
+    /// x·s with one factor for all tokens (SAELens `expected_average_only_in`, where it is not folded in).
+    Scale(f32),
+    /// x·√d_in / ‖x‖ (SAELens `constant_norm_rescale`). A zero row stays zero.
+    ConstantNorm,
+    /// (x − mean) / (std + 1e-5), std with d_in − 1 (SAELens `layer_norm`).
+    LayerNorm,
 }
 
-impl Codes {
-    /// The number of rows (tokens).
-    #[must_use]
-    pub fn rows(&self) -> usize {
-        self.starts.len().saturating_sub(1)
+/// What an SAE is made of. [`Sae::new`] checks that it fits together.
+#[derive(Clone, Debug)]
+pub struct Parts {
+    /// \[d_in, width\].
+    pub w_enc: Array,
+    /// \[width\].
+    pub b_enc: Array,
+    /// \[width, d_in\].
+    pub w_dec: Array,
+    /// \[d_in\].
+    pub b_dec: Array,
+    /// Whether b_dec is taken from the input before it is encoded (c = 1).
+    pub apply_b_dec_to_input: bool,
+    /// Whether pre-activations are multiplied by the length of their decoder rows before they are judged, and
+    /// activations divided by it before they are decoded.
+    pub rescale_acts_by_decoder_norm: bool,
+    /// What makes a latent fire.
+    pub activation: Activation,
+    /// What is done to the input.
+    pub normalisation: Normalisation,
+}
+
+/// What a release says about an SAE beside its weights. Nothing here changes what [`Sae::encode`] does.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Metadata {
+    /// The architecture as the configuration spells it.
+    pub architecture: String,
+    /// The model it was trained on, such as `gpt2-small`.
+    pub model_name: Option<String>,
+    /// Where in the model, such as `blocks.8.hook_resid_pre`.
+    pub hook_name: Option<String>,
+    /// The layer, where the configuration gives it apart from the name.
+    pub hook_layer: Option<usize>,
+    /// The one attention head whose output it reads, when it reads one.
+    pub hook_head_index: Option<usize>,
+    /// Whether prompts began with a beginning-of-sequence token; unknown when the release does not say.
+    pub prepend_bos: Option<bool>,
+    /// Its name on Neuronpedia, such as `gpt2-small/8-res-jb`.
+    pub neuronpedia_id: Option<String>,
+    /// The length of the texts it was trained on.
+    pub context_size: Option<usize>,
+    /// The SAELens that wrote it.
+    pub sae_lens_version: Option<String>,
+    /// What a person should know about how the files were read.
+    pub notes: Vec<String>,
+}
+
+/// A sparse autoencoder, ready to use. Clones share the weights.
+#[derive(Clone, Debug)]
+pub struct Sae {
+    parts: Parts,
+    /// Beside the weights: what the release says.
+    pub metadata: Metadata,
+    /// log10 of how often each latent fired in training, \[width\], where the release has it.
+    pub log_sparsity: Option<Array>,
+    squared_norms: OnceLock<Vec<f32>>,
+}
+
+impl Sae {
+    /// An SAE of these parts.
+    ///
+    /// # Errors
+    /// [`Error::Parts`] when shapes disagree, [`Error::PartNotFinite`], [`Error::K`].
+    pub fn new(parts: Parts) -> Result<Self, Error> {
+        let &[d_in, width] = parts.w_enc.shape() else {
+            return Err(Error::Parts { tensor: "W_enc", found: parts.w_enc.shape().to_vec(), expected: vec![0, 0] });
+        };
+        for (tensor, array, expected) in parts.named(d_in, width) {
+            if array.shape() != expected {
+                return Err(Error::Parts { tensor, found: array.shape().to_vec(), expected });
+            }
+            if let Some(index) = array.first_not_finite() {
+                return Err(Error::PartNotFinite { tensor, value: array[index], index });
+            }
+        }
+        if let Activation::TopK { k } = parts.activation
+            && !(1..=width).contains(&k)
+        {
+            return Err(Error::K { k, width });
+        }
+        Ok(Self { parts, metadata: Metadata::default(), log_sparsity: None, squared_norms: OnceLock::new() })
     }
 
-    /// The latents and activations of one row.
+    /// The length of an activation.
+    pub fn d_in(&self) -> usize {
+        self.parts.w_dec.shape()[1]
+    }
+
+    /// The number of latents.
+    pub fn width(&self) -> usize {
+        self.parts.w_dec.shape()[0]
+    }
+
+    /// What it is made of.
+    pub const fn parts(&self) -> &Parts {
+        &self.parts
+    }
+
+    /// A latent's decoder row, \[d_in\].
     ///
-    /// # Panics
-    /// When there is no such row.
-    #[must_use]
-    pub fn row(&self, row: usize) -> (&[u32], &[f32]) {
-        let range = self.starts[row]..self.starts[row + 1];
-        (&self.latents[range.clone()], &self.values[range])
+    /// # Errors
+    /// [`Error::Latent`].
+    pub fn decoder_row(&self, latent: usize) -> Result<&[f32], Error> {
+        self.check_latent(latent)?;
+        Ok(self.parts.w_dec.row(latent))
+    }
+
+    /// A latent's encoder bias; for a gated SAE that of its gate.
+    ///
+    /// # Errors
+    /// [`Error::Latent`].
+    pub fn encoder_bias(&self, latent: usize) -> Result<f32, Error> {
+        self.check_latent(latent)?;
+        Ok(match &self.parts.activation {
+            Activation::Gated { b_gate, .. } => b_gate[latent],
+            _ => self.parts.b_enc[latent],
+        })
+    }
+
+    /// The length of a latent's decoder row.
+    ///
+    /// # Errors
+    /// [`Error::Latent`].
+    pub fn decoder_norm(&self, latent: usize) -> Result<f32, Error> {
+        let row = self.decoder_row(latent)?;
+        Ok(nearest::squared_norm(row).sqrt())
+    }
+
+    /// What an activation of `latent` is multiplied by when it is decoded: 1, or one over the decoder row's length
+    /// where activations are rescaled (then 0 for a zero row, whose direction says nothing).
+    pub(crate) fn decode_gain(&self, latent: usize) -> f32 {
+        if !self.parts.rescale_acts_by_decoder_norm {
+            return 1.0;
+        }
+        let norm = self.squared_norms()[latent].sqrt();
+        if norm == 0.0 { 0.0 } else { 1.0 / norm }
+    }
+
+    /// The squared lengths of all decoder rows, \[width\], computed once.
+    pub(crate) fn squared_norms(&self) -> &[f32] {
+        self.squared_norms.get_or_init(|| nearest::squared_norms(&self.parts.w_dec))
+    }
+
+    fn check_latent(&self, latent: usize) -> Result<(), Error> {
+        if latent < self.width() { Ok(()) } else { Err(Error::Latent { latent, width: self.width() }) }
+    }
+}
+
+impl Parts {
+    /// Every array with its name in SAELens files and the shape it must have.
+    fn named(&self, d_in: usize, width: usize) -> Vec<(&'static str, &Array, Vec<usize>)> {
+        let mut named = vec![
+            ("W_enc", &self.w_enc, vec![d_in, width]),
+            ("b_enc", &self.b_enc, vec![width]),
+            ("W_dec", &self.w_dec, vec![width, d_in]),
+            ("b_dec", &self.b_dec, vec![d_in]),
+        ];
+        match &self.activation {
+            Activation::Relu | Activation::TopK { .. } => {}
+            Activation::JumpRelu { threshold } => named.push(("threshold", threshold, vec![width])),
+            Activation::Gated { b_gate, b_mag, r_mag } => {
+                named
+                    .extend([("b_gate", b_gate), ("b_mag", b_mag), ("r_mag", r_mag)].map(|(n, a)| (n, a, vec![width])));
+            }
+        }
+        named
     }
 }

@@ -1,0 +1,39 @@
+//! From what fires back to activations: the sum of decoder rows.
+//! Not here: rows of latents that do not fire.
+
+use rayon::prelude::*;
+
+use super::{Codes, Error, Sae};
+
+impl Sae {
+    /// The reconstruction x̂ of every row of `codes`, row-major \[rows, d_in\], in the size of the encoder's input:
+    /// normalisation is undone. The same bits for any number of threads.
+    ///
+    /// # Errors
+    /// [`Error::Latent`] when the codes are of another SAE, [`Error::Overflow`].
+    pub fn decode(&self, codes: &Codes) -> Result<Vec<f32>, Error> {
+        if let Some(&latent) = codes.latents.iter().find(|&&latent| latent as usize >= self.width()) {
+            return Err(Error::Latent { latent: latent as usize, width: self.width() });
+        }
+        let d_in = self.d_in();
+        let mut out = vec![0.0; codes.rows() * d_in];
+        out.par_chunks_exact_mut(d_in).enumerate().for_each(|(row, out)| self.decode_row(codes, row, out));
+        match out.iter().position(|value| !value.is_finite()) {
+            None => Ok(out),
+            Some(at) => Err(Error::Overflow { row: at / d_in, place: "dimension", index: at % d_in }),
+        }
+    }
+
+    fn decode_row(&self, codes: &Codes, row: usize, out: &mut [f32]) {
+        let (latents, values) = codes.row(row);
+        for (&latent, value) in latents.iter().zip(values) {
+            let latent = latent as usize;
+            let value = value * self.decode_gain(latent);
+            out.iter_mut().zip(self.parts.w_dec.row(latent)).for_each(|(x, d)| *x += value * d);
+        }
+        let undo = codes.undo(row);
+        for (x, bias) in out.iter_mut().zip(self.parts.b_dec.iter()) {
+            *x = (*x + bias) * undo.scale + undo.shift;
+        }
+    }
+}

@@ -1,0 +1,169 @@
+//! The reader of SAELens folders: `cfg.json`, `sae_weights.safetensors`, `sparsity.safetensors`, of every version.
+//! Not here: other releases' formats, and where the files come from.
+//!
+//! What a version of SAELens would refuse (a tensor the architecture does not have, one that is missing) is refused
+//! here too: an SAE that is read half is worse than one that is not read.
+
+use crate::blob::Blob;
+use crate::weights::{self, Array, TensorFiles};
+
+use super::{Activation, Error, Parts, Sae};
+
+mod config;
+
+use config::{Architecture, Config};
+
+/// The files of one SAE.
+#[derive(Clone, Debug)]
+pub struct SaeFiles {
+    /// `cfg.json`.
+    pub config: Blob,
+    /// `sae_weights.safetensors`, or its parts.
+    pub weights: Vec<Blob>,
+    /// `sparsity.safetensors`, where there is one.
+    pub sparsity: Option<Blob>,
+}
+
+/// Opens an SAE; weights that are f32 in the file stay mapped.
+///
+/// # Errors
+/// [`Error::Read`], [`Error::Config`], [`Error::Unsupported`] and [`Error::Weights`], each naming the file.
+pub fn open(files: &SaeFiles) -> Result<Sae, Error> {
+    let name = files.config.name();
+    let bytes = files.config.read().map_err(|source| Error::Read { file: name.to_owned(), source })?;
+    let config = Config::parse(name, &bytes)?;
+    let tensors = TensorFiles::open(&files.weights)?;
+    let parts = parts(&config, &tensors)?;
+    let mut sae = Sae::new(parts).map_err(|error| in_file(error, &config, &tensors))?;
+    sae.log_sparsity = match &files.sparsity {
+        None => None,
+        Some(blob) => {
+            let sparsity = TensorFiles::open(std::slice::from_ref(blob))?;
+            Some(sparsity.get_shaped("sparsity", &[sae.width()])?)
+        }
+    };
+    sae.metadata = config.metadata;
+    Ok(sae)
+}
+
+/// Reads only the configuration: for checks before anything large is opened.
+///
+/// # Errors
+/// [`Error::Read`], [`Error::Config`], [`Error::Unsupported`].
+pub fn metadata(config: &Blob) -> Result<super::Metadata, Error> {
+    let bytes = config.read().map_err(|source| Error::Read { file: config.name().to_owned(), source })?;
+    Ok(Config::parse(config.name(), &bytes)?.metadata)
+}
+
+fn parts(config: &Config, tensors: &TensorFiles) -> Result<Parts, Error> {
+    refuse_strangers(config, tensors)?;
+    refuse_scaling(config, tensors)?;
+    let (width, d_in) = match *tensors.shape("W_dec")? {
+        [width, d_in] if width > 0 && d_in > 0 => (width, d_in),
+        ref found => {
+            return Err(Error::Weights(weights::Error::Shape {
+                file: tensors.file_of("W_dec"),
+                tensor: "W_dec".to_owned(),
+                found: found.to_vec(),
+                expected: "[latents, d_in], both at least 1".to_owned(),
+            }));
+        }
+    };
+    let vector = |tensor: &str| tensors.get_shaped(tensor, &[width]);
+    let activation = match config.architecture {
+        Architecture::Standard => Activation::Relu,
+        Architecture::TopK { k } => Activation::TopK { k },
+        Architecture::JumpRelu | Architecture::BatchTopK => {
+            Activation::JumpRelu { threshold: threshold(tensors, width)? }
+        }
+        Architecture::Gated => {
+            Activation::Gated { b_gate: vector("b_gate")?, b_mag: vector("b_mag")?, r_mag: vector("r_mag")? }
+        }
+    };
+    let b_enc = match config.architecture {
+        Architecture::Gated => Array::owned(vec![0.0; width], &[width]),
+        _ => vector("b_enc")?,
+    };
+    Ok(Parts {
+        w_enc: tensors.get_shaped("W_enc", &[d_in, width])?,
+        b_enc,
+        w_dec: tensors.get_shaped("W_dec", &[width, d_in])?,
+        b_dec: tensors.get_shaped("b_dec", &[d_in])?,
+        apply_b_dec_to_input: config.apply_b_dec_to_input,
+        rescale_acts_by_decoder_norm: config.rescale_acts_by_decoder_norm,
+        activation,
+        normalisation: config.normalisation,
+    })
+}
+
+/// θ of every latent: as it is, as its logarithm (old training checkpoints), or one for all (BatchTopK checkpoints).
+fn threshold(tensors: &TensorFiles, width: usize) -> Result<Array, Error> {
+    if tensors.has("topk_threshold") {
+        let found = tensors.shape("topk_threshold")?;
+        if found.iter().product::<usize>() != 1 {
+            return Err(Error::Weights(weights::Error::Shape {
+                file: tensors.file_of("topk_threshold"),
+                tensor: "topk_threshold".to_owned(),
+                found: found.to_vec(),
+                expected: "one value".to_owned(),
+            }));
+        }
+        let one = tensors.get("topk_threshold")?;
+        return Ok(Array::owned(vec![one[0]; width], &[width]));
+    }
+    if tensors.has("log_threshold") {
+        let log = tensors.get_shaped("log_threshold", &[width])?;
+        return Ok(Array::owned(log.iter().map(|log| log.exp()).collect::<Vec<_>>(), &[width]));
+    }
+    Ok(tensors.get_shaped("threshold", &[width])?)
+}
+
+/// SAELens for a while wrote a `scaling_factor` of ones, which says nothing; any other would change the latents.
+fn refuse_scaling(config: &Config, tensors: &TensorFiles) -> Result<(), Error> {
+    for tensor in ["scaling_factor", "finetuning_scaling_factor"] {
+        // The tolerance is that of `torch.allclose`, which SAELens asks.
+        if tensors.has(tensor) && tensors.get(tensor)?.iter().any(|factor| !((factor - 1.0).abs() <= 1.001e-5)) {
+            return Err(Error::Unsupported {
+                file: tensors.file_of(tensor),
+                what: format!("a `{tensor}` that is not all ones"),
+                supported: format!("fold it into the weights, or remove it and set it aside in `{}`", config.file),
+            });
+        }
+    }
+    Ok(())
+}
+
+fn refuse_strangers(config: &Config, tensors: &TensorFiles) -> Result<(), Error> {
+    let own: &[&str] = match config.architecture {
+        Architecture::Standard | Architecture::TopK { .. } => &["b_enc"],
+        Architecture::JumpRelu => &["b_enc", "threshold", "log_threshold"],
+        Architecture::BatchTopK => &["b_enc", "threshold", "topk_threshold"],
+        Architecture::Gated => &["b_gate", "b_mag", "r_mag"],
+    };
+    let known = ["W_enc", "W_dec", "b_dec", "scaling_factor", "finetuning_scaling_factor"];
+    match tensors.names().into_iter().find(|name| !known.contains(name) && !own.contains(name)) {
+        None => Ok(()),
+        Some(tensor) => Err(Error::Config {
+            file: config.file.clone(),
+            why: format!(
+                "architecture `{}` has no tensor `{tensor}`, but `{}` holds one",
+                config.metadata.architecture,
+                tensors.file_of(tensor)
+            ),
+        }),
+    }
+}
+
+/// Names the file in an error that only knows the part.
+fn in_file(error: Error, config: &Config, tensors: &TensorFiles) -> Error {
+    match error {
+        Error::PartNotFinite { tensor, value, index } => Error::Weights(weights::Error::NotFinite {
+            file: tensors.file_of(tensor),
+            tensor: tensor.to_owned(),
+            value,
+            index,
+        }),
+        Error::K { .. } => Error::Config { file: config.file.clone(), why: error.to_string() },
+        error => error,
+    }
+}

@@ -183,13 +183,38 @@ pub fn fold_tiles<T: Send>(
 
 /// `out = a · b`, `out` row-major [a.rows, b.cols], on all threads.
 pub fn product_parallel(out: &mut [f32], a: View<'_>, b: View<'_>) {
+    map_product(out, a, b, TILE, |_, _| {});
+}
+
+/// `out = f(a · b)`, `out` row-major [a.rows, b.cols], on all threads. The columns of `b` are shared out `width` at a
+/// time; `f` gets each row of such a tile, while it is in the cache, with the columns it covers.
+///
+/// # Panics
+/// When the shapes do not agree.
+pub fn map_product(
+    out: &mut [f32],
+    a: View<'_>,
+    b: View<'_>,
+    width: usize,
+    f: impl Fn(Range<usize>, &mut [f32]) + Sync + Send,
+) {
     assert_eq!(out.len(), a.rows * b.cols, "size of the result");
+    let tiles: Vec<Vec<f32>> = (0..b.cols.div_ceil(width))
+        .into_par_iter()
+        .map(|index| {
+            let columns = index * width..b.cols.min((index + 1) * width);
+            let mut tile = vec![0.0; a.rows * columns.len()];
+            product(&mut tile, a, b.columns(columns.clone()));
+            tile.chunks_exact_mut(columns.len()).for_each(|row| f(columns.clone(), row));
+            tile
+        })
+        .collect();
     let cols = b.cols;
-    for (index, tile) in read_tiles(a, b, |_, tile| tile.to_vec()).into_iter().enumerate() {
-        let start = index * TILE;
-        let width = (cols - start).min(TILE);
-        for (row, values) in tile.chunks_exact(width).enumerate() {
-            out[row * cols + start..row * cols + start + width].copy_from_slice(values);
+    for (index, tile) in tiles.into_iter().enumerate() {
+        let start = index * width;
+        let columns = (cols - start).min(width);
+        for (row, values) in tile.chunks_exact(columns).enumerate() {
+            out[row * cols + start..row * cols + start + columns].copy_from_slice(values);
         }
     }
 }

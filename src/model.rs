@@ -1,8 +1,25 @@
 //! Language models: tokens in, hooks at sites, logits out, and a KV cache that can be cut back to a common prefix.
 //! Not here: where the files come from, and what is done with an activation.
 
+mod cache;
+mod config;
+mod generate;
+mod gpt2;
+mod layers;
+mod load;
+mod pass;
+mod tokenizer;
+mod unembed;
+
+use std::sync::Arc;
+
 use candle_core::Tensor;
 
+pub use self::cache::Cache;
+pub use self::generate::{Generate, Sampling, generate};
+pub use self::load::{load, memory_needed};
+pub use self::tokenizer::Tokenizer;
+pub use self::unembed::{Ends, Unembedding};
 use crate::blob::Blob;
 use crate::site::Site;
 use crate::task::{Cancel, Cancelled};
@@ -49,9 +66,19 @@ pub enum TokenizerFiles {
     },
 }
 
+/// A model and its tokenizer.
+#[derive(Clone)]
+pub struct Loaded {
+    /// The model.
+    pub model: Arc<dyn Model>,
+    /// Its tokenizer.
+    pub tokenizer: Tokenizer,
+}
+
 /// What one forward pass is to do.
 pub struct Pass<'a> {
-    /// Run only this many blocks from the first; all when `None`. Logits need all.
+    /// Run only this many blocks from the first; all when `None`, and all when logits are wanted. The residual stream
+    /// that leaves the last of them is offered to the hook as `resid_pre` of the next block too.
     pub layers: Option<usize>,
     /// Which logits are wanted.
     pub logits: Logits,
@@ -77,8 +104,8 @@ pub trait Hook {
     /// Whether activations are wanted at this site; others are not built.
     fn wants(&self, site: Site) -> bool;
 
-    /// Takes the activation of the pass's positions, f32 [positions, size], and gives what stands there instead, or
-    /// `None` to leave it.
+    /// Takes the activation of the pass's positions, f32 [positions, size], and gives what stands there instead, of the
+    /// same shape, or `None` to leave it.
     ///
     /// # Errors
     /// Whatever ends the pass.
@@ -101,30 +128,12 @@ pub trait Model: Send + Sync {
     /// [positions, vocab]. A pass that fails or is cancelled leaves the cache as it was.
     ///
     /// # Errors
-    /// [`Error::TooLong`], [`Error::BadToken`], [`Error::Cancelled`], [`Error::Tensor`].
+    /// [`Error::Empty`], [`Error::TooLong`], [`Error::BadToken`], [`Error::Shallow`], [`Error::Replacement`],
+    /// [`Error::Cancelled`], [`Error::Tensor`].
     fn forward(&self, ids: &[u32], cache: &mut Cache, pass: Pass<'_>) -> Result<Option<Tensor>, Error>;
 
     /// What turns a direction of the residual stream into token space (methods §6).
     fn unembedding(&self) -> &Unembedding;
-}
-
-/// Keys and values of the positions run so far, one pair for each block that was run.
-#[derive(Clone, Debug, Default)]
-pub struct Cache {
-    ids: Vec<u32>,
-    /// Keys and values of each block, [heads, positions, d_head].
-    blocks: Vec<Option<(Tensor, Tensor)>>,
-}
-
-/// The part of a model after the last block, for single directions.
-#[derive(Clone, Debug)]
-pub struct Unembedding {
-    /// [vocab, d_model].
-    pub matrix: crate::weights::Array,
-    /// The final norm's gain, [d_model].
-    pub gain: crate::weights::Array,
-    /// Whether the final norm removes the mean (LayerNorm does, RMSNorm does not).
-    pub centred: bool,
 }
 
 /// Why a model cannot be loaded or run.
@@ -138,6 +147,27 @@ pub enum Error {
         /// Tokens the model can take.
         context: usize,
     },
+    /// There are no tokens to run.
+    #[error("there are no tokens to run")]
+    Empty,
+    /// The pass goes deeper than the one that filled the cache.
+    #[error("a pass through {asked} blocks cannot go on from a cache of {held}")]
+    Shallow {
+        /// Blocks asked for.
+        asked: usize,
+        /// Blocks whose keys and values are there.
+        held: usize,
+    },
+    /// A hook replaced an activation by one of another shape.
+    #[error("the activation at {site} was replaced by one of shape {found:?}, expected {expected:?}")]
+    Replacement {
+        /// Where.
+        site: Site,
+        /// The shape of what the hook gave.
+        found: Vec<usize>,
+        /// The shape it must have.
+        expected: Vec<usize>,
+    },
     /// A token number beyond the embedding.
     #[error("token {id} is beyond the model's vocabulary of {vocab}")]
     BadToken {
@@ -145,6 +175,25 @@ pub enum Error {
         id: u32,
         /// Rows of the embedding.
         vocab: usize,
+    },
+    /// A file cannot be read.
+    #[error("cannot read `{file}`")]
+    Read {
+        /// The file.
+        file: String,
+        /// What the system says.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The model is of an architecture that this program does not know.
+    #[error("`{file}` describes a model of type `{found}`; supported: {supported}")]
+    Architecture {
+        /// The file.
+        file: String,
+        /// Its `model_type`.
+        found: String,
+        /// What is supported.
+        supported: String,
     },
     /// `config.json` cannot be used.
     #[error("`{file}` cannot be used: {why}")]

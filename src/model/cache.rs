@@ -1,0 +1,185 @@
+//! Keys and values of the positions a model has run, so that one more token costs one token.
+//! Not here: attention over them.
+
+use std::sync::Arc;
+
+use candle_core::{Device, Tensor};
+
+/// Room for this many positions is taken at first; it doubles when it is full.
+const FIRST_ROOM: usize = 64;
+
+/// Keys and values of the positions run so far, for each block that was run. Clones are cheap, and each goes on by
+/// itself.
+///
+/// What a hook replaced during a pass stays in the keys and values that come after it: start a new cache when the
+/// replacement changes.
+#[derive(Clone, Debug, Default)]
+pub struct Cache {
+    ids: Vec<u32>,
+    /// How many blocks, from the first, hold every position; no limit while the cache is empty.
+    depth: usize,
+    blocks: Vec<Option<Arc<Block>>>,
+}
+
+/// Keys and values of one block, each [room, width]; rows from the number of positions on hold nothing of value.
+#[derive(Debug)]
+struct Block {
+    keys: Tensor,
+    values: Tensor,
+}
+
+impl Cache {
+    /// A cache for a model of this many blocks.
+    pub(super) fn new(blocks: usize) -> Self {
+        Self { ids: Vec::new(), depth: blocks, blocks: vec![None; blocks] }
+    }
+
+    /// The number of positions held.
+    pub fn len(&self) -> usize {
+        self.ids.len()
+    }
+
+    /// Whether no position is held.
+    pub fn is_empty(&self) -> bool {
+        self.ids.is_empty()
+    }
+
+    /// The tokens held.
+    pub fn ids(&self) -> &[u32] {
+        &self.ids
+    }
+
+    /// How many blocks hold the positions: a pass can go no deeper while the cache is not empty.
+    pub const fn depth(&self) -> usize {
+        self.depth
+    }
+
+    /// The number of tokens that `ids` and the cache have in common from the start.
+    pub fn common_prefix(&self, ids: &[u32]) -> usize {
+        self.ids.iter().zip(ids).take_while(|(held, new)| held == new).count()
+    }
+
+    /// Forgets all but the first `positions`.
+    pub fn truncate(&mut self, positions: usize) {
+        self.ids.truncate(positions);
+        if self.ids.is_empty() {
+            self.depth = self.blocks.len();
+        }
+    }
+
+    /// Cuts the cache back to what a pass of `ids` through `layers` blocks can use, and gives how many positions that
+    /// leaves: run `ids[kept..]`. At least one token is left to run.
+    pub fn keep_for(&mut self, ids: &[u32], layers: usize) -> usize {
+        let common = self.common_prefix(ids).min(ids.len().saturating_sub(1));
+        self.truncate(if layers > self.depth { 0 } else { common });
+        self.len()
+    }
+
+    /// Adds keys and values, each [new positions, width], behind the positions held, and gives those of all positions,
+    /// each [positions, width]. Nothing counts as held until [`Cache::commit`].
+    pub(super) fn append(
+        &mut self,
+        block: usize,
+        keys: &Tensor,
+        values: &Tensor,
+    ) -> candle_core::Result<(Tensor, Tensor)> {
+        let (start, new) = (self.ids.len(), keys.dim(0)?);
+        let all = start + new;
+        let held = self.blocks[block].take();
+        let room = held.as_ref().map_or(Ok(0), |block| block.keys.dim(0))?;
+        let block_now = match held {
+            // A clone that shares the room must not see what is written here.
+            Some(held) if all <= room && Arc::strong_count(&held) == 1 => held,
+            held => {
+                let room = if all <= room { room } else { all.next_power_of_two().max(FIRST_ROOM) };
+                let bigger = Block::new(room, keys, values)?;
+                if let Some(held) = held.filter(|_| start > 0) {
+                    bigger.write(0, &held.keys.narrow(0, 0, start)?, &held.values.narrow(0, 0, start)?)?;
+                }
+                Arc::new(bigger)
+            }
+        };
+        block_now.write(start, keys, values)?;
+        let both = (block_now.keys.narrow(0, 0, all)?, block_now.values.narrow(0, 0, all)?);
+        self.blocks[block] = Some(block_now);
+        Ok(both)
+    }
+
+    /// Counts `ids`, whose keys and values the first `layers` blocks now hold, as held.
+    pub(super) fn commit(&mut self, ids: &[u32], layers: usize) {
+        self.ids.extend_from_slice(ids);
+        self.depth = layers;
+    }
+}
+
+impl Block {
+    fn new(room: usize, keys: &Tensor, values: &Tensor) -> candle_core::Result<Self> {
+        let zeros = |like: &Tensor| {
+            let device: &Device = like.device();
+            Tensor::zeros((room, like.dim(1)?), like.dtype(), device)
+        };
+        Ok(Self { keys: zeros(keys)?, values: zeros(values)? })
+    }
+
+    fn write(&self, start: usize, keys: &Tensor, values: &Tensor) -> candle_core::Result<()> {
+        self.keys.slice_set(&keys.contiguous()?, 0, start)?;
+        self.values.slice_set(&values.contiguous()?, 0, start)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rows(first: f32, count: usize) -> Tensor {
+        let values: Vec<f32> = (0..count * 2).map(|i| first + (i / 2) as f32).collect();
+        Tensor::from_vec(values, (count, 2), &Device::Cpu).unwrap()
+    }
+
+    fn append(cache: &mut Cache, ids: &[u32], first: f32) -> Vec<f32> {
+        let new = rows(first, ids.len());
+        let (keys, _) = cache.append(0, &new, &new).unwrap();
+        cache.commit(ids, 1);
+        keys.narrow(1, 0, 1).unwrap().flatten_all().unwrap().to_vec1().unwrap()
+    }
+
+    #[test]
+    fn positions_come_back_in_order_however_they_were_added() {
+        let mut cache = Cache::new(1);
+        append(&mut cache, &[7; 60], 0.0);
+        let all = append(&mut cache, &[7; 90], 60.0);
+        assert_eq!(all, (0..150).map(|i| i as f32).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn a_clone_goes_on_by_itself() {
+        let mut one = Cache::new(1);
+        append(&mut one, &[1, 2], 0.0);
+        let mut other = one.clone();
+        assert_eq!(append(&mut one, &[3], 10.0), [0.0, 1.0, 10.0]);
+        assert_eq!(append(&mut other, &[4], 20.0), [0.0, 1.0, 20.0]);
+        assert_eq!(append(&mut one, &[3], 11.0), [0.0, 1.0, 10.0, 11.0]);
+    }
+
+    #[test]
+    fn an_append_without_commit_leaves_the_positions_held() {
+        let mut cache = Cache::new(1);
+        append(&mut cache, &[1, 2], 0.0);
+        let new = rows(50.0, 1);
+        cache.append(0, &new, &new).unwrap();
+        assert_eq!(cache.ids(), [1, 2]);
+        assert_eq!(append(&mut cache, &[3], 5.0), [0.0, 1.0, 5.0]);
+    }
+
+    #[test]
+    fn the_common_prefix_is_kept_and_one_token_is_left_to_run() {
+        let mut cache = Cache::new(3);
+        cache.commit(&[1, 2, 3, 4], 2);
+        assert_eq!(cache.clone().keep_for(&[1, 2, 9], 2), 2);
+        assert_eq!(cache.clone().keep_for(&[1, 2, 3, 4], 2), 3);
+        assert_eq!(cache.clone().keep_for(&[1, 2, 3, 4, 5], 1), 4);
+        assert_eq!(cache.clone().keep_for(&[], 2), 0);
+        assert_eq!(cache.keep_for(&[1, 2, 3, 4, 5], 3), 0, "the third block holds nothing");
+        assert_eq!(cache.depth(), 3, "an empty cache takes any depth");
+    }
+}

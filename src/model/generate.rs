@@ -1,0 +1,83 @@
+//! Goes on with a text, token by token.
+//! Not here: the model, and how tokens are shown.
+
+use std::ops::ControlFlow;
+
+use candle_core::Device;
+use candle_transformers::generation::{LogitsProcessor, Sampling as Candle};
+
+use super::{Cache, Error, Hook, Logits, Model, Pass};
+use crate::task::Cancel;
+
+/// How the next token is chosen.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub enum Sampling {
+    /// The likeliest token.
+    #[default]
+    Greedy,
+    /// By chance; the same seed gives the same tokens.
+    Random {
+        /// Above 0; 1 leaves the model's probabilities as they are.
+        temperature: f64,
+        /// Only the likeliest tokens that together have this probability; 1 keeps all.
+        top_p: f64,
+        /// Of the chance.
+        seed: u64,
+    },
+}
+
+/// What [`generate`] is to do.
+pub struct Generate<'a> {
+    /// The text so far; at least one token.
+    pub ids: &'a [u32],
+    /// Most tokens to add.
+    pub tokens: usize,
+    /// How each is chosen.
+    pub sampling: Sampling,
+    /// Tokens that end the text.
+    pub stop: &'a [u32],
+    /// Looks at or replaces activations of every pass. Positions already in the cache are not run again.
+    pub hook: Option<&'a mut dyn Hook>,
+    /// Checked before every block.
+    pub cancel: &'a Cancel,
+}
+
+/// Goes on with a text and gives the new tokens. `on_token` gets each as it comes and may end it. It also ends when the
+/// context is full and after a token of `stop`, which is the last one given. The cache keeps what it shares with the
+/// text.
+///
+/// # Errors
+/// As [`Model::forward`].
+pub fn generate(
+    model: &dyn Model,
+    cache: &mut Cache,
+    asked: Generate<'_>,
+    on_token: &mut dyn FnMut(u32) -> ControlFlow<()>,
+) -> Result<Vec<u32>, Error> {
+    let Generate { ids, tokens, sampling, stop, mut hook, cancel } = asked;
+    let mut processor = processor(sampling);
+    let mut new = Vec::new();
+    let kept = cache.keep_for(ids, model.shape().layers);
+    let mut next = ids[kept..].to_vec();
+    while new.len() < tokens && (new.is_empty() || cache.len() < model.shape().context) {
+        let hook = hook.as_deref_mut().map(|hook| hook as &mut dyn Hook);
+        let pass = Pass { layers: None, logits: Logits::Last, hook, cancel };
+        let Some(logits) = model.forward(&next, cache, pass)? else { break };
+        let id = processor.sample(&logits.squeeze(0)?.to_device(&Device::Cpu)?)?;
+        new.push(id);
+        if on_token(id).is_break() || stop.contains(&id) {
+            break;
+        }
+        next = vec![id];
+    }
+    Ok(new)
+}
+
+fn processor(sampling: Sampling) -> LogitsProcessor {
+    match sampling {
+        Sampling::Random { temperature, top_p, seed } if temperature > 0.0 => {
+            LogitsProcessor::from_sampling(seed, Candle::TopP { p: top_p, temperature })
+        }
+        Sampling::Greedy | Sampling::Random { .. } => LogitsProcessor::from_sampling(0, Candle::ArgMax),
+    }
+}

@@ -1,0 +1,53 @@
+//! What every model's forward pass does alike: checking what is asked, and letting the hook look and replace.
+//! Not here: the computation.
+
+use candle_core::{DType, Tensor};
+
+use super::{Cache, Error, Hook, Logits, Pass, Shape};
+use crate::site::{Site, SiteKind};
+
+impl Pass<'_> {
+    /// Checks that the pass can be run on `ids` behind the cache, and gives how many blocks it is to run.
+    pub(super) fn begin(&self, ids: &[u32], cache: &Cache, shape: &Shape) -> Result<usize, Error> {
+        if ids.is_empty() {
+            return Err(Error::Empty);
+        }
+        let asked = cache.len() + ids.len();
+        if asked > shape.context {
+            return Err(Error::TooLong { asked, context: shape.context });
+        }
+        if let Some(id) = ids.iter().find(|id| **id as usize >= shape.vocab) {
+            return Err(Error::BadToken { id: *id, vocab: shape.vocab });
+        }
+        let layers = match self.logits {
+            Logits::None => self.layers.map_or(shape.layers, |layers| layers.min(shape.layers)),
+            Logits::Last | Logits::All => shape.layers,
+        };
+        if layers > cache.depth() {
+            return Err(Error::Shallow { asked: layers, held: cache.depth() });
+        }
+        Ok(layers)
+    }
+}
+
+/// Offers activations to the hook of a pass.
+pub(super) struct Visitor<'a> {
+    hook: Option<&'a mut dyn Hook>,
+}
+
+impl<'a> Visitor<'a> {
+    pub(super) fn new(hook: Option<&'a mut dyn Hook>) -> Self {
+        Self { hook }
+    }
+
+    /// The activation that is to stand at the site: the given one, or what the hook replaces it by.
+    pub(super) fn visit(&mut self, layer: usize, kind: SiteKind, activation: Tensor) -> Result<Tensor, Error> {
+        let site = Site { layer, kind };
+        let Some(hook) = self.hook.as_deref_mut().filter(|hook| hook.wants(site)) else { return Ok(activation) };
+        let Some(new) = hook.visit(site, &activation)? else { return Ok(activation) };
+        if new.dims() != activation.dims() {
+            return Err(Error::Replacement { site, found: new.dims().to_vec(), expected: activation.dims().to_vec() });
+        }
+        Ok(new.to_dtype(DType::F32)?.to_device(activation.device())?)
+    }
+}

@@ -1,0 +1,383 @@
+//! Text to tokens and back, with the bytes each token honestly stands for.
+//! Not here: how a token is shown.
+
+use serde_json::json;
+use tokenizers::{DecoderWrapper, PreTokenizerWrapper};
+
+use super::{Error, TokenizerFiles};
+use crate::blob::Blob;
+
+/// Names under which vocabularies keep the token that begins a text, tried in turn when `config.json` states none.
+const BOS_NAMES: [&str; 4] = ["<|endoftext|>", "<|begin_of_text|>", "<bos>", "<s>"];
+
+/// Token numbers from here on are refused before a table of them is made; the largest vocabularies have some 260,000.
+const LARGEST: u32 = 1 << 24;
+
+/// A tokenizer, and the bytes of every token.
+#[derive(Clone)]
+pub struct Tokenizer {
+    inner: tokenizers::Tokenizer,
+    file: String,
+    /// The bytes of all tokens, one after the other.
+    bytes: Vec<u8>,
+    /// Where in `bytes` the token of each number ends.
+    ends: Vec<usize>,
+    bos: Option<u32>,
+}
+
+/// How a vocabulary writes bytes down.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Spelling {
+    /// One character for each byte, as GPT-2's byte-level BPE has it.
+    ByteLevel,
+    /// `▁` for a space and `<0x0A>` for a byte, as SentencePiece has it.
+    SentencePiece,
+    /// As it stands.
+    Plain,
+}
+
+impl Tokenizer {
+    /// Reads the files of a tokenizer. `bos` is the token that begins a text as the model's config states it.
+    ///
+    /// # Errors
+    /// [`Error::Read`], [`Error::Tokenizer`].
+    pub fn load(files: &TokenizerFiles, bos: Option<u32>) -> Result<Self, Error> {
+        let (file, json) = match files {
+            TokenizerFiles::Json(blob) => (blob.name().to_owned(), read(blob)?),
+            TokenizerFiles::Bpe { vocab, merges } => (vocab.name().to_owned(), from_bpe(vocab, merges)?),
+        };
+        let bad = |why: String| Error::Tokenizer { file: file.clone(), why };
+        let mut inner = tokenizers::Tokenizer::from_bytes(&json).map_err(|error| bad(error.to_string()))?;
+        inner.with_padding(None);
+        inner.with_truncation(None).map_err(|error| bad(error.to_string()))?;
+
+        let spelling = spelling(&inner);
+        let mut tokens: Vec<(u32, Vec<u8>)> =
+            inner.get_vocab(false).into_iter().map(|(token, id)| (id, spelling.bytes(&token))).collect();
+        let added = inner.get_added_tokens_decoder();
+        tokens.retain(|(id, _)| !added.contains_key(id));
+        tokens.extend(added.iter().map(|(id, token)| (*id, token.content.clone().into_bytes())));
+        tokens.sort_unstable_by_key(|(id, _)| *id);
+        if let Some((id, _)) = tokens.last().filter(|(id, _)| *id >= LARGEST) {
+            return Err(bad(format!("it has a token number {id}, expected numbers below {LARGEST}")));
+        }
+        let (mut bytes, mut ends) = (Vec::new(), Vec::new());
+        for (id, token) in tokens {
+            ends.resize(id as usize, bytes.len());
+            bytes.extend(token);
+            ends.push(bytes.len());
+        }
+        if ends.is_empty() {
+            return Err(bad("it has no tokens".into()));
+        }
+        let bos = bos
+            .filter(|id| (*id as usize) < ends.len())
+            .or_else(|| BOS_NAMES.iter().find_map(|name| inner.token_to_id(name)));
+        Ok(Self { inner, file, bytes, ends, bos })
+    }
+
+    /// The tokens of a text. Nothing is put in front or behind; where the text spells a special token, such as
+    /// `<|endoftext|>`, it becomes that token, as in `transformers`.
+    ///
+    /// # Errors
+    /// [`Error::Tokenizer`] when the text cannot be spelled with this vocabulary.
+    pub fn encode(&self, text: &str) -> Result<Vec<u32>, Error> {
+        match self.inner.encode_fast(text, false) {
+            Ok(encoding) => Ok(encoding.get_ids().to_vec()),
+            Err(error) => Err(Error::Tokenizer { file: self.file.clone(), why: error.to_string() }),
+        }
+    }
+
+    /// The bytes a token stands for; they need not be whole UTF-8 characters. Empty for a number without a token.
+    pub fn bytes_of(&self, id: u32) -> &[u8] {
+        let id = id as usize;
+        let Some(end) = self.ends.get(id) else { return &[] };
+        let start = id.checked_sub(1).map_or(0, |before| self.ends[before]);
+        &self.bytes[start..*end]
+    }
+
+    /// The text of some tokens; bytes that are no UTF-8 become U+FFFD.
+    pub fn decode(&self, ids: &[u32]) -> String {
+        let bytes: Vec<u8> = ids.iter().flat_map(|id| self.bytes_of(*id)).copied().collect();
+        String::from_utf8_lossy(&bytes).into_owned()
+    }
+
+    /// One more than the largest token number.
+    pub fn vocab_size(&self) -> usize {
+        self.ends.len()
+    }
+
+    /// The token that begins a text.
+    pub const fn bos(&self) -> Option<u32> {
+        self.bos
+    }
+
+    /// The token that is exactly this text.
+    pub fn id_of(&self, text: &str) -> Option<u32> {
+        (0..self.ends.len() as u32).find(|id| !text.is_empty() && self.bytes_of(*id) == text.as_bytes())
+    }
+
+    /// The tokens whose text contains `text`, in the order of their numbers. Letters count as the same in either case
+    /// when `text` has no capital.
+    pub fn ids_containing(&self, text: &str) -> Vec<u32> {
+        if text.is_empty() {
+            return Vec::new();
+        }
+        let fold = !text.chars().any(char::is_uppercase);
+        (0..self.ends.len() as u32)
+            .filter(|id| {
+                let token = String::from_utf8_lossy(self.bytes_of(*id));
+                if fold { token.to_lowercase().contains(text) } else { token.contains(text) }
+            })
+            .collect()
+    }
+
+    /// Fails when the tokenizer has numbers beyond the rows of the model's embedding. Fewer are common: embeddings are
+    /// padded.
+    pub(super) fn fits(&self, vocab: usize, config: &str) -> Result<(), Error> {
+        if self.vocab_size() <= vocab {
+            return Ok(());
+        }
+        let why = format!("its tokens go up to {}, but the model of `{config}` has {vocab}", self.vocab_size() - 1);
+        Err(Error::Tokenizer { file: self.file.clone(), why })
+    }
+}
+
+impl std::fmt::Debug for Tokenizer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Tokenizer").field("file", &self.file).field("tokens", &self.ends.len()).finish()
+    }
+}
+
+fn read(blob: &Blob) -> Result<std::borrow::Cow<'static, [u8]>, Error> {
+    blob.read().map_err(|source| Error::Read { file: blob.name().to_owned(), source })
+}
+
+/// The `tokenizer.json` that GPT-2's older pair of files stands for.
+fn from_bpe(vocab: &Blob, merges: &Blob) -> Result<std::borrow::Cow<'static, [u8]>, Error> {
+    let bad = |file: &Blob, why: String| Error::Tokenizer { file: file.name().to_owned(), why };
+    let tokens: serde_json::Map<String, serde_json::Value> =
+        serde_json::from_slice(&read(vocab)?).map_err(|error| bad(vocab, error.to_string()))?;
+    let text = read(merges)?;
+    let text = std::str::from_utf8(&text).map_err(|error| bad(merges, error.to_string()))?;
+    let mut pairs = Vec::new();
+    for (number, line) in text.lines().enumerate().filter(|(_, line)| !line.starts_with("#version") && !line.is_empty())
+    {
+        let pair = line.split_once(' ').filter(|(_, second)| !second.contains(' '));
+        let Some((first, second)) = pair else {
+            return Err(bad(merges, format!("line {}: expected two tokens, found `{line}`", number + 1)));
+        };
+        pairs.push([first, second]);
+    }
+    let special: Vec<_> = BOS_NAMES
+        .iter()
+        .filter_map(|name| tokens.get(*name).map(|id| (name, id)))
+        .map(|(name, id)| {
+            json!({"id": id, "content": name, "special": true, "normalized": false,
+                   "single_word": false, "lstrip": false, "rstrip": false})
+        })
+        .collect();
+    let byte_level = json!({"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": true});
+    let whole = json!({
+        "version": "1.0", "truncation": null, "padding": null, "added_tokens": special, "normalizer": null,
+        "pre_tokenizer": byte_level, "post_processor": null, "decoder": byte_level,
+        "model": {"type": "BPE", "vocab": tokens, "merges": pairs},
+    });
+    serde_json::to_vec(&whole).map(Into::into).map_err(|error| bad(vocab, error.to_string()))
+}
+
+fn spelling(tokenizer: &tokenizers::Tokenizer) -> Spelling {
+    fn of(decoder: &DecoderWrapper) -> Spelling {
+        match decoder {
+            DecoderWrapper::ByteLevel(_) => Spelling::ByteLevel,
+            DecoderWrapper::ByteFallback(_) | DecoderWrapper::Metaspace(_) | DecoderWrapper::Replace(_) => {
+                Spelling::SentencePiece
+            }
+            DecoderWrapper::Sequence(all) => {
+                all.get_decoders().iter().map(of).find(|found| *found != Spelling::Plain).unwrap_or(Spelling::Plain)
+            }
+            _ => Spelling::Plain,
+        }
+    }
+    match (tokenizer.get_decoder(), tokenizer.get_pre_tokenizer()) {
+        (Some(decoder), _) => of(decoder),
+        (None, Some(PreTokenizerWrapper::ByteLevel(_))) => Spelling::ByteLevel,
+        (None, _) => Spelling::Plain,
+    }
+}
+
+impl Spelling {
+    /// The bytes of a token as the vocabulary writes it.
+    fn bytes(self, token: &str) -> Vec<u8> {
+        match self {
+            Self::Plain => token.into(),
+            Self::ByteLevel => token.chars().map(byte_of).collect::<Option<_>>().unwrap_or_else(|| token.into()),
+            Self::SentencePiece => {
+                let byte = token.strip_prefix("<0x").and_then(|rest| rest.strip_suffix('>'));
+                match byte.filter(|hex| hex.len() == 2).and_then(|hex| u8::from_str_radix(hex, 16).ok()) {
+                    Some(byte) => vec![byte],
+                    None => token.replace('▁', " ").into_bytes(),
+                }
+            }
+        }
+    }
+}
+
+/// The byte that GPT-2's byte-level alphabet writes as this character: printable Latin-1 characters stand for
+/// themselves, the other 68 bytes for the characters from U+0100 on, in order (`bytes_to_unicode` of GPT-2's
+/// `encoder.py`).
+fn byte_of(character: char) -> Option<u8> {
+    let code = u32::from(character);
+    match code {
+        0x21..=0x7e | 0xa1..=0xac | 0xae..=0xff => Some(code as u8),
+        0x100..=0x120 => Some((code - 0x100) as u8),
+        0x121..=0x142 => Some((code - 0x121 + 0x7f) as u8),
+        0x143 => Some(0xad),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn folder() -> std::path::PathBuf {
+        concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/tokenizer").into()
+    }
+
+    fn json() -> TokenizerFiles {
+        TokenizerFiles::Json(Blob::path(folder().join("tokenizer.json")))
+    }
+
+    fn pair() -> TokenizerFiles {
+        TokenizerFiles::Bpe {
+            vocab: Blob::path(folder().join("vocab.json")),
+            merges: Blob::path(folder().join("merges.txt")),
+        }
+    }
+
+    fn embedded(text: &str) -> TokenizerFiles {
+        TokenizerFiles::Json(Blob::embedded("tokenizer.json", text.to_owned().leak().as_bytes()))
+    }
+
+    /// A SentencePiece-like vocabulary: `▁`, byte fallback, a special token.
+    fn sentence_piece() -> Tokenizer {
+        let vocab = ["<s>", "<0x0A>", "<0xE2>", "▁a", "▁", "a", "<0xZZ>"];
+        let vocab: serde_json::Map<_, _> =
+            vocab.iter().enumerate().map(|(id, token)| ((*token).to_owned(), id.into())).collect();
+        let text = json!({
+            "version": "1.0",
+            "added_tokens": [{"id": 0, "content": "<s>", "special": true, "normalized": false,
+                              "single_word": false, "lstrip": false, "rstrip": false}],
+            "decoder": {"type": "Sequence", "decoders": [
+                {"type": "Replace", "pattern": {"String": "▁"}, "content": " "},
+                {"type": "ByteFallback"}, {"type": "Fuse"}]},
+            "model": {"type": "BPE", "byte_fallback": true, "vocab": vocab, "merges": [["▁", "a"]]},
+        });
+        Tokenizer::load(&embedded(&text.to_string()), None).expect("a tokenizer")
+    }
+
+    #[test]
+    fn tokens_are_those_of_the_reference_from_either_kind_of_files() {
+        let cases = std::fs::read_to_string(folder().join("reference.json")).unwrap();
+        let cases: Vec<serde_json::Value> = serde_json::from_str(&cases).unwrap();
+        assert!(cases.len() > 5);
+        for files in [json(), pair()] {
+            let tokenizer = Tokenizer::load(&files, None).unwrap();
+            assert_eq!((tokenizer.vocab_size(), tokenizer.bos()), (290, Some(289)));
+            for case in &cases {
+                let text = case["text"].as_str().unwrap();
+                let ids: Vec<u32> = serde_json::from_value(case["ids"].clone()).unwrap();
+                assert_eq!(tokenizer.encode(text).unwrap(), ids, "{text:?}");
+                assert_eq!(tokenizer.decode(&ids), text);
+            }
+        }
+    }
+
+    #[test]
+    fn a_typed_special_token_is_that_token() {
+        let tokenizer = Tokenizer::load(&json(), None).unwrap();
+        assert_eq!(tokenizer.encode("<|endoftext|>").unwrap(), [289]);
+        assert_eq!(tokenizer.bytes_of(289), b"<|endoftext|>");
+        assert!(tokenizer.encode("<|endoftext").unwrap().len() > 1);
+    }
+
+    #[test]
+    fn the_config_decides_which_token_begins_a_text() {
+        assert_eq!(Tokenizer::load(&json(), Some(7)).unwrap().bos(), Some(7));
+        assert_eq!(Tokenizer::load(&json(), Some(50256)).unwrap().bos(), Some(289), "beyond the vocabulary");
+        assert_eq!(sentence_piece().bos(), Some(0));
+    }
+
+    #[test]
+    fn every_byte_has_its_character() {
+        let tokenizer = Tokenizer::load(&json(), None).unwrap();
+        let mut bytes: Vec<_> =
+            (0..289).map(|id| tokenizer.bytes_of(id).to_vec()).filter(|bytes| bytes.len() == 1).flatten().collect();
+        bytes.sort_unstable();
+        assert_eq!(bytes, (0..=255).collect::<Vec<u8>>());
+        assert_eq!(tokenizer.bytes_of(290), b"");
+    }
+
+    #[test]
+    fn sentence_pieces_are_spaces_bytes_and_text() {
+        let tokenizer = sentence_piece();
+        let bytes: Vec<_> = (0..7).map(|id| tokenizer.bytes_of(id)).collect();
+        assert_eq!(bytes, [&b"<s>"[..], b"\n", b"\xe2", b" a", b" ", b"a", b"<0xZZ>"]);
+        assert_eq!(tokenizer.decode(&[3, 2]), " a\u{fffd}");
+    }
+
+    #[test]
+    fn tokens_are_found_by_what_they_contain() {
+        let tokenizer = Tokenizer::load(&json(), None).unwrap();
+        let the = tokenizer.ids_containing("the");
+        assert!(the.iter().all(|id| tokenizer.decode(&[*id]).contains("the")) && !the.is_empty());
+        assert!(tokenizer.ids_containing("A").iter().all(|id| tokenizer.bytes_of(*id) == b"A"));
+        assert_eq!(tokenizer.ids_containing(""), [0; 0]);
+        assert_eq!(tokenizer.id_of("<|endoftext|>"), Some(289));
+        assert_eq!(tokenizer.id_of(""), None);
+    }
+
+    #[test]
+    fn bad_files_are_named() {
+        let load = |files: &TokenizerFiles| Tokenizer::load(files, None).unwrap_err().to_string();
+        assert!(load(&embedded("{")).contains("`tokenizer.json`"));
+        assert!(load(&TokenizerFiles::Json(Blob::path("/nowhere/tokenizer.json"))).contains("/nowhere"));
+        let bpe = |vocab: &'static str, merges: &'static str| TokenizerFiles::Bpe {
+            vocab: Blob::embedded("vocab.json", vocab.as_bytes()),
+            merges: Blob::embedded("merges.txt", merges.as_bytes()),
+        };
+        assert!(load(&bpe("[]", "")).contains("`vocab.json`"));
+        assert!(load(&bpe("{}", "")).contains("no tokens"));
+        assert!(load(&bpe(r#"{"a": 0}"#, "a b c")).contains("`merges.txt` cannot be used as a tokenizer: line 1"));
+        assert!(load(&bpe(r#"{"a": 0}"#, "a b")).contains("`vocab.json`"));
+        assert!(load(&bpe(r#"{"a": "x"}"#, "")).contains("`vocab.json`"));
+        assert!(load(&bpe(r#"{"a": 4294967295}"#, "")).contains("4294967295"));
+    }
+
+    #[test]
+    fn a_tokenizer_larger_than_the_embedding_is_refused_with_both_named() {
+        let tokenizer = Tokenizer::load(&json(), None).unwrap();
+        assert!(tokenizer.fits(290, "config.json").is_ok());
+        let error = tokenizer.fits(280, "config.json").unwrap_err().to_string();
+        assert!(error.contains("tokenizer.json") && error.contains("config.json") && error.contains("280"), "{error}");
+    }
+
+    proptest! {
+        #[test]
+        fn the_bytes_of_the_tokens_are_the_bytes_of_the_text(text in "\\PC*|[ -~\\s]*|.*") {
+            let tokenizer = Tokenizer::load(&json(), None).unwrap();
+            let ids = tokenizer.encode(&text).unwrap();
+            let bytes: Vec<u8> = ids.iter().flat_map(|id| tokenizer.bytes_of(*id)).copied().collect();
+            prop_assert_eq!(bytes, text.as_bytes());
+        }
+
+        #[test]
+        fn any_bytes_are_a_tokenizer_or_an_error(bytes: Vec<u8>) {
+            let blob = Blob::embedded("tokenizer.json", bytes.leak());
+            let _ = Tokenizer::load(&TokenizerFiles::Json(blob), None);
+        }
+    }
+}

@@ -1,0 +1,315 @@
+//! The forward pass against `transformers`, on the small models of `tests/fixtures`.
+//! Not here: wrong files (`tests/bad_model.rs`) and SAEs.
+
+use std::collections::BTreeMap;
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+
+use candle_core::{Device, Tensor};
+use saescope::blob::Blob;
+use saescope::model::{
+    Error, Generate, Hook, Loaded, Logits, ModelFiles, Pass, Sampling, TokenizerFiles, generate, load,
+};
+use saescope::site::{Site, SiteKind};
+use saescope::task::Cancel;
+use saescope::weights::TensorFiles;
+
+const MODELS: [&str; 8] = ["plain", "deep", "prefixed", "sharded", "untied", "varied", "half", "bfloat"];
+const KINDS: [SiteKind; 4] = [SiteKind::ResidPre, SiteKind::ResidPost, SiteKind::AttnZ, SiteKind::MlpOut];
+
+fn fixtures() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures")
+}
+
+fn files(name: &str) -> ModelFiles {
+    let folder = fixtures().join("models").join(name);
+    let mut weights: Vec<PathBuf> = std::fs::read_dir(&folder)
+        .expect("the fixture")
+        .map(|entry| entry.expect("a file").path())
+        .filter(|path| {
+            path.extension().is_some_and(|end| end == "safetensors") && !path.ends_with("reference.safetensors")
+        })
+        .collect();
+    weights.sort();
+    ModelFiles {
+        config: Blob::path(folder.join("config.json")),
+        weights: weights.into_iter().map(Blob::path).collect(),
+        tokenizer: TokenizerFiles::Json(Blob::path(fixtures().join("tokenizer/tokenizer.json"))),
+    }
+}
+
+fn loaded(name: &str) -> Loaded {
+    load(&files(name), &Device::Cpu).expect("the fixture loads")
+}
+
+/// What `transformers` says about one model.
+struct Reference {
+    ids: Vec<u32>,
+    greedy_after_5: Vec<u32>,
+    tensors: TensorFiles,
+}
+
+impl Reference {
+    fn of(name: &str) -> Self {
+        let folder = fixtures().join("models").join(name);
+        let text = std::fs::read_to_string(folder.join("reference.json")).expect("the reference");
+        let json: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+        let list = |key: &str| serde_json::from_value(json[key].clone()).expect("token numbers");
+        let tensors = TensorFiles::open(&[Blob::path(folder.join("reference.safetensors"))]).expect("tensors");
+        Self { ids: list("ids"), greedy_after_5: list("greedy_after_5"), tensors }
+    }
+
+    fn close(&self, name: &str, got: &[f32]) {
+        let want = self.tensors.get(name).expect("a reference tensor");
+        assert_eq!(got.len(), want.len(), "{name}");
+        let largest = want.iter().fold(0.0f32, |max, value| max.max(value.abs()));
+        for (index, (got, want)) in got.iter().zip(want.iter()).enumerate() {
+            let bound = 1e-4 * want.abs() + 1e-5 * largest;
+            assert!((got - want).abs() <= bound, "{name} at {index}: {got}, transformers says {want}");
+        }
+    }
+}
+
+fn values(tensor: &Tensor) -> Vec<f32> {
+    tensor.flatten_all().and_then(|flat| flat.to_vec1()).expect("values")
+}
+
+/// Keeps every activation it is shown, one pass after the other.
+#[derive(Default)]
+struct Keep(BTreeMap<String, Vec<f32>>);
+
+impl Hook for Keep {
+    fn wants(&self, _: Site) -> bool {
+        true
+    }
+
+    fn visit(&mut self, site: Site, activation: &Tensor) -> candle_core::Result<Option<Tensor>> {
+        let name = format!("{}.{}", site.kind.name(), site.layer);
+        self.0.entry(name).or_default().extend(values(activation));
+        Ok(None)
+    }
+}
+
+/// Replaces the activation x at one site by 0.5·x + 0.25.
+struct Change(Site);
+
+impl Hook for Change {
+    fn wants(&self, site: Site) -> bool {
+        site == self.0
+    }
+
+    fn visit(&mut self, _: Site, activation: &Tensor) -> candle_core::Result<Option<Tensor>> {
+        activation.affine(0.5, 0.25).map(Some)
+    }
+}
+
+/// Runs `ids` in pieces of these lengths, keeping all activations and logits.
+fn run_in_pieces(loaded: &Loaded, ids: &[u32], pieces: &[usize]) -> (Keep, Vec<f32>) {
+    let (mut keep, mut logits, mut cache) = (Keep::default(), Vec::new(), loaded.model.cache());
+    let mut rest = ids;
+    for piece in pieces {
+        let (now, later) = rest.split_at(*piece);
+        let pass = Pass { layers: None, logits: Logits::All, hook: Some(&mut keep), cancel: &Cancel::new() };
+        logits.extend(values(&loaded.model.forward(now, &mut cache, pass).expect("a pass").expect("logits")));
+        rest = later;
+    }
+    assert!(rest.is_empty());
+    assert_eq!(cache.ids(), ids);
+    (keep, logits)
+}
+
+#[test]
+fn every_site_and_the_logits_are_those_of_transformers() {
+    for name in MODELS {
+        let (loaded, reference) = (loaded(name), Reference::of(name));
+        let (keep, logits) = run_in_pieces(&loaded, &reference.ids, &[12]);
+        reference.close("logits", &logits);
+        for layer in 0..loaded.model.shape().layers {
+            for kind in KINDS {
+                let site = format!("{}.{layer}", kind.name());
+                reference.close(&site, &keep.0[&site]);
+            }
+        }
+    }
+}
+
+#[test]
+fn pieces_with_the_cache_give_what_one_pass_gives() {
+    for name in MODELS {
+        let (loaded, reference) = (loaded(name), Reference::of(name));
+        for pieces in [&[1; 12][..], &[5, 7], &[1, 2, 9]] {
+            let (keep, logits) = run_in_pieces(&loaded, &reference.ids, pieces);
+            reference.close("logits", &logits);
+            keep.0.iter().for_each(|(site, got)| reference.close(site, got));
+        }
+    }
+}
+
+#[test]
+fn resid_pre_of_block_8_is_hidden_states_8() {
+    let (loaded, reference) = (loaded("deep"), Reference::of("deep"));
+    let (keep, _) = run_in_pieces(&loaded, &reference.ids, &[12]);
+    reference.close("hidden_states.8", &keep.0["resid_pre.8"]);
+    assert_eq!(keep.0["resid_pre.8"], keep.0["resid_post.7"]);
+}
+
+#[test]
+fn resid_pre_of_block_0_is_token_plus_position_embedding() {
+    let (loaded, reference) = (loaded("deep"), Reference::of("deep"));
+    let (keep, _) = run_in_pieces(&loaded, &reference.ids, &[12]);
+    reference.close("hidden_states.0", &keep.0["resid_pre.0"]);
+}
+
+#[test]
+fn the_last_hidden_state_of_transformers_is_after_the_final_norm_and_resid_post_is_not() {
+    let (loaded, reference) = (loaded("deep"), Reference::of("deep"));
+    let (keep, _) = run_in_pieces(&loaded, &reference.ids, &[12]);
+    let normed = reference.tensors.get("hidden_states.10").expect("the last hidden state");
+    let largest = keep.0["resid_post.9"].iter().zip(normed.iter()).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+    assert!(largest > 0.1, "the final norm changes the stream, by {largest}");
+}
+
+#[test]
+fn nothing_is_put_in_front_of_the_tokens_and_bos_is_the_end_of_text() {
+    let loaded = loaded("plain");
+    let bos = loaded.tokenizer.bos().expect("a beginning");
+    assert_eq!(loaded.tokenizer.bytes_of(bos), b"<|endoftext|>");
+    assert!(!loaded.tokenizer.encode("the cat").expect("tokens").contains(&bos));
+}
+
+#[test]
+fn a_replaced_activation_changes_all_that_follows_as_in_transformers() {
+    for name in MODELS {
+        let (loaded, reference) = (loaded(name), Reference::of(name));
+        for kind in KINDS {
+            let mut change = Change(Site { layer: 1, kind });
+            let pass = Pass { layers: None, logits: Logits::All, hook: Some(&mut change), cancel: &Cancel::new() };
+            let logits = loaded.model.forward(&reference.ids, &mut loaded.model.cache(), pass);
+            let logits = values(&logits.expect("a pass").expect("logits"));
+            reference.close(&format!("replaced.{}.1", kind.name()), &logits);
+        }
+    }
+}
+
+#[test]
+fn greedy_generation_is_that_of_transformers() {
+    for name in MODELS {
+        let (loaded, reference) = (loaded(name), Reference::of(name));
+        let mut heard = Vec::new();
+        let asked = Generate {
+            ids: &reference.ids[..5],
+            tokens: 12,
+            sampling: Sampling::Greedy,
+            stop: &[],
+            hook: None,
+            cancel: &Cancel::new(),
+        };
+        let new = generate(&*loaded.model, &mut loaded.model.cache(), asked, &mut |id| {
+            heard.push(id);
+            ControlFlow::Continue(())
+        });
+        assert_eq!(new.expect("tokens"), reference.greedy_after_5, "{name}");
+        assert_eq!(heard, reference.greedy_after_5, "{name}");
+    }
+}
+
+#[test]
+fn the_last_logits_are_the_last_row_of_all() {
+    let (loaded, reference) = (loaded("plain"), Reference::of("plain"));
+    let (_, all) = run_in_pieces(&loaded, &reference.ids, &[12]);
+    let pass = Pass { layers: None, logits: Logits::Last, hook: None, cancel: &Cancel::new() };
+    let last = loaded.model.forward(&reference.ids, &mut loaded.model.cache(), pass).expect("a pass").expect("logits");
+    assert_eq!(last.dims(), [1, 290]);
+    let largest = values(&last).iter().zip(&all[11 * 290..]).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+    assert!(largest < 1e-4, "{largest}");
+}
+
+#[test]
+fn a_pass_through_some_blocks_stops_there_and_offers_what_leaves_them() {
+    let (loaded, reference) = (loaded("deep"), Reference::of("deep"));
+    let (mut keep, mut cache) = (Keep::default(), loaded.model.cache());
+    let pass = Pass { layers: Some(8), logits: Logits::None, hook: Some(&mut keep), cancel: &Cancel::new() };
+    assert!(loaded.model.forward(&reference.ids, &mut cache, pass).expect("a pass").is_none());
+    reference.close("resid_pre.8", &keep.0["resid_pre.8"]);
+    assert!(!keep.0.contains_key("mlp_out.8"));
+    let deeper = Pass { layers: None, logits: Logits::None, hook: None, cancel: &Cancel::new() };
+    let error = loaded.model.forward(&[1], &mut cache, deeper).expect_err("the cache is too shallow");
+    assert!(matches!(error, Error::Shallow { asked: 10, held: 8 }), "{error}");
+    assert_eq!(cache.keep_for(&reference.ids, 10), 0);
+}
+
+#[test]
+fn a_pass_that_fails_leaves_the_cache_as_it_was() {
+    struct CancelAt(usize, Cancel);
+    impl Hook for CancelAt {
+        fn wants(&self, site: Site) -> bool {
+            site == Site { layer: self.0, kind: SiteKind::ResidPost }
+        }
+        fn visit(&mut self, _: Site, _: &Tensor) -> candle_core::Result<Option<Tensor>> {
+            self.1.cancel();
+            Ok(None)
+        }
+    }
+    let (loaded, reference) = (loaded("deep"), Reference::of("deep"));
+    let mut cache = loaded.model.cache();
+    let never = Cancel::new();
+    let pass = || Pass { layers: None, logits: Logits::All, hook: None, cancel: &never };
+    loaded.model.forward(&reference.ids[..4], &mut cache, pass()).expect("a pass");
+    let cancel = Cancel::new();
+    let mut hook = CancelAt(5, cancel.clone());
+    let cancelled = Pass { layers: None, logits: Logits::All, hook: Some(&mut hook), cancel: &cancel };
+    let error = loaded.model.forward(&[9, 9, 9], &mut cache, cancelled).expect_err("cancelled");
+    assert!(matches!(error, Error::Cancelled(_)));
+    assert_eq!(cache.ids(), &reference.ids[..4]);
+    let logits = loaded.model.forward(&reference.ids[4..], &mut cache, pass()).expect("a pass").expect("logits");
+    let want = reference.tensors.get("logits").expect("logits");
+    let largest = values(&logits).iter().zip(&want[4 * 290..]).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+    assert!(largest < 1e-3, "{largest}");
+}
+
+#[test]
+fn what_cannot_be_run_is_refused() {
+    struct Cut;
+    impl Hook for Cut {
+        fn wants(&self, _: Site) -> bool {
+            true
+        }
+        fn visit(&mut self, _: Site, activation: &Tensor) -> candle_core::Result<Option<Tensor>> {
+            activation.narrow(1, 0, 3).map(Some)
+        }
+    }
+    let loaded = loaded("plain");
+    let run = |ids: &[u32], cut: bool| {
+        let (mut cut, cancel) = (cut.then_some(Cut), Cancel::new());
+        let hook = cut.as_mut().map(|cut| cut as &mut dyn Hook);
+        let pass = Pass { layers: None, logits: Logits::None, hook, cancel: &cancel };
+        loaded.model.forward(ids, &mut loaded.model.cache(), pass).expect_err("refused").to_string()
+    };
+    assert_eq!(run(&[], false), "there are no tokens to run");
+    assert_eq!(run(&[0; 33], false), "33 tokens are more than the 32 the model can take");
+    assert_eq!(run(&[0, 290], false), "token 290 is beyond the model's vocabulary of 290");
+    let error = run(&[0], true);
+    assert!(error.contains("layer 0 resid_pre") && error.contains("[1, 3]"), "{error}");
+}
+
+#[test]
+fn sampling_with_a_seed_gives_the_same_tokens_and_stops_when_told() {
+    let loaded = loaded("plain");
+    let run = |seed, stop: &[u32], limit: usize| {
+        let sampling = Sampling::Random { temperature: 1.5, top_p: 0.95, seed };
+        let asked = Generate { ids: &[289, 5], tokens: 50, sampling, stop, hook: None, cancel: &Cancel::new() };
+        let mut count = 0;
+        generate(&*loaded.model, &mut loaded.model.cache(), asked, &mut |_| {
+            count += 1;
+            if count == limit { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        })
+        .expect("tokens")
+    };
+    let first = run(1, &[], 99);
+    assert_eq!(first.len(), 31, "two tokens, then until the context of 32 is full, and what follows it");
+    assert_eq!(first, run(1, &[], 99));
+    assert_ne!(first, run(2, &[], 99));
+    assert_eq!(run(1, &[], 4), first[..4]);
+    let end = first.iter().position(|id| *id == first[6]).expect("it is there");
+    assert_eq!(run(1, &[first[6]], 99), first[..=end]);
+}

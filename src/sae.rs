@@ -73,6 +73,12 @@ pub enum Error {
         /// Its place, counted in elements.
         index: usize,
     },
+    /// An encoder that is no matrix, or one without rows or columns.
+    #[error("`W_enc` has shape {found:?}, expected [d_in, latents], both at least 1")]
+    Empty {
+        /// Its shape.
+        found: Vec<usize>,
+    },
     /// TopK with a k that no latent or more than all of them could fill.
     #[error("k is {k}, expected 1 to the number of latents, {width}")]
     K {
@@ -232,10 +238,11 @@ impl Sae {
     /// An SAE of these parts.
     ///
     /// # Errors
-    /// [`Error::Parts`] when shapes disagree, [`Error::PartNotFinite`], [`Error::K`].
+    /// [`Error::Empty`], [`Error::Parts`] when shapes disagree, [`Error::PartNotFinite`], [`Error::K`].
     pub fn new(parts: Parts) -> Result<Self, Error> {
-        let &[d_in, width] = parts.w_enc.shape() else {
-            return Err(Error::Parts { tensor: "W_enc", found: parts.w_enc.shape().to_vec(), expected: vec![0, 0] });
+        let (d_in, width) = match *parts.w_enc.shape() {
+            [d_in, width] if d_in > 0 && width > 0 => (d_in, width),
+            ref found => return Err(Error::Empty { found: found.to_vec() }),
         };
         for (tensor, array, expected) in parts.named(d_in, width) {
             if array.shape() != expected {

@@ -51,8 +51,7 @@ fn compare(name: &str) -> Sae {
     assert_close(name, &x_hat, &tensor("x_hat"), sae.d_in());
     let counts: Vec<bool> = (0..codes.rows()).map(|row| row > 0).collect();
     let quality = metrics::quality(&x, &x_hat, &codes, &counts, sae.d_in()).unwrap();
-    for (metric, got) in
-        [("l0", quality.l0), ("mse", quality.mse), ("explained_variance", quality.explained_variance)]
+    for (metric, got) in [("l0", quality.l0), ("mse", quality.mse), ("explained_variance", quality.explained_variance)]
     {
         let (got, want) = (got.unwrap(), f64::from(tensor(metric)[0]));
         assert!((got - want).abs() <= 1e-4 * want.abs(), "{name}: {metric} is {got}, {want} in sae-lens");

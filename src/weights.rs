@@ -344,3 +344,6 @@ fn map(blob: &Blob) -> std::io::Result<Bytes> {
 fn convert<const N: usize>(bytes: &[u8], element: impl Fn([u8; N]) -> f32) -> Arc<[f32]> {
     bytes.as_chunks::<N>().0.iter().map(|chunk| element(*chunk)).collect()
 }
+
+#[cfg(test)]
+mod tests;

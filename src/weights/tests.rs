@@ -1,0 +1,159 @@
+//! Tests of tensor files: element types, alignment, parts, and headers that lie.
+//! Not here: what an SAE or a model makes of them.
+
+use proptest::prelude::*;
+use tempfile::TempDir;
+
+use super::*;
+
+/// A safetensors file: `(name, type, shape, bytes)` in order, the header padded to a length of 8·n + `skew`.
+fn file(tensors: &[(&str, &str, &[usize], Vec<u8>)], skew: usize) -> Vec<u8> {
+    let mut header = serde_json::Map::new();
+    let mut data = Vec::new();
+    for (name, dtype, shape, bytes) in tensors {
+        let offsets = [data.len(), data.len() + bytes.len()];
+        header
+            .insert((*name).to_owned(), serde_json::json!({ "dtype": dtype, "shape": shape, "data_offsets": offsets }));
+        data.extend_from_slice(bytes);
+    }
+    let mut text = serde_json::to_vec(&header).unwrap();
+    while text.len() % 8 != skew {
+        text.push(b' ');
+    }
+    [&(text.len() as u64).to_le_bytes()[..], &text, &data].concat()
+}
+
+fn f32_bytes(values: &[f32]) -> Vec<u8> {
+    values.iter().flat_map(|value| value.to_le_bytes()).collect()
+}
+
+fn write(dir: &TempDir, name: &str, bytes: &[u8]) -> Blob {
+    let path = dir.path().join(name);
+    std::fs::write(&path, bytes).unwrap();
+    Blob::path(path).named(name.to_owned())
+}
+
+fn open(bytes: &[u8]) -> Result<TensorFiles, Error> {
+    let dir = tempfile::tempdir().unwrap();
+    TensorFiles::open(&[write(&dir, "w.safetensors", bytes)])
+}
+
+#[test]
+fn aligned_single_precision_stays_mapped_and_the_rest_is_converted() {
+    let values = [1.5f32, -2.0, 0.25];
+    let f16: Vec<u8> = values.iter().flat_map(|v| half::f16::from_f32(*v).to_le_bytes()).collect();
+    let bf16: Vec<u8> = values.iter().flat_map(|v| half::bf16::from_f32(*v).to_le_bytes()).collect();
+    let f64: Vec<u8> = values.iter().flat_map(|v| f64::from(*v).to_le_bytes()).collect();
+    let tensors: [(&str, &str, &[usize], Vec<u8>); 4] = [
+        ("a", "F32", &[3], f32_bytes(&values)),
+        ("d", "F64", &[3], f64),
+        ("b", "F16", &[3], f16),
+        ("c", "BF16", &[3], bf16),
+    ];
+    for skew in 0..8 {
+        let files = open(&file(&tensors, skew)).unwrap();
+        assert_eq!(files.get("a").unwrap().is_mapped(), skew % 4 == 0, "{skew}");
+        for name in ["a", "b", "c", "d"] {
+            assert_eq!(files.get(name).unwrap()[..], values, "{name} at {skew}");
+        }
+    }
+}
+
+#[test]
+fn what_is_not_there_or_not_as_expected_is_named() {
+    let files =
+        open(&file(&[("a", "F32", &[2, 1], f32_bytes(&[1.0, f32::NAN])), ("i", "I32", &[1], vec![0; 4])], 0)).unwrap();
+    let message = |error: Error| error.to_string();
+    assert_eq!(message(files.get("b").unwrap_err()), "`w.safetensors` has no tensor `b`");
+    assert_eq!(
+        message(files.get_shaped("a", &[1, 2]).unwrap_err()),
+        "tensor `a` in `w.safetensors` has shape [2, 1], expected [1, 2]"
+    );
+    assert_eq!(
+        message(files.get("i").unwrap_err()),
+        "tensor `i` in `w.safetensors` has element type I32; F32, F16, BF16 and F64 can be read"
+    );
+    let array = files.get("a").unwrap();
+    assert_eq!(
+        message(files.check_finite("a", &array).unwrap_err()),
+        "tensor `a` in `w.safetensors` holds NaN at element 1"
+    );
+}
+
+#[test]
+fn the_first_value_that_is_not_finite_is_found_in_any_chunk() {
+    for at in [0, 1, 16_383, 16_384, 39_999] {
+        let mut values = vec![f32::MAX; 40_000];
+        values[at] = f32::NEG_INFINITY;
+        values[39_999] = f32::NAN;
+        assert_eq!(Array::owned(values, &[40_000]).first_not_finite(), Some(at));
+    }
+    assert_eq!(Array::owned(vec![f32::MIN_POSITIVE / 2.0; 5], &[5]).first_not_finite(), None);
+    assert_eq!(Array::owned(Vec::new(), &[0, 4]).first_not_finite(), None);
+}
+
+#[test]
+fn parts_are_searched_together_and_must_not_overlap() {
+    let dir = tempfile::tempdir().unwrap();
+    let one = write(&dir, "1.safetensors", &file(&[("a", "F32", &[1], f32_bytes(&[1.0]))], 0));
+    let two = write(&dir, "2.safetensors", &file(&[("b", "F32", &[], f32_bytes(&[2.0]))], 0));
+    let files = TensorFiles::open(&[one.clone(), two]).unwrap();
+    assert_eq!(files.names(), ["a", "b"]);
+    assert_eq!((files.get("a").unwrap()[0], files.get("b").unwrap()[0]), (1.0, 2.0));
+    assert_eq!((files.size(), files.file_of("b"), files.shape("b").unwrap().len()), (8, "2.safetensors".into(), 0));
+    let again = write(&dir, "3.safetensors", &file(&[("a", "F32", &[1], f32_bytes(&[3.0]))], 0));
+    let error = TensorFiles::open(&[one, again]).err().unwrap().to_string();
+    assert_eq!(error, "`3.safetensors` is not a valid safetensors file: another file holds tensor `a` too");
+}
+
+#[test]
+fn a_file_that_is_missing_empty_or_cut_is_named() {
+    let missing = TensorFiles::open(&[Blob::path("/nowhere/w.safetensors")]).err().unwrap();
+    assert_eq!(missing.to_string(), "cannot open `/nowhere/w.safetensors`");
+    let whole = file(&[("a", "F32", &[2], f32_bytes(&[1.0, 2.0]))], 0);
+    for length in 0..whole.len() {
+        let error = open(&whole[..length]).err().unwrap();
+        assert!(matches!(&error, Error::Format { file, .. } if file == "w.safetensors"), "{length}: {error}");
+    }
+}
+
+#[test]
+fn embedded_bytes_are_read_in_place() {
+    let bytes: &'static [u8] = Box::leak(file(&[("a", "F16", &[1], vec![0, 0x3c])], 0).into_boxed_slice());
+    let files = TensorFiles::open(&[Blob::embedded("demo", bytes)]).unwrap();
+    assert_eq!(files.get("a").unwrap()[..], [1.0]);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(300))]
+
+    #[test]
+    fn no_header_makes_it_panic(edits in prop::collection::vec((0usize..400, any::<u8>()), 1..6), cut in 0usize..400) {
+        let mut bytes = file(&[
+            ("a", "F32", &[2, 3], f32_bytes(&[1.0; 6])),
+            ("b", "F16", &[4], vec![0; 8]),
+            ("c", "F64", &[0, 9], vec![]),
+        ], 0);
+        let length = bytes.len();
+        for (at, byte) in edits {
+            bytes[at % length] = byte;
+        }
+        bytes.truncate(length.min(length + 200 - cut));
+        if let Ok(files) = open(&bytes) {
+            for name in files.names() {
+                if let Ok(array) = files.get(name) {
+                    prop_assert_eq!(array.len(), array.shape().iter().product::<usize>());
+                    let _ = array.first_not_finite();
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_header_that_lies_about_sizes_is_refused(shape in prop::collection::vec(any::<usize>(), 1..4), end in any::<u64>()) {
+        let header = serde_json::json!({ "a": { "dtype": "F32", "shape": shape, "data_offsets": [0, end] } }).to_string();
+        let bytes = [&(header.len() as u64).to_le_bytes()[..], header.as_bytes(), &[0; 24]].concat();
+        let honest = end == 24 && shape.iter().try_fold(1usize, |a, b| a.checked_mul(*b)) == Some(6);
+        prop_assert_eq!(open(&bytes).is_ok(), honest);
+    }
+}

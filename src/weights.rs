@@ -323,7 +323,7 @@ impl std::ops::Deref for Array {
 
 impl std::fmt::Debug for Array {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Array").field("shape", &self.shape).field("mapped", &self.is_mapped()).finish()
+        f.debug_struct("Array").field("shape", &self.shape).field("mapped", &self.is_mapped()).finish_non_exhaustive()
     }
 }
 

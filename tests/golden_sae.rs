@@ -1,6 +1,8 @@
 //! Encodes and decodes of every architecture and spelling against sae-lens, on SAEs that it saved.
 //! Not here: how the fixtures are made (`fixtures/make_sae_fixtures.py`).
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 use std::path::{Path, PathBuf};
 
 use saescope::blob::Blob;

@@ -1,6 +1,8 @@
 //! SAE folders that are damaged, half written or of another kind: each gives one error that names file and tensor.
 //! Not here: tensor files as such (`src/weights/tests.rs`).
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 

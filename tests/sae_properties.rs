@@ -1,6 +1,8 @@
 //! What must hold of every SAE, whatever its weights: against plain dense references, for odd shapes and any threads.
 //! Not here: other programs' numbers (`golden_sae.rs`) and foreign bytes (`sae_bad_input.rs`).
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 use std::cell::RefCell;
 
 use proptest::prelude::*;

@@ -97,8 +97,7 @@ impl Sae {
                 for at in start..tile.pairs.len() {
                     let latent = tile.pairs[at].0 as usize;
                     let value = products[latent - columns.start] * r_mag[latent].exp() + b_mag[latent];
-                    // Written so that a value that is not a number is kept, and found.
-                    if !(value <= 0.0) {
+                    if exceeds(value, 0.0) {
                         tile.pairs[kept] = (latent as u32, value);
                         kept += 1;
                     }
@@ -165,16 +164,21 @@ fn keep_above(
     let mut start = 0;
     while start < columns.len() {
         let end = columns.len().min(start + CHUNK);
-        if (start..end).fold(false, |any, at| any | !(pre(at) <= floor(at))) {
+        if (start..end).fold(false, |any, at| any | exceeds(pre(at), floor(at))) {
             for at in start..end {
                 let value = pre(at);
-                if !(value <= floor(at)) {
+                if exceeds(value, floor(at)) {
                     pairs.push(((columns.start + at) as u32, value));
                 }
             }
         }
         start = end;
     }
+}
+
+/// Whether a value is above its floor. What is not a number is too, so that it is kept and found.
+fn exceeds(value: f32, floor: f32) -> bool {
+    value > floor || value.is_nan()
 }
 
 /// Keeps the k largest of `pairs[start..]`, ties by the lower latent, by rising latent.
@@ -198,7 +202,9 @@ impl Normalisation {
         match self {
             Self::None => Affine::IDENTITY,
             Self::Scale(factor) => {
-                row.iter_mut().for_each(|x| *x *= factor);
+                for x in row.iter_mut() {
+                    *x *= factor;
+                }
                 Affine { scale: 1.0 / factor, shift: 0.0 }
             }
             Self::ConstantNorm => {
@@ -207,14 +213,18 @@ impl Normalisation {
                     return Affine::IDENTITY;
                 }
                 let factor = (d_in.sqrt() / norm) as f32;
-                row.iter_mut().for_each(|x| *x *= factor);
+                for x in row.iter_mut() {
+                    *x *= factor;
+                }
                 Affine { scale: 1.0 / factor, shift: 0.0 }
             }
             Self::LayerNorm => {
                 let mean = row.iter().map(|&x| f64::from(x)).sum::<f64>() / d_in;
                 let squares = row.iter().map(|&x| (f64::from(x) - mean).powi(2)).sum::<f64>();
                 let std = (squares / (d_in - 1.0).max(1.0)).sqrt();
-                row.iter_mut().for_each(|x| *x = ((f64::from(*x) - mean) / (std + 1e-5)) as f32);
+                for x in row.iter_mut() {
+                    *x = ((f64::from(*x) - mean) / (std + 1e-5)) as f32;
+                }
                 Affine { scale: std as f32, shift: mean as f32 }
             }
         }

@@ -122,7 +122,9 @@ fn threshold(tensors: &TensorFiles, width: usize) -> Result<Array, Error> {
 fn refuse_scaling(config: &Config, tensors: &TensorFiles) -> Result<(), Error> {
     for tensor in ["scaling_factor", "finetuning_scaling_factor"] {
         // The tolerance is that of `torch.allclose`, which SAELens asks.
-        if tensors.has(tensor) && tensors.get(tensor)?.iter().any(|factor| !((factor - 1.0).abs() <= 1.001e-5)) {
+        if tensors.has(tensor)
+            && tensors.get(tensor)?.iter().any(|factor| (factor - 1.0).abs() > 1.001e-5 || factor.is_nan())
+        {
             return Err(Error::Unsupported {
                 file: tensors.file_of(tensor),
                 what: format!("a `{tensor}` that is not all ones"),

@@ -42,7 +42,9 @@ pub fn quality(x: &[f32], x_hat: &[f32], codes: &Codes, counts: &[bool], d_in: u
         }
         active += codes.row(r).1.iter().filter(|value| **value != 0.0).count();
     }
-    mean.iter_mut().for_each(|mean| *mean /= tokens as f64);
+    for mean in &mut mean {
+        *mean /= tokens as f64;
+    }
     let variance: f64 = chosen
         .iter()
         .map(|&r| row(x, r, d_in).iter().zip(&mean).map(|(&x, mean)| (f64::from(x) - mean).powi(2)).sum::<f64>())

@@ -42,7 +42,7 @@ impl NearestTable {
     /// The number of latents that have neighbours here.
     #[must_use]
     pub fn rows(&self) -> usize {
-        if self.k == 0 { 0 } else { self.neighbours.len() / self.k }
+        self.neighbours.len().checked_div(self.k).unwrap_or(0)
     }
 
     /// The neighbours of one latent, nearest first.
@@ -194,7 +194,10 @@ impl<'a> Columns<'a> {
         let inverse = &self.inverse[first..first + products.len()];
         for (chunk, (products, inverse)) in products.chunks(CHUNK).zip(inverse.chunks(CHUNK)).enumerate() {
             let floor = best.floor() - self.slack;
-            let may = |(product, inverse): (&f32, &f32)| !(product * inverse * own < floor);
+            let may = |(product, inverse): (&f32, &f32)| {
+                let cosine = product * inverse * own;
+                cosine >= floor || cosine.is_nan()
+            };
             if !products.iter().zip(inverse).fold(false, |any, pair| any | may(pair)) {
                 continue;
             }
@@ -229,14 +232,14 @@ impl Best {
             return;
         }
         let new = Neighbour { latent: latent as u32, cosine };
-        let at = self.list.partition_point(|old| order(old, &new) == Ordering::Less);
+        let at = self.list.partition_point(|old| order(*old, new) == Ordering::Less);
         self.list.insert(at, new);
         self.list.truncate(self.k);
     }
 }
 
 /// Nearest first, ties by the lower index.
-fn order(a: &Neighbour, b: &Neighbour) -> Ordering {
+fn order(a: Neighbour, b: Neighbour) -> Ordering {
     b.cosine.total_cmp(&a.cosine).then(a.latent.cmp(&b.latent))
 }
 

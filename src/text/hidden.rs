@@ -1,0 +1,21 @@
+//! Which characters a terminal would hide, obey or measure differently from us.
+//! Not here: how they are shown.
+
+/// Whether a character must not reach a terminal as it is: controls, bidirectional marks, zero-width and default
+/// ignorable characters, exotic spaces, private use. (Unicode 16: General_Category Cc, Cf, Co, Zl, Zp, Zs other than the
+/// space, and Default_Ignorable_Code_Point.)
+pub(super) const fn is_hidden(c: char) -> bool {
+    matches!(c as u32,
+        0x00..=0x1f | 0x7f..=0xa0 | 0xad
+        | 0x034f
+        | 0x0600..=0x0605 | 0x061c | 0x06dd | 0x070f | 0x0890..=0x0891 | 0x08e2
+        | 0x115f..=0x1160 | 0x1680 | 0x17b4..=0x17b5 | 0x180b..=0x180f
+        | 0x2000..=0x200f | 0x2028..=0x202f | 0x205f..=0x206f
+        | 0x3000 | 0x3164
+        | 0xd7b0..=0xd7ff
+        | 0xe000..=0xf8ff
+        | 0xfe00..=0xfe0f | 0xfeff | 0xffa0 | 0xfff0..=0xfffb | 0xfffe..=0xffff
+        | 0x110bd | 0x110cd | 0x13430..=0x1345f | 0x1bca0..=0x1bca3 | 0x1d173..=0x1d17a
+        | 0xe0000..=0xe0fff
+        | 0xf0000..=0x0010_ffff)
+}

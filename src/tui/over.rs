@@ -1,0 +1,125 @@
+//! What can lie over the panes: help, palette, search, suites, a question, an error in full.
+//! Not here: drawing them.
+
+use tui_input::Input;
+
+use crate::report::Report;
+use crate::tui::app::Focus;
+use crate::tui::keys::{Action, Place};
+
+/// Something that lies over the panes and takes the keys.
+#[derive(Clone, Debug)]
+pub enum Over {
+    /// Help for a place.
+    Help {
+        /// The place it is about.
+        about: Place,
+        /// First line shown.
+        top: usize,
+    },
+    /// An error in full.
+    Error {
+        /// The error.
+        report: Report,
+        /// First line shown.
+        top: usize,
+    },
+    /// The command palette.
+    Palette(Field),
+    /// The search for latents.
+    Search(Field),
+    /// The list of suites.
+    Suites {
+        /// The chosen row.
+        row: usize,
+    },
+    /// A question before something costly.
+    Confirm(Question),
+}
+
+/// A field of text over a list.
+#[derive(Clone, Debug, Default)]
+pub struct Field {
+    /// The text.
+    pub input: Input,
+    /// The chosen row.
+    pub row: usize,
+}
+
+/// What is asked before something costly is done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Question {
+    /// The suite to download.
+    pub suite: String,
+    /// What is asked, in one line.
+    pub ask: String,
+    /// What the person should know, line by line.
+    pub know: Vec<String>,
+}
+
+impl Over {
+    /// Where keys go while it is topmost.
+    #[must_use]
+    pub const fn place(&self) -> Place {
+        match self {
+            Self::Help { .. } | Self::Error { .. } => Place::Reading,
+            Self::Palette(_) => Place::Palette,
+            Self::Search(_) => Place::Search,
+            Self::Suites { .. } => Place::Suites,
+            Self::Confirm(_) => Place::Confirm,
+        }
+    }
+}
+
+/// A command of the palette.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Command {
+    /// What it does.
+    pub action: Action,
+    /// Its row's name.
+    pub id: &'static str,
+    /// One line about it.
+    pub about: &'static str,
+    /// The key that does it without the palette.
+    pub key: Option<crokey::KeyCombination>,
+}
+
+/// The commands that match what was typed, best first; all of them, in the table's order, when nothing was.
+#[must_use]
+pub fn commands(focus: Focus, typed: &str) -> Vec<Command> {
+    use nucleo_matcher::pattern::{CaseMatching, Normalization, Pattern};
+    use nucleo_matcher::{Config, Matcher, Utf32Str};
+
+    // In the prompt letters are text, but a person who opens the palette there wants every command.
+    let place = if focus == Focus::Prompt { Place::Tokens } else { focus.place() };
+    let all = super::keys::rows(place)
+        .filter(|row| !matches!(row.action, Action::Palette | Action::Edit(_)))
+        .map(|row| Command { action: row.action, id: row.id, about: row.about, key: row.keys.first().copied() });
+    if typed.trim().is_empty() {
+        return all.collect();
+    }
+    let mut matcher = Matcher::new(Config::DEFAULT);
+    let pattern = Pattern::parse(typed, CaseMatching::Ignore, Normalization::Smart);
+    let mut buffer = Vec::new();
+    let mut scored: Vec<(u32, Command)> = all
+        .filter_map(|c| {
+            let hay = format!("{} {}", c.about, c.id);
+            Some((pattern.score(Utf32Str::new(&hay, &mut buffer), &mut matcher)?, c))
+        })
+        .collect();
+    scored.sort_by_key(|(score, _)| std::cmp::Reverse(*score));
+    scored.into_iter().map(|(_, c)| c).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_palette_lists_everything_and_finds_by_a_few_letters() {
+        assert!(commands(Focus::Tokens, "").len() > 25);
+        assert_eq!(commands(Focus::Tokens, "suites").first().map(|c| c.action), Some(Action::Suites));
+        assert_eq!(commands(Focus::Prompt, "quit").first().map(|c| c.action), Some(Action::Quit));
+        assert!(commands(Focus::Tokens, "zzzzqqq").is_empty());
+    }
+}

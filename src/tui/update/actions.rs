@@ -1,0 +1,181 @@
+//! What actions do in the panes.
+//! Not here: what they do in lists and texts that lie over the panes.
+
+use crate::task::Slot;
+use crate::tui::app::{App, Focus, MOST_PINS};
+use crate::tui::keys::{Action, Edit};
+use crate::tui::msg::{Effect, Format};
+use crate::tui::over::{Field, Over};
+use crate::tui::update::{always, ask, open, over, say, select};
+
+/// Does an action in the focused pane; gives whether anything may have changed.
+pub(super) fn in_panes(app: &mut App, action: Action, effects: &mut Vec<Effect>) -> bool {
+    if let Some(done) = always(app, action, effects) {
+        return done;
+    }
+    match action {
+        Action::Edit(edit) => edit_prompt(app, edit),
+        Action::NextPane => turn_focus(app, 1),
+        Action::PreviousPane => turn_focus(app, Focus::ORDER.len() - 1),
+        Action::FocusPrompt => app.focus = Focus::Prompt,
+        Action::FocusTokens => app.focus = Focus::Tokens,
+        Action::FocusLatents => app.focus = Focus::Latents,
+        Action::FocusCard => select::enter_card(app),
+        Action::Left => select::move_token(app, -1),
+        Action::Right => select::move_token(app, 1),
+        Action::Up => up_down(app, -1),
+        Action::Down => up_down(app, 1),
+        Action::PageUp | Action::PageDown | Action::First | Action::Last => leap(app, action),
+        Action::Narrower => select::turn_sae(app, -1),
+        Action::Wider => select::turn_sae(app, 1),
+        Action::Back | Action::Forward => travel(app, action),
+        Action::Accept => accept(app),
+        Action::Close => close(app),
+        Action::Pin => pin(app),
+        Action::UnpinAll => app.pins.clear(),
+        Action::CopyReference | Action::CopyCommand => copy(app, action, effects),
+        Action::SaveSvg => effects.push(Effect::Save(Format::Svg)),
+        Action::SaveText => effects.push(Effect::Save(Format::Text)),
+        Action::SaveAnsi => effects.push(Effect::Save(Format::Ansi)),
+        Action::Mouse => toggle_mouse(app, effects),
+        Action::Retry => retry(app, effects),
+        Action::ShowError => show_error(app),
+        Action::Search => app.over.push(Over::Search(Field::default())),
+        Action::Palette => app.over.push(Over::Palette(Field::default())),
+        Action::Suites => open_suites(app, effects),
+        Action::Help => app.over.push(Over::Help { about: app.focus.place(), top: 0 }),
+        Action::Interrupt | Action::Suspend | Action::Repaint | Action::Quit => {}
+    }
+    true
+}
+
+fn edit_prompt(app: &mut App, edit: Edit) {
+    // Down from the last line leaves the prompt, as one moves down a page.
+    let last = app.editor.lines().len().saturating_sub(1);
+    if edit == Edit::Down && app.editor.cursor().0 >= last {
+        app.focus = Focus::Tokens;
+        return;
+    }
+    over::edit_area(&mut app.editor, edit);
+    select::follow_caret(app);
+}
+
+fn turn_focus(app: &mut App, by: usize) {
+    let at = Focus::ORDER.iter().position(|f| *f == app.focus).unwrap_or(0);
+    app.focus = Focus::ORDER[(at + by) % Focus::ORDER.len()];
+    if app.focus == Focus::Card {
+        select::enter_card(app);
+    }
+}
+
+fn up_down(app: &mut App, by: isize) {
+    if app.focus == Focus::Card { select::move_ladder(app, by) } else { select::move_latent(app, by) }
+}
+
+fn leap(app: &mut App, action: Action) {
+    match app.focus {
+        Focus::Tokens => select::leap_token(app, action),
+        Focus::Latents => select::leap_latent(app, action),
+        Focus::Card => {
+            let far = isize::try_from(app.ladder_rows().len()).unwrap_or(isize::MAX);
+            select::move_ladder(app, if matches!(action, Action::First | Action::PageUp) { -far } else { far });
+        }
+        Focus::Prompt => {}
+    }
+}
+
+fn travel(app: &mut App, action: Action) {
+    let now = app.chosen();
+    let to = if action == Action::Back { app.history.back(now) } else { app.history.forward() };
+    match to {
+        Some(to) => select::go(app, &to),
+        None if action == Action::Back => say(app, "nothing visited before; Enter on a latent or a jump is a visit"),
+        None => say(app, "nothing visited after"),
+    }
+}
+
+fn accept(app: &mut App) {
+    match app.focus {
+        Focus::Tokens => app.focus = Focus::Latents,
+        Focus::Latents => {
+            if let Some(chosen) = app.chosen() {
+                app.held = true;
+                app.history.visit(None, chosen);
+                select::enter_card(app);
+            }
+        }
+        Focus::Card => select::jump_ladder(app),
+        Focus::Prompt => {}
+    }
+}
+
+fn close(app: &mut App) {
+    match app.focus {
+        Focus::Prompt | Focus::Latents => app.focus = Focus::Tokens,
+        Focus::Card => app.focus = Focus::Latents,
+        Focus::Tokens => select::release(app),
+    }
+}
+
+fn pin(app: &mut App) {
+    let Some(chosen) = app.chosen() else { return };
+    if let Some(at) = app.pins.iter().position(|p| *p == chosen) {
+        app.pins.remove(at);
+    } else if app.pins.len() < MOST_PINS {
+        app.pins.push(chosen);
+    } else {
+        say(app, format!("{MOST_PINS} latents are pinned already; P unpins all"));
+    }
+}
+
+fn copy(app: &mut App, action: Action, effects: &mut Vec<Effect>) {
+    let (Some(opened), Some(chosen)) = (app.opened.value(), app.chosen()) else { return };
+    let (suite, sae, latent) = (&opened.suite, &chosen.sae, chosen.latent);
+    let text = if action == Action::CopyReference {
+        format!("{suite}/{sae}/{latent}")
+    } else {
+        format!("saescope latent --suite {suite} --sae {sae} {latent}")
+    };
+    say(app, format!("copied {text}"));
+    effects.push(Effect::Copy(text));
+}
+
+fn toggle_mouse(app: &mut App, effects: &mut Vec<Effect>) {
+    app.mouse = !app.mouse;
+    effects.push(Effect::Mouse(app.mouse));
+    let text = if app.mouse { "mouse on: click, wheel" } else { "mouse off: the terminal selects text again" };
+    say(app, text);
+}
+
+/// Asks again for whatever failed; the prompt when nothing did.
+fn retry(app: &mut App, effects: &mut Vec<Effect>) {
+    if app.opened.failure().is_some() {
+        open(app, app.suite.clone(), effects);
+        return;
+    }
+    app.asked_prompt = None;
+    app.asked_card = None;
+}
+
+/// The error that a person would ask about: that of what is most basic.
+fn show_error(app: &mut App) {
+    let failure = app
+        .opened
+        .failure()
+        .or(app.pull.failure())
+        .or(app.run.failure())
+        .or(app.card.failure())
+        .or(app.catalogue.failure())
+        .or(app.found.failure());
+    match failure.cloned() {
+        Some(report) => app.over.push(Over::Error { report, top: 0 }),
+        None => say(app, "nothing went wrong"),
+    }
+}
+
+fn open_suites(app: &mut App, effects: &mut Vec<Effect>) {
+    let row = app.catalogue.value().and_then(|all| all.iter().position(|e| e.id == app.suite)).unwrap_or(0);
+    app.over.push(Over::Suites { row });
+    let ticket = app.catalogue.ask();
+    ask(Slot::Catalogue, ticket, crate::session::Job::Catalogue, effects);
+}

@@ -1,0 +1,85 @@
+//! What clicks and the wheel do.
+//! Not here: where things are on screen (`hits`).
+
+use ratatui_textarea::CursorMove;
+
+use crate::tui::app::{App, Focus};
+use crate::tui::hits::Target;
+use crate::tui::msg::{Effect, Mouse, MouseDid};
+use crate::tui::update::{over, select};
+
+/// Rows that one notch of the wheel moves.
+const NOTCH: isize = 3;
+
+/// Takes what the mouse did; gives whether anything may have changed.
+pub(super) fn take(app: &mut App, mouse: Mouse, effects: &mut Vec<Effect>) -> bool {
+    let target = app.hits.at(mouse.column, mouse.row);
+    match mouse.did {
+        MouseDid::Click => click(app, target, effects),
+        MouseDid::WheelUp => wheel(app, target, -1),
+        MouseDid::WheelDown => wheel(app, target, 1),
+    }
+}
+
+fn click(app: &mut App, target: Option<Target>, effects: &mut Vec<Effect>) -> bool {
+    let had_notice = app.notice.take().is_some();
+    if !app.over.is_empty() {
+        match target {
+            // The first click chooses, the second does.
+            Some(Target::Row(row)) => {
+                if over::choose_row(app, row) {
+                    over::accept(app, effects);
+                }
+            }
+            Some(Target::Over) => {}
+            _ => drop(app.over.pop()),
+        }
+        return true;
+    }
+    match target {
+        Some(Target::Pane(pane)) => app.focus = pane,
+        Some(Target::Caret(line, column)) => {
+            app.focus = Focus::Prompt;
+            let (line, column) = (u16::try_from(line).unwrap_or(u16::MAX), u16::try_from(column).unwrap_or(u16::MAX));
+            app.editor.move_cursor(CursorMove::Jump(line, column));
+            select::follow_caret(app);
+        }
+        Some(Target::Token(token)) => {
+            app.focus = Focus::Tokens;
+            select::choose_token(app, token);
+        }
+        Some(Target::Latent(rank)) => {
+            let same = app.focus == Focus::Latents && app.rank() == Some(rank);
+            app.focus = Focus::Latents;
+            select::choose_rank(app, rank);
+            if same {
+                select::enter_card(app);
+            }
+        }
+        Some(Target::Ladder(row)) => {
+            let same = app.focus == Focus::Card && app.ladder_row == row;
+            app.focus = Focus::Card;
+            app.ladder_row = row;
+            if same {
+                select::jump_ladder(app);
+            }
+        }
+        Some(Target::Sae(sae)) => select::choose_sae(app, sae),
+        Some(Target::Row(_) | Target::Over) | None => return had_notice,
+    }
+    true
+}
+
+fn wheel(app: &mut App, target: Option<Target>, by: isize) -> bool {
+    if !app.over.is_empty() {
+        over::wheel(app, by * NOTCH);
+        return true;
+    }
+    match target {
+        Some(Target::Pane(Focus::Tokens) | Target::Token(_)) => select::move_token(app, by),
+        Some(Target::Pane(Focus::Latents) | Target::Latent(_)) => select::move_latent(app, by),
+        Some(Target::Pane(Focus::Card) | Target::Ladder(_)) => select::move_ladder(app, by),
+        _ => return false,
+    }
+    true
+}

@@ -1,0 +1,200 @@
+//! What answers, progress and failures change.
+//! Not here: asking.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::analysis::Run;
+use crate::report::{Kind, Report};
+use crate::session::{Opened, Outcome};
+use crate::task::{Progress, Slot, Ticket};
+use crate::tui::app::{App, Focus, editor_of};
+use crate::tui::msg::{Effect, Event};
+use crate::tui::over::Over;
+use crate::tui::update::{open, say, select};
+
+/// Takes news of a job; gives whether anything changed: stale news changes nothing.
+pub(super) fn take(
+    app: &mut App,
+    slot: Slot,
+    ticket: Ticket,
+    event: Event,
+    at: Duration,
+    effects: &mut Vec<Effect>,
+) -> bool {
+    match event {
+        Event::Progress(progress) => progressed(app, slot, ticket, progress, at),
+        Event::Done(answer) => answered(app, slot, ticket, answer, effects),
+    }
+}
+
+fn progressed(app: &mut App, slot: Slot, ticket: Ticket, progress: Progress, at: Duration) -> bool {
+    match slot {
+        Slot::Suite => app.opened.progress(ticket, progress),
+        Slot::Run => app.run.progress(ticket, progress),
+        Slot::Card => app.card.progress(ticket, progress),
+        Slot::Search => app.found.progress(ticket, progress),
+        Slot::Catalogue => app.catalogue.progress(ticket, progress),
+        Slot::Pull => {
+            let done = progress.whole.map_or(progress.done, |whole| whole.done);
+            let current = app.pull.progress(ticket, progress);
+            if current {
+                app.speed.note(at, done);
+            }
+            current
+        }
+        Slot::Labels => false,
+    }
+}
+
+fn answered(
+    app: &mut App,
+    slot: Slot,
+    ticket: Ticket,
+    answer: Result<Outcome, Report>,
+    effects: &mut Vec<Effect>,
+) -> bool {
+    match slot {
+        Slot::Suite => {
+            let answer = answer.and_then(|o| if let Outcome::Opened(o) = o { Ok(o) } else { Err(mixed_up()) });
+            let fine = answer.as_ref().ok().cloned();
+            settle(&mut app.opened, ticket, answer) && {
+                if let Some(opened) = fine {
+                    suite_opened(app, &opened);
+                }
+                true
+            }
+        }
+        Slot::Run => {
+            let answer = answer.and_then(|o| if let Outcome::Run(o) = o { Ok(o) } else { Err(mixed_up()) });
+            let fine = answer.as_ref().ok().cloned();
+            settle(&mut app.run, ticket, answer) && {
+                if let Some(run) = fine {
+                    run_arrived(app, &run);
+                }
+                true
+            }
+        }
+        Slot::Card => {
+            let answer = answer.and_then(|o| if let Outcome::Card(o) = o { Ok(o) } else { Err(mixed_up()) });
+            settle(&mut app.card, ticket, answer) && {
+                select::place_ladder_row(app);
+                true
+            }
+        }
+        Slot::Labels => {
+            let answer = answer.and_then(|o| if let Outcome::Labels(o) = o { Ok(o) } else { Err(mixed_up()) });
+            app.labels.answer(ticket, answer)
+        }
+        Slot::Search => {
+            let answer = answer.and_then(|o| if let Outcome::Found(o) = o { Ok(o) } else { Err(mixed_up()) });
+            settle(&mut app.found, ticket, answer) && {
+                if let Some(Over::Search(field)) = app.over.last_mut() {
+                    field.row = 0;
+                }
+                true
+            }
+        }
+        Slot::Catalogue => {
+            let answer = answer.and_then(|o| if let Outcome::Catalogue(o) = o { Ok(o) } else { Err(mixed_up()) });
+            settle(&mut app.catalogue, ticket, answer) && {
+                choose_suite_row(app);
+                true
+            }
+        }
+        Slot::Pull => {
+            let answer = answer.and_then(|o| if let Outcome::Pulled(o) = o { Ok(o) } else { Err(mixed_up()) });
+            let fine = answer.as_ref().ok().cloned();
+            settle(&mut app.pull, ticket, answer) && {
+                app.speed.clear();
+                if let Some(suite) = fine {
+                    pulled(app, suite, effects);
+                }
+                true
+            }
+        }
+    }
+}
+
+/// Takes an answer; one that says "cancelled" only ends the waiting.
+fn settle<T>(remote: &mut crate::task::Remote<T, Report>, ticket: Ticket, answer: Result<T, Report>) -> bool {
+    if answer.as_ref().is_err_and(|report| report.kind == Kind::Cancelled) {
+        let current = ticket == remote.ticket() && remote.is_pending();
+        if current {
+            remote.abandon();
+        }
+        return current;
+    }
+    remote.answer(ticket, answer)
+}
+
+fn mixed_up() -> Report {
+    Report::new("the answer does not fit the question").kind(Kind::Bug)
+}
+
+/// Everything that belonged to the suite before is gone; the prompt stays unless it was that suite's own.
+fn suite_opened(app: &mut App, opened: &Arc<Opened>) {
+    let prompt = app.prompt();
+    if prompt.is_empty() || app.prepared.as_ref() == Some(&prompt) {
+        app.editor = editor_of(&opened.prompt);
+        app.prepared = Some(opened.prompt.clone());
+    }
+    if app.prompt().is_empty() {
+        app.focus = Focus::Prompt;
+    }
+    app.run.clear();
+    app.card.clear();
+    app.found.clear();
+    app.labels.clear();
+    app.pins.clear();
+    app.history.clear();
+    app.asked_prompt = None;
+    app.asked_card = None;
+    app.searched = None;
+    app.shown_prompt = String::new();
+    app.latent = None;
+    app.held = false;
+    app.anchor = None;
+    app.token = usize::MAX;
+    app.ladder_row = usize::MAX;
+    // The middle of the ladder: narrower and wider are one key away.
+    let loaded: Vec<usize> = (0..opened.saes.len()).filter(|i| opened.saes[*i].loaded).collect();
+    app.sae = loaded.get(loaded.len() / 2).copied().unwrap_or(0);
+    if let Some(note) = opened.notes.first() {
+        say(app, note.clone());
+    }
+}
+
+/// A run's answer: the token under the caret while the person types, else the one they were at, else the last.
+fn run_arrived(app: &mut App, run: &Arc<Run>) {
+    app.shown_prompt = app.asked_prompt.clone().unwrap_or_default();
+    app.token = app.token.min(run.tokens.len().saturating_sub(1));
+    app.latents_top = 0;
+    if app.focus == Focus::Prompt {
+        select::follow_caret(app);
+    }
+    select::follow_strongest(app);
+    // The card says how often its latent has fired in all runs: it must be asked for again.
+    app.asked_card = None;
+}
+
+fn choose_suite_row(app: &mut App) {
+    let all = app.catalogue.value().map_or(0, Vec::len);
+    let open_now = app.catalogue.value().and_then(|c| c.iter().position(|e| e.id == app.suite));
+    if let Some(Over::Suites { row }) = app.over.last_mut() {
+        if *row == 0 {
+            *row = open_now.unwrap_or(0);
+        }
+        *row = (*row).min(all.saturating_sub(1));
+    }
+}
+
+/// A download is complete: who still looks at the list wants the suite; who went on is told.
+fn pulled(app: &mut App, suite: String, effects: &mut Vec<Effect>) {
+    if matches!(app.over.last(), Some(Over::Suites { .. })) {
+        app.over.clear();
+        open(app, suite, effects);
+    } else {
+        say(app, format!("{suite} is downloaded; s opens it"));
+    }
+}

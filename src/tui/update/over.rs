@@ -1,0 +1,238 @@
+//! What keys do to texts and lists that lie over the panes, and to the prompt's text.
+//! Not here: drawing them.
+
+use ratatui_textarea::{CursorMove, TextArea};
+use tui_input::InputRequest;
+
+use crate::session::{Job, SuiteEntry};
+use crate::task::Slot;
+use crate::tui::app::{App, Focus, LatentRef};
+use crate::tui::format;
+use crate::tui::keys::{Action, Edit, Place};
+use crate::tui::msg::Effect;
+use crate::tui::over::{Over, Question, commands};
+use crate::tui::update::{act as act_anywhere, always, ask, open, say, select};
+
+/// Does an action in what lies topmost.
+pub(super) fn act(app: &mut App, action: Action, effects: &mut Vec<Effect>) -> bool {
+    if let Some(done) = always(app, action, effects) {
+        return done;
+    }
+    match action {
+        Action::Close => drop(app.over.pop()),
+        Action::Help => app.over.push(Over::Help { about: app.place(), top: 0 }),
+        Action::Accept => accept(app, effects),
+        Action::Up => step(app, -1),
+        Action::Down => step(app, 1),
+        Action::PageUp => step(app, -page(app)),
+        Action::PageDown => step(app, page(app)),
+        Action::First => step(app, isize::MIN / 2),
+        Action::Last => step(app, isize::MAX / 2),
+        Action::Edit(edit) => edit_field(app, edit),
+        _ => return false,
+    }
+    true
+}
+
+fn page(app: &App) -> isize {
+    isize::try_from(app.hits.over_rows.max(2) - 1).unwrap_or(1)
+}
+
+/// Rows of the topmost list.
+pub(crate) fn list_len(app: &App) -> usize {
+    match app.over.last() {
+        Some(Over::Palette(field)) => commands(app.focus, field.input.value()).len(),
+        Some(Over::Search(field)) if !field.input.value().is_empty() => {
+            app.found.value().map_or(0, |found| found.latents.len())
+        }
+        Some(Over::Suites { .. }) => app.catalogue.value().map_or(0, Vec::len),
+        _ => 0,
+    }
+}
+
+fn step(app: &mut App, by: isize) {
+    let last = list_len(app).saturating_sub(1);
+    let lines = app.hits.over_lines.saturating_sub(app.hits.over_rows);
+    match app.over.last_mut() {
+        Some(Over::Help { top, .. } | Over::Error { top, .. }) => *top = top.saturating_add_signed(by).min(lines),
+        Some(Over::Palette(field) | Over::Search(field)) => field.row = field.row.saturating_add_signed(by).min(last),
+        Some(Over::Suites { row }) => *row = row.saturating_add_signed(by).min(last),
+        Some(Over::Confirm(_)) | None => {}
+    }
+}
+
+/// Chooses a row of the topmost list; gives whether it was chosen already.
+pub(super) fn choose_row(app: &mut App, to: usize) -> bool {
+    let row = match app.over.last_mut() {
+        Some(Over::Palette(field) | Over::Search(field)) => &mut field.row,
+        Some(Over::Suites { row }) => row,
+        _ => return false,
+    };
+    let same = *row == to;
+    *row = to;
+    same
+}
+
+/// Turns the wheel over the topmost list or text.
+pub(super) fn wheel(app: &mut App, by: isize) {
+    step(app, by);
+}
+
+pub(super) fn accept(app: &mut App, effects: &mut Vec<Effect>) {
+    match app.over.last().cloned() {
+        Some(Over::Palette(field)) => {
+            app.over.pop();
+            if let Some(command) = commands(app.focus, field.input.value()).get(field.row) {
+                // Commands of the panes do nothing in the prompt, where letters are text.
+                if app.focus == Focus::Prompt && command.action != Action::FocusPrompt {
+                    app.focus = Focus::Tokens;
+                }
+                act_anywhere(app, command.action, effects);
+            }
+        }
+        Some(Over::Search(field)) => {
+            let found = app.found.value().filter(|f| f.query == field.input.value());
+            let hit = found.and_then(|f| Some((f.sae.clone(), f.latents.get(field.row)?.0)));
+            if let Some((sae, latent)) = hit {
+                app.over.pop();
+                select::visit(app, &LatentRef { sae, latent });
+                go_where_it_fires(app);
+                app.focus = Focus::Latents;
+            }
+        }
+        Some(Over::Suites { row }) => {
+            if let Some(entry) = app.catalogue.value().and_then(|all| all.get(row)).cloned() {
+                choose_suite(app, &entry, effects);
+            }
+        }
+        Some(Over::Confirm(question)) => {
+            app.over.pop();
+            pull(app, question.suite, effects);
+        }
+        Some(Over::Help { .. } | Over::Error { .. }) => drop(app.over.pop()),
+        None => {}
+    }
+}
+
+/// A latent that was searched is wanted where it fires: at the token itself, or where it is strongest.
+fn go_where_it_fires(app: &mut App) {
+    let Some(chosen) = app.chosen() else { return };
+    let heat = app.heat(&chosen);
+    if heat.get(app.token).is_some_and(|v| *v > 0.0) {
+        return;
+    }
+    let strongest = heat.iter().enumerate().max_by(|a, b| a.1.total_cmp(b.1));
+    if let Some((position, value)) = strongest
+        && *value > 0.0
+    {
+        select::choose_token(app, position);
+    }
+}
+
+fn choose_suite(app: &mut App, entry: &SuiteEntry, effects: &mut Vec<Effect>) {
+    if entry.ready {
+        app.over.clear();
+        open(app, entry.id.clone(), effects);
+        return;
+    }
+    if app.pull.is_pending() {
+        say(app, "a download is under way; ^C cancels it");
+        return;
+    }
+    let missing = entry.download_bytes.map(|all| all.saturating_sub(entry.cached_bytes));
+    let size = missing.map_or_else(|| "an unknown number of bytes".to_owned(), format::bytes);
+    let mut know = vec![format!("model {}, {} SAEs at {}", entry.model, entry.saes.len(), entry.site)];
+    if entry.cached_bytes > 0 {
+        know.push(format!("{} of it are on this machine already", format::bytes(entry.cached_bytes)));
+    }
+    know.extend(entry.licence.as_ref().map(|l| format!("licence: {l}")));
+    know.extend(entry.gated.clone());
+    let ask = format!("Download {size} for {}?", entry.id);
+    app.over.push(Over::Confirm(Question { suite: entry.id.clone(), ask, know }));
+}
+
+fn pull(app: &mut App, suite: String, effects: &mut Vec<Effect>) {
+    app.speed.clear();
+    app.pulled = Some(suite.clone());
+    let ticket = app.pull.ask();
+    ask(Slot::Pull, ticket, Job::Pull { suite }, effects);
+}
+
+/// Text from the clipboard: text, wherever it lands, never commands.
+pub(super) fn paste(app: &mut App, text: &str) -> bool {
+    let text = text.replace("\r\n", "\n").replace('\r', "\n");
+    if !app.over.is_empty() {
+        let Some(Over::Palette(field) | Over::Search(field)) = app.over.last_mut() else { return false };
+        for c in text.lines().next().unwrap_or_default().chars() {
+            field.input.handle(InputRequest::InsertChar(c));
+        }
+        field.row = 0;
+        return true;
+    }
+    app.focus = Focus::Prompt;
+    app.editor.insert_str(&text);
+    true
+}
+
+/// One typed character.
+pub(super) fn insert(app: &mut App, c: char) {
+    match app.over.last_mut() {
+        Some(Over::Palette(field) | Over::Search(field)) => {
+            field.input.handle(InputRequest::InsertChar(c));
+            field.row = 0;
+        }
+        _ if app.place() == Place::Prompt => app.editor.insert_char(c),
+        _ => {}
+    }
+}
+
+fn edit_field(app: &mut App, edit: Edit) {
+    let Some(Over::Palette(field) | Over::Search(field)) = app.over.last_mut() else { return };
+    let request = match edit {
+        Edit::Left => InputRequest::GoToPrevChar,
+        Edit::Right => InputRequest::GoToNextChar,
+        Edit::WordLeft => InputRequest::GoToPrevWord,
+        Edit::WordRight => InputRequest::GoToNextWord,
+        Edit::Home => InputRequest::GoToStart,
+        Edit::End => InputRequest::GoToEnd,
+        Edit::Backspace => InputRequest::DeletePrevChar,
+        Edit::Delete => InputRequest::DeleteNextChar,
+        Edit::DeleteWord => InputRequest::DeletePrevWord,
+        Edit::DeleteToStart => InputRequest::DeleteFromStart,
+        Edit::DeleteToEnd => InputRequest::DeleteTillEnd,
+        _ => return,
+    };
+    if field.input.handle(request).is_some_and(|changed| changed.value) {
+        field.row = 0;
+    }
+}
+
+/// A change or move in the prompt.
+pub(super) fn edit_area(editor: &mut TextArea<'static>, edit: Edit) {
+    match edit {
+        Edit::Left => editor.move_cursor(CursorMove::Back),
+        Edit::Right => editor.move_cursor(CursorMove::Forward),
+        Edit::Up => editor.move_cursor(CursorMove::Up),
+        Edit::Down => editor.move_cursor(CursorMove::Down),
+        Edit::WordLeft => editor.move_cursor(CursorMove::WordBack),
+        Edit::WordRight => editor.move_cursor(CursorMove::WordForward),
+        Edit::Home => editor.move_cursor(CursorMove::Head),
+        Edit::End => editor.move_cursor(CursorMove::End),
+        Edit::Top => {
+            editor.move_cursor(CursorMove::Top);
+            editor.move_cursor(CursorMove::Head);
+        }
+        Edit::Bottom => {
+            editor.move_cursor(CursorMove::Bottom);
+            editor.move_cursor(CursorMove::End);
+        }
+        Edit::Backspace => drop(editor.delete_char()),
+        Edit::Delete => drop(editor.delete_next_char()),
+        Edit::DeleteWord => drop(editor.delete_word()),
+        Edit::DeleteToStart => drop(editor.delete_line_by_head()),
+        Edit::DeleteToEnd => drop(editor.delete_line_by_end()),
+        Edit::NewLine => editor.insert_newline(),
+        Edit::Undo => drop(editor.undo()),
+        Edit::Redo => drop(editor.redo()),
+    }
+}

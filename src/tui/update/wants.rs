@@ -1,0 +1,110 @@
+//! What the state needs that has not been asked for: runs, cards, labels, searches.
+//! Not here: what happens when it arrives (`news`).
+//!
+//! Every message ends here, so no path can forget to ask: the question follows from the state alone.
+
+use crate::session::Job;
+use crate::task::Slot;
+use crate::tui::app::{App, LatentRef};
+use crate::tui::msg::Effect;
+use crate::tui::over::Over;
+use crate::tui::update::ask;
+
+/// Likeliest next tokens asked for at each position.
+const NEXT: usize = 12;
+/// Tokens and neighbours in each list of a card.
+const TOP: usize = 10;
+/// Latents named ahead of what is on screen.
+const AHEAD: usize = 12;
+
+/// Asks for what is missing and keeps scrolling positions within their lists.
+pub(super) fn settle(app: &mut App, effects: &mut Vec<Effect>) {
+    scroll(app);
+    // While a suite loads, what is asked would be answered by the one that is leaving.
+    if app.opened.value().is_none() || app.opened.is_pending() {
+        return;
+    }
+    run(app, effects);
+    card(app, effects);
+    search(app, effects);
+    labels(app, effects);
+}
+
+fn scroll(app: &mut App) {
+    let rows = app.hits.latent_rows.max(1);
+    if let Some(rank) = app.rank() {
+        if rank < app.latents_top {
+            app.latents_top = rank;
+        } else if rank >= app.latents_top + rows {
+            app.latents_top = rank + 1 - rows;
+        }
+    }
+    let count = app.position().map_or(0, |p| p.latents.len());
+    app.latents_top = app.latents_top.min(count.saturating_sub(1));
+}
+
+fn run(app: &mut App, effects: &mut Vec<Effect>) {
+    let prompt = app.prompt();
+    if app.asked_prompt.as_ref() == Some(&prompt) {
+        return;
+    }
+    let ticket = app.run.ask();
+    app.asked_prompt = Some(prompt.clone());
+    ask(Slot::Run, ticket, Job::Run { prompt, next: NEXT }, effects);
+}
+
+fn card(app: &mut App, effects: &mut Vec<Effect>) {
+    let Some(chosen) = app.chosen() else { return };
+    if app.asked_card.as_ref() == Some(&chosen) {
+        return;
+    }
+    let ticket = app.card.ask();
+    app.asked_card = Some(chosen.clone());
+    ask(Slot::Card, ticket, Job::Card { sae: chosen.sae, latent: chosen.latent, top: TOP }, effects);
+}
+
+fn search(app: &mut App, effects: &mut Vec<Effect>) {
+    let Some(Over::Search(field)) = app.over.last() else { return };
+    let query = field.input.value().to_owned();
+    let Some(sae) = app.sae().map(|s| s.id.clone()) else { return };
+    let asked = (sae.clone(), query.clone());
+    if query.is_empty() || app.searched.as_ref() == Some(&asked) {
+        return;
+    }
+    app.searched = Some(asked);
+    let ticket = app.found.ask();
+    ask(Slot::Search, ticket, Job::Search { sae, query }, effects);
+}
+
+fn labels(app: &mut App, effects: &mut Vec<Effect>) {
+    if app.labels.is_pending() {
+        return;
+    }
+    let missing = app.labels.missing(&wanted(app));
+    let Some(sae) = missing.first().map(|l| l.sae.clone()) else { return };
+    let latents = missing.iter().map(|l| l.latent).collect();
+    let ticket = app.labels.ask(missing);
+    ask(Slot::Labels, ticket, Job::Labels { sae, latents }, effects);
+}
+
+/// The latents whose names are on screen or soon may be, the most looked at first.
+fn wanted(app: &App) -> Vec<LatentRef> {
+    let mut wanted = Vec::new();
+    let loaded = |sae: &str| app.saes().iter().any(|s| s.id == sae && s.loaded);
+    wanted.extend(app.chosen());
+    if let (Some(position), Some(sae)) = (app.position(), app.sae()) {
+        let shown = app.hits.latent_rows.max(12) + AHEAD;
+        let of = |f: &crate::analysis::Firing| LatentRef { sae: sae.id.clone(), latent: f.latent };
+        wanted.extend(position.latents.iter().skip(app.latents_top.saturating_sub(AHEAD)).take(shown + AHEAD).map(of));
+    }
+    if let Some(found) = app.found.value() {
+        let of = |(latent, _): &(u32, f32)| LatentRef { sae: found.sae.clone(), latent: *latent };
+        wanted.extend(found.latents.iter().take(64).map(of));
+    }
+    for row in app.ladder_rows() {
+        wanted.extend(app.saes().get(row.place).map(|s| LatentRef { sae: s.id.clone(), latent: row.latent }));
+    }
+    wanted.extend(app.pins.iter().cloned());
+    wanted.retain(|l| loaded(&l.sae));
+    wanted
+}

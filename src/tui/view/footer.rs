@@ -1,0 +1,68 @@
+//! The last line: the keys that are worth knowing now, from the key table.
+//! Not here: all keys (`help`).
+
+use ratatui::layout::Rect;
+use ratatui::text::{Line, Span};
+
+use super::Pen;
+use crate::text::{self, Charset};
+use crate::tui::app::App;
+use crate::tui::keys::{self, Action, Edit, Place, key_name};
+
+/// Most hints shown: more are read by nobody.
+const MOST: usize = 9;
+
+pub(super) fn draw(app: &App, area: Rect, pen: &mut Pen<'_>) {
+    let theme = pen.theme;
+    let ascii = theme.charset == Charset::Ascii;
+    let mut spans = vec![Span::raw(" ")];
+    let mut used = 1;
+    for (name, short) in hints(app.place(), ascii).into_iter().take(MOST) {
+        let cells = text::width(&name) + 1 + text::width(short) + 2;
+        // Whole hints only: half a hint teaches a wrong key.
+        if used + cells > usize::from(area.width) + 1 {
+            continue;
+        }
+        used += cells;
+        spans.push(Span::styled(name, theme.key()));
+        spans.push(Span::styled(format!(" {short}  "), theme.quiet()));
+    }
+    pen.line(area, 0, &Line::from(spans));
+}
+
+/// Keys and what they do in a place, most wanted first; the last of all, help and quit, are put forward so that they
+/// survive a narrow screen.
+fn hints(place: Place, ascii: bool) -> Vec<(String, &'static str)> {
+    let mut hints: Vec<(String, &'static str)> = keys::rows(place)
+        .filter(|row| !row.short.is_empty())
+        .filter_map(|row| {
+            let own = key_name(*row.keys.first()?, ascii);
+            let pair = partner(row.action).and_then(|a| keys::shown_for(place, a));
+            Some((pair.map_or(own.clone(), |p| joined(&key_name(p, ascii), &own)), row.short))
+        })
+        .collect();
+    let ends = |short: &str| matches!(short, "help" | "quit" | "close");
+    let last: Vec<_> = hints.iter().filter(|(_, s)| ends(s)).cloned().collect();
+    hints.retain(|(_, s)| !ends(s));
+    let keep = MOST.saturating_sub(last.len());
+    hints.truncate(keep);
+    let at = hints.len().min(4);
+    hints.splice(at..at, last);
+    // Shown in this order, dropped from the end.
+    hints
+}
+
+fn joined(first: &str, second: &str) -> String {
+    if text::width(first) + text::width(second) <= 2 { format!("{first}{second}") } else { format!("{first}/{second}") }
+}
+
+/// The action that goes the other way, shown with this one.
+fn partner(action: Action) -> Option<Action> {
+    match action {
+        Action::Right => Some(Action::Left),
+        Action::Down => Some(Action::Up),
+        Action::Wider => Some(Action::Narrower),
+        Action::Edit(Edit::Redo) => Some(Action::Edit(Edit::Undo)),
+        _ => None,
+    }
+}

@@ -1,0 +1,109 @@
+//! What fires at the chosen token, strongest first: bar, value, index, and the tokens each promotes.
+//! Not here: the card.
+
+use ratatui::layout::Rect;
+use ratatui::text::{Line, Span};
+
+use super::{Pen, Title, label_text};
+use crate::analysis::Firing;
+use crate::text;
+use crate::tui::app::{App, Focus, LatentRef};
+use crate::tui::format;
+use crate::tui::hits::Target;
+use crate::tui::theme::glyphs;
+
+pub(super) fn draw(app: &App, area: Rect, pen: &mut Pen<'_>) {
+    pen.hit_pane(area, Focus::Latents);
+    let focused = app.focus == Focus::Latents;
+    let inner = pen.pane(area, &title(app, pen), focused);
+    pen.hits.latent_rows = usize::from(inner.height);
+    let (Some(position), Some(sae)) = (app.position(), app.sae()) else {
+        return;
+    };
+    let mut inner = inner;
+    if let (Some(latent), None) = (app.latent, app.rank()) {
+        absent(app, latent, &mut inner, pen);
+    }
+    if position.latents.is_empty() {
+        pen.text(inner, 0, "  nothing fires on this token", pen.theme.quiet());
+        return;
+    }
+    pen.hits.latent_rows = usize::from(inner.height);
+    let strongest = position.latents.first().map_or(0.0, |f| f.activation);
+    let stale = app.run.is_stale() && (app.waits() || app.run.failure().is_some());
+    let rows = usize::from(inner.height);
+    // The list may have been scrolled for a screen of another size.
+    let top = app.rank().map_or(app.latents_top, |rank| {
+        app.latents_top.clamp((rank + 1).saturating_sub(rows), rank)
+    });
+    let digits = sae.width.map_or(1, |w| w.saturating_sub(1).max(1).to_string().len()).max(3);
+    for (row, (rank, firing)) in position.latents.iter().enumerate().skip(top).take(rows).enumerate() {
+        let of = LatentRef { sae: sae.id.clone(), latent: firing.latent };
+        let share = if strongest > 0.0 { firing.activation / strongest } else { 0.0 };
+        draw_row(app, &of, firing, share, digits, (inner, row as u16), pen);
+        let at = Rect { y: inner.y + row as u16, height: 1, ..inner };
+        if stale {
+            pen.tint(at, pen.theme.stale());
+        }
+        pen.hits.add(at, Target::Latent(rank));
+    }
+}
+
+fn title<'a>(app: &App, pen: &Pen<'_>) -> Title<'a> {
+    let theme = pen.theme;
+    let mut about = Vec::new();
+    if let Some(token) = app.tokens().get(app.token) {
+        about.push(Span::raw("at "));
+        about.push(Span::styled(text::truncate(&text::token(&token.text, theme.charset), 20, theme.charset), theme.strong()));
+    }
+    let right = app.position().map_or(String::new(), |p| {
+        let all = app.sae().and_then(|s| s.width).map_or(String::new(), |w| format!(" of {}", format::count(w as u64)));
+        format!("{} fire{all}", p.l0)
+    });
+    Title { name: "3 Latents", about, right }
+}
+
+/// The chosen latent when it does not fire on this token: said, so that the list does not seem to have lost it.
+fn absent(app: &App, latent: u32, area: &mut Rect, pen: &mut Pen<'_>) {
+    let theme = pen.theme;
+    let label = app.chosen().and_then(|c| label_text(app, &theme, &c, 3)).unwrap_or_default();
+    let line = Line::from(vec![
+        Span::styled(format!("{} {latent}", theme.glyphs().chosen), theme.strong()),
+        Span::styled(" does not fire here  ", theme.notice()),
+        Span::styled(label, theme.quiet()),
+    ]);
+    pen.line(*area, 0, &line);
+    area.y += 1.min(area.height);
+    area.height = area.height.saturating_sub(1);
+}
+
+fn draw_row(
+    app: &App,
+    of: &LatentRef,
+    firing: &Firing,
+    share: f32,
+    digits: usize,
+    (area, row): (Rect, u16),
+    pen: &mut Pen<'_>,
+) {
+    let theme = pen.theme;
+    let glyphs = theme.glyphs();
+    let chosen = app.latent == Some(firing.latent);
+    let focused = app.focus == Focus::Latents;
+    let bar_cells = (usize::from(area.width) / 6).clamp(5, 16);
+    let marker = if chosen { glyphs.chosen } else { " " };
+    let pin = app.pins.iter().position(|p| p == of);
+    let label = label_text(app, &theme, of, 8);
+    let bar = text::fit(&glyphs::bar(glyphs, share, bar_cells), bar_cells, theme.charset);
+    let name = format!("{:>digits$}", firing.latent);
+    let line = Line::from(vec![
+        Span::styled(marker, theme.accent()),
+        pin.map_or(Span::raw(" "), |n| Span::styled(glyphs.pins[n % 4], theme.pin(n))),
+        Span::styled(name, if chosen { theme.chosen(focused || app.focus == Focus::Tokens) } else { theme.quiet() }),
+        Span::raw(" "),
+        Span::styled(bar, theme.bar()),
+        Span::raw(format!(" {:>6} ", format::activation(firing.activation))),
+        Span::styled(label.unwrap_or_else(|| glyphs.more.into()), if chosen { theme.strong() } else { theme.quiet().remove_modifier(ratatui::style::Modifier::DIM) }),
+    ]);
+    pen.line(area, row, &line);
+}

@@ -1,0 +1,132 @@
+//! The palette and the search: a field of text over a list.
+//! Not here: what is in the lists.
+
+use ratatui::layout::Rect;
+use ratatui::style::{Modifier, Style};
+use ratatui::text::{Line, Span};
+
+use super::popup::{centred, framed};
+use super::{Pen, flow, label_text, trouble};
+use crate::text::{self, Charset};
+use crate::tui::app::{App, LatentRef};
+use crate::tui::format;
+use crate::tui::hits::Target;
+use crate::tui::keys::key_name;
+use crate::tui::over::{Field, commands};
+
+pub(super) fn palette(app: &App, field: &Field, screen: Rect, pen: &mut Pen<'_>) {
+    let area = centred(screen, 84, 24);
+    let inner = framed(area, "Commands", pen);
+    field_line(field, inner, pen);
+    let all = commands(app.focus, field.input.value());
+    let below = lower(inner, 2);
+    if all.is_empty() {
+        pen.text(below, 0, "no command matches", pen.theme.quiet());
+    }
+    let ascii = pen.theme.charset == Charset::Ascii;
+    rows(all.len(), field.row, below, pen, |index, chosen, pen| {
+        let command = all[index];
+        let key = command.key.map(|k| key_name(k, ascii)).unwrap_or_default();
+        Line::from(vec![
+            Span::styled(format!("{:<54} ", text::truncate(command.about, 54, pen.theme.charset)), row_style(chosen, pen)),
+            Span::styled(format!("{key:>9}"), pen.theme.key()),
+        ])
+    });
+}
+
+pub(super) fn search(app: &App, field: &Field, screen: Rect, pen: &mut Pen<'_>) {
+    let theme = pen.theme;
+    let sae = app.sae().map(|s| text::prose(&s.id, theme.charset)).unwrap_or_default();
+    let inner = framed(centred(screen, 84, 24), &format!("Search latents of SAE {sae}"), pen);
+    field_line(field, inner, pen);
+    let typed = field.input.value();
+    let about = Rect { y: inner.y + 1, height: 1, ..inner };
+    let below = lower(inner, 2);
+    if typed.is_empty() {
+        pen.text(below, 0, "a number, or a token that the latent promotes, such as  Paris", theme.quiet());
+        return;
+    }
+    if let Some(report) = app.found.failure().filter(|_| !app.found.is_pending()) {
+        let lines = trouble::first_lines(Some(report), below, theme.charset);
+        trouble::draw_lines(&lines, below, pen);
+        return;
+    }
+    let Some(found) = app.found.value() else { return };
+    let stale = found.query != typed;
+    let count = if stale { theme.glyphs().more.to_owned() } else { format!("{} found", found.latents.len()) };
+    pen.text(about, 0, &format!("{}: {count}", text::prose(&found.meaning, theme.charset)), theme.quiet());
+    if found.latents.is_empty() && !stale {
+        pen.text(below, 0, "no latent; try another token, a leading space matters less than the letters", theme.quiet());
+    }
+    rows(found.latents.len(), field.row, below, pen, |index, chosen, pen| {
+        let (latent, value) = found.latents[index];
+        let of = LatentRef { sae: found.sae.clone(), latent };
+        let heat = app.heat(&of).into_iter().fold(0.0, f32::max);
+        let fires = if heat > 0.0 { format!("fires {}", format::activation(heat)) } else { String::new() };
+        let label = label_text(app, &pen.theme, &of, 6).unwrap_or_default();
+        let label = text::fit(&label, usize::from(below.width).saturating_sub(36), pen.theme.charset);
+        Line::from(vec![
+            Span::styled(format!("{latent:>7}"), row_style(chosen, pen)),
+            Span::styled(format!(" {:>8}  ", format::short(value.into())), pen.theme.quiet()),
+            Span::raw(label),
+            Span::styled(format!(" {fires}"), pen.theme.bar()),
+        ])
+    });
+    if stale && app.waits() {
+        pen.tint(below, theme.stale());
+    }
+}
+
+fn row_style(chosen: bool, pen: &Pen<'_>) -> Style {
+    if chosen { pen.theme.chosen(true) } else { Style::new() }
+}
+
+fn lower(area: Rect, rows: u16) -> Rect {
+    let rows = rows.min(area.height);
+    Rect { y: area.y + rows, height: area.height - rows, ..area }
+}
+
+/// The field with its caret.
+fn field_line(field: &Field, area: Rect, pen: &mut Pen<'_>) {
+    let typed = field.input.value();
+    let room = usize::from(area.width).saturating_sub(3);
+    let before: String = typed.chars().take(field.input.cursor()).collect();
+    let under: String = typed.chars().skip(field.input.cursor()).take(1).collect();
+    let after: String = typed.chars().skip(field.input.cursor() + 1).collect();
+    let show = |s: &str| text::prose(s, pen.theme.charset);
+    // Of a long text the end before the caret is what one looks at.
+    let mut before = show(&before);
+    while text::width(&before) > room.saturating_sub(1) {
+        before = before.chars().skip(1).collect();
+    }
+    let under = if under.is_empty() { " ".to_owned() } else { show(&under) };
+    let line = Line::from(vec![
+        Span::styled(format!("{} ", pen.theme.glyphs().chosen), pen.theme.accent()),
+        Span::raw(before),
+        Span::styled(under, Style::new().add_modifier(Modifier::REVERSED)),
+        Span::raw(show(&after)),
+    ]);
+    pen.line(area, 0, &line);
+}
+
+/// The rows of a list, with the chosen one in view and marked.
+pub(super) fn rows<'a>(
+    count: usize,
+    chosen: usize,
+    area: Rect,
+    pen: &mut Pen<'_>,
+    line: impl Fn(usize, bool, &Pen<'_>) -> Line<'a>,
+) {
+    let height = usize::from(area.height);
+    pen.hits.over_rows = height;
+    let top = flow::top(chosen.min(count.saturating_sub(1)), height, count);
+    for (row, index) in (top..count).take(height).enumerate() {
+        let at = Rect { y: area.y + row as u16, height: 1, ..area };
+        let mark = if index == chosen { pen.theme.glyphs().chosen } else { " " };
+        pen.text(at, 0, mark, pen.theme.accent());
+        let content = line(index, index == chosen, pen);
+        let body = Rect { x: at.x + 2, width: at.width.saturating_sub(2), ..at };
+        pen.line(body, 0, &content);
+        pen.hits.add(at, Target::Row(index));
+    }
+}

@@ -1,0 +1,81 @@
+//! What the model says comes after the chosen token: a pane, or one line where there is no room.
+//! Not here: the metrics of all SAEs (`ladder`).
+
+use ratatui::layout::Rect;
+use ratatui::text::{Line, Span};
+
+use super::{Pen, Title};
+use crate::analysis::{Metrics, NextToken};
+use crate::text;
+use crate::tui::app::App;
+use crate::tui::format;
+use crate::tui::theme::glyphs;
+
+pub(super) fn draw(app: &App, area: Rect, pen: &mut Pen<'_>) {
+    let next = app.run.value().and_then(|run| run.next.get(app.token)).map_or(&[][..], Vec::as_slice);
+    if area.height <= 1 {
+        draw_line(app, next, area, pen);
+    } else {
+        draw_pane(app, next, area, pen);
+    }
+    if app.run.is_stale() && app.waits() {
+        pen.tint(area, pen.theme.stale());
+    }
+}
+
+fn draw_pane(app: &App, next: &[NextToken], area: Rect, pen: &mut Pen<'_>) {
+    let theme = pen.theme;
+    let after = app.tokens().get(app.token).map(|t| text::token(&t.text, theme.charset)).unwrap_or_default();
+    let about = if after.is_empty() {
+        Vec::new()
+    } else {
+        vec![Span::raw("after "), Span::styled(text::truncate(&after, 20, theme.charset), theme.strong())]
+    };
+    let inner = pen.pane(area, &Title { name: "Next token", about, right: String::new() }, false);
+    let room = usize::from(inner.width);
+    let bar_cells = (room / 3).min(24);
+    for (row, token) in next.iter().take(usize::from(inner.height)).enumerate() {
+        let share = f64::from(token.logprob).exp();
+        let name_cells = room.saturating_sub(bar_cells + 10).clamp(6, 22);
+        let name = text::fit(&text::token(&token.text, theme.charset), name_cells, theme.charset);
+        let line = Line::from(vec![
+            Span::raw("  "),
+            Span::styled(name, if row == 0 { theme.strong() } else { ratatui::style::Style::new() }),
+            Span::raw(format!(" {:>6} ", format::percent(share))),
+            Span::styled(glyphs::bar(theme.glyphs(), share as f32, bar_cells), theme.bar()),
+        ]);
+        pen.line(inner, row as u16, &line);
+    }
+}
+
+fn draw_line(app: &App, next: &[NextToken], area: Rect, pen: &mut Pen<'_>) {
+    let theme = pen.theme;
+    let metrics = app.sae_run().map(|s| metrics_text(&s.metrics)).unwrap_or_default();
+    let metrics_cells = text::width(&metrics) as u16 + 1;
+    let left = Rect { width: area.width.saturating_sub(metrics_cells + 1), ..area };
+    let mut spans = vec![Span::styled(format!(" next {} ", theme.glyphs().arrow), theme.quiet())];
+    let mut used: usize = spans.iter().map(Span::width).sum();
+    for (i, token) in next.iter().enumerate() {
+        let name = text::truncate(&text::token(&token.text, theme.charset), 16, theme.charset);
+        let share = format::percent(f64::from(token.logprob).exp());
+        let cells = text::width(&name) + share.len() + 3;
+        if used + cells > usize::from(left.width) {
+            break;
+        }
+        used += cells;
+        spans.push(Span::styled(name, if i == 0 { theme.strong() } else { ratatui::style::Style::new() }));
+        spans.push(Span::styled(format!(" {share}  "), theme.quiet()));
+    }
+    pen.line(left, 0, &Line::from(spans));
+    let right = Rect { x: area.right().saturating_sub(metrics_cells), width: metrics_cells.min(area.width), ..area };
+    pen.text(right, 0, &metrics, theme.quiet());
+}
+
+/// An SAE's metrics on one line.
+fn metrics_text(metrics: &Metrics) -> String {
+    let part = |name: &str, value: Option<f64>| value.map(|v| format!("{name} {}", format::short(v)));
+    let mut parts: Vec<String> =
+        [part("L0", metrics.l0), part("EV", metrics.explained_variance), part("MSE", metrics.mse)].into_iter().flatten().collect();
+    parts.push(format!("on {} tok", metrics.tokens));
+    parts.join("  ")
+}

@@ -1,0 +1,95 @@
+//! The status line: what is loaded, what computes, how long the last run took, what is pending.
+//! Not here: errors of a pane.
+
+use ratatui::layout::Rect;
+use ratatui::text::{Line, Span};
+
+use super::Pen;
+use crate::task::{Progress, Unit};
+use crate::text;
+use crate::tui::app::App;
+use crate::tui::format;
+
+pub(super) fn draw(app: &App, area: Rect, pen: &mut Pen<'_>) {
+    let theme = pen.theme;
+    let right = pending(app, pen);
+    let right_cells = right.iter().map(Span::width).sum::<usize>() as u16;
+    let left = Rect { width: area.width.saturating_sub(right_cells + 1), ..area };
+    let line = match &app.notice {
+        Some(notice) => {
+            let style = if notice.bad { theme.bad() } else { theme.notice() };
+            Line::from(Span::styled(format!(" {}", text::prose(&notice.text, theme.charset)), style))
+        }
+        None => Line::from(Span::styled(loaded(app, pen), theme.quiet())),
+    };
+    pen.line(left, 0, &line);
+    let x = area.right().saturating_sub(right_cells.min(area.width));
+    pen.buf.set_line(x, area.y, &Line::from(right), area.width);
+}
+
+fn loaded(app: &App, pen: &Pen<'_>) -> String {
+    let charset = pen.theme.charset;
+    let mut parts = Vec::new();
+    if let Some(opened) = app.opened.value() {
+        parts.push(text::prose(&opened.suite, charset));
+        if let Some(sae) = app.sae() {
+            parts.push(format!("SAE {}", text::prose(&sae.id, charset)));
+        }
+        parts.push(text::prose(&opened.device, charset));
+    }
+    if let Some(run) = app.run.value() {
+        let t = run.timings_ms;
+        parts.push(format!("run {} (model {}, SAEs {})", format::millis(t.forward + t.encode), format::millis(t.forward), format::millis(t.encode)));
+    }
+    format!(" {}", parts.join(&format!(" {} ", pen.theme.glyphs().dot)))
+}
+
+/// What is pending, the longest-lasting first; empty until it has lasted long enough to be worth a look.
+fn pending<'a>(app: &App, pen: &Pen<'_>) -> Vec<Span<'a>> {
+    let theme = pen.theme;
+    if !app.waits() && !app.pull.is_pending() {
+        return Vec::new();
+    }
+    let spinner = theme.glyphs().spinner[app.ticks as usize % 4];
+    let say = |text: String| vec![Span::styled(format!("{spinner} {text} "), theme.notice())];
+    if app.opened.is_pending() {
+        let step = app.opened.progressed().map(|p| format!(": {}", short(p))).unwrap_or_default();
+        return say(format!("loading {}{step}", text::prose(&app.suite, theme.charset)));
+    }
+    if app.run.is_pending() {
+        return say("running the prompt".into());
+    }
+    if app.pull.is_pending() {
+        let name = app.pulled.as_deref().unwrap_or_default();
+        let share = app.pull.progressed().and_then(whole_share).map(|s| format!(" {}", format::percent(s)));
+        let speed = app.speed.per_second().map(|s| format!(" {}/s", format::bytes(s as u64)));
+        let left = app.pull.progressed().and_then(|p| p.whole).and_then(|w| app.speed.left(w.total));
+        let left = left.map(|l| format!(" {} left", format::clock(l)));
+        let parts = [share, speed, left].into_iter().flatten().collect::<String>();
+        return say(format!("downloading {}{parts}", text::prose(name, theme.charset)));
+    }
+    if app.card.is_pending() {
+        return say("asking for the card".into());
+    }
+    if app.found.is_pending() {
+        return say("searching".into());
+    }
+    Vec::new()
+}
+
+/// The share of the whole that is done.
+pub(super) fn whole_share(progress: &Progress) -> Option<f64> {
+    let (done, total) = progress.whole.map_or((progress.done, progress.total?), |w| (w.done, w.total));
+    (total > 0).then(|| done as f64 / total as f64)
+}
+
+/// Progress in a few words.
+fn short(progress: &Progress) -> String {
+    let amount = match (progress.unit, progress.total) {
+        (Unit::Bytes, Some(total)) => format!("{} of {}", format::bytes(progress.done), format::bytes(total)),
+        (Unit::Bytes, None) => format::bytes(progress.done),
+        (Unit::Steps, Some(total)) => format!("{} of {total}", progress.done),
+        (Unit::Steps, None) => progress.done.to_string(),
+    };
+    format!("{} {amount}", progress.what)
+}

@@ -1,0 +1,137 @@
+//! The list of suites: what each is, how large, what is here, and how a download goes.
+//! Not here: downloading.
+
+use ratatui::layout::Rect;
+use ratatui::style::Style;
+use ratatui::text::{Line, Span};
+
+use super::lists::rows;
+use super::popup::{centred, framed};
+use super::{Pen, status, trouble};
+use crate::session::SuiteEntry;
+use crate::task::Progress;
+use crate::text;
+use crate::tui::app::App;
+use crate::tui::format;
+use crate::tui::theme::glyphs;
+
+/// Rows below the list: about the chosen suite, and the download.
+const BELOW: u16 = 7;
+
+pub(super) fn draw(app: &App, row: usize, screen: Rect, pen: &mut Pen<'_>) {
+    let theme = pen.theme;
+    let count = app.catalogue.value().map_or(0, Vec::len) as u16;
+    let height = (count + BELOW + 3).clamp(13, screen.height.saturating_sub(2));
+    let inner = framed(centred(screen, 100, height), "Suites: a model, a site and its SAEs", pen);
+    let list = Rect { height: inner.height.saturating_sub(BELOW), ..inner };
+    let below = Rect { y: list.bottom(), height: inner.height - list.height, ..inner };
+    if let Some(report) = app.catalogue.failure() {
+        let lines = trouble::first_lines(Some(report), list, theme.charset);
+        trouble::draw_lines(&lines, list, pen);
+        return;
+    }
+    let Some(all) = app.catalogue.value() else {
+        pen.text(list, 0, &format!("looking what is on this machine {}", theme.glyphs().more), theme.quiet());
+        return;
+    };
+    let width = usize::from(list.width).saturating_sub(2);
+    rows(all.len(), row, list, pen, |index, chosen, pen| suite_line(app, &all[index], chosen, width, pen));
+    pen.text(below, 0, &theme.glyphs().rule[0].repeat(usize::from(below.width)), theme.rule(false));
+    if let Some(entry) = all.get(row) {
+        about(entry, Rect { y: below.y + 1, height: 3.min(below.height.saturating_sub(1)), ..below }, pen);
+    }
+    download(app, Rect { y: below.y + 4, height: below.height.saturating_sub(4), ..below }, pen);
+}
+
+fn suite_line<'a>(app: &App, entry: &SuiteEntry, chosen: bool, width: usize, pen: &Pen<'_>) -> Line<'a> {
+    let theme = pen.theme;
+    let glyphs = theme.glyphs();
+    let is_open = app.opened.value().is_some_and(|o| o.suite == entry.id);
+    let (state, style) = match (entry.ready, entry.download_bytes) {
+        _ if is_open => (format!("{} open", glyphs.good), theme.good()),
+        (true, _) => (format!("{} here", glyphs.good), theme.good()),
+        (false, Some(all)) => {
+            let left = format::bytes(all.saturating_sub(entry.cached_bytes));
+            let text = if entry.cached_bytes > 0 { format!("{left} to go") } else { left };
+            (text, theme.notice())
+        }
+        (false, None) => ("size unknown".into(), theme.quiet()),
+    };
+    let gated = if entry.gated.is_some() { " needs access" } else { "" };
+    let title_cells = width.saturating_sub(30);
+    let title = text::fit(&text::prose(&entry.title, theme.charset), title_cells, theme.charset);
+    Line::from(vec![
+        Span::styled(title, if chosen { theme.chosen(true) } else { Style::new() }),
+        Span::styled(format!(" {state:>14}"), style),
+        Span::styled(gated.to_owned(), theme.notice()),
+    ])
+}
+
+fn about(entry: &SuiteEntry, area: Rect, pen: &mut Pen<'_>) {
+    let charset = pen.theme.charset;
+    let dot = pen.theme.glyphs().dot;
+    let saes = text::prose(&entry.saes.join(" "), charset);
+    let first = format!("{} {dot} {} {dot} {}", entry.id, entry.model, entry.site);
+    let cached = if entry.cached_bytes > 0 { format!(" {dot} {} on this machine", format::bytes(entry.cached_bytes)) } else { String::new() };
+    let licence = entry.licence.as_ref().map(|l| format!(" {dot} licence {l}")).unwrap_or_default();
+    let second = format!("SAEs {saes}{cached}{licence}");
+    let fit = |line: &str| text::truncate(&text::prose(line, charset), usize::from(area.width), charset);
+    pen.text(area, 0, &fit(&first), Style::new());
+    pen.text(area, 1, &fit(&second), pen.theme.quiet());
+    if let Some(gated) = &entry.gated {
+        pen.text(area, 2, &fit(gated), pen.theme.notice());
+    }
+}
+
+fn download(app: &App, area: Rect, pen: &mut Pen<'_>) {
+    let theme = pen.theme;
+    if let Some(report) = app.pull.failure().filter(|_| !app.pull.is_pending()) {
+        let lines = trouble::first_lines(Some(report), area, theme.charset);
+        trouble::draw_lines(&lines, area, pen);
+        return;
+    }
+    if !app.pull.is_pending() {
+        return;
+    }
+    let name = text::prose(app.pulled.as_deref().unwrap_or_default(), theme.charset);
+    let head = vec![
+        Span::styled(format!("downloading {name}  "), theme.strong()),
+        Span::styled("^C", theme.key()),
+        Span::styled(" cancels", theme.quiet()),
+    ];
+    pen.line(area, 0, &Line::from(head));
+    let Some(progress) = app.pull.progressed() else {
+        pen.text(area, 1, &format!("asking the hub {}", theme.glyphs().more), theme.quiet());
+        return;
+    };
+    let file = progress.total.filter(|t| *t > 0).map(|t| progress.done as f64 / t as f64);
+    gauge(&file_text(progress), file, Rect { y: area.y + 1, height: area.height.saturating_sub(1), ..area }, pen);
+    gauge(&total_text(app, progress), status::whole_share(progress), Rect { y: area.y + 2, height: area.height.saturating_sub(2), ..area }, pen);
+}
+
+fn file_text(progress: &Progress) -> String {
+    let part = progress.whole.map(|w| format!("{}/{} ", w.part, w.parts)).unwrap_or_default();
+    let total = progress.total.map(|t| format!(" of {}", format::bytes(t))).unwrap_or_default();
+    format!("{part}{}  {}{total}", progress.what, format::bytes(progress.done))
+}
+
+fn total_text(app: &App, progress: &Progress) -> String {
+    let Some(whole) = progress.whole else { return "total".into() };
+    let speed = app.speed.per_second().map(|s| format!("  {}/s", format::bytes(s as u64))).unwrap_or_default();
+    let left = app.speed.left(whole.total).map(|l| format!("  {} left", format::clock(l))).unwrap_or_default();
+    format!("total  {} of {}{speed}{left}", format::bytes(whole.done), format::bytes(whole.total))
+}
+
+/// A bar with its text beside it.
+fn gauge(content: &str, share: Option<f64>, area: Rect, pen: &mut Pen<'_>) {
+    let cells = (usize::from(area.width) / 3).min(30);
+    let percent = share.map(format::percent).unwrap_or_default();
+    let bar = text::fit(&glyphs::bar(pen.theme.glyphs(), share.unwrap_or(0.0) as f32, cells), cells, pen.theme.charset);
+    let room = usize::from(area.width).saturating_sub(cells + 8);
+    let line = Line::from(vec![
+        Span::styled(bar, pen.theme.bar()),
+        Span::raw(format!(" {percent:>6} ")),
+        Span::raw(text::truncate(&text::prose(content, pen.theme.charset), room, pen.theme.charset)),
+    ]);
+    pen.line(area, 0, &line);
+}

@@ -1,0 +1,76 @@
+//! An error in the pane it belongs to: what, why, what to do.
+//! Not here: the whole of it (`popup`).
+
+use ratatui::layout::Rect;
+use ratatui::style::Style;
+
+use super::Pen;
+use crate::report::Report;
+use crate::text::{self, Charset};
+use crate::tui::theme::glyphs;
+
+/// A line of an error and what kind of line it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum TroubleLine {
+    What(String),
+    Why(String),
+    Hint(String),
+    Blank,
+}
+
+/// A report as lines of at most `width` cells.
+pub(super) fn lines(report: &Report, width: usize, charset: Charset) -> Vec<TroubleLine> {
+    let mut out = Vec::new();
+    let bad = glyphs::of(charset).bad;
+    let mut add = |text: String, kind: fn(String) -> TroubleLine| {
+        out.extend(text::wrap(&text, width).into_iter().map(kind));
+    };
+    add(format!("{bad} {}", text::prose(&report.what, charset)), TroubleLine::What);
+    for why in &report.why {
+        add(format!("because {}", text::prose(why, charset)), TroubleLine::Why);
+    }
+    if let Some(hint) = &report.hint {
+        add(format!("hint: {}", text::prose(hint, charset)), TroubleLine::Hint);
+    }
+    out
+}
+
+/// As much of an error as a pane has room for beside what it shows: the first line, and the hint when there is room.
+pub(super) fn first_lines(report: Option<&Report>, area: Rect, charset: Charset) -> Vec<TroubleLine> {
+    let Some(report) = report else { return Vec::new() };
+    let all = lines(report, usize::from(area.width), charset);
+    let room = usize::from(area.height).saturating_sub(usize::from(area.height > 1));
+    if all.len() <= room {
+        return all;
+    }
+    // What to do is worth more than why; the whole is one key away.
+    let cut = |line: String| text::truncate(&line, usize::from(area.width), charset);
+    let mut short = vec![TroubleLine::What(cut(format!(
+        "{} {}  (! shows all)",
+        glyphs::of(charset).bad,
+        text::prose(&report.what, charset)
+    )))];
+    short.extend(report.hint.as_ref().map(|h| TroubleLine::Hint(cut(format!("hint: {}", text::prose(h, charset))))));
+    short.truncate(room.max(1));
+    short
+}
+
+/// Draws lines of an error at the top of an area; gives what is left of it.
+pub(super) fn draw_lines(lines: &[TroubleLine], area: Rect, pen: &mut Pen<'_>) -> Rect {
+    let rows = lines.len().min(usize::from(area.height)) as u16;
+    for (row, line) in lines.iter().enumerate() {
+        let (content, style) = styled(line, pen);
+        pen.text(area, row as u16, content, style);
+    }
+    Rect { y: area.y + rows, height: area.height - rows, ..area }
+}
+
+/// The text of a line and how it looks.
+pub(super) fn styled<'a>(line: &'a TroubleLine, pen: &Pen<'_>) -> (&'a str, Style) {
+    match line {
+        TroubleLine::What(text) => (text, pen.theme.bad()),
+        TroubleLine::Why(text) => (text, Style::new()),
+        TroubleLine::Hint(text) => (text, pen.theme.notice()),
+        TroubleLine::Blank => ("", Style::new()),
+    }
+}

@@ -31,4 +31,5 @@ pub mod site;
 pub mod suite;
 pub mod task;
 pub mod text;
+pub mod tui;
 pub mod weights;

@@ -10,8 +10,8 @@ use crate::report::Report;
 use crate::session::{Found, Opened, SaeInfo, SuiteEntry};
 use crate::task::Remote;
 use crate::text::Charset;
-use crate::tui::hits::Hits;
 use crate::tui::history::History;
+use crate::tui::hits::Hits;
 use crate::tui::keys::Place;
 use crate::tui::labels::LabelStore;
 use crate::tui::over::Over;
@@ -263,7 +263,9 @@ impl App {
     /// Whether the token at position 0 is none of the prompt's: a beginning-of-sequence token.
     #[must_use]
     pub fn has_bos(&self) -> bool {
-        self.tokens().first().is_some_and(|t| !self.shown_prompt.starts_with(t.text.as_str()) && crate::text::byte_len(&t.text) == t.text.len())
+        self.tokens().first().is_some_and(|t| {
+            !self.shown_prompt.starts_with(t.text.as_str()) && crate::text::byte_len(&t.text) == t.text.len()
+        })
     }
 
     /// Whether anything was asked for and has not been answered.

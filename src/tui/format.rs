@@ -92,7 +92,8 @@ mod tests {
 
     #[test]
     fn numbers_read_well() {
-        let cases = [(0, "0 B"), (999, "999 B"), (1000, "1.0 kB"), (548_105_171, "548 MB"), (12_345_678_901, "12.3 GB")];
+        let cases =
+            [(0, "0 B"), (999, "999 B"), (1000, "1.0 kB"), (548_105_171, "548 MB"), (12_345_678_901, "12.3 GB")];
         for (n, text) in cases {
             assert_eq!(bytes(n), text);
         }

@@ -209,8 +209,7 @@ impl Places {
     /// The panes, the prompt too.
     pub const MAIN: Self = Self::of(&[Place::Prompt, Place::Tokens, Place::Latents, Place::Card]);
     /// What lies over the panes.
-    pub const OVER: Self =
-        Self::of(&[Place::Search, Place::Palette, Place::Suites, Place::Confirm, Place::Reading]);
+    pub const OVER: Self = Self::of(&[Place::Search, Place::Palette, Place::Suites, Place::Confirm, Place::Reading]);
     /// Fields of text.
     pub const TEXTS: Self = Self::of(&[Place::Prompt, Place::Search, Place::Palette]);
     /// Lists under a field of text.
@@ -354,7 +353,8 @@ mod tests {
         for row in TABLE {
             let reachable = row.keys.iter().any(|k| {
                 let name = k.to_string().to_lowercase();
-                !name.starts_with("alt-") && !["ctrl-s", "ctrl-q", "ctrl-i", "ctrl-m", "ctrl-a", "ctrl-b"].contains(&name.as_str())
+                !name.starts_with("alt-")
+                    && !["ctrl-s", "ctrl-q", "ctrl-i", "ctrl-m", "ctrl-a", "ctrl-b"].contains(&name.as_str())
             });
             assert!(reachable || row.keys.is_empty(), "{}", row.id);
         }

@@ -37,7 +37,8 @@ impl LabelStore {
     pub fn missing(&self, wanted: &[LatentRef]) -> Vec<LatentRef> {
         let absent = |l: &&LatentRef| !self.known.contains_key(*l) && !self.refused.contains(*l);
         let Some(first) = wanted.iter().find(absent) else { return Vec::new() };
-        let mut missing: Vec<LatentRef> = wanted.iter().filter(absent).filter(|l| l.sae == first.sae).cloned().collect();
+        let mut missing: Vec<LatentRef> =
+            wanted.iter().filter(absent).filter(|l| l.sae == first.sae).cloned().collect();
         missing.sort();
         missing.dedup();
         missing

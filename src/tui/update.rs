@@ -16,8 +16,6 @@ mod over;
 mod select;
 mod wants;
 
-pub(crate) use over::list_len;
-
 /// Takes one message.
 pub fn update(app: &mut App, msg: Msg) -> Update {
     let mut out = Update::default();

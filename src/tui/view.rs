@@ -65,10 +65,8 @@ pub fn view(app: &App, theme: &Theme, frame: &mut Frame<'_>) -> Hits {
 }
 
 fn too_small(area: Rect, buf: &mut Buffer) {
-    let lines = [
-        "terminal too small".to_owned(),
-        format!("have {}x{}, need {}x{}", area.width, area.height, LEAST.0, LEAST.1),
-    ];
+    let lines =
+        ["terminal too small".to_owned(), format!("have {}x{}, need {}x{}", area.width, area.height, LEAST.0, LEAST.1)];
     let top = area.height.saturating_sub(2) / 2;
     for (i, line) in lines.iter().enumerate() {
         let y = top + i as u16;
@@ -115,7 +113,8 @@ impl Pen<'_> {
         let room = usize::from(area.width).saturating_sub(2);
         let right = text::truncate(&title.right, room / 2, charset);
         let right_cells = if right.is_empty() { 0 } else { text::width(&right) + 3 };
-        let mut spans = vec![Span::styled(rule, style), Span::styled(format!(" {} ", title.name), self.theme.title(focused))];
+        let mut spans =
+            vec![Span::styled(rule, style), Span::styled(format!(" {} ", title.name), self.theme.title(focused))];
         let used: usize = 3 + text::width(title.name);
         let about_room = room.saturating_sub(used + right_cells);
         if !title.about.is_empty() && about_room > 4 {

@@ -122,7 +122,14 @@ mod tests {
     #[test]
     fn ascii_glyphs_are_ascii() {
         let g = of(Charset::Ascii);
-        let all = [g.pins.concat(), g.rule.concat(), g.standing.concat(), g.lying.concat(), g.spinner.concat(), g.frame.concat()];
+        let all = [
+            g.pins.concat(),
+            g.rule.concat(),
+            g.standing.concat(),
+            g.lying.concat(),
+            g.spinner.concat(),
+            g.frame.concat(),
+        ];
         assert!(all.concat().is_ascii());
         assert!([g.chosen, g.column, g.dot, g.more, g.bad, g.good, g.arrow].concat().is_ascii());
     }

@@ -8,7 +8,7 @@ use crate::session::{Job, SuiteEntry};
 use crate::task::Slot;
 use crate::tui::app::{App, Focus, LatentRef};
 use crate::tui::format;
-use crate::tui::keys::{Action, Edit, Place};
+use crate::tui::keys::{Action, Edit};
 use crate::tui::msg::Effect;
 use crate::tui::over::{Over, Question, commands};
 use crate::tui::update::{act as act_anywhere, always, ask, open, say, select};
@@ -39,7 +39,7 @@ fn page(app: &App) -> isize {
 }
 
 /// Rows of the topmost list.
-pub(crate) fn list_len(app: &App) -> usize {
+fn list_len(app: &App) -> usize {
     match app.over.last() {
         Some(Over::Palette(field)) => commands(app.focus, field.input.value()).len(),
         Some(Over::Search(field)) if !field.input.value().is_empty() => {
@@ -181,8 +181,8 @@ pub(super) fn insert(app: &mut App, c: char) {
             field.input.handle(InputRequest::InsertChar(c));
             field.row = 0;
         }
-        _ if app.place() == Place::Prompt => app.editor.insert_char(c),
-        _ => {}
+        Some(_) => {}
+        None => app.editor.insert_char(c),
     }
 }
 

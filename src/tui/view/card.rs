@@ -24,11 +24,16 @@ pub(super) fn draw(app: &App, area: Rect, pen: &mut Pen<'_>) {
     let stale = card.is_some() && ((!current && app.waits()) || app.card.failure().is_some());
     let mut title = Title { name: "4 Card", ..Title::default() };
     if let Some(chosen) = &chosen {
-        title.about.push(Span::styled(format!("{}/{}", text::prose(&chosen.sae, theme.charset), chosen.latent), theme.accent()));
+        title.about.push(Span::styled(
+            format!("{}/{}", text::prose(&chosen.sae, theme.charset), chosen.latent),
+            theme.accent(),
+        ));
     }
     title.right = match card {
         _ if waiting => format!("asking {}", theme.glyphs().more),
-        Some(card) => format!("norm {} bias {}", format::short(card.decoder_norm.into()), format::short(card.encoder_bias.into())),
+        Some(card) => {
+            format!("norm {} bias {}", format::short(card.decoder_norm.into()), format::short(card.encoder_bias.into()))
+        }
         None => String::new(),
     };
     let inner = pen.pane(area, &title, focused);
@@ -137,7 +142,13 @@ fn fires<'a>(app: &App, card: &LatentCard, pen: &Pen<'_>) -> Line<'a> {
 }
 
 fn ladder_head<'a>(width: usize, pen: &Pen<'_>) -> Line<'a> {
-    let head = format!("  {:<7}{:>7} {:>6} {}", "nearest", "latent", "cos", if width > 48 { "class        here" } else { "       here" });
+    let head = format!(
+        "  {:<7}{:>7} {:>6} {}",
+        "nearest",
+        "latent",
+        "cos",
+        if width > 48 { "class        here" } else { "       here" }
+    );
     Line::from(Span::styled(head, pen.theme.quiet()))
 }
 
@@ -183,7 +194,16 @@ fn ladder_line<'a>(
     Line::from(vec![
         Span::styled(if cursor { glyphs.chosen } else { " " }, theme.accent()),
         Span::raw(" "),
-        Span::styled(format!("{name}{:>7}", row.latent), if cursor { theme.chosen(true) } else if own { theme.accent() } else { Style::new() }),
+        Span::styled(
+            format!("{name}{:>7}", row.latent),
+            if cursor {
+                theme.chosen(true)
+            } else if own {
+                theme.accent()
+            } else {
+                Style::new()
+            },
+        ),
         Span::raw(format!(" {cosine} ")),
         Span::styled(text::fit(class, class_cells, theme.charset), class_style),
         Span::styled(format!(" {value:>5} "), if here > 0.0 { theme.bar() } else { theme.quiet() }),

@@ -22,7 +22,10 @@ pub(super) fn draw(app: &App, area: Rect, pen: &mut Pen<'_>) {
         let both = format!("{title}{site}");
         // The site is said as long as it fits whole; a cut one would be guessed at.
         let shown = if text::width(&both) <= room { both } else { text::truncate(&title, room, theme.charset) };
-        spans.push(Span::styled(format!(" {shown}"), if app.opened.is_pending() { theme.stale() } else { theme.quiet() }));
+        spans.push(Span::styled(
+            format!(" {shown}"),
+            if app.opened.is_pending() { theme.stale() } else { theme.quiet() },
+        ));
     }
     pen.line(left, 0, &Line::from(spans));
 }
@@ -36,7 +39,8 @@ fn tabs(app: &App, area: Rect, pen: &mut Pen<'_>) -> u16 {
     let theme = pen.theme;
     let names: Vec<String> = saes.iter().map(|s| text::prose(&s.id, theme.charset)).collect();
     let most = usize::from(area.width) * 3 / 5;
-    let (first, last) = window(&names.iter().map(|n| text::width(n) + 2).collect::<Vec<_>>(), app.sae, most.saturating_sub(8));
+    let (first, last) =
+        window(&names.iter().map(|n| text::width(n) + 2).collect::<Vec<_>>(), app.sae, most.saturating_sub(8));
     let more = theme.glyphs().more;
     let mut parts: Vec<(Span<'static>, Option<usize>)> = vec![(Span::styled("SAE ", theme.quiet()), None)];
     if first > 0 {

@@ -10,9 +10,9 @@ use crate::tui::theme::Theme;
 /// How to read the screen, for each pane.
 fn about(place: Place) -> &'static [&'static str] {
     match place {
-        Place::Prompt => &[
-            "What you type runs through the model at once; the latents follow the token under the caret.",
-        ],
+        Place::Prompt => {
+            &["What you type runs through the model at once; the latents follow the token under the caret."]
+        }
         Place::Tokens => &[
             "The tokens the model sees: · is a space, ⏎ a newline, ⟨e2 96⟩ bytes that are no whole character.",
             "The heat and the bars show how strongly one latent fires on each token: the strongest of the chosen token,",
@@ -29,7 +29,9 @@ fn about(place: Place) -> &'static [&'static str] {
         ],
         Place::Search => &["A number finds that latent; text finds the latents that promote the token most."],
         Place::Palette => &["A few letters of what you want are enough."],
-        Place::Suites => &["A suite is a model, a site and its SAEs. What is on this machine opens at once; the rest is asked about first."],
+        Place::Suites => &[
+            "A suite is a model, a site and its SAEs. What is on this machine opens at once; the rest is asked about first.",
+        ],
         Place::Confirm | Place::Reading => &[],
     }
 }

@@ -33,9 +33,7 @@ pub(super) fn draw(app: &App, area: Rect, pen: &mut Pen<'_>) {
     let stale = app.run.is_stale() && (app.waits() || app.run.failure().is_some());
     let rows = usize::from(inner.height);
     // The list may have been scrolled for a screen of another size.
-    let top = app.rank().map_or(app.latents_top, |rank| {
-        app.latents_top.clamp((rank + 1).saturating_sub(rows), rank)
-    });
+    let top = app.rank().map_or(app.latents_top, |rank| app.latents_top.clamp((rank + 1).saturating_sub(rows), rank));
     let digits = sae.width.map_or(1, |w| w.saturating_sub(1).max(1).to_string().len()).max(3);
     for (row, (rank, firing)) in position.latents.iter().enumerate().skip(top).take(rows).enumerate() {
         let of = LatentRef { sae: sae.id.clone(), latent: firing.latent };
@@ -54,7 +52,10 @@ fn title<'a>(app: &App, pen: &Pen<'_>) -> Title<'a> {
     let mut about = Vec::new();
     if let Some(token) = app.tokens().get(app.token) {
         about.push(Span::raw("at "));
-        about.push(Span::styled(text::truncate(&text::token(&token.text, theme.charset), 20, theme.charset), theme.strong()));
+        about.push(Span::styled(
+            text::truncate(&text::token(&token.text, theme.charset), 20, theme.charset),
+            theme.strong(),
+        ));
     }
     let right = app.position().map_or(String::new(), |p| {
         let all = app.sae().and_then(|s| s.width).map_or(String::new(), |w| format!(" of {}", format::count(w as u64)));
@@ -103,7 +104,10 @@ fn draw_row(
         Span::raw(" "),
         Span::styled(bar, theme.bar()),
         Span::raw(format!(" {:>6} ", format::activation(firing.activation))),
-        Span::styled(label.unwrap_or_else(|| glyphs.more.into()), if chosen { theme.strong() } else { theme.quiet().remove_modifier(ratatui::style::Modifier::DIM) }),
+        Span::styled(
+            label.unwrap_or_else(|| glyphs.more.into()),
+            if chosen { theme.strong() } else { theme.quiet().remove_modifier(ratatui::style::Modifier::DIM) },
+        ),
     ]);
     pen.line(area, row, &line);
 }

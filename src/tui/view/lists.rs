@@ -28,7 +28,10 @@ pub(super) fn palette(app: &App, field: &Field, screen: Rect, pen: &mut Pen<'_>)
         let command = all[index];
         let key = command.key.map(|k| key_name(k, ascii)).unwrap_or_default();
         Line::from(vec![
-            Span::styled(format!("{:<54} ", text::truncate(command.about, 54, pen.theme.charset)), row_style(chosen, pen)),
+            Span::styled(
+                format!("{:<54} ", text::truncate(command.about, 54, pen.theme.charset)),
+                row_style(chosen, pen),
+            ),
             Span::styled(format!("{key:>9}"), pen.theme.key()),
         ])
     });
@@ -56,7 +59,12 @@ pub(super) fn search(app: &App, field: &Field, screen: Rect, pen: &mut Pen<'_>) 
     let count = if stale { theme.glyphs().more.to_owned() } else { format!("{} found", found.latents.len()) };
     pen.text(about, 0, &format!("{}: {count}", text::prose(&found.meaning, theme.charset)), theme.quiet());
     if found.latents.is_empty() && !stale {
-        pen.text(below, 0, "no latent; try another token, a leading space matters less than the letters", theme.quiet());
+        pen.text(
+            below,
+            0,
+            "no latent; try another token, a leading space matters less than the letters",
+            theme.quiet(),
+        );
     }
     rows(found.latents.len(), field.row, below, pen, |index, chosen, pen| {
         let (latent, value) = found.latents[index];

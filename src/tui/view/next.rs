@@ -75,7 +75,10 @@ fn draw_line(app: &App, next: &[NextToken], area: Rect, pen: &mut Pen<'_>) {
 fn metrics_text(metrics: &Metrics) -> String {
     let part = |name: &str, value: Option<f64>| value.map(|v| format!("{name} {}", format::short(v)));
     let mut parts: Vec<String> =
-        [part("L0", metrics.l0), part("EV", metrics.explained_variance), part("MSE", metrics.mse)].into_iter().flatten().collect();
+        [part("L0", metrics.l0), part("EV", metrics.explained_variance), part("MSE", metrics.mse)]
+            .into_iter()
+            .flatten()
+            .collect();
     parts.push(format!("on {} tok", metrics.tokens));
     parts.join("  ")
 }

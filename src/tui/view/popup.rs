@@ -32,12 +32,7 @@ pub(super) fn draw(app: &App, over: &Over, screen: Rect, pen: &mut Pen<'_>) {
 pub(super) fn centred(screen: Rect, width: u16, height: u16) -> Rect {
     let width = width.min(screen.width.saturating_sub(2));
     let height = height.min(screen.height.saturating_sub(1));
-    Rect {
-        x: screen.x + (screen.width - width) / 2,
-        y: screen.y + (screen.height - height) / 2,
-        width,
-        height,
-    }
+    Rect { x: screen.x + (screen.width - width) / 2, y: screen.y + (screen.height - height) / 2, width, height }
 }
 
 /// A box with a title; gives what is within, a cell away from the sides.
@@ -64,12 +59,7 @@ pub(super) fn framed(area: Rect, title: &str, pen: &mut Pen<'_>) -> Rect {
     let title = text::truncate(title, usize::from(head.width).saturating_sub(2), theme.charset);
     pen.text(head, 0, &format!(" {title} "), theme.title(true));
     pen.hits.add(area, Target::Over);
-    Rect {
-        x: area.x + 2,
-        y: area.y + 1,
-        width: area.width.saturating_sub(4),
-        height: area.height.saturating_sub(2),
-    }
+    Rect { x: area.x + 2, y: area.y + 1, width: area.width.saturating_sub(4), height: area.height.saturating_sub(2) }
 }
 
 /// Lines of which some may be above or below; tells the hits how many there are.

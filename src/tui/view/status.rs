@@ -39,7 +39,12 @@ fn loaded(app: &App, pen: &Pen<'_>) -> String {
     }
     if let Some(run) = app.run.value() {
         let t = run.timings_ms;
-        parts.push(format!("run {} (model {}, SAEs {})", format::millis(t.forward + t.encode), format::millis(t.forward), format::millis(t.encode)));
+        parts.push(format!(
+            "run {} (model {}, SAEs {})",
+            format::millis(t.forward + t.encode),
+            format::millis(t.forward),
+            format::millis(t.encode)
+        ));
     }
     format!(" {}", parts.join(&format!(" {} ", pen.theme.glyphs().dot)))
 }

@@ -72,7 +72,11 @@ fn about(entry: &SuiteEntry, area: Rect, pen: &mut Pen<'_>) {
     let dot = pen.theme.glyphs().dot;
     let saes = text::prose(&entry.saes.join(" "), charset);
     let first = format!("{} {dot} {} {dot} {}", entry.id, entry.model, entry.site);
-    let cached = if entry.cached_bytes > 0 { format!(" {dot} {} on this machine", format::bytes(entry.cached_bytes)) } else { String::new() };
+    let cached = if entry.cached_bytes > 0 {
+        format!(" {dot} {} on this machine", format::bytes(entry.cached_bytes))
+    } else {
+        String::new()
+    };
     let licence = entry.licence.as_ref().map(|l| format!(" {dot} licence {l}")).unwrap_or_default();
     let second = format!("SAEs {saes}{cached}{licence}");
     let fit = |line: &str| text::truncate(&text::prose(line, charset), usize::from(area.width), charset);
@@ -106,7 +110,12 @@ fn download(app: &App, area: Rect, pen: &mut Pen<'_>) {
     };
     let file = progress.total.filter(|t| *t > 0).map(|t| progress.done as f64 / t as f64);
     gauge(&file_text(progress), file, Rect { y: area.y + 1, height: area.height.saturating_sub(1), ..area }, pen);
-    gauge(&total_text(app, progress), status::whole_share(progress), Rect { y: area.y + 2, height: area.height.saturating_sub(2), ..area }, pen);
+    gauge(
+        &total_text(app, progress),
+        status::whole_share(progress),
+        Rect { y: area.y + 2, height: area.height.saturating_sub(2), ..area },
+        pen,
+    );
 }
 
 fn file_text(progress: &Progress) -> String {

@@ -4,7 +4,7 @@
 use ratatui::layout::Rect;
 use ratatui::text::Span;
 
-use super::flow::{self, Placed};
+use super::flow;
 use super::{Pen, Title, label_text, trouble};
 use crate::text;
 use crate::tui::app::{App, Focus, LatentRef};
@@ -52,13 +52,17 @@ fn title<'a>(app: &App, chosen: Option<&LatentRef>, heat: Option<&Heat>, pen: &P
     let mut right = String::new();
     if let (Some(chosen), Some(heat)) = (chosen, heat) {
         about.push(Span::raw("heat of "));
-        about.push(Span::styled(format!("{}/{}", text::prose(&chosen.sae, theme.charset), chosen.latent), theme.accent()));
+        about.push(Span::styled(
+            format!("{}/{}", text::prose(&chosen.sae, theme.charset), chosen.latent),
+            theme.accent(),
+        ));
         if let Some(label) = label_text(app, &theme, chosen, 2) {
             about.push(Span::raw(format!(" {label}")));
         }
         about.push(Span::styled(if app.held { " held" } else { " strongest here" }, theme.quiet()));
         for (n, pin) in app.pins.iter().enumerate() {
-            let name = format!("  {} {}/{}", theme.glyphs().pins[n % 4], text::prose(&pin.sae, theme.charset), pin.latent);
+            let name =
+                format!("  {} {}/{}", theme.glyphs().pins[n % 4], text::prose(&pin.sae, theme.charset), pin.latent);
             about.push(Span::styled(name, theme.pin(n)));
         }
         let here = heat.values.get(app.token).copied().unwrap_or(0.0);
@@ -127,7 +131,8 @@ fn draw_token(app: &App, position: usize, shown: &str, heats: &[Heat], at: (Rect
     let (at, rows) = at;
     let theme = pen.theme;
     let body = Rect { x: at.x + 1, width: at.width.saturating_sub(1), ..at };
-    let share = |heat: &Heat| heat.values.get(position).map_or(0.0, |v| if heat.most > 0.0 { v / heat.most } else { 0.0 });
+    let share =
+        |heat: &Heat| heat.values.get(position).map_or(0.0, |v| if heat.most > 0.0 { v / heat.most } else { 0.0 });
     let mut style = heats.iter().find(|h| h.pin.is_none()).map_or_else(Default::default, |h| theme.heat(share(h)));
     if position == app.token {
         pen.text(at, 0, theme.glyphs().chosen, theme.accent());

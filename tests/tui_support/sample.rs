@@ -1,0 +1,274 @@
+//! Hand-made data for the screens: a small world with tokens that are hard to show.
+//! Not here: anything computed.
+#![allow(dead_code, reason = "each test file uses a part of it")]
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use saescope::analysis::{
+    Class, Firing, LadderEntry, LatentCard, Metrics, Neighbour, NextToken, PositionRun, Run, SaeRun, Seen, Timings,
+    TokenValue, TokenView,
+};
+use saescope::session::{Found, Job, Labels, Opened, Outcome, SaeInfo, SuiteEntry};
+use saescope::site::{Site, SiteKind};
+use saescope::text::Charset;
+use saescope::tui::app::{App, Start};
+use saescope::tui::msg::{Effect, Event, Msg, Update};
+use saescope::tui::update::{start, update};
+
+pub const SITE: Site = Site { layer: 2, kind: SiteKind::ResidPre };
+pub const WIDTHS: [usize; 5] = [128, 256, 512, 1024, 2048];
+pub const PROMPT: &str = "Albert Einstein was a physicist who was born in";
+/// Chinese, an emoji with joiners, Hebrew, a control character and a bidirectional one, a combining mark, a newline.
+pub const HARD_PROMPT: &str = "東京 is 👩\u{200d}🔬 שלום \u{1b}[2J\u{202e}e\u{301}\nnext";
+
+pub fn opened() -> Opened {
+    let saes = WIDTHS.iter().map(|w| SaeInfo { id: w.to_string(), width: Some(*w), loaded: true, neuronpedia: None });
+    Opened {
+        suite: "demo".into(),
+        title: "A small world of facts".into(),
+        model: "demo/model".into(),
+        site: SITE,
+        threshold: 0.7,
+        device: "cpu, 2 threads".into(),
+        saes: saes.collect(),
+        context: 256,
+        prompt: PROMPT.into(),
+        notes: Vec::new(),
+    }
+}
+
+/// Words with the space before them, as byte-level BPE cuts English; other text by character.
+pub fn cut(prompt: &str) -> Vec<String> {
+    let mut tokens = vec!["<|endoftext|>".to_owned()];
+    let mut word = String::new();
+    for c in prompt.chars() {
+        let starts = c == ' ' || !c.is_ascii_alphanumeric();
+        if starts && !word.is_empty() {
+            tokens.push(std::mem::take(&mut word));
+        }
+        word.push(c);
+    }
+    if !word.is_empty() {
+        tokens.push(word);
+    }
+    tokens
+}
+
+fn hash(a: usize, b: usize, c: usize) -> usize {
+    let mut h = (a * 31 + b) * 131 + c * 7919 + 17;
+    h ^= h >> 7;
+    h = h.wrapping_mul(2_654_435_761) % 1_000_003;
+    h
+}
+
+pub fn run_of(prompt: &str) -> Run {
+    let tokens = cut(prompt);
+    let saes = WIDTHS.iter().map(|width| sae_run(*width, &tokens)).collect();
+    let words = [" Germany", " Ulm", " the", " 1879", " a", "\n", " Berlin", "東", "⟨e2 96⟩", " Switzerland"];
+    let next = (0..tokens.len())
+        .map(|p| {
+            let of = |i: usize| NextToken {
+                id: i as u32,
+                text: words[(i + p) % words.len()].into(),
+                logprob: -(0.5 + i as f32 * 0.8),
+            };
+            (0..10).map(of).collect()
+        })
+        .collect();
+    let view = |(position, text): (usize, &String)| TokenView { position, id: position as u32, text: text.clone() };
+    Run {
+        suite: "demo".into(),
+        model: "demo/model".into(),
+        site: SITE,
+        tokens: tokens.iter().enumerate().map(view).collect(),
+        next,
+        saes,
+        timings_ms: Timings { load: 0.0, forward: 8.4, encode: 3.1 },
+    }
+}
+
+fn sae_run(width: usize, tokens: &[String]) -> SaeRun {
+    let position = |(position, token): (usize, &String)| {
+        let count = 6 + hash(width, position, 1) % 18;
+        let seed = token.bytes().map(usize::from).sum::<usize>();
+        let mut latents: Vec<Firing> = (0..count)
+            .map(|i| Firing {
+                latent: (hash(seed, i, width) % width) as u32,
+                activation: 14.0 / (1.0 + i as f32 * 0.6) + (seed % 10) as f32 * 0.1,
+            })
+            .collect();
+        latents.dedup_by_key(|f| f.latent);
+        let mut seen = std::collections::HashSet::new();
+        latents.retain(|f| seen.insert(f.latent));
+        PositionRun { position, l0: latents.len(), latents }
+    };
+    SaeRun {
+        id: width.to_string(),
+        width,
+        metrics: Metrics {
+            tokens: tokens.len() - 1,
+            l0: Some(14.0 + width as f64 / 200.0),
+            mse: Some(2.4 / (width as f64).sqrt()),
+            explained_variance: Some(1.0 - 3.0 / (width as f64).sqrt()),
+            cross_entropy: None,
+        },
+        positions: tokens.iter().enumerate().map(position).collect(),
+    }
+}
+
+pub fn promoted(width: usize, latent: u32) -> Vec<TokenValue> {
+    let words = [
+        " physicist",
+        " scientist",
+        " relativity",
+        " born",
+        " Germany",
+        " theory",
+        " the",
+        "東",
+        " was",
+        " river",
+        " painter",
+        "\n",
+        " capital",
+        "👩",
+        "⟨e2 96⟩",
+        " 1879",
+        " composer",
+        "s",
+        " music",
+    ];
+    (0..10)
+        .map(|i| TokenValue {
+            id: i as u32,
+            text: words[hash(width, latent as usize, i) % words.len()].into(),
+            value: 3.2 - i as f32 * 0.27,
+        })
+        .collect()
+}
+
+pub fn card(sae: &str, latent: u32) -> LatentCard {
+    let width: usize = sae.parse().unwrap_or(512);
+    let ladder = WIDTHS.iter().filter(|w| **w != width).map(|other| {
+        let near = |i: usize| Neighbour {
+            latent: (hash(width, latent as usize, other + i) % other) as u32,
+            cosine: 0.93 - i as f32 * 0.11 - (other.abs_diff(width) as f32).log2() * 0.03,
+        };
+        LadderEntry {
+            sae: other.to_string(),
+            width: *other,
+            nearest: (0..3).map(near).collect(),
+            class: (*other < width).then(|| if near(0).cosine < 0.7 { Class::Novel } else { Class::Reconstruction }),
+            threshold: 0.7,
+        }
+    });
+    let suppressed = promoted(width + 1, latent).into_iter().map(|t| TokenValue { value: -t.value, ..t });
+    LatentCard {
+        sae: sae.into(),
+        latent,
+        decoder_norm: 1.0,
+        encoder_bias: -0.123,
+        promoted: promoted(width, latent),
+        suppressed: suppressed.collect(),
+        ladder: ladder.collect(),
+        meta: Vec::new(),
+        seen: Seen { fired: 17, tokens: 243 },
+    }
+}
+
+pub fn catalogue() -> Vec<SuiteEntry> {
+    let entry = |id: &str, title: &str, bytes: u64, cached: u64, gated: Option<&str>| SuiteEntry {
+        id: id.into(),
+        title: title.into(),
+        model: format!("hub/{id}"),
+        site: SITE,
+        saes: vec!["768".into(), "1536".into()],
+        download_bytes: Some(bytes),
+        cached_bytes: cached,
+        ready: cached >= bytes,
+        licence: Some("MIT".into()),
+        gated: gated.map(str::to_owned),
+    };
+    vec![
+        entry("demo", "A small world of facts", 0, 0, None),
+        entry(
+            "gpt2-small-feature-splitting",
+            "GPT-2 small, layer 8, 768 to 98,304 latents",
+            2_400_000_000,
+            548_000_000,
+            None,
+        ),
+        entry("gpt2-small-res-jb", "GPT-2 small, every layer, 24,576 latents", 7_800_000_000, 0, None),
+        entry(
+            "gemma-2-2b",
+            "Gemma 2 2B, layer 12",
+            5_200_000_000,
+            0,
+            Some("accept the licence at huggingface.co/google/gemma-2-2b, then set HF_TOKEN"),
+        ),
+    ]
+}
+
+/// What a job would give.
+pub fn answer(job: &Job) -> Outcome {
+    match job {
+        Job::Open { .. } => Outcome::Opened(Arc::new(opened())),
+        Job::Run { prompt, .. } => Outcome::Run(Arc::new(run_of(prompt))),
+        Job::Card { sae, latent, .. } => Outcome::Card(Arc::new(card(sae, *latent))),
+        Job::Labels { sae, latents } => {
+            let width = sae.parse().unwrap_or(512);
+            let labels = latents.iter().map(|l| (*l, promoted(width, *l))).collect();
+            Outcome::Labels(Labels { sae: sae.clone(), labels })
+        }
+        Job::Search { sae, query } => Outcome::Found(Found {
+            sae: sae.clone(),
+            query: query.clone(),
+            meaning: format!("promote \"{query}\""),
+            latents: (0..30).map(|i| (i * 3, 4.0 - i as f32 * 0.1)).collect(),
+        }),
+        Job::Catalogue => Outcome::Catalogue(catalogue()),
+        Job::Pull { suite } => Outcome::Pulled(suite.clone()),
+    }
+}
+
+/// Sends a message and answers every job that comes of it, and of the answers.
+pub fn settle(app: &mut App, first: Update) -> Vec<Effect> {
+    let mut other = Vec::new();
+    let mut waiting = first.effects;
+    while let Some(effect) = waiting.pop() {
+        match effect {
+            Effect::Ask { slot, ticket, job } => {
+                let event = Event::Done(Ok(answer(&job)));
+                waiting.extend(update(app, Msg::News { slot, ticket, event, at: Duration::ZERO }).effects);
+            }
+            effect => other.push(effect),
+        }
+    }
+    other
+}
+
+/// Sends a message and answers everything.
+pub fn send(app: &mut App, msg: Msg) -> Vec<Effect> {
+    let first = update(app, msg);
+    settle(app, first)
+}
+
+/// Presses a key, by its name.
+pub fn press(app: &mut App, key: &str) -> Vec<Effect> {
+    let key: crokey::KeyCombination = key.parse().expect("a key");
+    send(app, Msg::Key(key.normalized()))
+}
+
+pub fn new(prompt: Option<&str>, charset: Charset) -> App {
+    let start = Start { suite: "demo".into(), prompt: prompt.map(str::to_owned), mouse: true, charset };
+    App::new(&start, (80, 24))
+}
+
+/// An explorer with the sample suite open and its prompt run.
+pub fn ready(prompt: &str) -> App {
+    let mut app = new(Some(prompt), Charset::Unicode);
+    let first = start(&mut app);
+    settle(&mut app, first);
+    app
+}

@@ -8,6 +8,7 @@
 //! |---|---|
 //! | [`task`], [`text`] | tickets, cancelling, progress; how a token is shown |
 //! | [`report`], [`settings`] | errors as people read them; flags, environment, config file, directories |
+//! | [`toml_file`] | a TOML file read key by key, with lines and nearest names in its errors |
 //! | [`blob`], [`weights`], [`kernel`] | the bytes of one file; tensor files, mapped; the fused matrix products |
 //! | [`hub`] | files of a hub repository in the shared Hugging Face cache |
 //! | [`model`] | forward passes with hooks at sites, KV cache, tokenizer, sampling |
@@ -22,6 +23,7 @@
 
 pub mod analysis;
 pub mod blob;
+pub mod hub;
 pub mod kernel;
 pub mod model;
 pub mod report;
@@ -31,5 +33,6 @@ pub mod site;
 pub mod suite;
 pub mod task;
 pub mod text;
+pub mod toml_file;
 pub mod tui;
 pub mod weights;

@@ -1,2 +1,332 @@
 //! Which model, which SAEs, and where they live: suite files, the catalogue, the embedded demo.
 //! Not here: tensors, and how a file is fetched.
+
+mod catalogue;
+mod embedded;
+mod files;
+mod parse;
+mod plan;
+
+use std::fmt;
+use std::path::PathBuf;
+
+pub use catalogue::{Listed, catalogue, find};
+pub use files::{ModelParts, SaeParts, TokenizerParts};
+pub use parse::{Base, parse};
+pub use plan::{Choice, FileNeed, Need, Part, Plan};
+
+use crate::hub::Repo;
+use crate::report::{Kind, Report};
+use crate::site::Site;
+
+/// The id of the suite that is part of the program.
+pub const DEMO: &str = "demo";
+
+/// A model, a site, and the SAEs (and meta-SAEs) that belong together.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Suite {
+    /// What a person calls it by.
+    pub id: String,
+    /// What it is, on one line.
+    pub title: String,
+    /// θ: cosine below which a latent of a larger SAE is novel (methods §3).
+    pub threshold: f32,
+    /// A prompt to start with.
+    pub prompt: Option<String>,
+    /// The model.
+    pub model: ModelEntry,
+    /// Where activations are taken.
+    pub site: Site,
+    /// Whether the mean over d_model is subtracted from activations before SAEs see them.
+    pub center: bool,
+    /// The SAEs, in the file's order.
+    pub saes: Vec<SaeEntry>,
+    /// The meta-SAEs, in the file's order.
+    pub metas: Vec<MetaEntry>,
+}
+
+/// The model of a suite.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ModelEntry {
+    /// Where its files are.
+    pub source: Source,
+    /// Whether prompts begin with a beginning-of-sequence token.
+    pub prepend_bos: bool,
+    /// Its licence, such as `MIT`.
+    pub licence: Option<String>,
+    /// Whether the licence must be accepted at the hub before anything can be downloaded.
+    pub gated: bool,
+    /// Bytes of the files that are needed, when known without asking.
+    pub bytes: Option<u64>,
+}
+
+/// An SAE of a suite.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SaeEntry {
+    /// What a person calls it by, within the suite.
+    pub id: String,
+    /// How its files are to be read.
+    pub format: Format,
+    /// Where its files are.
+    pub source: Source,
+    /// The folder within the source; the source itself when `None`.
+    pub folder: Option<String>,
+    /// Whether it is loaded at the start.
+    pub default: bool,
+    /// Its source on Neuronpedia, `model/source`.
+    pub neuronpedia: Option<String>,
+    /// What its authors measured.
+    pub expect: Expect,
+    /// Bytes of the files that are needed, when known without asking.
+    pub bytes: Option<u64>,
+}
+
+/// Figures that an SAE's authors published.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Expect {
+    /// Mean number of latents that fire on a token.
+    pub l0: Option<f64>,
+    /// Share of the activations' variance that the reconstruction explains.
+    pub explained_variance: Option<f64>,
+    /// Mean squared error of an element.
+    pub mse: Option<f64>,
+    /// (CE with zeros − CE with the reconstruction) / (CE with zeros − CE).
+    pub loss_recovered: Option<f64>,
+}
+
+/// A meta-SAE of a suite: an SAE on the decoder rows of another.
+#[derive(Clone, Debug, PartialEq)]
+pub struct MetaEntry {
+    /// What a person calls it by, within the suite.
+    pub id: String,
+    /// The id of the SAE whose decoder rows it decomposes.
+    pub sae: String,
+    /// How its files are to be read.
+    pub format: Format,
+    /// Where its files are.
+    pub source: Source,
+    /// The folder within the source; the source itself when `None`.
+    pub folder: Option<String>,
+    /// τ: activation above which a meta-latent is active, where the files do not say.
+    pub threshold: Option<f32>,
+    /// Bytes of the files that are needed, when known without asking.
+    pub bytes: Option<u64>,
+}
+
+/// Where a directory of files is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// A repository of the hub.
+    Hub(Repo),
+    /// A directory on this machine.
+    Path(PathBuf),
+    /// A directory of the demo that is part of the program.
+    Embedded(String),
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Hub(repo) => write!(f, "{repo}"),
+            Self::Path(path) => write!(f, "{}", path.display()),
+            Self::Embedded(folder) => write!(f, "embedded {folder}"),
+        }
+    }
+}
+
+/// How the files of an SAE are laid out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Format {
+    /// SAELens: `cfg.json` and `sae_weights.safetensors`.
+    SaeLens,
+    /// Gemma Scope: `params.npz`.
+    GemmaScope,
+    /// Llama Scope: `hyperparams.json` and `checkpoints/final.safetensors`.
+    LlamaScope,
+    /// OpenAI's TopK autoencoders.
+    OpenAi,
+    /// EleutherAI's sparsify: `cfg.json` and `sae.safetensors`.
+    Sparsify,
+    /// `dictionary_learning`: `config.json` and `ae.pt`.
+    DictionaryLearning,
+    /// SAEs on the heads' concatenated z: a `.pt` and a `_cfg.json` beside it.
+    HookZ,
+    /// BatchTopK (meta-SAEs): `Config.json` and `SAE.pt`.
+    BatchTopK,
+}
+
+impl Format {
+    /// The formats that a `[[sae]]` can have, by their names in suite files.
+    pub const SAE: [(&'static str, Self); 7] = [
+        ("sae-lens", Self::SaeLens),
+        ("gemma-scope", Self::GemmaScope),
+        ("llama-scope", Self::LlamaScope),
+        ("openai", Self::OpenAi),
+        ("sparsify", Self::Sparsify),
+        ("dictionary-learning", Self::DictionaryLearning),
+        ("hook-z", Self::HookZ),
+    ];
+
+    /// The formats that a `[[meta]]` can have.
+    pub const META: [(&'static str, Self); 2] = [("batch-topk", Self::BatchTopK), ("sae-lens", Self::SaeLens)];
+
+    /// Its name in suite files.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        Self::SAE.iter().chain(&Self::META).find(|(_, format)| *format == self).map_or("", |(name, _)| name)
+    }
+}
+
+/// Why a suite, or a file of it, cannot be had.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The suite file is wrong.
+    #[error(transparent)]
+    File(#[from] crate::toml_file::Error),
+    /// A file cannot be read.
+    #[error("cannot read `{path}`")]
+    Read {
+        /// The file.
+        path: String,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The suite file is larger than any person writes.
+    #[error("`{path}` is {bytes} bytes long: that is no suite file")]
+    TooLarge {
+        /// The file.
+        path: String,
+        /// Its length.
+        bytes: u64,
+    },
+    /// No suite of that id.
+    #[error("there is no suite `{}`", id.escape_debug())]
+    Unknown {
+        /// What was asked for.
+        id: String,
+        /// The known suite it most likely means.
+        nearest: Option<String>,
+    },
+    /// No SAE or meta-SAE of that id.
+    #[error("suite `{suite}` has no {what} `{}`", id.escape_debug())]
+    UnknownPart {
+        /// The suite.
+        suite: String,
+        /// SAE or meta-SAE.
+        what: &'static str,
+        /// What was asked for.
+        id: String,
+        /// The known one it most likely means.
+        nearest: Option<String>,
+    },
+    /// Files that must be downloaded first.
+    #[error("{part} of suite `{suite}` is not on this machine")]
+    Missing {
+        /// The suite.
+        suite: String,
+        /// The model, or which SAE.
+        part: Part,
+        /// The files that are missing, with their repository.
+        files: Vec<String>,
+    },
+    /// A directory that lacks a file, where nothing can be downloaded.
+    #[error("`{place}` has no {file}")]
+    Absent {
+        /// The directory.
+        place: String,
+        /// The file, or the files of which one is needed.
+        file: String,
+    },
+    /// The index of a model's shards cannot be used.
+    #[error("`{file}` cannot be used: {why}")]
+    Index {
+        /// The index.
+        file: String,
+        /// What is wrong.
+        why: String,
+    },
+    /// A format that this program cannot read yet.
+    #[error("{part} is in the format `{}`, which this version cannot read", format.name())]
+    Unsupported {
+        /// Which SAE.
+        part: Part,
+        /// Its format.
+        format: Format,
+    },
+    /// A name that would leave its folder.
+    #[error(transparent)]
+    Name(#[from] crate::hub::name::Error),
+}
+
+impl From<&Error> for Report {
+    fn from(error: &Error) -> Self {
+        let did_you_mean = |nearest: &Option<String>, otherwise: String| match nearest {
+            Some(name) => format!("did you mean `{name}`?"),
+            None => otherwise,
+        };
+        match error {
+            Error::File(file) => file.report(format!("cannot use the suite file `{}`", file.file)),
+            Error::Unknown { nearest, .. } => Self::new(error.to_string())
+                .hint(did_you_mean(
+                    nearest,
+                    "`saescope suites` lists the known ones; a file is named by its path".into(),
+                ))
+                .kind(Kind::Usage),
+            Error::UnknownPart { nearest, .. } => Self::new(error.to_string())
+                .hint(did_you_mean(nearest, "`saescope suites` lists what each suite has".into()))
+                .kind(Kind::Usage),
+            Error::Missing { suite, files, part } => {
+                let mut report = Self::new(error.to_string()).kind(Kind::Missing).hint(format!(
+                    "`saescope pull {suite}{}` downloads it",
+                    part.option().map(|option| format!(" {option}")).unwrap_or_default()
+                ));
+                report.why = files.iter().map(|file| format!("missing: {file}")).collect();
+                report
+            }
+            Error::Read { source, .. } => Self::new(error.to_string()).because(source.to_string()),
+            Error::TooLarge { .. }
+            | Error::Absent { .. }
+            | Error::Index { .. }
+            | Error::Unsupported { .. }
+            | Error::Name(_) => Self::new(error.to_string()),
+        }
+    }
+}
+
+impl From<Error> for Report {
+    fn from(error: Error) -> Self {
+        Self::from(&error)
+    }
+}
+
+impl Suite {
+    /// The SAE of that id.
+    ///
+    /// # Errors
+    /// [`Error::UnknownPart`] with the nearest id.
+    pub fn sae(&self, id: &str) -> Result<&SaeEntry, Error> {
+        self.saes.iter().find(|sae| sae.id == id).ok_or_else(|| Error::UnknownPart {
+            suite: self.id.clone(),
+            what: "SAE",
+            id: id.to_owned(),
+            nearest: nearest(id, self.saes.iter().map(|sae| sae.id.as_str())),
+        })
+    }
+
+    /// The meta-SAE of that id.
+    ///
+    /// # Errors
+    /// [`Error::UnknownPart`] with the nearest id.
+    pub fn meta(&self, id: &str) -> Result<&MetaEntry, Error> {
+        self.metas.iter().find(|meta| meta.id == id).ok_or_else(|| Error::UnknownPart {
+            suite: self.id.clone(),
+            what: "meta-SAE",
+            id: id.to_owned(),
+            nearest: nearest(id, self.metas.iter().map(|meta| meta.id.as_str())),
+        })
+    }
+}
+
+fn nearest<'k>(given: &str, known: impl IntoIterator<Item = &'k str>) -> Option<String> {
+    crate::toml_file::nearest(given, known).map(ToOwned::to_owned)
+}

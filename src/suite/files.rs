@@ -1,0 +1,236 @@
+//! Which files a model and an SAE are made of, and their bytes wherever they are on this machine.
+//! Not here: what is in them, and fetching those that are missing.
+
+use std::collections::BTreeSet;
+
+use super::{Error, Format, MetaEntry, Part, SaeEntry, Source, Suite, embedded};
+use crate::blob::Blob;
+use crate::hub::{Locator, name};
+
+/// One file that holds a whole model.
+pub(super) const WEIGHTS: &str = "model.safetensors";
+/// The list of the files that hold a model in shards.
+pub(super) const INDEX: &str = "model.safetensors.index.json";
+/// Most bytes of such a list.
+const MAX_INDEX: u64 = 64 << 20;
+
+/// The files of a model.
+#[derive(Clone, Debug)]
+pub struct ModelParts {
+    /// `config.json`.
+    pub config: Blob,
+    /// The safetensors files, one or more.
+    pub weights: Vec<Blob>,
+    /// The tokenizer.
+    pub tokenizer: TokenizerParts,
+}
+
+/// The files of a tokenizer.
+#[derive(Clone, Debug)]
+pub enum TokenizerParts {
+    /// `tokenizer.json`.
+    Json(Blob),
+    /// `vocab.json` and `merges.txt`.
+    Bpe {
+        /// `vocab.json`.
+        vocab: Blob,
+        /// `merges.txt`.
+        merges: Blob,
+    },
+}
+
+/// The files of an SAE or meta-SAE.
+#[derive(Clone, Debug)]
+pub struct SaeParts {
+    /// How they are to be read.
+    pub format: Format,
+    /// The configuration, in formats that have one.
+    pub config: Option<Blob>,
+    /// The tensors.
+    pub weights: Blob,
+    /// How often each latent fired in training, where that was kept.
+    pub sparsity: Option<Blob>,
+}
+
+/// The names of an SAE's files within its folder.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct SaeNames {
+    pub config: Option<&'static str>,
+    pub weights: &'static str,
+    pub sparsity: Option<&'static str>,
+}
+
+impl Format {
+    /// The files of the format, or `None` where this version does not know them.
+    pub(super) fn names(self) -> Option<SaeNames> {
+        let names = |config, weights| Some(SaeNames { config, weights, sparsity: None });
+        match self {
+            Self::SaeLens => Some(SaeNames {
+                config: Some("cfg.json"),
+                weights: "sae_weights.safetensors",
+                sparsity: Some("sparsity.safetensors"),
+            }),
+            Self::GemmaScope => names(None, "params.npz"),
+            Self::LlamaScope => names(Some("hyperparams.json"), "checkpoints/final.safetensors"),
+            Self::Sparsify => names(Some("cfg.json"), "sae.safetensors"),
+            Self::DictionaryLearning => names(Some("config.json"), "ae.pt"),
+            Self::BatchTopK => names(Some("Config.json"), "SAE.pt"),
+            Self::OpenAi | Self::HookZ => None,
+        }
+    }
+}
+
+/// The file names a model needs, given which names exist. Where of several alternatives none exists, the first is
+/// named, so that its absence can be reported.
+pub(super) fn model_names(exists: impl Fn(&str) -> bool) -> Vec<&'static str> {
+    let mut names = vec!["config.json"];
+    names.push(if !exists(WEIGHTS) && exists(INDEX) { INDEX } else { WEIGHTS });
+    if !exists("tokenizer.json") && exists("vocab.json") && exists("merges.txt") {
+        names.extend(["vocab.json", "merges.txt"]);
+    } else {
+        names.push("tokenizer.json");
+    }
+    names
+}
+
+/// The shards that a model's index names, each once.
+pub(super) fn shards(index: &Blob) -> Result<Vec<String>, Error> {
+    let wrong = |why: String| Error::Index { file: index.name().to_owned(), why };
+    let length = index.len().map_err(|error| wrong(error.to_string()))?;
+    if length > MAX_INDEX {
+        return Err(wrong(format!("it is {length} bytes long")));
+    }
+    let bytes = index.read().map_err(|error| wrong(error.to_string()))?;
+    let json: serde_json::Value = serde_json::from_slice(&bytes).map_err(|error| wrong(error.to_string()))?;
+    let map = json.get("weight_map").and_then(|map| map.as_object());
+    let map = map.ok_or_else(|| wrong("it has no `weight_map`".to_owned()))?;
+    let mut shards = BTreeSet::new();
+    for (tensor, file) in map {
+        let file =
+            file.as_str().ok_or_else(|| wrong(format!("the shard of `{}` is no name", tensor.escape_debug())))?;
+        name::file(file).map_err(|error| wrong(error.to_string()))?;
+        shards.insert(file.to_owned());
+    }
+    if shards.is_empty() {
+        return Err(wrong("it names no shard".to_owned()));
+    }
+    Ok(shards.into_iter().collect())
+}
+
+/// The path of a file below an optional folder.
+pub(super) fn within(folder: Option<&str>, file: &str) -> String {
+    folder.map_or_else(|| file.to_owned(), |folder| format!("{folder}/{file}"))
+}
+
+/// A file of a source, if it is on this machine.
+pub(super) fn open(source: &Source, file: &str, locator: &dyn Locator) -> Result<Option<Blob>, Error> {
+    name::file(file)?;
+    Ok(match source {
+        Source::Hub(repo) => locator.find(repo, file).map(|path| Blob::path(path).named(format!("{repo}: {file}"))),
+        Source::Path(directory) => Some(directory.join(file)).filter(|path| path.is_file()).map(Blob::path),
+        Source::Embedded(folder) => {
+            let path = format!("{folder}/{file}");
+            embedded::file(&path).map(|bytes| Blob::embedded(format!("demo: {path}"), bytes))
+        }
+    })
+}
+
+/// Collects files of one part, and names all that are missing at once.
+struct Gather<'a> {
+    suite: &'a str,
+    part: Part,
+    source: &'a Source,
+    locator: &'a dyn Locator,
+    missing: Vec<String>,
+}
+
+impl Gather<'_> {
+    fn has(&self, file: &str) -> bool {
+        matches!(open(self.source, file, self.locator), Ok(Some(_)))
+    }
+
+    fn take(&mut self, file: &str) -> Result<Option<Blob>, Error> {
+        let blob = open(self.source, file, self.locator)?;
+        if blob.is_none() {
+            self.missing.push(file.to_owned());
+        }
+        Ok(blob)
+    }
+
+    fn all<T>(&self, found: Option<T>) -> Result<T, Error> {
+        found.ok_or_else(|| match self.source {
+            Source::Hub(repo) => Error::Missing {
+                suite: self.suite.to_owned(),
+                part: self.part.clone(),
+                files: self.missing.iter().map(|file| format!("{repo}: {file}")).collect(),
+            },
+            Source::Path(_) | Source::Embedded(_) => {
+                Error::Absent { place: self.source.to_string(), file: self.missing.join(", ") }
+            }
+        })
+    }
+}
+
+impl Suite {
+    /// The model's files on this machine.
+    ///
+    /// # Errors
+    /// [`Error::Missing`] when files must be downloaded first, [`Error::Absent`] when a local directory lacks them,
+    /// [`Error::Index`] when the list of shards cannot be used.
+    pub fn model_files(&self, locator: &dyn Locator) -> Result<ModelParts, Error> {
+        let source = &self.model.source;
+        let mut gather = Gather { suite: &self.id, part: Part::Model, source, locator, missing: Vec::new() };
+        let names = model_names(|file| gather.has(file));
+        let config = gather.take("config.json")?;
+        let weights = if names.contains(&INDEX) {
+            let index = open(source, INDEX, locator)?;
+            let shards = index.as_ref().map(shards).transpose()?.unwrap_or_default();
+            let found: Result<Vec<_>, _> = shards.iter().map(|shard| gather.take(shard)).collect();
+            found?.into_iter().collect::<Option<Vec<_>>>()
+        } else {
+            gather.take(WEIGHTS)?.map(|weights| vec![weights])
+        };
+        let tokenizer = if names.contains(&"vocab.json") {
+            let (vocab, merges) = (gather.take("vocab.json")?, gather.take("merges.txt")?);
+            vocab.zip(merges).map(|(vocab, merges)| TokenizerParts::Bpe { vocab, merges })
+        } else {
+            gather.take("tokenizer.json")?.map(TokenizerParts::Json)
+        };
+        let parts = config.zip(weights).zip(tokenizer);
+        gather.all(parts).map(|((config, weights), tokenizer)| ModelParts { config, weights, tokenizer })
+    }
+
+    /// An SAE's files on this machine.
+    ///
+    /// # Errors
+    /// [`Error::Missing`], [`Error::Absent`], [`Error::Unsupported`].
+    pub fn sae_files(&self, sae: &SaeEntry, locator: &dyn Locator) -> Result<SaeParts, Error> {
+        self.parts(Part::Sae(sae.id.clone()), sae.format, &sae.source, sae.folder.as_deref(), locator)
+    }
+
+    /// A meta-SAE's files on this machine.
+    ///
+    /// # Errors
+    /// [`Error::Missing`], [`Error::Absent`], [`Error::Unsupported`].
+    pub fn meta_files(&self, meta: &MetaEntry, locator: &dyn Locator) -> Result<SaeParts, Error> {
+        self.parts(Part::Meta(meta.id.clone()), meta.format, &meta.source, meta.folder.as_deref(), locator)
+    }
+
+    fn parts(
+        &self,
+        part: Part,
+        format: Format,
+        source: &Source,
+        folder: Option<&str>,
+        locator: &dyn Locator,
+    ) -> Result<SaeParts, Error> {
+        let Some(names) = format.names() else { return Err(Error::Unsupported { part, format }) };
+        let mut gather = Gather { suite: &self.id, part, source, locator, missing: Vec::new() };
+        let config = names.config.map(|config| gather.take(&within(folder, config))).transpose()?;
+        let weights = gather.take(&within(folder, names.weights))?;
+        let sparsity = names.sparsity.map(|file| open(source, &within(folder, file), locator)).transpose()?.flatten();
+        // A format without a configuration lacks nothing.
+        let config = config.map_or(Some(None), |found| found.map(Some));
+        gather.all(config.zip(weights)).map(|(config, weights)| SaeParts { format, config, weights, sparsity })
+    }
+}

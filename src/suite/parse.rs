@@ -1,0 +1,229 @@
+//! A suite file's text, turned into a [`Suite`] or into the line of its first mistake.
+//! Not here: reading the file, and whether what it names exists.
+
+use std::path::Path;
+
+use super::{Expect, Format, MetaEntry, ModelEntry, SaeEntry, Source, Suite};
+use crate::hub::{Repo, name};
+use crate::site::{Site, SiteKind};
+use crate::toml_file::{Document, Error, Table};
+
+/// θ for suites that name none: PAPER's for GPT-2 (methods §3).
+const THRESHOLD: f64 = 0.7;
+
+/// Most blocks of any model, to catch slips.
+const MAX_LAYER: u64 = 10_000;
+
+/// What relative paths of a suite file are relative to.
+#[derive(Clone, Copy, Debug)]
+pub enum Base<'a> {
+    /// A directory on this machine.
+    Directory(&'a Path),
+    /// The demo's directory within the program.
+    Embedded,
+    /// Nothing: the catalogue's files name repositories.
+    Nowhere,
+}
+
+/// Parses `text`, which a person knows as `file`.
+///
+/// # Errors
+/// The first mistake, with its line.
+pub fn parse(file: &str, text: &str, base: Base<'_>) -> Result<Suite, Error> {
+    let document = Document::parse(file, text)?;
+    let root = document.root();
+    root.only(&["id", "title", "threshold", "prompt", "model", "site", "sae", "meta"])?;
+    let id = root.required("id", root.string("id")?)?;
+    if !is_id(id) {
+        return Err(root
+            .wrong("id", format!("`id` cannot be \"{id}\""))
+            .with_hint("an id has letters, digits, `.`, `_` and `-`, and begins with a letter or a digit"));
+    }
+    let threshold = root.number("threshold")?.unwrap_or(THRESHOLD);
+    if !(-1.0..=1.0).contains(&threshold) {
+        return Err(root.wrong("threshold", "`threshold` is a cosine and must lie between -1 and 1"));
+    }
+    let (site, center) = site(&root.required("site", root.table("site")?)?)?;
+    let saes = saes(&root, base)?;
+    Ok(Suite {
+        id: id.to_owned(),
+        title: root.string("title")?.unwrap_or(id).to_owned(),
+        threshold: threshold as f32,
+        prompt: root.text("prompt")?.map(ToOwned::to_owned),
+        model: model(&root.required("model", root.table("model")?)?, base)?,
+        site,
+        center,
+        metas: metas(&root, base, &saes)?,
+        saes,
+    })
+}
+
+fn is_id(id: &str) -> bool {
+    id.len() <= 128
+        && id.starts_with(|first: char| first.is_ascii_alphanumeric())
+        && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte))
+}
+
+fn model(table: &Table<'_>, base: Base<'_>) -> Result<ModelEntry, Error> {
+    table.only(&["repo", "revision", "path", "prepend_bos", "licence", "gated", "bytes"])?;
+    Ok(ModelEntry {
+        source: source(table, base)?,
+        prepend_bos: table.boolean("prepend_bos")?.unwrap_or(true),
+        licence: table.string("licence")?.map(ToOwned::to_owned),
+        gated: table.boolean("gated")?.unwrap_or(false),
+        bytes: table.count("bytes")?,
+    })
+}
+
+fn site(table: &Table<'_>) -> Result<(Site, bool), Error> {
+    table.only(&["layer", "kind", "center"])?;
+    let layer = table.required("layer", table.count("layer")?)?;
+    if layer > MAX_LAYER {
+        return Err(table.wrong("layer", format!("no model has a layer {layer}")));
+    }
+    let kinds =
+        [SiteKind::ResidPre, SiteKind::ResidPost, SiteKind::AttnZ, SiteKind::MlpOut].map(|kind| (kind.name(), kind));
+    let kind = table.required("kind", table.choice("kind", &kinds)?)?;
+    Ok((Site { layer: layer as usize, kind }, table.boolean("center")?.unwrap_or(false)))
+}
+
+fn saes(root: &Table<'_>, base: Base<'_>) -> Result<Vec<SaeEntry>, Error> {
+    let tables = root.tables("sae")?;
+    root.required("[[sae]]", tables.first())?;
+    let mut saes: Vec<SaeEntry> = Vec::new();
+    let mut defaults = Vec::new();
+    for table in &tables {
+        table.only(&[
+            "id",
+            "format",
+            "repo",
+            "revision",
+            "path",
+            "folder",
+            "default",
+            "neuronpedia",
+            "expect",
+            "bytes",
+        ])?;
+        let id = entry_id(table)?;
+        if saes.iter().any(|sae| sae.id == id) {
+            return Err(table.wrong("id", format!("there are two SAEs `{id}`")));
+        }
+        defaults.push(table.boolean("default")?);
+        saes.push(SaeEntry {
+            id,
+            format: table.required("format", table.choice("format", &Format::SAE)?)?,
+            source: source(table, base)?,
+            folder: folder(table)?,
+            default: false,
+            neuronpedia: neuronpedia(table)?,
+            expect: expect(table)?,
+            bytes: table.count("bytes")?,
+        });
+    }
+    // A file in which nothing is chosen means all of it.
+    let otherwise = !defaults.contains(&Some(true));
+    for (sae, default) in saes.iter_mut().zip(defaults) {
+        sae.default = default.unwrap_or(otherwise);
+    }
+    Ok(saes)
+}
+
+fn metas(root: &Table<'_>, base: Base<'_>, saes: &[SaeEntry]) -> Result<Vec<MetaEntry>, Error> {
+    let mut metas: Vec<MetaEntry> = Vec::new();
+    for table in &root.tables("meta")? {
+        table.only(&["id", "sae", "format", "repo", "revision", "path", "folder", "threshold", "bytes"])?;
+        let id = entry_id(table)?;
+        if metas.iter().any(|meta| meta.id == id) {
+            return Err(table.wrong("id", format!("there are two meta-SAEs `{id}`")));
+        }
+        let sae = table.required("sae", table.string("sae")?)?;
+        if !saes.iter().any(|known| known.id == sae) {
+            let error =
+                table.wrong("sae", format!("meta-SAE `{id}` decomposes SAE `{sae}`, which the suite does not have"));
+            return Err(match super::nearest(sae, saes.iter().map(|sae| sae.id.as_str())) {
+                Some(near) => error.with_hint(format!("did you mean `{near}`?")),
+                None => error,
+            });
+        }
+        let threshold = table.number("threshold")?.map(|threshold| threshold as f32);
+        if threshold.is_some_and(|threshold| !threshold.is_finite() || threshold < 0.0) {
+            return Err(table.wrong("threshold", "`threshold` of a meta-SAE is an activation and cannot be negative"));
+        }
+        metas.push(MetaEntry {
+            id,
+            sae: sae.to_owned(),
+            format: table.required("format", table.choice("format", &Format::META)?)?,
+            source: source(table, base)?,
+            folder: folder(table)?,
+            threshold,
+            bytes: table.count("bytes")?,
+        });
+    }
+    Ok(metas)
+}
+
+/// An SAE's id may name a path of its authors, such as `layer_12/width_16k`.
+fn entry_id(table: &Table<'_>) -> Result<String, Error> {
+    let id = table.required("id", table.string("id")?)?;
+    if id.is_empty() || id.len() > 256 || id.starts_with('-') || id.contains(char::is_whitespace) {
+        return Err(table
+            .wrong("id", format!("`id` cannot be \"{id}\""))
+            .with_hint("an id has no spaces and does not begin with `-`"));
+    }
+    Ok(id.to_owned())
+}
+
+fn source(table: &Table<'_>, base: Base<'_>) -> Result<Source, Error> {
+    let revision = table.string("revision")?;
+    match (table.string("repo")?, table.string("path")?) {
+        (Some(repo), None) => {
+            name::repository(repo).map_err(|error| table.wrong("repo", error.to_string()))?;
+            let revision = revision.unwrap_or("main");
+            name::revision(revision).map_err(|error| table.wrong("revision", error.to_string()))?;
+            Ok(Source::Hub(Repo { id: repo.to_owned(), revision: revision.to_owned() }))
+        }
+        (None, Some(_)) if revision.is_some() => {
+            Err(table.wrong("revision", "`revision` belongs to `repo`, and a `path` has none"))
+        }
+        (None, Some("")) => Err(table.wrong("path", "`path` is empty")),
+        (None, Some(path)) => match base {
+            Base::Directory(directory) => Ok(Source::Path(directory.join(path))),
+            Base::Embedded => {
+                name::file(path).map_err(|error| table.wrong("path", error.to_string()))?;
+                Ok(Source::Embedded(path.to_owned()))
+            }
+            Base::Nowhere => Err(table.wrong("path", "a suite of the catalogue has no `path`")),
+        },
+        (Some(_), Some(_)) => Err(table.wrong("path", "there is both a `repo` and a `path`").with_hint("keep one")),
+        (None, None) => Err(table.missing("repo").with_hint("or give the `path` of a directory on this machine")),
+    }
+}
+
+fn folder(table: &Table<'_>) -> Result<Option<String>, Error> {
+    let Some(folder) = table.string("folder")? else { return Ok(None) };
+    name::file(folder).map_err(|error| table.wrong("folder", error.to_string()))?;
+    Ok(Some(folder.to_owned()))
+}
+
+fn neuronpedia(table: &Table<'_>) -> Result<Option<String>, Error> {
+    let Some(id) = table.string("neuronpedia")? else { return Ok(None) };
+    // It becomes part of an address.
+    if name::file(id).is_err() || !id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-/".contains(&byte)) {
+        return Err(table
+            .wrong("neuronpedia", format!("`neuronpedia` cannot be \"{id}\""))
+            .with_hint("it is `model/source`"));
+    }
+    Ok(Some(id.to_owned()))
+}
+
+fn expect(table: &Table<'_>) -> Result<Expect, Error> {
+    let Some(table) = table.table("expect")? else { return Ok(Expect::default()) };
+    table.only(&["l0", "explained_variance", "mse", "loss_recovered"])?;
+    Ok(Expect {
+        l0: table.number("l0")?,
+        explained_variance: table.number("explained_variance")?,
+        mse: table.number("mse")?,
+        loss_recovered: table.number("loss_recovered")?,
+    })
+}

@@ -1,0 +1,337 @@
+//! Suite files, the catalogue and the files a suite needs, through the library's own doors.
+//! Not here: downloads.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+
+use proptest::prelude::*;
+use saescope::hub::{Locator, Repo};
+use saescope::report::{Kind, Report};
+use saescope::suite::{self, Base, Choice, Error, Format, Part, Source, Suite, TokenizerParts};
+
+/// A suite file with everything in it.
+const FULL: &str = r#"
+id = "mine"
+title = "Mine"
+threshold = 0.6
+prompt = "Hello"
+
+[model]
+repo = "openai-community/gpt2"
+revision = "main"
+prepend_bos = true
+
+[site]
+layer = 8
+kind = "resid_pre"
+center = true
+
+[[sae]]
+id = "768"
+format = "sae-lens"
+repo = "a/b"
+folder = "blocks.8.hook_resid_pre_768"
+default = true
+neuronpedia = "gpt2-small/8-res_fs768-jb"
+expect = { l0 = 36.0, explained_variance = 0.61 }
+
+[[sae]]
+id = "1536"
+format = "gemma-scope"
+path = "saes/1536"
+
+[[meta]]
+id = "48"
+sae = "768"
+format = "batch-topk"
+repo = "c/d"
+threshold = 0.153
+"#;
+
+fn parse(text: &str) -> Result<Suite, Report> {
+    suite::parse("my.toml", text, Base::Directory(Path::new("/base"))).map_err(|error| Report::from(Error::from(error)))
+}
+
+#[test]
+fn a_suite_file_says_all_that_the_contract_names() {
+    let suite = parse(FULL).expect("is a suite");
+    assert_eq!((suite.id.as_str(), suite.title.as_str(), suite.threshold), ("mine", "Mine", 0.6));
+    assert_eq!(suite.prompt.as_deref(), Some("Hello"));
+    assert_eq!(suite.model.source, Source::Hub(Repo::new("openai-community/gpt2")));
+    assert!(suite.model.prepend_bos && suite.center);
+    assert_eq!(suite.site.to_string(), "layer 8 resid_pre");
+    let [first, second] = &suite.saes[..] else { panic!("two SAEs") };
+    assert!(first.default && !second.default);
+    assert_eq!(first.expect.l0, Some(36.0));
+    assert_eq!(second.source, Source::Path(PathBuf::from("/base/saes/1536")));
+    assert_eq!((second.format, second.format.name()), (Format::GemmaScope, "gemma-scope"));
+    let [meta] = &suite.metas[..] else { panic!("one meta-SAE") };
+    assert_eq!((meta.sae.as_str(), meta.threshold), ("768", Some(0.153)));
+}
+
+#[test]
+fn where_no_sae_is_default_all_are() {
+    let suite = parse(&FULL.replace("default = true", "")).expect("is a suite");
+    assert!(suite.saes.iter().all(|sae| sae.default));
+    let suite = parse(&FULL.replace("default = true", "default = false")).expect("is a suite");
+    assert_eq!(suite.saes.iter().map(|sae| sae.default).collect::<Vec<_>>(), [false, true]);
+}
+
+/// What a person reads when `from` in the full suite file is replaced by `to`.
+fn complaint(from: &str, to: &str) -> String {
+    assert!(FULL.contains(from), "the suite file has `{from}`");
+    let report = parse(&FULL.replacen(from, to, 1)).expect_err(to);
+    assert_eq!(report.what, "cannot use the suite file `my.toml`");
+    format!("{} | {}", report.why.join("; "), report.hint.unwrap_or_default())
+}
+
+#[test]
+fn every_mistake_names_its_line_and_what_to_do() {
+    let cases = [
+        ("folder =", "foldr =", "my.toml, line 21: unknown key `foldr` in [[sae]] 1 | did you mean `folder`?"),
+        ("title =", "tilte =", "my.toml, line 3: unknown key `tilte` | did you mean `title`?"),
+        (
+            "layer = 8",
+            "layer = \"8\"",
+            "my.toml, line 13: `layer` in [site] must be a whole number from 0 up, not the text \"8\" | ",
+        ),
+        (
+            "resid_pre\"",
+            "resid_mid\"",
+            "my.toml, line 14: `kind` cannot be \"resid_mid\" | did you mean \"resid_pre\"?",
+        ),
+        ("id = \"1536\"", "id = \"768\"", "my.toml, line 27: there are two SAEs `768` | "),
+        (
+            "sae = \"768\"",
+            "sae = \"769\"",
+            "my.toml, line 33: meta-SAE `48` decomposes SAE `769`, which the suite does not have | did you mean `768`?",
+        ),
+        (
+            "format = \"sae-lens\"",
+            "format = \"saelens\"",
+            "my.toml, line 19: `format` cannot be \"saelens\" | did you mean \"sae-lens\"?",
+        ),
+        (
+            "format = \"batch-topk\"",
+            "format = \"gemma-scope\"",
+            "my.toml, line 34: `format` cannot be \"gemma-scope\" | it can be `batch-topk` and `sae-lens`",
+        ),
+        (
+            "blocks.8.hook_resid_pre_768",
+            "../../etc",
+            "my.toml, line 21: `../../etc` cannot be the name of a file: it leaves its folder, or has an empty part | ",
+        ),
+        (
+            "repo = \"a/b\"",
+            "repo = \"../b\"",
+            "my.toml, line 20: `../b` cannot be the name of a repository: it has `--` or `..` in it | ",
+        ),
+        (
+            "revision = \"main\"",
+            "revision = \"../x\"",
+            "my.toml, line 9: `../x` cannot be the name of a revision: it leaves its folder, or has an empty part | ",
+        ),
+        (
+            "path = \"saes/1536\"",
+            "repo = \"x/y\"\npath = \"z\"",
+            "my.toml, line 30: there is both a `repo` and a `path` | keep one",
+        ),
+        (
+            "path = \"saes/1536\"",
+            "",
+            "my.toml, line 26: `repo` is missing in [[sae]] 2 | or give the `path` of a directory on this machine",
+        ),
+        ("[site]", "[sit]", "my.toml, line 12: unknown key `sit` | did you mean `site`?"),
+        (
+            "threshold = 0.6",
+            "threshold = 7",
+            "my.toml, line 4: `threshold` is a cosine and must lie between -1 and 1 | ",
+        ),
+        (
+            "id = \"mine\"",
+            "id = \"my suite\"",
+            "my.toml, line 2: `id` cannot be \"my suite\" | an id has letters, digits, `.`, `_` and `-`, and begins with a letter or a digit",
+        ),
+        ("title = \"Mine\"", "title = \"\\u001b[2J\"", "my.toml, line 3: `title` holds a control character | "),
+        ("id = \"mine\"", "id = \"mine\"\nid = \"yours\"", "my.toml, line 3: duplicate key | "),
+        ("id = \"mine\"", "id = ", "my.toml, line 2: string values must be quoted, expected literal string | "),
+    ];
+    for (from, to, told) in cases {
+        assert_eq!(complaint(from, to), told);
+    }
+}
+
+#[test]
+fn a_file_that_is_missing_or_no_text_is_reported_by_name() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let missing = folder.path().join("no.toml");
+    let report = Report::from(suite::find(&missing.display().to_string(), &[]).expect_err("is missing"));
+    assert_eq!(report.what, format!("cannot read `{}`", missing.display()));
+    let bytes = folder.path().join("bytes.toml");
+    std::fs::write(&bytes, b"id = \"a\"\ntitle = \"\xff\"").expect("is written");
+    let report = Report::from(suite::find(&bytes.display().to_string(), &[]).expect_err("is no text"));
+    assert_eq!(report.why, [format!("{}, line 2: not UTF-8 text", bytes.display())]);
+    let large = folder.path().join("large.toml");
+    std::fs::write(&large, vec![b'#'; (1 << 20) + 1]).expect("is written");
+    assert!(matches!(suite::find(&large.display().to_string(), &[]), Err(Error::TooLarge { bytes: 1_048_577, .. })));
+}
+
+#[test]
+fn the_catalogue_is_sound() {
+    let mut ids = Vec::new();
+    for listed in suite::catalogue(&[]) {
+        let suite = listed.suite.expect("the catalogue's files are suites");
+        assert!(!ids.contains(&suite.id), "two suites `{}`", suite.id);
+        assert!(suite.saes.iter().any(|sae| sae.default), "`{}` loads something", suite.id);
+        ids.push(suite.id);
+    }
+    let splitting = suite::find("gpt2-small-feature-splitting", &[]).expect("is known");
+    let widths: Vec<&str> = splitting.saes.iter().map(|sae| sae.id.as_str()).collect();
+    assert_eq!(widths, ["768", "1536", "3072", "6144", "12288", "24576", "49152", "98304"]);
+    assert!(splitting.center && splitting.model.prepend_bos, "the paper's conventions");
+    for (layer, post) in (0..12).map(|layer| (layer, false)).chain([(11, true)]) {
+        let id = format!("gpt2-small-res-jb-{layer}{}", if post { "-post" } else { "" });
+        let suite = suite::find(&id, &[]).expect("is known");
+        let kind = if post { "resid_post" } else { "resid_pre" };
+        assert_eq!(suite.site.to_string(), format!("layer {layer} {kind}"));
+        assert_eq!(suite.saes[0].folder, Some(format!("blocks.{layer}.hook_{kind}")));
+        let neuronpedia = format!("gpt2-small/{}-res-jb", if post { 12 } else { layer });
+        assert_eq!(suite.saes[0].neuronpedia, Some(neuronpedia));
+        assert!(suite.center && suite.model.prepend_bos, "SAELens: center_writing_weights, prepend_bos");
+    }
+}
+
+#[test]
+fn an_unknown_suite_names_the_nearest() {
+    let report = Report::from(suite::find("gpt2-small-feature-spliting", &[]).expect_err("is unknown"));
+    assert_eq!(report.hint.as_deref(), Some("did you mean `gpt2-small-feature-splitting`?"));
+    assert_eq!(report.kind, Kind::Usage);
+}
+
+#[test]
+fn a_users_own_suite_is_found_by_id_and_a_broken_one_hides_no_other() {
+    let folder = tempfile::tempdir().expect("a folder");
+    std::fs::write(folder.path().join("mine.toml"), FULL).expect("is written");
+    std::fs::write(folder.path().join("broken.toml"), "id = 1").expect("is written");
+    let directories = [folder.path().to_owned()];
+    let suite = suite::find("mine", &directories).expect("is found");
+    assert_eq!(suite.saes[1].source, Source::Path(folder.path().join("saes/1536")));
+    assert!(matches!(suite::find("broken", &directories), Err(Error::File(_))));
+    let broken = suite::catalogue(&directories).into_iter().filter(|listed| listed.suite.is_err()).count();
+    assert_eq!(broken, 1);
+}
+
+/// A cache of which only these files are here.
+struct Cached(HashMap<String, PathBuf>);
+
+impl Cached {
+    fn new(folder: &Path, files: &[(&str, &str)]) -> Self {
+        let place = |(file, text): &(&str, &str)| {
+            let path = folder.join(file.replace('/', "_"));
+            std::fs::write(&path, text).expect("is written");
+            ((*file).to_owned(), path)
+        };
+        Self(files.iter().map(place).collect())
+    }
+}
+
+impl Locator for Cached {
+    fn find(&self, repo: &Repo, file: &str) -> Option<PathBuf> {
+        self.0.get(&format!("{repo}/{file}")).cloned()
+    }
+}
+
+#[test]
+fn what_is_missing_is_named_with_the_command_that_gets_it() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let suite = parse(FULL).expect("is a suite");
+    let cached = Cached::new(folder.path(), &[("openai-community/gpt2/config.json", "{}")]);
+    let report = Report::from(suite.model_files(&cached).expect_err("is missing"));
+    assert_eq!(report.what, "the model of suite `mine` is not on this machine");
+    let missing =
+        ["missing: openai-community/gpt2: model.safetensors", "missing: openai-community/gpt2: tokenizer.json"];
+    assert_eq!(report.why, missing);
+    assert_eq!(report.hint.as_deref(), Some("`saescope pull mine` downloads it"));
+    assert_eq!(report.kind, Kind::Missing);
+    let report = Report::from(suite.sae_files(&suite.saes[0], &cached).expect_err("is missing"));
+    assert_eq!(report.hint.as_deref(), Some("`saescope pull mine --sae 768` downloads it"));
+    let report = Report::from(suite.sae_files(&suite.saes[1], &cached).expect_err("is no directory"));
+    assert_eq!(report.what, "`/base/saes/1536` has no params.npz");
+}
+
+#[test]
+fn shards_and_a_tokenizer_in_two_files_are_found() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let suite = parse(FULL).expect("is a suite");
+    let index = r#"{"weight_map": {"b": "two.safetensors", "a": "one.safetensors", "c": "two.safetensors"}}"#;
+    let files = [
+        ("openai-community/gpt2/config.json", "{}"),
+        ("openai-community/gpt2/model.safetensors.index.json", index),
+        ("openai-community/gpt2/one.safetensors", "1"),
+        ("openai-community/gpt2/two.safetensors", "22"),
+        ("openai-community/gpt2/vocab.json", "{}"),
+        ("openai-community/gpt2/merges.txt", ""),
+    ];
+    let cached = Cached::new(folder.path(), &files);
+    let parts = suite.model_files(&cached).expect("is all here");
+    let names: Vec<&str> = parts.weights.iter().map(saescope::blob::Blob::name).collect();
+    assert_eq!(names, ["openai-community/gpt2: one.safetensors", "openai-community/gpt2: two.safetensors"]);
+    assert!(matches!(parts.tokenizer, TokenizerParts::Bpe { .. }));
+    let plan = suite.plan(&Choice::default(), &cached).expect("is a plan");
+    let parts: Vec<&Part> = plan.needs.iter().map(|need| &need.part).collect();
+    assert_eq!(parts, [&Part::Model, &Part::Sae("768".into()), &Part::Meta("48".into())]);
+    assert!(plan.needs[0].ready() && !plan.ready());
+    assert_eq!(plan.needs[0].total_bytes(), Some(2 + index.len() as u64 + 1 + 2 + 2));
+    assert_eq!(plan.total_bytes(), None, "nobody said how large the SAE is");
+}
+
+#[test]
+fn an_index_that_leaves_its_folder_is_refused() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let suite = parse(FULL).expect("is a suite");
+    for (index, why) in [
+        (r#"{"weight_map": {"a": "../../secret"}}"#, "leaves its folder"),
+        (r#"{"weight_map": {"a": "/etc/passwd"}}"#, "absolute"),
+        (r#"{"weight_map": {"a": 1}}"#, "the shard of `a` is no name"),
+        (r#"{"weight_map": {}}"#, "it names no shard"),
+        ("{}", "it has no `weight_map`"),
+        ("{", "EOF"),
+    ] {
+        let cached = Cached::new(folder.path(), &[("openai-community/gpt2/model.safetensors.index.json", index)]);
+        let error = suite.model_files(&cached).expect_err(index).to_string();
+        assert!(error.contains(why), "{error}");
+    }
+}
+
+#[test]
+fn a_choice_names_what_it_does_not_know() {
+    let suite = parse(FULL).expect("is a suite");
+    let choice = Choice { saes: vec!["1535".into()], ..Choice::default() };
+    let report = Report::from(suite.parts_of(&choice).expect_err("is unknown"));
+    assert_eq!(report.what, "suite `mine` has no SAE `1535`");
+    assert_eq!(report.hint.as_deref(), Some("did you mean `1536`?"));
+    let chosen = suite.parts_of(&Choice { saes: vec!["1536".into()], ..Choice::default() }).expect("is known");
+    assert_eq!(chosen, [Part::Model, Part::Sae("1536".into())]);
+    assert_eq!(suite.parts_of(&Choice::all()).expect("is known").len(), 4);
+}
+
+proptest! {
+    #[test]
+    fn no_bytes_make_the_parser_panic(bytes in prop::collection::vec(any::<u8>(), 0..400)) {
+        if let Ok(text) = saescope::toml_file::utf8("x", &bytes) {
+            let _ = suite::parse("x", text, Base::Nowhere);
+        }
+    }
+
+    #[test]
+    fn no_edit_of_a_suite_file_makes_the_parser_panic(at in 0..FULL.len(), cut in 0..40_usize, put in "\\PC{0,8}|[\\[\\]{}=\"0-9\n.]{0,8}") {
+        let mut text = FULL.to_owned();
+        let end = (at + cut).min(text.len());
+        text.replace_range(at..end, &put);
+        if let Ok(suite) = suite::parse("x", &text, Base::Directory(Path::new("/base"))) {
+            for folder in suite.saes.iter().filter_map(|sae| sae.folder.as_deref()) {
+                prop_assert!(saescope::hub::name::file(folder).is_ok());
+            }
+        }
+    }
+}

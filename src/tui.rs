@@ -2,17 +2,28 @@
 //! Not here: computing anything (`session`), threads that compute (`worker`).
 //!
 //! The core is pure: [`update::update`] takes a message and gives effects, [`view::view`] takes the state and gives
-//! cells. The shell around it owns the terminal, the clock and the channel.
+//! cells. The shell around it owns the terminal, the clock and the channel. [`run`] is the explorer on the person's
+//! terminal, [`shot`](shot::shot) the same on a terminal in memory.
 
 pub mod app;
 pub mod format;
 pub mod history;
 pub mod hits;
+mod input;
 pub mod keys;
 pub mod labels;
 pub mod msg;
 pub mod over;
+pub mod painter;
+pub mod picture;
+pub mod script;
+mod shell;
+pub mod shot;
 pub mod speed;
+pub mod terminal;
 pub mod theme;
 pub mod update;
 pub mod view;
+
+pub use shell::{Engine, Options, Tell, run};
+pub use shot::shot;

@@ -53,22 +53,31 @@ fn text(buffer: &Buffer) -> String {
 
 #[test]
 fn look() {
+    use saescope::tui::msg::Format;
+    use saescope::tui::picture::render;
+    let dir = std::env::var("LOOK_DIR").unwrap_or_default();
+    if dir.is_empty() {
+        return;
+    }
+    let save = |app: &mut App, name: &str, size, depth| {
+        let cells = draw(app, &theme(depth), size);
+        std::fs::write(format!("{dir}/{name}.svg"), render(&cells, Format::Svg, Ground::Dark)).expect("saved");
+        println!("{name}\n{}", text(&cells));
+    };
     let mut app = sample::ready(sample::PROMPT);
-    for size in SIZES {
-        println!("{}", text(&draw(&mut app, &theme(Depth::True), size)));
+    save(&mut app, "a80", (80, 24), Depth::True);
+    for key in ["left", "3", "j", "p", "j"] {
+        sample::press(&mut app, key);
     }
-    for keys in [
-        vec!["3", "j", "j", "enter"],
-        vec!["p", "4", "j"],
-        vec!["?"],
-        vec!["esc", "ctrl-p"],
-        vec!["esc", "/", "e"],
-        vec!["esc", "s", "down"],
-        vec!["enter"],
-    ] {
-        for key in keys {
-            sample::press(&mut app, key);
-        }
-        println!("{}", text(&draw(&mut app, &theme(Depth::Mono), (80, 24))));
-    }
+    save(&mut app, "b120", (120, 40), Depth::True);
+    save(&mut app, "c200", (200, 60), Depth::True);
+    sample::press(&mut app, "enter");
+    save(&mut app, "d80", (80, 24), Depth::Mono);
+    sample::press(&mut app, "?");
+    save(&mut app, "e120", (120, 40), Depth::True);
+    sample::press(&mut app, "esc");
+    sample::press(&mut app, "s");
+    save(&mut app, "f80", (80, 24), Depth::True);
+    let mut app = sample::ready(sample::HARD_PROMPT);
+    save(&mut app, "g80", (80, 24), Depth::True);
 }

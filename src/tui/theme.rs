@@ -8,6 +8,7 @@ use ratatui::style::{Color, Modifier, Style};
 
 use crate::text::Charset;
 
+pub mod detect;
 pub mod glyphs;
 mod ramp;
 

@@ -11,45 +11,42 @@ use crate::text;
 use crate::tui::app::{App, Focus, LadderRow, LatentRef};
 use crate::tui::format;
 use crate::tui::hits::Target;
-use crate::tui::theme::glyphs;
 
 pub(super) fn draw(app: &App, area: Rect, pen: &mut Pen<'_>) {
     pen.hit_pane(area, Focus::Card);
     let theme = pen.theme;
-    let focused = app.focus == Focus::Card;
     let chosen = app.chosen();
     let card = app.card.value();
     let current = card.is_some_and(|c| chosen.as_ref().is_some_and(|r| c.sae == r.sae && c.latent == r.latent));
-    let waiting = app.card.is_pending() && app.waits();
     let stale = card.is_some() && ((!current && app.waits()) || app.card.failure().is_some());
-    let mut title = Title { name: "4 Card", ..Title::default() };
-    if let Some(chosen) = &chosen {
-        title.about.push(Span::styled(
-            format!("{}/{}", text::prose(&chosen.sae, theme.charset), chosen.latent),
-            theme.accent(),
-        ));
-    }
-    title.right = match card {
-        _ if waiting => format!("asking {}", theme.glyphs().more),
-        Some(card) => {
-            format!("norm {} bias {}", format::short(card.decoder_norm.into()), format::short(card.encoder_bias.into()))
-        }
-        None => String::new(),
-    };
-    let inner = pen.pane(area, &title, focused);
+    let title = title(app, chosen.as_ref(), card.map(|c| &**c), pen);
+    let inner = pen.pane(area, &title, app.focus == Focus::Card);
     let inner = Rect { x: inner.x + 1, width: inner.width.saturating_sub(1), ..inner };
     let failure = trouble::first_lines(app.card.failure(), inner, theme.charset);
     let inner = trouble::draw_lines(&failure, inner, pen);
-    let Some(card) = card else {
-        if chosen.is_none() && app.run.value().is_some() {
-            pen.text(inner, 0, "no latent chosen", theme.quiet());
-        }
-        return;
-    };
-    draw_card(app, card, inner, pen);
+    match card {
+        Some(card) => draw_card(app, card, inner, pen),
+        None if chosen.is_none() && app.run.value().is_some() => pen.text(inner, 0, "no latent chosen", theme.quiet()),
+        None => {}
+    }
     if stale {
         pen.tint(inner, theme.stale());
     }
+}
+
+fn title<'a>(app: &App, chosen: Option<&LatentRef>, card: Option<&LatentCard>, pen: &Pen<'_>) -> Title<'a> {
+    let theme = pen.theme;
+    let mut title = Title { name: "4 Card", ..Title::default() };
+    if let Some(chosen) = chosen {
+        let name = format!("{}/{}", text::prose(&chosen.sae, theme.charset), chosen.latent);
+        title.about.push(Span::styled(name, theme.accent()));
+    }
+    title.right = match card {
+        _ if app.card.is_pending() && app.waits() => format!("asking {}", theme.glyphs().more),
+        Some(card) => format!("norm {}", format::short(card.decoder_norm.into())),
+        None => String::new(),
+    };
+    title
 }
 
 fn draw_card(app: &App, card: &LatentCard, area: Rect, pen: &mut Pen<'_>) {
@@ -58,27 +55,26 @@ fn draw_card(app: &App, card: &LatentCard, area: Rect, pen: &mut Pen<'_>) {
     // The ladder is what one moves in: the lists above it give way on a small screen.
     let room = usize::from(area.height).saturating_sub(ladder.len() + 2);
     let lines = (room / 2).clamp(1, 3);
-    let width = usize::from(area.width);
-    let mut row = 0;
-    let mut put = |line: Line<'_>, pen: &mut Pen<'_>| {
-        pen.line(area, row, &line);
-        row += 1;
-    };
-    for line in token_lines("promotes", &card.promoted, theme.promoted(), width, lines, pen) {
-        put(line, pen);
-    }
     let second = if room > 1 { lines.min(room - 1) } else { 0 };
-    for line in token_lines("suppresses", &card.suppressed, theme.suppressed(), width, second, pen) {
-        put(line, pen);
+    let width = usize::from(area.width);
+    let mut all = token_lines("promotes", &card.promoted, theme.promoted(), width, lines, pen);
+    all.extend(token_lines("suppresses", &card.suppressed, theme.suppressed(), width, second, pen));
+    all.push(fires(app, card, width, pen));
+    if room > all.len() + 2 {
+        all.push(Line::from(Span::styled(
+            format!("{:<NAMES$}bias {}", "encoder", format::short(card.encoder_bias.into())),
+            theme.quiet(),
+        )));
+        all.push(Line::default());
     }
-    put(fires(app, card, pen), pen);
-    if room > lines + second + 1 {
-        put(Line::default(), pen);
+    let columns = Columns::of(app, width);
+    all.push(columns.head(pen));
+    for (row, line) in all.iter().enumerate() {
+        pen.line(area, row as u16, line);
     }
-    put(ladder_head(width, pen), pen);
-    let used = row;
-    let below = Rect { y: area.y + used.min(area.height), height: area.height.saturating_sub(used), ..area };
-    draw_ladder(app, card, &ladder, below, pen);
+    let used = (all.len() as u16).min(area.height);
+    let below = Rect { y: area.y + used, height: area.height - used, ..area };
+    draw_ladder(app, &ladder, &columns, below, pen);
 }
 
 /// Cells of the names at the left of a card's lines.
@@ -99,9 +95,9 @@ fn token_lines<'a>(
     let mut used = NAMES;
     for token in tokens {
         let shown = text::truncate(&text::token(&token.text, theme.charset), 24, theme.charset);
-        let value = format!("{:+.2}", token.value);
-        let cells = text::width(&shown) + 1 + value.len() + 2;
-        if used + cells > width + 2 && used > NAMES {
+        let value = format!("{:+.1}", token.value);
+        let cells = text::width(&shown) + 1 + value.len();
+        if used + cells > width && used > NAMES {
             if out.len() + 1 >= lines {
                 break;
             }
@@ -110,104 +106,133 @@ fn token_lines<'a>(
         }
         line.push(Span::styled(shown, style));
         line.push(Span::styled(format!(" {value}  "), theme.quiet()));
-        used += cells;
+        used += cells + 2;
     }
     out.push(Line::from(line));
     out.truncate(lines);
     out
 }
 
-fn fires<'a>(app: &App, card: &LatentCard, pen: &Pen<'_>) -> Line<'a> {
+fn fires<'a>(app: &App, card: &LatentCard, width: usize, pen: &Pen<'_>) -> Line<'a> {
     let theme = pen.theme;
     let heat = app.heat(&LatentRef { sae: card.sae.clone(), latent: card.latent });
     let here = heat.get(app.token).copied().unwrap_or(0.0);
     let count = heat.iter().filter(|v| **v > 0.0).count();
     let strongest = heat.iter().enumerate().max_by(|a, b| a.1.total_cmp(b.1)).filter(|(_, v)| **v > 0.0);
-    let mut spans = vec![Span::styled(format!("{:<NAMES$}", "fires"), theme.quiet())];
-    spans.push(Span::raw(format!("on {count} of {} tokens", heat.len())));
+    let mut parts = vec![format!("on {count} of {}", heat.len())];
     if let Some((position, value)) = strongest
         && here < *value
     {
         let token = app.tokens().get(position).map(|t| text::token(&t.text, theme.charset)).unwrap_or_default();
-        let token = text::truncate(&token, 12, theme.charset);
-        spans.push(Span::raw(format!(", most {} on {token}", format::activation(*value))));
+        parts.push(format!("most on {} {}", text::truncate(&token, 12, theme.charset), format::activation(*value)));
     }
-    let seen = card.seen;
-    if seen.tokens > 0 {
-        let share = seen.fired as f64 / seen.tokens as f64;
-        let text = format!("  {} of {} seen", format::percent(share), format::count(seen.tokens));
-        spans.push(Span::styled(text, theme.quiet()));
+    if card.seen.tokens > 0 {
+        let share = format::percent(card.seen.fired as f64 / card.seen.tokens as f64);
+        parts.push(format!("{share} of {} seen", format::count(card.seen.tokens)));
     }
-    Line::from(spans)
+    // Whole parts only: half a number is a wrong number.
+    let mut said = String::new();
+    for part in parts {
+        let next = if said.is_empty() { part } else { format!("{said}, {part}") };
+        if text::width(&next) + NAMES > width && !said.is_empty() {
+            break;
+        }
+        said = next;
+    }
+    Line::from(vec![Span::styled(format!("{:<NAMES$}", "fires"), theme.quiet()), Span::raw(said)])
 }
 
-fn ladder_head<'a>(width: usize, pen: &Pen<'_>) -> Line<'a> {
-    let head = format!(
-        "  {:<7}{:>7} {:>6} {}",
-        "nearest",
-        "latent",
-        "cos",
-        if width > 48 { "class        here" } else { "       here" }
-    );
-    Line::from(Span::styled(head, pen.theme.quiet()))
+/// The columns of the ladder, as wide as what stands in them.
+struct Columns {
+    sae: usize,
+    latent: usize,
+    class: usize,
 }
 
-fn draw_ladder(app: &App, card: &LatentCard, rows: &[LadderRow], area: Rect, pen: &mut Pen<'_>) {
+impl Columns {
+    fn of(app: &App, width: usize) -> Self {
+        let ids = app.saes().iter().map(|s| text::width(&s.id)).max().unwrap_or(0);
+        let widest = app.saes().iter().filter_map(|s| s.width).max().unwrap_or(1);
+        let class = if width >= 60 { "reconstruction".len() } else { "recon".len() };
+        Self { sae: ids.clamp(3, 12), latent: widest.max(2).to_string().len().max(6), class }
+    }
+
+    fn head<'a>(&self, pen: &Pen<'_>) -> Line<'a> {
+        let (sae, latent, class) = (self.sae, self.latent, self.class);
+        let head =
+            format!("  {:<sae$} {:>latent$} {:>5} {:<class$} {:>5}  {}", "SAE", "latent", "cos", "class", "here", "");
+        Line::from(Span::styled(head, pen.theme.quiet()))
+    }
+}
+
+fn draw_ladder(app: &App, rows: &[LadderRow], columns: &Columns, area: Rect, pen: &mut Pen<'_>) {
     let focused = app.focus == Focus::Card;
     let height = usize::from(area.height);
-    let cursor = if focused { app.ladder_row } else { rows.iter().position(|r| r.cosine.is_none()).unwrap_or(0) };
+    let own = rows.iter().position(|r| r.cosine.is_none()).unwrap_or(0);
+    let cursor = if focused { app.ladder_row } else { own };
     let top = super::flow::top(cursor.min(rows.len().saturating_sub(1)), height, rows.len());
     for (y, (index, row)) in rows.iter().enumerate().skip(top).take(height).enumerate() {
         let at = Rect { y: area.y + y as u16, height: 1, ..area };
-        let line = ladder_line(app, card, row, focused && index == app.ladder_row, usize::from(area.width), pen);
-        pen.line(at, 0, &line);
+        pen.line(at, 0, &ladder_line(app, row, focused && index == app.ladder_row, columns, pen));
         pen.hits.add(at, Target::Ladder(index));
     }
 }
 
-fn ladder_line<'a>(
-    app: &App,
-    card: &LatentCard,
-    row: &LadderRow,
-    cursor: bool,
-    width: usize,
-    pen: &Pen<'_>,
-) -> Line<'a> {
+fn ladder_line<'a>(app: &App, row: &LadderRow, cursor: bool, columns: &Columns, pen: &Pen<'_>) -> Line<'a> {
     let theme = pen.theme;
     let glyphs = theme.glyphs();
     let sae = app.saes().get(row.place).map(|s| s.id.clone()).unwrap_or_default();
-    let of = LatentRef { sae: sae.clone(), latent: row.latent };
+    let of = LatentRef { sae, latent: row.latent };
     let here = app.heat(&of).get(app.token).copied().unwrap_or(0.0);
-    let label = label_text(app, &theme, &of, 4).unwrap_or_default();
-    let name = text::fit(&text::prose(&sae, theme.charset), 7, theme.charset);
     let own = row.cosine.is_none();
-    let (cosine, class) = match (row.cosine, row.class) {
-        (None, _) => ("     =".to_owned(), "this latent"),
-        (Some(c), Some(Class::Novel)) => (format!("{c:>6.3}"), "novel"),
-        (Some(c), Some(Class::Reconstruction)) => (format!("{c:>6.3}"), "reconstr."),
-        (Some(c), None) => (format!("{c:>6.3}"), ""),
+    let short = columns.class < "reconstruction".len();
+    let class = match row.class {
+        Some(Class::Novel) => "novel",
+        Some(Class::Reconstruction) if short => "recon",
+        Some(Class::Reconstruction) => "reconstruction",
+        None => "",
     };
-    let _ = card;
-    let class_cells = if width > 48 { 12 } else { 6 };
-    let value = if here > 0.0 { format::activation(here) } else { glyphs.dot.to_owned() };
+    let name = format!(
+        "{} {:>2$}",
+        text::fit(&text::prose(&of.sae, theme.charset), columns.sae, theme.charset),
+        row.latent,
+        columns.latent
+    );
+    let name_style = if cursor {
+        theme.chosen(true)
+    } else if own {
+        theme.accent()
+    } else {
+        Style::new()
+    };
     let class_style = if row.class == Some(Class::Novel) { theme.notice() } else { theme.quiet() };
+    let value = if here > 0.0 { format::activation(here) } else { glyphs.dot.to_owned() };
     Line::from(vec![
         Span::styled(if cursor { glyphs.chosen } else { " " }, theme.accent()),
         Span::raw(" "),
-        Span::styled(
-            format!("{name}{:>7}", row.latent),
-            if cursor {
-                theme.chosen(true)
-            } else if own {
-                theme.accent()
-            } else {
-                Style::new()
-            },
-        ),
-        Span::raw(format!(" {cosine} ")),
-        Span::styled(text::fit(class, class_cells, theme.charset), class_style),
-        Span::styled(format!(" {value:>5} "), if here > 0.0 { theme.bar() } else { theme.quiet() }),
-        Span::styled(glyphs::bar(glyphs, row.cosine.unwrap_or(0.0), 0), theme.bar()),
-        Span::raw(label),
+        Span::styled(name, name_style),
+        Span::raw(format!(" {:>5} ", row.cosine.map_or_else(|| "this".to_owned(), cosine))),
+        Span::styled(format!("{class:<0$} ", columns.class), class_style),
+        Span::styled(format!("{value:>5}  "), if here > 0.0 { theme.bar() } else { theme.quiet() }),
+        Span::raw(label_text(app, &theme, &of, 4).unwrap_or_default()),
     ])
+}
+
+/// A cosine without the zero that all share: `.672`, `-.031`, `1.00`.
+fn cosine(value: f32) -> String {
+    let text = format!("{value:.3}");
+    match text.strip_prefix("0.") {
+        Some(rest) => format!(".{rest}"),
+        None => text.strip_prefix("-0.").map_or_else(|| format!("{value:.2}"), |rest| format!("-.{rest}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cosines_are_short() {
+        assert_eq!([0.672, -0.0314, 1.0, 0.9999, -1.0].map(cosine), [".672", "-.031", "1.00", "1.00", "-1.00"]);
+    }
 }

@@ -70,20 +70,21 @@ fn suite_line<'a>(app: &App, entry: &SuiteEntry, chosen: bool, width: usize, pen
 fn about(entry: &SuiteEntry, area: Rect, pen: &mut Pen<'_>) {
     let charset = pen.theme.charset;
     let dot = pen.theme.glyphs().dot;
-    let saes = text::prose(&entry.saes.join(" "), charset);
-    let first = format!("{} {dot} {} {dot} {}", entry.id, entry.model, entry.site);
+    let clean = |s: &str| text::prose(s, charset);
+    let saes = clean(&entry.saes.join(" "));
+    let first = format!("{} {dot} {} {dot} {}", clean(&entry.id), clean(&entry.model), entry.site);
     let cached = if entry.cached_bytes > 0 {
         format!(" {dot} {} on this machine", format::bytes(entry.cached_bytes))
     } else {
         String::new()
     };
-    let licence = entry.licence.as_ref().map(|l| format!(" {dot} licence {l}")).unwrap_or_default();
+    let licence = entry.licence.as_ref().map(|l| format!(" {dot} licence {}", clean(l))).unwrap_or_default();
     let second = format!("SAEs {saes}{cached}{licence}");
-    let fit = |line: &str| text::truncate(&text::prose(line, charset), usize::from(area.width), charset);
+    let fit = |line: &str| text::truncate(line, usize::from(area.width), charset);
     pen.text(area, 0, &fit(&first), Style::new());
     pen.text(area, 1, &fit(&second), pen.theme.quiet());
     if let Some(gated) = &entry.gated {
-        pen.text(area, 2, &fit(gated), pen.theme.notice());
+        pen.text(area, 2, &fit(&clean(gated)), pen.theme.notice());
     }
 }
 
@@ -109,7 +110,12 @@ fn download(app: &App, area: Rect, pen: &mut Pen<'_>) {
         return;
     };
     let file = progress.total.filter(|t| *t > 0).map(|t| progress.done as f64 / t as f64);
-    gauge(&file_text(progress), file, Rect { y: area.y + 1, height: area.height.saturating_sub(1), ..area }, pen);
+    gauge(
+        &file_text(progress, theme.charset),
+        file,
+        Rect { y: area.y + 1, height: area.height.saturating_sub(1), ..area },
+        pen,
+    );
     gauge(
         &total_text(app, progress),
         status::whole_share(progress),
@@ -118,10 +124,10 @@ fn download(app: &App, area: Rect, pen: &mut Pen<'_>) {
     );
 }
 
-fn file_text(progress: &Progress) -> String {
+fn file_text(progress: &Progress, charset: text::Charset) -> String {
     let part = progress.whole.map(|w| format!("{}/{} ", w.part, w.parts)).unwrap_or_default();
     let total = progress.total.map(|t| format!(" of {}", format::bytes(t))).unwrap_or_default();
-    format!("{part}{}  {}{total}", progress.what, format::bytes(progress.done))
+    format!("{part}{}  {}{total}", text::prose(&progress.what, charset), format::bytes(progress.done))
 }
 
 fn total_text(app: &App, progress: &Progress) -> String {
@@ -140,7 +146,7 @@ fn gauge(content: &str, share: Option<f64>, area: Rect, pen: &mut Pen<'_>) {
     let line = Line::from(vec![
         Span::styled(bar, pen.theme.bar()),
         Span::raw(format!(" {percent:>6} ")),
-        Span::raw(text::truncate(&text::prose(content, pen.theme.charset), room, pen.theme.charset)),
+        Span::raw(text::truncate(content, room, pen.theme.charset)),
     ]);
     pen.line(area, 0, &line);
 }

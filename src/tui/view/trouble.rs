@@ -15,7 +15,6 @@ pub(super) enum TroubleLine {
     What(String),
     Why(String),
     Hint(String),
-    Blank,
 }
 
 /// A report as lines of at most `width` cells.
@@ -71,6 +70,5 @@ pub(super) fn styled<'a>(line: &'a TroubleLine, pen: &Pen<'_>) -> (&'a str, Styl
         TroubleLine::What(text) => (text, pen.theme.bad()),
         TroubleLine::Why(text) => (text, Style::new()),
         TroubleLine::Hint(text) => (text, pen.theme.notice()),
-        TroubleLine::Blank => ("", Style::new()),
     }
 }

@@ -1,0 +1,84 @@
+//! Frames as bytes: the difference to the last one, in one piece, between synchronisation marks.
+//! Not here: writing them to the terminal.
+
+use std::cell::RefCell;
+use std::io::{self, Write};
+use std::rc::Rc;
+
+use ratatui::backend::CrosstermBackend;
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+use ratatui::{Terminal, TerminalOptions, Viewport};
+
+use crate::tui::app::App;
+use crate::tui::hits::Hits;
+use crate::tui::theme::Theme;
+use crate::tui::view::view;
+
+const BEGIN: &[u8] = b"\x1b[?2026h";
+const END: &[u8] = b"\x1b[?2026l";
+
+/// Collects what the backend writes; flushing waits for the whole frame.
+#[derive(Clone, Debug, Default)]
+struct Sink(Rc<RefCell<Vec<u8>>>);
+
+impl Write for Sink {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.borrow_mut().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Draws frames.
+pub struct Painter {
+    terminal: Terminal<CrosstermBackend<Sink>>,
+    sink: Sink,
+    last: Buffer,
+}
+
+impl Painter {
+    /// A painter for a terminal of this size, whose screen may hold anything.
+    ///
+    /// # Errors
+    /// None that a sink in memory could give.
+    pub fn new((width, height): (u16, u16)) -> io::Result<Self> {
+        // An empty colour change, which crossterm writes under NO_COLOR, is read as "reset all" by every terminal and
+        // would wipe bold and reverse; the theme does NO_COLOR, by not asking for colours.
+        crossterm::style::force_color_output(true);
+        let sink = Sink::default();
+        let area = Rect::new(0, 0, width, height);
+        let options = TerminalOptions { viewport: Viewport::Fixed(area) };
+        let terminal = Terminal::with_options(CrosstermBackend::new(sink.clone()), options)?;
+        // Clearing by hand: the library's own way asks the terminal where its cursor is, and the input thread would
+        // take the answer.
+        sink.0.borrow_mut().extend_from_slice(b"\x1b[0m\x1b[2J\x1b[H");
+        Ok(Self { terminal, sink, last: Buffer::empty(area) })
+    }
+
+    /// Draws a frame: the bytes to write, none when nothing changed, and where things are.
+    ///
+    /// # Errors
+    /// None that a sink in memory could give.
+    pub fn draw(&mut self, app: &App, theme: &Theme) -> io::Result<(Vec<u8>, Hits)> {
+        let first = !self.sink.0.borrow().is_empty();
+        let mut hits = Hits::default();
+        let frame = self.terminal.draw(|frame| hits = view(app, theme, frame))?;
+        let changed = first || *frame.buffer != self.last;
+        if changed {
+            self.last = frame.buffer.clone();
+        }
+        let body = std::mem::take(&mut *self.sink.0.borrow_mut());
+        let bytes = if changed { [BEGIN, &body, END].concat() } else { Vec::new() };
+        Ok((bytes, hits))
+    }
+
+    /// The cells of the last frame.
+    #[must_use]
+    pub const fn cells(&self) -> &Buffer {
+        &self.last
+    }
+}

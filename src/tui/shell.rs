@@ -1,0 +1,329 @@
+//! The shell around the pure core: it owns the terminal, the clock and the channel, and does the effects.
+//! Not here: deciding anything.
+
+use std::io::{self, Write};
+use std::sync::Arc;
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
+use std::time::{Duration, Instant};
+
+use crossterm::Command;
+
+use crate::report::Report;
+use crate::session::Job;
+use crate::task::{Slot, Ticket};
+use crate::tui::app::{App, Start};
+use crate::tui::hits::Hits;
+use crate::tui::input;
+use crate::tui::msg::{Effect, Event, Format, Msg, Update};
+use crate::tui::painter::Painter;
+use crate::tui::picture;
+use crate::tui::terminal::{self, Guard};
+use crate::tui::theme::detect::{self, Env};
+use crate::tui::theme::{Depth, Ground, Theme};
+use crate::tui::update::{start, update};
+
+/// What computes: it takes jobs and tells what comes of them.
+pub trait Engine {
+    /// Asks for a job; a newer asking on a slot replaces the older one.
+    fn ask(&self, slot: Slot, ticket: Ticket, job: Job);
+    /// Stops what a slot is doing.
+    fn cancel(&self, slot: Slot);
+}
+
+/// Where an engine tells its news.
+pub type Tell = Arc<dyn Fn(Slot, Ticket, Event) + Send + Sync>;
+
+/// How the explorer is started.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// The suite to open: an id or a path.
+    pub suite: String,
+    /// The prompt to start with; none for the suite's own.
+    pub prompt: Option<String>,
+    /// Whether the mouse is left to the terminal.
+    pub no_mouse: bool,
+    /// How many colours; none to find out.
+    pub depth: Option<Depth>,
+    /// The terminal's ground; none to find out.
+    pub ground: Option<Ground>,
+    /// Whether only ASCII is drawn; none to find out.
+    pub ascii: Option<bool>,
+}
+
+impl Options {
+    /// What the state starts with.
+    pub(super) fn start(&self, env: Env<'_>) -> Start {
+        let charset = match self.ascii {
+            Some(true) => crate::text::Charset::Ascii,
+            Some(false) => crate::text::Charset::Unicode,
+            None => detect::charset(env),
+        };
+        Start { suite: self.suite.clone(), prompt: self.prompt.clone(), mouse: !self.no_mouse, charset }
+    }
+}
+
+/// Something that wakes the shell.
+#[derive(Debug)]
+pub(super) enum Wake {
+    /// Something was typed, pasted, clicked, or the size changed.
+    Input(Msg),
+    /// News of a job.
+    News(Slot, Ticket, Event),
+    /// A signal that ends the program.
+    Signal(i32),
+    /// The program goes on after it was stopped.
+    Continued,
+    /// The terminal cannot be read any more.
+    Lost(String),
+}
+
+/// Shortest time between frames: faster is seen by nobody, and slower is enough over a network.
+const FRAME: Duration = Duration::from_millis(16);
+const FRAME_REMOTE: Duration = Duration::from_millis(33);
+/// What takes less than this never shows as pending.
+const GRACE: Duration = Duration::from_millis(150);
+/// The spinner's step.
+const TICK: Duration = Duration::from_millis(200);
+/// How long the terminal may think about the colour of its ground.
+const PROBE: Duration = Duration::from_millis(200);
+
+/// Runs the explorer until the person leaves; gives the exit code.
+///
+/// # Errors
+/// When there is no terminal, when it is lost, or when the engine cannot start.
+pub fn run<E: Engine>(options: &Options, engine: impl FnOnce(Tell) -> Result<E, Report>) -> Result<u8, Report> {
+    let env = |name: &str| std::env::var(name).ok();
+    terminal::check(&env)?;
+    let theme = theme_of(options, &env, true);
+    let size = crossterm::terminal::size().map_err(|e| lost(&e))?;
+    let app = App::new(&options.start(&env), size);
+    let guard = Guard::take(app.mouse).map_err(|e| lost(&e))?;
+    let painter = Painter::new(size).map_err(|e| lost(&e))?;
+    let (to, from) = mpsc::channel();
+    let frame = if detect::is_remote(&env) { FRAME_REMOTE } else { FRAME };
+    let mut shell = Shell { app, theme, guard, painter, frame, started: Instant::now(), drawn: None, tick: None };
+    // The first frame stands before anything is loaded.
+    shell.app.hits = shell.draw().map_err(|e| lost(&e))?;
+    input::read(to.clone()).map_err(|e| lost(&e))?;
+    input::signals(to.clone()).map_err(|e| lost(&e))?;
+    let engine = engine(Arc::new(move |slot, ticket, event| {
+        // After the last frame nobody listens.
+        let _ = to.send(Wake::News(slot, ticket, event));
+    }))?;
+    shell.live(&engine, &from)
+}
+
+/// The theme that options, environment and, when it may be asked, the terminal call for.
+pub(super) fn theme_of(options: &Options, env: Env<'_>, ask: bool) -> Theme {
+    let depth = options.depth.unwrap_or_else(|| detect::depth(env));
+    let ground = options.ground.unwrap_or_else(|| if ask && depth >= Depth::Ansi256 { probe() } else { Ground::Dark });
+    Theme { depth, ground, charset: options.start(env).charset }
+}
+
+/// Asks the terminal for its ground; dark when it does not say.
+fn probe() -> Ground {
+    let mut options = terminal_colorsaurus::QueryOptions::default();
+    options.timeout = PROBE;
+    match terminal_colorsaurus::theme_mode(options) {
+        Ok(terminal_colorsaurus::ThemeMode::Light) => Ground::Light,
+        _ => Ground::Dark,
+    }
+}
+
+fn lost(error: &io::Error) -> Report {
+    Report::caused("cannot use the terminal", error)
+}
+
+/// The explorer with its terminal.
+struct Shell {
+    app: App,
+    theme: Theme,
+    guard: Guard,
+    painter: Painter,
+    frame: Duration,
+    started: Instant,
+    drawn: Option<Instant>,
+    tick: Option<Instant>,
+}
+
+/// Whether to go on.
+enum Then {
+    Go,
+    End(u8),
+}
+
+impl Shell {
+    fn live<E: Engine>(&mut self, engine: &E, from: &Receiver<Wake>) -> Result<u8, Report> {
+        let first = start(&mut self.app);
+        let mut dirty = first.dirty;
+        if let Then::End(code) = self.do_all(first.effects, engine, &mut dirty)? {
+            return Ok(code);
+        }
+        loop {
+            if dirty && self.may_draw() {
+                dirty = false;
+                let hits = self.draw().map_err(|e| lost(&e))?;
+                // What came into view may need names.
+                let drawn = update(&mut self.app, Msg::Drawn(hits));
+                self.do_all(drawn.effects, engine, &mut dirty)?;
+            }
+            for wake in self.wait(from, dirty) {
+                if let Then::End(code) = self.take(wake, engine, &mut dirty)? {
+                    return Ok(code);
+                }
+            }
+            dirty |= self.tick();
+        }
+    }
+
+    /// Waits for what comes next: for ever when nothing is pending, else until the next frame or tick. Gives all that
+    /// waits, signals first and news last, so that a flood of news never delays a key.
+    fn wait(&mut self, from: &Receiver<Wake>, dirty: bool) -> Vec<Wake> {
+        let now = Instant::now();
+        let next_frame = dirty.then(|| self.drawn.map_or(now, |at| at + self.frame));
+        let next_tick = self.next_tick(now);
+        let until = next_frame.into_iter().chain(next_tick).min();
+        let first = match until {
+            Some(until) => match from.recv_timeout(until.saturating_duration_since(now)) {
+                Ok(wake) => wake,
+                Err(RecvTimeoutError::Timeout) => return Vec::new(),
+                Err(RecvTimeoutError::Disconnected) => Wake::Lost("every thread has ended".into()),
+            },
+            None => from.recv().unwrap_or_else(|_| Wake::Lost("every thread has ended".into())),
+        };
+        let mut all: Vec<Wake> = std::iter::once(first).chain(from.try_iter()).collect();
+        all.sort_by_key(|wake| match wake {
+            Wake::Signal(_) | Wake::Lost(_) => 0,
+            Wake::Continued => 1,
+            Wake::Input(_) => 2,
+            Wake::News(..) => 3,
+        });
+        all
+    }
+
+    fn next_tick(&mut self, now: Instant) -> Option<Instant> {
+        if !self.app.is_pending() {
+            self.tick = None;
+            return None;
+        }
+        Some(*self.tick.get_or_insert(now + GRACE))
+    }
+
+    /// Sends a tick when its time has come.
+    fn tick(&mut self) -> bool {
+        let now = Instant::now();
+        if self.tick.is_none_or(|at| at > now) {
+            return false;
+        }
+        self.tick = Some(now + TICK);
+        update(&mut self.app, Msg::Tick).dirty
+    }
+
+    fn take<E: Engine>(&mut self, wake: Wake, engine: &E, dirty: &mut bool) -> Result<Then, Report> {
+        let msg = match wake {
+            Wake::Input(msg) => msg,
+            Wake::News(slot, ticket, event) => Msg::News { slot, ticket, event, at: self.started.elapsed() },
+            // 128 + number, as a shell would say it.
+            Wake::Signal(signal) => return Ok(Then::End(u8::try_from(128 + signal).unwrap_or(1))),
+            Wake::Continued => {
+                self.guard.again().map_err(|e| lost(&e))?;
+                Msg::Resumed
+            }
+            Wake::Lost(why) => return Err(Report::new("the terminal is gone").because(why)),
+        };
+        let resized = matches!(msg, Msg::Resize { .. });
+        let Update { dirty: changed, effects } = update(&mut self.app, msg);
+        *dirty |= changed;
+        if resized {
+            self.renew()?;
+            *dirty = true;
+        }
+        self.do_all(effects, engine, dirty)
+    }
+
+    fn do_all<E: Engine>(&mut self, effects: Vec<Effect>, engine: &E, dirty: &mut bool) -> Result<Then, Report> {
+        for effect in effects {
+            match effect {
+                Effect::Ask { slot, ticket, job } => engine.ask(slot, ticket, job),
+                Effect::Cancel(slot) => engine.cancel(slot),
+                Effect::Copy(text) => copy(&text).map_err(|e| lost(&e))?,
+                Effect::Save(format) => {
+                    let saved = save(self.painter.cells(), format, &self.theme);
+                    *dirty |= update(&mut self.app, Msg::Saved(saved)).dirty;
+                }
+                Effect::Mouse(on) => self.guard.mouse(on).map_err(|e| lost(&e))?,
+                Effect::Suspend => {
+                    self.guard.suspend().map_err(|e| lost(&e))?;
+                    self.size_again();
+                    self.renew()?;
+                    *dirty = true;
+                }
+                Effect::Repaint => {
+                    self.size_again();
+                    self.renew()?;
+                    *dirty = true;
+                }
+                Effect::Quit => return Ok(Then::End(0)),
+            }
+        }
+        Ok(Then::Go)
+    }
+
+    /// The size may have changed while nobody listened.
+    fn size_again(&mut self) {
+        if let Ok((width, height)) = crossterm::terminal::size() {
+            update(&mut self.app, Msg::Resize { width, height });
+        }
+    }
+
+    fn renew(&mut self) -> Result<(), Report> {
+        self.painter = Painter::new(self.app.size).map_err(|e| lost(&e))?;
+        Ok(())
+    }
+
+    fn may_draw(&self) -> bool {
+        self.drawn.is_none_or(|at| at.elapsed() >= self.frame)
+    }
+
+    fn draw(&mut self) -> io::Result<Hits> {
+        let (bytes, hits) = self.painter.draw(&self.app, &self.theme)?;
+        self.drawn = Some(Instant::now());
+        if !bytes.is_empty() {
+            let mut out = io::stdout().lock();
+            out.write_all(&bytes)?;
+            out.flush()?;
+        }
+        Ok(hits)
+    }
+}
+
+/// Puts text on the clipboard of the terminal, wherever it is (OSC 52).
+fn copy(text: &str) -> io::Result<()> {
+    let mut sequence = String::new();
+    let command = crossterm::clipboard::CopyToClipboard::to_clipboard_from(text);
+    if command.write_ansi(&mut sequence).is_err() {
+        return Ok(());
+    }
+    let mut out = io::stdout().lock();
+    out.write_all(sequence.as_bytes())?;
+    out.flush()
+}
+
+/// Saves the screen under the first free name in the working directory; nothing is overwritten.
+fn save(cells: &ratatui::buffer::Buffer, format: Format, theme: &Theme) -> Result<String, Report> {
+    let content = picture::render(cells, format, theme.ground);
+    for number in 1..10_000 {
+        let name = format!("saescope-{number}.{}", format.extension());
+        match std::fs::File::create_new(&name) {
+            Ok(mut file) => {
+                return match file.write_all(content.as_bytes()) {
+                    Ok(()) => Ok(name),
+                    Err(error) => Err(Report::caused(format!("cannot save `{name}`: {error}"), &error)),
+                };
+            }
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(Report::caused(format!("cannot save `{name}`: {error}"), &error)),
+        }
+    }
+    Err(Report::new("10,000 screens are saved here already"))
+}

@@ -1,0 +1,123 @@
+//! The real program on a terminal in memory: the same state, keys and screens, with an engine that really computes.
+//! Not here: the terminal of a person (`shell`).
+
+use std::sync::Arc;
+use std::sync::mpsc::{self, Receiver};
+use std::time::{Duration, Instant};
+
+use ratatui::buffer::Buffer;
+
+use crate::report::Report;
+use crate::task::{Slot, Ticket};
+use crate::tui::app::App;
+use crate::tui::msg::{Effect, Event, Format, Msg};
+use crate::tui::painter::Painter;
+use crate::tui::picture;
+use crate::tui::script::{self, Step};
+use crate::tui::shell::{Engine, Options, Tell, theme_of};
+use crate::tui::theme::{Depth, Theme};
+use crate::tui::update::{start, update};
+
+/// How long one answer may take.
+const PATIENCE: Duration = Duration::from_secs(300);
+
+/// Runs the explorer with these keys on a screen of this size and gives the last screen.
+///
+/// Colours default to 24 bits and the ground to dark, wherever it runs, so that a picture is the same on every machine.
+///
+/// # Errors
+/// When the keys cannot be read, the engine cannot start, or an answer does not come.
+pub fn shot<E: Engine>(
+    options: &Options,
+    keys: &str,
+    size: (u16, u16),
+    format: Format,
+    engine: impl FnOnce(Tell) -> Result<E, Report>,
+) -> Result<String, Report> {
+    let steps = script::parse(keys)?;
+    let options = Options {
+        depth: Some(options.depth.unwrap_or(Depth::True)),
+        ground: Some(options.ground.unwrap_or_default()),
+        ascii: Some(options.ascii.unwrap_or(false)),
+        ..options.clone()
+    };
+    let env = |_: &str| None;
+    let theme = theme_of(&options, &env, false);
+    let (to, from) = mpsc::channel();
+    let engine = engine(Arc::new(move |slot, ticket, event| {
+        let _ = to.send((slot, ticket, event));
+    }))?;
+    let painter = Painter::new(size).map_err(|e| Report::caused("cannot draw", &e))?;
+    let mut stage =
+        Stage { app: App::new(&options.start(&env), size), theme, painter, engine, from, started: Instant::now() };
+    let cells = stage.play(&steps)?;
+    Ok(picture::render(&cells, format, theme.ground))
+}
+
+struct Stage<E> {
+    app: App,
+    theme: Theme,
+    painter: Painter,
+    engine: E,
+    from: Receiver<(Slot, Ticket, Event)>,
+    started: Instant,
+}
+
+impl<E: Engine> Stage<E> {
+    fn play(&mut self, steps: &[Step]) -> Result<Buffer, Report> {
+        let first = start(&mut self.app);
+        let mut over = self.perform(first.effects);
+        self.rest(false)?;
+        for step in steps {
+            if over {
+                break;
+            }
+            match step {
+                Step::Press(key) => over = self.send(Msg::Key(*key)),
+                Step::Wait => {}
+            }
+            self.rest(*step == Step::Wait)?;
+        }
+        Ok(self.painter.cells().clone())
+    }
+
+    fn send(&mut self, msg: Msg) -> bool {
+        let effects = update(&mut self.app, msg).effects;
+        self.perform(effects)
+    }
+
+    /// Does effects as far as they mean something without a terminal; gives whether the program ends.
+    fn perform(&mut self, effects: Vec<Effect>) -> bool {
+        let mut over = false;
+        for effect in effects {
+            match effect {
+                Effect::Ask { slot, ticket, job } => self.engine.ask(slot, ticket, job),
+                Effect::Cancel(slot) => self.engine.cancel(slot),
+                Effect::Quit => over = true,
+                Effect::Copy(_) | Effect::Save(_) | Effect::Mouse(_) | Effect::Suspend | Effect::Repaint => {}
+            }
+        }
+        over
+    }
+
+    /// Waits for all answers, and draws; what is drawn may lead to more questions.
+    fn rest(&mut self, downloads_too: bool) -> Result<(), Report> {
+        loop {
+            self.draw()?;
+            let pending = if downloads_too { self.app.is_pending() } else { self.app.is_computing() };
+            if !pending {
+                return Ok(());
+            }
+            let (slot, ticket, event) = self.from.recv_timeout(PATIENCE).map_err(|_| {
+                Report::new("the screen cannot be drawn").because(format!("no answer within {} s", PATIENCE.as_secs()))
+            })?;
+            self.send(Msg::News { slot, ticket, event, at: self.started.elapsed() });
+        }
+    }
+
+    fn draw(&mut self) -> Result<(), Report> {
+        let (_, hits) = self.painter.draw(&self.app, &self.theme).map_err(|e| Report::caused("cannot draw", &e))?;
+        self.send(Msg::Drawn(hits));
+        Ok(())
+    }
+}

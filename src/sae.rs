@@ -15,6 +15,7 @@ mod encode;
 pub mod lens;
 pub mod metrics;
 mod nearest;
+pub mod train;
 
 pub use codes::{Affine, Codes};
 pub use lens::SaeFiles;

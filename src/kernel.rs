@@ -4,12 +4,18 @@
 //! A tile's width never depends on the number of threads and each tile is computed by one thread, so results are the
 //! same bits however many threads there are.
 
+pub mod maps;
+mod micro;
+
 use std::ops::Range;
 
 use rayon::prelude::*;
 
 /// Columns of a tile: 32 tokens × 512 columns of f32 are 64 KiB, which stay in a core's second-level cache.
 pub const TILE: usize = 512;
+
+/// Products of fewer multiplications than this take some microseconds: less than waking another thread.
+const ALONE: usize = 1 << 18;
 
 /// A borrowed f32 matrix, `rows` × `cols`, with strides counted in elements.
 #[derive(Clone, Copy, Debug)]
@@ -94,7 +100,8 @@ impl<'a> View<'a> {
     }
 }
 
-/// `out = a · b`, `out` row-major [a.rows, b.cols], on the calling thread.
+/// `out = a · b`, `out` row-major [a.rows, b.cols], on the calling thread. Where the rows of `a` are contiguous, and
+/// the rows or the columns of `b`, a row of the result is the same bits whatever other rows are computed with it.
 ///
 /// # Panics
 /// When the shapes do not agree.
@@ -110,6 +117,9 @@ pub fn product(out: &mut [f32], a: View<'_>, b: View<'_>) {
         return;
     }
     assert!(a.fits() && b.fits(), "a view reaches beyond its data");
+    if micro::product(out, a, b) {
+        return;
+    }
     // SAFETY: `out` holds rows × cols elements and is borrowed alone; `fits` holds for both inputs, so every element
     // that the strides reach lies within their slices; f32 has no invalid bit patterns.
     unsafe {
@@ -199,6 +209,11 @@ pub fn map_product(
     f: impl Fn(Range<usize>, &mut [f32]) + Sync + Send,
 ) {
     assert_eq!(out.len(), a.rows * b.cols, "size of the result");
+    if a.rows * a.cols * b.cols < ALONE {
+        product(out, a, b);
+        out.chunks_exact_mut(b.cols.max(1)).for_each(|row| f(0..b.cols, row));
+        return;
+    }
     let tiles: Vec<Vec<f32>> = (0..b.cols.div_ceil(width))
         .into_par_iter()
         .map(|index| {
@@ -259,7 +274,7 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(40))]
         #[test]
-        fn products_equal_the_plain_sums(m in 0usize..9, k in 0usize..40, n in 0usize..1100, transposed: bool) {
+        fn products_equal_the_plain_sums(m in 0usize..60, k in 0usize..40, n in 0usize..600, transposed: bool) {
             let (a, b) = (values(m * k, 1), values(k * n, 2));
             let a = View::new(&a, m, k);
             let b = if transposed { View::new(&b, n, k).t() } else { View::new(&b, k, n) };
@@ -268,6 +283,26 @@ mod tests {
             for (got, want) in out.iter().zip(plain(a, b)) {
                 prop_assert!((f64::from(*got) - want).abs() < 1e-4, "{got} {want}");
             }
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(40))]
+        #[test]
+        fn a_row_is_the_same_bits_whatever_rows_are_computed_with_it(
+            m in 1usize..60, k in 1usize..1100, n in 1usize..60, transposed: bool, cut in 0.0f64..1.0,
+        ) {
+            let (a, b) = (values(m * k, 1), values(k * n, 2));
+            let a = View::new(&a, m, k);
+            let b = if transposed { View::new(&b, n, k).t() } else { View::new(&b, k, n) };
+            let mut whole = vec![f32::NAN; m * n];
+            product_parallel(&mut whole, a, b);
+            let cut = (m as f64 * cut) as usize;
+            let mut parts = vec![f32::NAN; m * n];
+            let (first, second) = parts.split_at_mut(cut * n);
+            product(first, a.select_rows(0..cut), b);
+            product(second, a.select_rows(cut..m), b);
+            prop_assert!(whole.iter().zip(&parts).all(|(a, b)| a.to_bits() == b.to_bits()));
         }
     }
 

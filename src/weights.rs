@@ -122,7 +122,7 @@ pub struct Array {
 #[derive(Clone)]
 enum Storage {
     Mapped { file: Arc<TensorFile>, range: Range<usize> },
-    Owned(Arc<[f32]>),
+    Owned(Arc<Vec<f32>>),
 }
 
 impl TensorFiles {
@@ -265,8 +265,8 @@ impl Array {
     ///
     /// # Panics
     /// When the number of values is not that of the shape.
-    pub fn owned(values: impl Into<Arc<[f32]>>, shape: &[usize]) -> Self {
-        let values = values.into();
+    pub fn owned(values: impl Into<Vec<f32>>, shape: &[usize]) -> Self {
+        let values = Arc::new(values.into());
         assert_eq!(values.len(), shape.iter().product::<usize>(), "values of shape {shape:?}");
         Self { storage: Storage::Owned(values), shape: shape.to_vec() }
     }
@@ -341,8 +341,8 @@ fn map(blob: &Blob) -> std::io::Result<Bytes> {
     }
 }
 
-fn convert<const N: usize>(bytes: &[u8], element: impl Fn([u8; N]) -> f32) -> Arc<[f32]> {
-    bytes.as_chunks::<N>().0.iter().map(|chunk| element(*chunk)).collect()
+fn convert<const N: usize>(bytes: &[u8], element: impl Fn([u8; N]) -> f32 + Sync + Send) -> Arc<Vec<f32>> {
+    Arc::new(bytes.as_chunks::<N>().0.par_iter().with_min_len(1 << 16).map(|chunk| element(*chunk)).collect())
 }
 
 #[cfg(test)]

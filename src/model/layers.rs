@@ -5,11 +5,14 @@
 use candle_core::{CpuStorage, D, Device, Storage, Tensor};
 use rayon::prelude::*;
 
-use crate::kernel::{self, View};
+use crate::kernel::{self, View, maps};
 use crate::weights::Array;
 
 /// Columns of the result that one thread computes at a time: narrow enough that 768 columns keep all threads busy.
-const COLUMNS: usize = 128;
+const COLUMNS: usize = 192;
+
+/// Rows that one thread norms at a time, at least: fewer cost less than waking it.
+const NORMED: usize = 32;
 
 /// Query positions that one thread attends with at a time, so that the scores of a long prompt stay small.
 const QUERIES: usize = 64;
@@ -86,12 +89,10 @@ impl LayerNorm {
     pub(super) fn forward(&self, x: &Tensor) -> candle_core::Result<Tensor> {
         match (&self.gain, &self.bias) {
             (Values::Mapped(gain), Values::Mapped(bias)) => {
-                let size = gain.len();
-                let out = on_cpu(x, |x| {
-                    let mut out = x.to_vec();
-                    out.par_chunks_mut(size).for_each(|row| layer_norm(row, gain, bias, self.epsilon));
-                    out
-                })?;
+                let mut out = on_cpu(x, <[f32]>::to_vec)?;
+                out.par_chunks_mut(gain.len())
+                    .with_min_len(NORMED)
+                    .for_each(|row| maps::layer_norm(row, gain, bias, self.epsilon));
                 Tensor::from_vec(out, x.shape(), &Device::Cpu)
             }
             (Values::Held(gain), Values::Held(bias)) => {
@@ -99,19 +100,6 @@ impl LayerNorm {
             }
             _ => candle_core::bail!("gain and bias on different devices"),
         }
-    }
-}
-
-fn layer_norm(row: &mut [f32], gain: &[f32], bias: &[f32], epsilon: f32) {
-    let size = row.len() as f32;
-    let mean = row.iter().sum::<f32>() / size;
-    for value in &mut *row {
-        *value -= mean;
-    }
-    let variance = row.iter().map(|value| value * value).sum::<f32>() / size;
-    let scale = 1.0 / (variance + epsilon).sqrt();
-    for ((value, gain), bias) in row.iter_mut().zip(gain).zip(bias) {
-        *value = *value * scale * gain + bias;
     }
 }
 
@@ -181,17 +169,11 @@ impl Linear {
 impl Activation {
     fn apply(self, values: &mut [f32]) {
         match self {
-            Self::GeluTanh => values.iter_mut().for_each(|x| *x = gelu_tanh(*x)),
+            Self::GeluTanh => maps::gelu_tanh(values),
             Self::GeluErf => values.iter_mut().for_each(|x| *x = gelu_erf(*x)),
             Self::Relu => values.iter_mut().for_each(|x| *x = x.max(0.0)),
         }
     }
-}
-
-/// 0.5·x·(1 + tanh(√(2/π)·(x + 0.044715·x³))).
-fn gelu_tanh(x: f32) -> f32 {
-    const ROOT: f32 = 0.797_884_6;
-    0.5 * x * (1.0 + (ROOT * (x + 0.044_715 * x * x * x)).tanh())
 }
 
 /// 0.5·x·(1 + erf(x/√2)).
@@ -240,7 +222,7 @@ fn attend_on_cpu(q: &[f32], k: &[f32], v: &[f32], sizes: (usize, usize, usize, u
             let queries = q.select_rows(rows.clone()).columns(columns.clone());
             kernel::product(&mut scores, queries, k.select_rows(0..seen).columns(columns.clone()).t());
             for (row, scores) in scores.chunks_exact_mut(seen).enumerate() {
-                soften(scores, positions - new + first + row + 1, scale);
+                maps::softmax(scores, positions - new + first + row + 1, scale);
             }
             let mut mixed = vec![0.0; rows.len() * size];
             kernel::product(&mut mixed, View::new(&scores, rows.len(), seen), v.select_rows(0..seen).columns(columns));
@@ -256,21 +238,6 @@ fn attend_on_cpu(q: &[f32], k: &[f32], v: &[f32], sizes: (usize, usize, usize, u
         }
     }
     out
-}
-
-/// Softmax over the first `visible` scores times `scale`; the rest become 0.
-fn soften(scores: &mut [f32], visible: usize, scale: f32) {
-    let (seen, hidden) = scores.split_at_mut(visible);
-    hidden.fill(0.0);
-    let largest = seen.iter().fold(f32::NEG_INFINITY, |max, score| max.max(score * scale));
-    let mut sum = 0.0;
-    for score in &mut *seen {
-        *score = (*score * scale - largest).exp();
-        sum += *score;
-    }
-    for score in seen {
-        *score /= sum;
-    }
 }
 
 fn attend_on_device(

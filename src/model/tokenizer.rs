@@ -145,7 +145,7 @@ impl Tokenizer {
 
 impl std::fmt::Debug for Tokenizer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Tokenizer").field("file", &self.file).field("tokens", &self.ends.len()).finish()
+        f.debug_struct("Tokenizer").field("file", &self.file).field("tokens", &self.ends.len()).finish_non_exhaustive()
     }
 }
 

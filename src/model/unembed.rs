@@ -110,7 +110,9 @@ impl Unembedding {
 
 fn centre(values: &mut [f32]) {
     let mean = values.iter().map(|value| f64::from(*value)).sum::<f64>() / values.len() as f64;
-    values.iter_mut().for_each(|value| *value -= mean as f32);
+    for value in values {
+        *value -= mean as f32;
+    }
 }
 
 impl Ends {

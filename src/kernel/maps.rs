@@ -1,0 +1,152 @@
+//! Functions of single values and of rows, over slices, in the widest vectors the processor has.
+//! Not here: products.
+//!
+//! The loops are plain Rust without branches: compiled for the vectors of [`widest`], each becomes a vector loop.
+
+use pulp::{Simd, WithSimd};
+
+use super::micro::widest;
+
+/// 0.5·x·(1 + tanh(√(2/π)·(x + 0.044715·x³))) of every value, in place: the tanh form of gelu.
+pub fn gelu_tanh(values: &mut [f32]) {
+    widest(Map(values, |x| {
+        // 0.5·(1 + tanh u) = 1 / (1 + e^(−2u)), without the cancellation.
+        const TWICE_ROOT: f32 = 1.595_769_1;
+        x / (1.0 + exp(-TWICE_ROOT * (x + 0.044_715 * x * x * x)))
+    }));
+}
+
+/// Softmax over the first `visible` values times `scale`, in place; the rest become 0.
+///
+/// # Panics
+/// When `visible` is more than there are.
+pub fn softmax(values: &mut [f32], visible: usize, scale: f32) {
+    let (seen, hidden) = values.split_at_mut(visible);
+    hidden.fill(0.0);
+    let largest = seen.iter().fold(f32::NEG_INFINITY, |max, value| max.max(value * scale));
+    widest(Map(seen, |x| exp(x * scale - largest)));
+    let share = 1.0 / sum(seen);
+    seen.iter_mut().for_each(|value| *value *= share);
+}
+
+/// (x − mean) / √(variance + epsilon), times gain, plus bias, in place (Ba et al., *Layer Normalization*, 2016).
+///
+/// # Panics
+/// When the sizes differ.
+pub fn layer_norm(row: &mut [f32], gain: &[f32], bias: &[f32], epsilon: f32) {
+    assert!(row.len() == gain.len() && row.len() == bias.len(), "sizes of a row, gain and bias");
+    let size = row.len() as f32;
+    let mean = sum(row) / size;
+    row.iter_mut().for_each(|value| *value -= mean);
+    let variance = super::dot(row, row) / size;
+    let scale = 1.0 / (variance + epsilon).sqrt();
+    for ((value, gain), bias) in row.iter_mut().zip(gain).zip(bias) {
+        *value = *value * scale * gain + bias;
+    }
+}
+
+/// The sum, in a fixed order.
+pub fn sum(values: &[f32]) -> f32 {
+    let (chunks, rest) = values.as_chunks::<16>();
+    let mut lanes = [0.0f32; 16];
+    for chunk in chunks {
+        for (lane, value) in lanes.iter_mut().zip(chunk) {
+            *lane += value;
+        }
+    }
+    lanes.iter().sum::<f32>() + rest.iter().sum::<f32>()
+}
+
+struct Map<'a, F>(&'a mut [f32], F);
+
+impl<F: Fn(f32) -> f32> WithSimd for Map<'_, F> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        for value in self.0 {
+            *value = (self.1)(*value);
+        }
+    }
+}
+
+/// e^x to within 2 units in the last place, for f32 without branches: x = n·ln 2 + r, e^r by its Taylor polynomial on
+/// |r| ≤ ln 2 / 2, times 2^n. Is infinity above 88.3, a little early, and 0 below −87.3; keeps NaN.
+#[inline(always)]
+fn exp(x: f32) -> f32 {
+    /// 1.5 · 2²³: adding it rounds to a whole number, which then stands in the low bits.
+    const ROUND: f32 = 12_582_912.0;
+    /// Within these, 2^n is a normal number.
+    const LOWEST: f32 = -87.3;
+    const HIGHEST: f32 = 88.3;
+    /// ln 2 in two parts, the first with zeros at its end, so that n times it is exact.
+    const LN_2: (f32, f32) = (0.693_359_4, -2.121_944_4e-4);
+    let within = x.clamp(LOWEST, HIGHEST);
+    let shifted = within * std::f32::consts::LOG2_E + ROUND;
+    let n = shifted - ROUND;
+    let r = (within - n * LN_2.0) - n * LN_2.1;
+    let mut power = 1.0 / 5040.0;
+    for coefficient in [1.0 / 720.0, 1.0 / 120.0, 1.0 / 24.0, 1.0 / 6.0, 0.5, 1.0, 1.0] {
+        power = power * r + coefficient;
+    }
+    let exponent = shifted.to_bits().wrapping_sub(ROUND.to_bits()).wrapping_add(127);
+    let result = power * f32::from_bits(exponent << 23);
+    let result = if x < LOWEST { 0.0 } else { result };
+    if x > HIGHEST { f32::INFINITY } else { result }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn exp_is_right_to_the_last_digits_everywhere() {
+        let mut x = -87.0f32;
+        while x < 88.3 {
+            let want = f64::from(x).exp();
+            let error = (f64::from(exp(x)) - want).abs() / want;
+            assert!(error < 2.5e-7, "e^{x}: {} instead of {want}", exp(x));
+            x += 0.003_17;
+        }
+        assert_eq!((exp(0.0), exp(f32::NEG_INFINITY), exp(-1e30)), (1.0, 0.0, 0.0));
+        assert_eq!((exp(f32::INFINITY), exp(100.0)), (f32::INFINITY, f32::INFINITY));
+        assert!(exp(f32::NAN).is_nan());
+    }
+
+    #[test]
+    fn gelu_is_the_tanh_form() {
+        let xs: Vec<f32> = (-4000..4000).map(|i| i as f32 / 250.0).collect();
+        let mut got = xs.clone();
+        gelu_tanh(&mut got);
+        for (x, got) in xs.iter().zip(got) {
+            let x = f64::from(*x);
+            let u = (2.0 / std::f64::consts::PI).sqrt() * (x + 0.044_715 * x * x * x);
+            let want = 0.5 * x * (1.0 + u.tanh());
+            assert!((f64::from(got) - want).abs() < 1e-6 * want.abs() + 5e-9, "{x}: {got} instead of {want}");
+        }
+        let mut ends = [f32::MIN, f32::MAX, f32::NAN, -1e4, 1e4];
+        gelu_tanh(&mut ends);
+        assert!(ends[0] == 0.0 && ends[1] == f32::MAX && ends[2].is_nan() && ends[3] == 0.0 && ends[4] == 1e4);
+    }
+
+    #[test]
+    fn softmax_adds_up_to_one_over_what_is_visible() {
+        let mut values: Vec<f32> = (0..37).map(|i| (i * 7 % 11) as f32 * 30.0 - 100.0).collect();
+        let want: Vec<f64> = values[..30].iter().map(|v| f64::from(*v * 0.5 - 100.0).exp()).collect();
+        softmax(&mut values, 30, 0.5);
+        let whole: f64 = want.iter().sum();
+        assert!(values[30..].iter().all(|value| *value == 0.0));
+        for (got, want) in values.iter().zip(&want) {
+            assert!((f64::from(*got) - want / whole).abs() < 1e-6);
+        }
+    }
+
+    #[test]
+    fn a_normed_row_has_the_mean_and_deviation_asked_for() {
+        let mut row: Vec<f32> = (0..45).map(|i| (i * i % 17) as f32 + 100.0).collect();
+        layer_norm(&mut row, &[2.0; 45], &[3.0; 45], 1e-12);
+        let mean = row.iter().sum::<f32>() / 45.0;
+        let deviation = (row.iter().map(|value| (value - mean).powi(2)).sum::<f32>() / 45.0).sqrt();
+        assert!((mean - 3.0).abs() < 1e-4 && (deviation - 2.0).abs() < 1e-4, "{mean} {deviation}");
+    }
+}

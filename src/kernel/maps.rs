@@ -3,6 +3,8 @@
 //!
 //! The loops are plain Rust without branches: compiled for the vectors of [`widest`], each becomes a vector loop.
 
+#![expect(clippy::inline_always, reason = "only what is inlined is compiled for the widest vectors")]
+
 use pulp::{Simd, WithSimd};
 
 use super::micro::widest;
@@ -11,7 +13,7 @@ use super::micro::widest;
 pub fn gelu_tanh(values: &mut [f32]) {
     widest(Map(values, |x| {
         // 0.5·(1 + tanh u) = 1 / (1 + e^(−2u)), without the cancellation.
-        const TWICE_ROOT: f32 = 1.595_769_1;
+        const TWICE_ROOT: f32 = (2.0 * 0.797_884_560_802_865_4_f64) as f32;
         x / (1.0 + exp(-TWICE_ROOT * (x + 0.044_715 * x * x * x)))
     }));
 }
@@ -26,7 +28,9 @@ pub fn softmax(values: &mut [f32], visible: usize, scale: f32) {
     let largest = seen.iter().fold(f32::NEG_INFINITY, |max, value| max.max(value * scale));
     widest(Map(seen, |x| exp(x * scale - largest)));
     let share = 1.0 / sum(seen);
-    seen.iter_mut().for_each(|value| *value *= share);
+    for value in seen {
+        *value *= share;
+    }
 }
 
 /// (x − mean) / √(variance + epsilon), times gain, plus bias, in place (Ba et al., *Layer Normalization*, 2016).
@@ -37,7 +41,9 @@ pub fn layer_norm(row: &mut [f32], gain: &[f32], bias: &[f32], epsilon: f32) {
     assert!(row.len() == gain.len() && row.len() == bias.len(), "sizes of a row, gain and bias");
     let size = row.len() as f32;
     let mean = sum(row) / size;
-    row.iter_mut().for_each(|value| *value -= mean);
+    for value in &mut *row {
+        *value -= mean;
+    }
     let variance = super::dot(row, row) / size;
     let scale = 1.0 / (variance + epsilon).sqrt();
     for ((value, gain), bias) in row.iter_mut().zip(gain).zip(bias) {

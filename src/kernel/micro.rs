@@ -5,6 +5,10 @@
 //! cost. Each element of the result is one chain of multiply-adds over the inner size (or one for each lane), so it is
 //! the same bits whatever rows and columns are computed with it: a token's numbers do not depend on the batch.
 
+#![expect(clippy::inline_always, reason = "vectors live in registers only where the whole loop is one function")]
+
+use std::ops::Range;
+
 use pulp::{Scalar256b, Simd, WithSimd};
 
 use super::View;
@@ -105,13 +109,7 @@ impl Along<'_> {
 
     /// Adds what `DEPTH` rows of `b`, from `k` on, give to a block of the result.
     #[inline(always)]
-    fn add<S: Simd, const DEPTH: usize>(
-        &mut self,
-        simd: S,
-        k: usize,
-        rows: std::ops::Range<usize>,
-        columns: std::ops::Range<usize>,
-    ) {
+    fn add<S: Simd, const DEPTH: usize>(&mut self, simd: S, k: usize, rows: Range<usize>, columns: Range<usize>) {
         let (a, b) = (self.a, self.b);
         let cols = b.cols;
         let weights: [&[f32]; DEPTH] = std::array::from_fn(|i| {
@@ -151,11 +149,11 @@ impl Along<'_> {
                     let columns = start..columns.end.min(start + width);
                     let mut row = 0;
                     while row + R <= a.rows {
-                        block::<S, R>(simd, out, a, (row, k), panel, (b.cols, columns.clone()));
+                        block::<S, R>(simd, out, a, (row, k), panel, &columns);
                         row += R;
                     }
                     while row < a.rows {
-                        block::<S, 1>(simd, out, a, (row, k), panel, (b.cols, columns.clone()));
+                        block::<S, 1>(simd, out, a, (row, k), panel, &columns);
                         row += 1;
                     }
                 }
@@ -176,8 +174,8 @@ fn pack(panels: &mut [f32], b: View<'_>, width: usize) {
     }
 }
 
-/// Adds to `R` rows of the result, from `at.0` on, in the columns `to.1` of `to.0`, what the panel gives whose first row
-/// belongs to inner index `at.1`.
+/// Adds to `R` rows of the result, from row `at.0` on, in some columns, what the panel of these columns gives; its first
+/// row belongs to inner index `at.1`.
 #[inline(always)]
 fn block<S: Simd, const R: usize>(
     simd: S,
@@ -185,17 +183,17 @@ fn block<S: Simd, const R: usize>(
     a: View<'_>,
     at: (usize, usize),
     panel: &[f32],
-    to: (usize, std::ops::Range<usize>),
+    columns: &Range<usize>,
 ) {
     let panel = S::as_simd_f32s(panel).0.as_chunks::<ACROSS>().0;
     let tokens: [&[f32]; R] = std::array::from_fn(|r| {
         let start = (at.0 + r) * a.row_stride + at.1;
         &a.data[start..start + panel.len()]
     });
-    let width = to.1.len();
+    let (cols, width) = (out.len() / a.rows, columns.len());
     // Loops of constant length only, so that the sums never leave the registers.
     let place = |r: usize, c: usize| {
-        let (start, lanes) = ((at.0 + r) * to.0 + to.1.start, S::F32_LANES);
+        let (start, lanes) = ((at.0 + r) * cols + columns.start, S::F32_LANES);
         start + width.min(c * lanes)..start + width.min((c + 1) * lanes)
     };
     let mut sums: [[S::f32s; ACROSS]; R] =

@@ -114,13 +114,13 @@ fn variables(text: &str, env: &dyn Fn(&str) -> Option<OsString>) -> String {
     let mut rest = text;
     while let Some((before, after)) = rest.split_once('$') {
         out.push_str(before);
-        let (name, whole, tail) = match after.strip_prefix('{').and_then(|inner| inner.split_once('}')) {
-            Some((name, tail)) => (name, format!("${{{name}}}"), tail),
-            None => {
-                let end = after.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(after.len());
-                let (name, tail) = after.split_at(end);
-                (name, format!("${name}"), tail)
-            }
+        let braced = after.strip_prefix('{').and_then(|inner| inner.split_once('}'));
+        let (name, whole, tail) = if let Some((name, tail)) = braced {
+            (name, format!("${{{name}}}"), tail)
+        } else {
+            let end = after.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(after.len());
+            let (name, tail) = after.split_at(end);
+            (name, format!("${name}"), tail)
         };
         let value = (!name.is_empty()).then(|| env(name)).flatten().and_then(|value| value.into_string().ok());
         out.push_str(&value.unwrap_or(whole));

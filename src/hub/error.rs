@@ -174,7 +174,8 @@ impl Error {
     #[must_use]
     pub fn is_transient(&self) -> bool {
         match self {
-            Self::Status { status, .. } => matches!(status, 408 | 425 | 429 | 500..=599),
+            // 401 and 403 come as statuses only from where the bytes are kept: an address that has expired.
+            Self::Status { status, .. } => matches!(status, 401 | 403 | 408 | 425 | 429 | 500..=599),
             Self::Network { source, .. } => !source.is_builder(),
             Self::Cut { .. } => true,
             _ => false,

@@ -197,19 +197,28 @@ impl<'a> Remote<'a> {
             return failed();
         }
         let code = text(headers, "x-error-code").unwrap_or_default();
-        match (status, code.as_str()) {
-            (401 | 403, code) => self.shut(repo, status, code, text(headers, "x-error-message")),
-            (404, "RepoNotFound") => Error::NoRepository { repo: repo.clone() },
-            (404, "RevisionNotFound") => Error::NoRevision { repo: repo.clone() },
-            (404, "EntryNotFound") => Error::NoFile { repo: repo.clone(), file: file.to_owned() },
-            (404, _) => self.what_is_missing(repo, file).await,
-            _ => failed(),
+        match self.reason(repo, Some(file), status, &code, text(headers, "x-error-message")) {
+            Some(error) => error,
+            None if status == 404 => self.what_is_missing(repo, file).await,
+            None => failed(),
+        }
+    }
+
+    /// The error that a status and the hub's own code for it mean, when they mean one.
+    fn reason(&self, repo: &Repo, file: Option<&str>, status: u16, code: &str, said: Option<String>) -> Option<Error> {
+        let repo = repo.clone();
+        match (status, code) {
+            (401 | 403, code) => Some(self.shut(repo, status, code, said)),
+            (404, "RepoNotFound") => Some(Error::NoRepository { repo }),
+            (404, "RevisionNotFound") => Some(Error::NoRevision { repo }),
+            (404, "EntryNotFound") => file.map(|file| Error::NoFile { repo, file: file.to_owned() }),
+            _ => None,
         }
     }
 
     /// The error of a repository that is not open to whoever asks.
-    fn shut(&self, repo: &Repo, status: u16, code: &str, said: Option<String>) -> Error {
-        let (repo, endpoint) = (repo.clone(), self.environment.endpoint.clone());
+    fn shut(&self, repo: Repo, status: u16, code: &str, said: Option<String>) -> Error {
+        let endpoint = self.environment.endpoint.clone();
         let token = self.environment.token.is_some();
         let said = said.map(|said| said.chars().filter(|c| !c.is_control()).take(300).collect::<String>());
         let about_licence = said.as_ref().is_some_and(|said| said.contains("gated") || said.contains("restricted"));
@@ -247,22 +256,14 @@ impl<'a> Remote<'a> {
     /// hf-hub's errors in this module's terms.
     fn translate(&self, error: HFError, repo: &Repo) -> Error {
         match error {
-            HFError::AuthRequired { context } | HFError::Forbidden { context } => {
-                let code = context.error_code.clone().unwrap_or_default();
-                self.shut(repo, context.status.as_u16(), &code, context.server_message.clone())
+            HFError::AuthRequired { context } | HFError::Forbidden { context } | HFError::Http { context } => {
+                let (status, said) = (context.status.as_u16(), context.server_message.clone());
+                let reason = self.reason(repo, None, status, context.error_code.as_deref().unwrap_or_default(), said);
+                reason.unwrap_or_else(|| listing(repo, status, None))
             }
             HFError::RepoNotFound { .. } => Error::NoRepository { repo: repo.clone() },
             HFError::RevisionNotFound { .. } => Error::NoRevision { repo: repo.clone() },
-            HFError::RateLimited { retry_after, context } => Error::Status {
-                repo: repo.clone(),
-                file: "listing".to_owned(),
-                status: context.status.as_u16(),
-                after: retry_after,
-            },
-            HFError::Http { context } => {
-                let status = context.status.as_u16();
-                Error::Status { repo: repo.clone(), file: "listing".to_owned(), status, after: None }
-            }
+            HFError::RateLimited { retry_after, context } => listing(repo, context.status.as_u16(), retry_after),
             HFError::Request { source, .. } => self.network(&self.endpoint, source),
             other => self.malformed(other.to_string()),
         }
@@ -277,6 +278,11 @@ impl<'a> Remote<'a> {
     fn malformed(&self, why: String) -> Error {
         Error::Malformed { endpoint: self.environment.endpoint.clone(), why }
     }
+}
+
+/// The error of a listing that the server failed to give.
+fn listing(repo: &Repo, status: u16, after: Option<Duration>) -> Error {
+    Error::Status { repo: repo.clone(), file: "the list of files".to_owned(), status, after }
 }
 
 /// A header as text.

@@ -30,7 +30,10 @@ impl Default for Patience {
 }
 
 impl Patience {
-    /// Waits before the next try, or gives the error back when there is to be none.
+    /// Waits before the next try.
+    ///
+    /// # Errors
+    /// Gives `error` back when there is to be no next try.
     pub async fn wait(&self, failures: u32, error: Error, say: impl FnOnce(&str)) -> Result<(), Error> {
         let asked = match &error {
             Error::Status { after, .. } => *after,

@@ -9,15 +9,20 @@ use std::sync::OnceLock;
 use crate::task::Cancelled;
 use crate::weights::{self, Array};
 
+pub mod classes;
 mod codes;
 mod decode;
 mod encode;
+mod forest;
 pub mod lens;
 pub mod metrics;
 mod nearest;
+pub mod stitch;
 pub mod train;
 
+pub use classes::{Census, Class, Classes, Group};
 pub use codes::{Affine, Codes};
+pub use forest::{Comparison, Edge, Forest, compare};
 pub use lens::SaeFiles;
 pub use nearest::{NearestTable, Neighbour, nearest_all};
 
@@ -30,6 +35,15 @@ pub enum Error {
     /// The configuration cannot be read.
     #[error("cannot read `{file}`")]
     Read {
+        /// The file.
+        file: String,
+        /// What the system says.
+        #[source]
+        source: std::io::Error,
+    },
+    /// A file cannot be written.
+    #[error("cannot write `{file}`")]
+    Write {
         /// The file.
         file: String,
         /// What the system says.
@@ -131,6 +145,34 @@ pub enum Error {
         left: usize,
         /// The other.
         right: usize,
+    },
+    /// Two SAEs that cannot be stitched.
+    #[error("the two SAEs cannot be stitched: {what}")]
+    Unlike {
+        /// Why.
+        what: &'static str,
+    },
+    /// Changes that name a latent more than once.
+    #[error("latent {latent} of the {side} SAE stands in more than one change")]
+    Twice {
+        /// `smaller` or `larger`.
+        side: &'static str,
+        /// The latent.
+        latent: u32,
+    },
+    /// A threshold that is no cosine.
+    #[error("the threshold is {theta}, expected −1 to 1")]
+    Threshold {
+        /// The threshold.
+        theta: f32,
+    },
+    /// A threshold below the one that two SAEs were compared down to.
+    #[error("the threshold is {theta}, but the SAEs were compared down to {floor}")]
+    Floor {
+        /// The threshold.
+        theta: f32,
+        /// The lowest one that can be answered.
+        floor: f32,
     },
     /// Nobody wants the answer any more.
     #[error(transparent)]

@@ -11,6 +11,7 @@ use crate::weights::{self, Array};
 
 pub mod classes;
 mod codes;
+mod column;
 mod decode;
 mod encode;
 mod forest;
@@ -18,10 +19,12 @@ pub mod lens;
 pub mod metrics;
 mod nearest;
 pub mod stitch;
+pub mod table;
 pub mod train;
 
 pub use classes::{Census, Class, Classes, Group};
 pub use codes::{Affine, Codes};
+pub use column::Column;
 pub use forest::{Comparison, Edge, Forest, compare};
 pub use lens::SaeFiles;
 pub use nearest::{NearestTable, Neighbour, nearest_all};
@@ -275,6 +278,7 @@ pub struct Sae {
     /// log10 of how often each latent fired in training, \[width\], where the release has it.
     pub log_sparsity: Option<Array>,
     squared_norms: OnceLock<Vec<f32>>,
+    decoder_hash: OnceLock<[u8; 32]>,
 }
 
 impl Sae {
@@ -300,7 +304,13 @@ impl Sae {
         {
             return Err(Error::K { k, width });
         }
-        Ok(Self { parts, metadata: Metadata::default(), log_sparsity: None, squared_norms: OnceLock::new() })
+        Ok(Self {
+            parts,
+            metadata: Metadata::default(),
+            log_sparsity: None,
+            squared_norms: OnceLock::new(),
+            decoder_hash: OnceLock::new(),
+        })
     }
 
     /// The length of an activation.
@@ -361,6 +371,11 @@ impl Sae {
     /// The squared lengths of all decoder rows, \[width\], computed once.
     pub(crate) fn squared_norms(&self) -> &[f32] {
         self.squared_norms.get_or_init(|| nearest::squared_norms(&self.parts.w_dec))
+    }
+
+    /// A hash of the decoder rows, by which what was computed from them is kept. Computed once; reads them all.
+    pub fn decoder_hash(&self) -> &[u8; 32] {
+        self.decoder_hash.get_or_init(|| table::decoder_hash(self))
     }
 
     fn check_latent(&self, latent: usize) -> Result<(), Error> {

@@ -8,7 +8,7 @@
 use crate::task::{Cancel, OnProgress};
 
 use super::nearest::{NearestTable, nearest_and_near};
-use super::{Error, Sae};
+use super::{Column, Error, Sae};
 
 /// A pair of near latents.
 #[derive(Clone, Copy, Debug, PartialEq, bytemuck::Pod, bytemuck::Zeroable)]
@@ -32,7 +32,7 @@ pub struct Forest {
     /// Latents of the smaller SAE.
     pub small: usize,
     /// Heaviest first, then by latent of the larger, then of the smaller SAE.
-    pub edges: Vec<Edge>,
+    pub edges: Column<Edge>,
 }
 
 /// What comparing a larger SAE with a smaller one yields.
@@ -61,7 +61,7 @@ pub fn compare(
     let mut grower = Grower::new(large.width(), small.width());
     let mut take = |large, small, cosine| grower.add(Edge { large, small, cosine });
     let nearest = nearest_and_near(large, small, k.max(1), floor, &mut take, cancel, progress)?;
-    let edges = grower.finish();
+    let edges = grower.finish().into();
     Ok(Comparison { nearest, forest: Forest { floor, large: large.width(), small: small.width(), edges } })
 }
 

@@ -15,7 +15,7 @@ use crate::kernel;
 use crate::task::{Cancel, OnProgress, Progress};
 use crate::weights::Array;
 
-use super::{Error, Sae};
+use super::{Column, Error, Sae};
 
 /// Rows per unit of parallel work when one direction meets all rows: 512 × 768 values are 1.5 MiB.
 const ROWS: usize = 512;
@@ -36,7 +36,7 @@ pub struct NearestTable {
     /// How many neighbours each latent has: what was asked for, or the other SAE's width if that is less.
     pub k: usize,
     /// \[latents, k\], row-major.
-    pub neighbours: Vec<Neighbour>,
+    pub neighbours: Column<Neighbour>,
 }
 
 impl NearestTable {
@@ -166,7 +166,7 @@ pub(super) fn nearest_and_near(
         }
     }
     progress(Progress::steps("nearest latents", total, total));
-    Ok(NearestTable { k, neighbours })
+    Ok(NearestTable { k, neighbours: neighbours.into() })
 }
 
 /// The decoder rows that others are compared with.

@@ -47,7 +47,7 @@ fn parts(d_in: usize, width: usize, kind: usize, seed: u64) -> Parts {
         b_enc: Array::owned(fine(width, seed * 9 + 2).iter().map(|b| b - 0.5).collect::<Vec<_>>(), &[width]),
         w_dec: Array::owned(fine(d_in * width, seed * 9 + 3), &[width, d_in]),
         b_dec: Array::owned(fine(d_in, seed * 9 + 4), &[d_in]),
-        apply_b_dec_to_input: seed % 2 == 0,
+        apply_b_dec_to_input: seed.is_multiple_of(2),
         rescale_acts_by_decoder_norm: false,
         activation: activation(kind, width, seed),
         normalisation: Normalisation::None,
@@ -125,7 +125,9 @@ fn plain_groups(large: &Sae, small: &Sae, theta: f32) -> (Vec<f32>, Vec<Group>) 
                 break;
             }
         }
-        larges.iter().for_each(|&i| seen[i] = true);
+        for &i in &larges {
+            seen[i] = true;
+        }
         let narrow = |latents: Vec<usize>| latents.into_iter().map(|latent| latent as u32).collect();
         groups.push(Group { large: narrow(larges), small: narrow(smalls) });
     }

@@ -98,8 +98,7 @@ impl Key {
 
     fn file_name(&self) -> String {
         let digest = Sha256::digest(self.fixed().concat());
-        let hex: String = digest[..16].iter().map(|byte| format!("{byte:02x}")).collect();
-        format!("{hex}.nearest")
+        format!("{:032x}.nearest", u128::from_be_bytes(std::array::from_fn(|at| digest[at])))
     }
 
     /// The comparison in a file; none when there is no file or anything about it is not as it must be.
@@ -179,6 +178,8 @@ pub(super) fn decoder_hash(sae: &Sae) -> [u8; 32] {
     for number in [sae.width(), sae.d_in()] {
         hash.update((number as u64).to_le_bytes());
     }
-    parts.iter().for_each(|part| hash.update(part));
+    for part in parts {
+        hash.update(part);
+    }
     hash.finalize().into()
 }

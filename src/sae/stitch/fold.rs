@@ -60,7 +60,7 @@ impl Pair<'_> {
             b_dec: Array::owned(self.bias(selection.alpha()), &[d_in]),
             apply_b_dec_to_input: false,
             rescale_acts_by_decoder_norm: self.competes() && self.small.parts.rescale_acts_by_decoder_norm,
-            activation: self.activation(selection, &vector),
+            activation: self.activation(selection, vector),
             normalisation: self.small.parts.normalisation,
         })?;
         stitched.metadata = Metadata { notes: Vec::new(), ..self.small.metadata.clone() };
@@ -68,7 +68,7 @@ impl Pair<'_> {
     }
 
     /// The plainest activation that both SAEs can be written in.
-    fn activation(&self, selection: &Selection, vector: &dyn Fn(&dyn Fn(&Latent) -> f32) -> Array) -> Activation {
+    fn activation(&self, selection: &Selection, vector: impl Fn(&dyn Fn(&Latent) -> f32) -> Array) -> Activation {
         match (&self.small.parts.activation, &self.large.parts.activation) {
             (Activation::Relu, Activation::Relu) => Activation::Relu,
             (Activation::TopK { k: small }, Activation::TopK { k: large }) => {

@@ -47,7 +47,7 @@ pub struct Scores {
     of_large: Vec<u32>,
     /// Likewise for the smaller SAE.
     of_small: Vec<u32>,
-    scores: Vec<Score>,
+    each: Vec<Score>,
     tokens: u64,
 }
 
@@ -62,7 +62,7 @@ impl Scores {
         Self {
             of_large: (0..width as u32).collect(),
             of_small: vec![NONE; pair.small.width()],
-            scores: vec![Score::default(); width],
+            each: vec![Score::default(); width],
             tokens: 0,
         }
     }
@@ -75,12 +75,12 @@ impl Scores {
         let mut this = Self {
             of_large: vec![NONE; pair.large.width()],
             of_small: vec![NONE; pair.small.width()],
-            scores: Vec::new(),
+            each: Vec::new(),
             tokens: 0,
         };
         for change in changes {
-            let number = this.scores.len() as u32;
-            this.scores.push(Score::default());
+            let number = this.each.len() as u32;
+            this.each.push(Score::default());
             let sides = [("larger", &change.large, &mut this.of_large), ("smaller", &change.small, &mut this.of_small)];
             for (side, latents, of) in sides {
                 for &latent in latents {
@@ -134,7 +134,7 @@ impl Scores {
         cancel.check()?;
         // In the order of the rows, whoever computed them.
         for (change, gain, energy) in rows.into_iter().flatten() {
-            let score = &mut self.scores[change as usize];
+            let score = &mut self.each[change as usize];
             score.fired += 1;
             score.gain += gain;
             score.energy += energy;
@@ -146,7 +146,7 @@ impl Scores {
     /// The scores, in the order of the changes.
     #[must_use]
     pub fn scores(&self) -> &[Score] {
-        &self.scores
+        &self.each
     }
 
     /// Over how many tokens.

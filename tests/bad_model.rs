@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use candle_core::Device;
 use proptest::prelude::*;
 use saescope::blob::Blob;
-use saescope::model::{Error, ModelFiles, TokenizerFiles, load, memory_needed};
+use saescope::model::{Error, Logits, ModelFiles, Pass, TokenizerFiles, load, memory_needed};
+use saescope::task::Cancel;
 use serde_json::{Value, json};
 
 fn fixtures() -> PathBuf {
@@ -148,6 +149,23 @@ fn a_weight_that_is_no_number_is_named_with_its_place() {
             spoiled.refused(&["model.safetensors", &tensor, &value.to_string(), "element 3"]);
         }
     }
+}
+
+#[test]
+fn weights_that_overflow_are_refused_when_they_do() {
+    let mut spoiled = Spoiled::new();
+    for index in 0..16 {
+        spoiled = spoiled.element("transformer.h.0.mlp.c_proj.bias", index, 3e38);
+        spoiled = spoiled.element("transformer.h.1.mlp.c_proj.bias", index, 3e38);
+    }
+    let model = load(&spoiled.files(), &Device::Cpu).expect("finite").model;
+    let run = |layers| {
+        let pass = Pass { layers, logits: Logits::None, hook: None, cancel: &Cancel::new() };
+        model.forward(&[1, 2], &mut model.cache(), pass).map(|_| ())
+    };
+    assert!(run(Some(0)).is_ok());
+    let error = run(None).expect_err("overflow");
+    assert!(matches!(error, Error::Overflow { blocks: 2 }), "{error}");
 }
 
 #[test]

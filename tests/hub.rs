@@ -7,6 +7,7 @@ mod hub_server;
 use std::cell::{Cell, RefCell};
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 use std::thread;
 use std::time::Duration;
 
@@ -151,6 +152,41 @@ fn what_a_killed_program_left_is_gone_on_with() {
     assert_eq!(fs::read(place).expect("is there"), content());
     assert_eq!(setting.server.sent(), SIZE - 123_456);
     assert!(!setting.partial().exists());
+}
+
+/// The name of the variable that makes this program the one to be killed.
+const VICTIM: &str = "SAESCOPE_TEST_VICTIM";
+
+#[test]
+fn a_killed_program_loses_nothing_that_had_arrived() {
+    if let Some(setting) = std::env::var_os(VICTIM) {
+        let setting = setting.into_string().expect("is text");
+        let (endpoint, cache) = setting.split_once(' ').expect("are two words");
+        let environment = Environment { endpoint: endpoint.into(), cache: cache.into(), token: None, offline: false };
+        // Nobody waits for what comes of it.
+        let _ = fetch(&hub(environment), WEIGHTS);
+        return;
+    }
+    let setting = setting();
+    setting.server.fault("GET", WEIGHTS, 1, Fault::Slow(Duration::from_millis(50)));
+    let mut victim = Command::new(std::env::current_exe().expect("has a path"))
+        .args(["--exact", "a_killed_program_loses_nothing_that_had_arrived"])
+        .env(VICTIM, format!("{} {}", setting.server.endpoint(), setting.cache.display()))
+        .stdout(Stdio::null())
+        .spawn()
+        .expect("can start");
+    let length = || fs::metadata(setting.partial()).map_or(0, |data| data.len());
+    while length() < 64 << 10 {
+        assert!(victim.try_wait().expect("can be asked").is_none(), "it is still fetching");
+        thread::sleep(Duration::from_millis(5));
+    }
+    victim.kill().expect("can be killed");
+    victim.wait().expect("is gone");
+    let kept = length();
+    let place = fetch(&setting.hub(), WEIGHTS).expect("goes on");
+    assert_eq!(fs::read(place).expect("is there"), content());
+    let range = setting.server.requests().into_iter().rev().find_map(|seen| seen.range);
+    assert_eq!(range, Some(format!("bytes={kept}-")));
 }
 
 #[test]
@@ -367,6 +403,35 @@ fn bytes_that_are_elsewhere_are_gone_on_with_there() {
     elsewhere.server.fault("GET", WEIGHTS, 1, Fault::Status(403, vec![]));
     fetch(&setting.hub(), WEIGHTS).expect("is fetched");
     assert_eq!(elsewhere.server.sent(), SIZE);
+}
+
+#[test]
+fn a_renamed_repository_is_followed_and_kept_under_the_name_that_was_asked_for() {
+    let setting = setting();
+    let to = |file: &str| vec![("Location", format!("/owner/name/resolve/main/{file}"))];
+    setting.server.fault("*", "/owner/old/", 9, Fault::Status(307, to(WEIGHTS)));
+    let old = RepoFile { repo: Repo::new("owner/old"), file: WEIGHTS.into() };
+    let place = setting.with_token("secret").fetch(&old, &Cancel::new(), &|_| {}).expect("is fetched");
+    assert!(place.starts_with(setting.cache.join("models--owner--old")));
+    assert_eq!(fs::read(place).expect("is there"), content());
+    assert!(setting.server.requests().iter().all(|seen| seen.token.is_some()), "it is the same hub");
+}
+
+#[test]
+fn redirects_that_do_not_end_are_given_up() {
+    let setting = setting();
+    let here = vec![("Location", format!("/owner/name/resolve/main/{WEIGHTS}"))];
+    setting.server.fault("*", WEIGHTS, 99, Fault::Status(307, here));
+    let told = report(fetch(&setting.hub(), WEIGHTS).expect_err("does not end"));
+    assert!(told.contains("it redirects more than 10 times"), "{told}");
+}
+
+#[test]
+fn files_in_xet_storage_come_over_plain_http() {
+    let setting = setting();
+    setting.server.fault("*", WEIGHTS, 9, Fault::With("X-Xet-Hash", "abc"));
+    let place = fetch(&setting.hub(), WEIGHTS).expect("is fetched");
+    assert_eq!(fs::read(place).expect("is there"), content());
 }
 
 #[test]

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use proptest::prelude::*;
+use saescope::blob::Place;
 use saescope::hub::{Locator, Repo};
 use saescope::report::{Kind, Report};
 use saescope::suite::{self, Base, Choice, Error, Format, Part, Source, Suite, TokenizerParts};
@@ -199,6 +200,21 @@ fn the_catalogue_is_sound() {
         assert_eq!(suite.saes[0].neuronpedia, Some(neuronpedia));
         assert!(suite.center && suite.model.prepend_bos, "SAELens: center_writing_weights, prepend_bos");
     }
+}
+
+#[test]
+fn the_demo_is_part_of_the_program_whole() {
+    let demo = suite::find(suite::DEMO, &[]).expect("is known");
+    assert_eq!(suite::catalogue(&[])[0].suite.as_ref().ok().map(|suite| suite.id.as_str()), Some(suite::DEMO));
+    let nothing = Cached(HashMap::new());
+    let parts = demo.model_files(&nothing).expect("is embedded");
+    assert!(matches!(parts.weights[0].place(), Place::Embedded(_)));
+    for sae in &demo.saes {
+        let parts = demo.sae_files(sae, &nothing).expect("is embedded");
+        assert!(parts.weights.len().is_ok_and(|bytes| bytes > 1000), "{}", sae.id);
+        assert!(parts.config.is_some());
+    }
+    assert!(demo.plan(&Choice::all(), &nothing).expect("is a plan").ready(), "it needs nothing of the hub");
 }
 
 #[test]

@@ -156,7 +156,8 @@ impl<'a> Remote<'a> {
                 return Ok(response);
             };
             // The hub tells about a file before it sends to where the bytes are.
-            if method == Method::HEAD && headers.contains_key("x-linked-etag") {
+            let tells = |name: &str| headers.contains_key(name);
+            if method == Method::HEAD && tells("x-repo-commit") && (tells("x-linked-etag") || tells(ETAG.as_str())) {
                 return Ok(response);
             }
             let next = url.join(&next).map_err(|error| self.malformed(format!("it redirects to nowhere: {error}")))?;

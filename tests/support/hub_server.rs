@@ -38,6 +38,8 @@ pub enum Fault {
     Announce(u64),
     /// The head gives this ETag.
     Etag(String),
+    /// This header is there as well.
+    With(&'static str, &'static str),
     /// This header is left out.
     Without(&'static str),
     /// This text in place of the file, as a portal or a proxy gives it.
@@ -230,6 +232,7 @@ impl HubServer {
         headers.push(("ETag", format!("\"{etag}\"")));
         for fault in faults {
             match fault {
+                Fault::With(name, value) => headers.push((name, (*value).to_owned())),
                 Fault::Without(name) => headers.retain(|(header, _)| header != name),
                 Fault::Etag(etag) => {
                     headers.retain(|(header, _)| !header.ends_with("ag"));

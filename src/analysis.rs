@@ -1,6 +1,11 @@
 //! Plain data out of tensors: what one prompt yields, a latent's card. The explorer draws these, `--json` prints them,
 //! golden tests compare them. Not here: threads, files, clocks.
 
+pub mod card;
+pub mod live;
+pub mod splice;
+pub mod tokens;
+
 use serde::Serialize;
 
 use crate::site::Site;

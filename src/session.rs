@@ -1,12 +1,29 @@
 //! What is loaded, and one synchronous way to ask it for something.
 //! Not here: threads, the terminal.
 
+mod catalogue;
+mod failure;
+mod loaded;
+mod memory;
+mod open;
+mod pull;
+
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use serde::Serialize;
 
+pub use memory::available as available_memory;
+pub use pull::pull;
+
 use crate::analysis::{LatentCard, Run, TokenValue};
+use crate::hub::Hub;
+use crate::report::{Kind, Report};
 use crate::site::Site;
+use crate::suite::{self, Choice, Suite};
+use crate::task::{Cancel, OnProgress};
+
+use loaded::Loaded;
 
 /// Something to be computed.
 #[derive(Clone, Debug, PartialEq)]
@@ -143,8 +160,8 @@ pub struct SuiteEntry {
     pub title: String,
     /// The model's repository or directory.
     pub model: String,
-    /// Where activations are taken.
-    pub site: Site,
+    /// Where activations are taken; none when the suite's file cannot be read.
+    pub site: Option<Site>,
     /// The ids of its SAEs.
     pub saes: Vec<String>,
     /// Bytes to download for the default choice, as far as known.
@@ -157,4 +174,154 @@ pub struct SuiteEntry {
     pub licence: Option<String>,
     /// How to get access when the model is gated.
     pub gated: Option<String>,
+}
+
+impl SuiteEntry {
+    /// Where activations are taken, in words.
+    pub fn site_name(&self) -> String {
+        self.site.map_or_else(|| "no site".to_owned(), |site| site.to_string())
+    }
+}
+
+/// Where a session finds things, and how much it may use.
+#[derive(Clone)]
+pub struct Setup {
+    /// The hub and its cache.
+    pub hub: Hub,
+    /// Directories with the user's own suite files.
+    pub suites: Vec<PathBuf>,
+    /// The memory that is free for use, in bytes; none when that is not known.
+    pub memory: fn() -> Option<u64>,
+}
+
+/// What is loaded, and the one way to ask it for something.
+pub struct Session {
+    setup: Setup,
+    loaded: Option<Loaded>,
+}
+
+/// What a headless run is to give beside what a person typing gets.
+#[derive(Clone, Debug, Default)]
+pub struct RunOptions {
+    /// Likeliest next tokens wanted for each position.
+    pub next: usize,
+    /// Whether cross-entropies are measured by splicing.
+    pub metrics: bool,
+}
+
+/// What the last run computed from, as the SAEs receive it.
+#[derive(Clone, Debug)]
+pub struct RawRun {
+    /// f32 [positions, size].
+    pub residual: Vec<f32>,
+    /// f32 [positions, vocab].
+    pub logits: Vec<f32>,
+    /// Positions.
+    pub positions: usize,
+    /// The size of the activation.
+    pub size: usize,
+    /// Rows of the embedding.
+    pub vocab: usize,
+}
+
+impl Session {
+    /// Nothing loaded yet.
+    #[must_use]
+    pub const fn new(setup: Setup) -> Self {
+        Self { setup, loaded: None }
+    }
+
+    /// Does a job, on the calling thread.
+    ///
+    /// # Errors
+    /// What went wrong as a person reads it; of kind [`Kind::Cancelled`] when it was cancelled.
+    pub fn exec(&mut self, job: Job, cancel: &Cancel, progress: OnProgress<'_>) -> Result<Outcome, Report> {
+        match job {
+            Job::Open { suite } => {
+                let suite = self.suite(&suite)?;
+                let saes = suite.saes.iter().filter(|sae| sae.default).map(|sae| sae.id.clone()).collect();
+                self.open(suite, saes, cancel, progress).map(|opened| Outcome::Opened(Arc::new(opened)))
+            }
+            Job::Run { prompt, next } => {
+                let options = RunOptions { next, metrics: false };
+                self.loaded()?.run(&prompt, &options, cancel).map(|run| Outcome::Run(Arc::new(run)))
+            }
+            Job::Card { sae, latent, top } => {
+                self.loaded()?.card(&sae, latent, None, top).map(|card| Outcome::Card(Arc::new(card)))
+            }
+            Job::Labels { sae, latents } => self.loaded()?.labels(&sae, &latents).map(Outcome::Labels),
+            Job::Search { sae, query } => self.loaded()?.search(&sae, &query).map(Outcome::Found),
+            Job::Catalogue => Ok(Outcome::Catalogue(catalogue::entries(&self.setup))),
+            Job::Pull { suite } => {
+                let suite = self.suite(&suite)?;
+                pull(&self.setup.hub, &suite, &Choice::default(), cancel, progress)?;
+                Ok(Outcome::Pulled(suite.id))
+            }
+        }
+    }
+
+    /// The suite of an id or a file's path.
+    ///
+    /// # Errors
+    /// That there is none, or what is wrong with its file.
+    pub fn suite(&self, id_or_path: &str) -> Result<Suite, Report> {
+        Ok(suite::find(id_or_path, &self.setup.suites)?)
+    }
+
+    /// Loads a suite's model and these of its SAEs; what was loaded before is let go first, so that the two never
+    /// need memory at once. A default SAE that is not on this machine is a note, not an error, while others are.
+    ///
+    /// # Errors
+    /// What is missing, too large or broken.
+    pub fn open(
+        &mut self,
+        suite: Suite,
+        saes: Vec<String>,
+        cancel: &Cancel,
+        progress: OnProgress<'_>,
+    ) -> Result<Opened, Report> {
+        let plan = open::plan(&self.setup, suite, &saes)?;
+        self.loaded = None;
+        let loaded = open::load(plan, cancel, progress)?;
+        let opened = loaded.opened();
+        self.loaded = Some(loaded);
+        Ok(opened)
+    }
+
+    /// A prompt through the model and the loaded SAEs.
+    ///
+    /// # Errors
+    /// Why the prompt cannot be run.
+    pub fn run(&mut self, prompt: &str, options: &RunOptions, cancel: &Cancel) -> Result<Run, Report> {
+        self.loaded()?.run(prompt, options, cancel)
+    }
+
+    /// The tensors behind the last run.
+    ///
+    /// # Errors
+    /// Why they cannot be had.
+    pub fn raw(&mut self, cancel: &Cancel) -> Result<RawRun, Report> {
+        self.loaded()?.raw(cancel)
+    }
+
+    /// A latent's card; without a threshold the suite's own stands.
+    ///
+    /// # Errors
+    /// That there is no such SAE or latent.
+    pub fn card(&mut self, sae: &str, latent: u32, threshold: Option<f32>, top: usize) -> Result<LatentCard, Report> {
+        self.loaded()?.card(sae, latent, threshold, top)
+    }
+
+    /// Forgets what the last run left, after a job that broke off in the middle of it.
+    pub fn forget_run(&mut self) {
+        if let Some(loaded) = &mut self.loaded {
+            loaded.forget_run();
+        }
+    }
+
+    fn loaded(&mut self) -> Result<&mut Loaded, Report> {
+        self.loaded.as_mut().ok_or_else(|| {
+            Report::new("no suite is loaded").hint("choose one from the list of suites").kind(Kind::Missing)
+        })
+    }
 }

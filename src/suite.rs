@@ -6,13 +6,12 @@ mod embedded;
 mod files;
 mod parse;
 mod plan;
-mod pull;
 
 use std::fmt;
 use std::path::PathBuf;
 
 pub use catalogue::{Listed, catalogue, find};
-pub use files::{ModelParts, SaeParts, TokenizerParts};
+pub use files::{INDEX, ModelParts, SaeParts, TokenizerParts, model_names, shards};
 pub use parse::{Base, parse};
 pub use plan::{Choice, FileNeed, Need, Part, Plan};
 
@@ -257,9 +256,6 @@ pub enum Error {
     /// A name that would leave its folder.
     #[error(transparent)]
     Name(#[from] crate::hub::name::Error),
-    /// What the hub, the network or the disk have against a file.
-    #[error(transparent)]
-    Hub(#[from] crate::hub::Error),
 }
 
 impl From<&Error> for Report {
@@ -269,7 +265,6 @@ impl From<&Error> for Report {
             None => otherwise,
         };
         match error {
-            Error::Hub(error) => Self::from(error),
             Error::File(file) => file.report(format!("cannot use the suite file `{}`", file.file)),
             Error::Unknown { nearest, .. } => Self::new(error.to_string())
                 .hint(did_you_mean(

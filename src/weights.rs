@@ -185,6 +185,12 @@ impl TensorFiles {
         self.index.values().map(|entry| entry.range.len() as u64).sum()
     }
 
+    /// The bytes that all tensors take as f32.
+    pub fn size_as_f32(&self) -> u64 {
+        let elements = |entry: &Entry| entry.shape.iter().fold(1u64, |n, size| n.saturating_mul(*size as u64));
+        self.index.values().map(|entry| elements(entry).saturating_mul(4)).fold(0, u64::saturating_add)
+    }
+
     /// The files' names, for messages.
     pub fn file_names(&self) -> String {
         self.files.iter().map(|file| file.name.as_str()).collect::<Vec<_>>().join(", ")

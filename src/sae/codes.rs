@@ -54,6 +54,26 @@ impl Codes {
         self.starts.push(self.latents.len());
     }
 
+    /// Forgets all but the first `rows`.
+    pub fn truncate(&mut self, rows: usize) {
+        if rows < self.rows() {
+            self.starts.truncate(rows + 1);
+            let pairs = self.starts[rows];
+            self.latents.truncate(pairs);
+            self.values.truncate(pairs);
+            self.undo.truncate(rows);
+        }
+    }
+
+    /// Adds the rows of `more` behind these; both must come from the same SAE.
+    pub fn append(&mut self, more: &Self) {
+        let pairs = self.latents.len();
+        self.starts.extend(more.starts.iter().skip(1).map(|start| pairs + start));
+        self.latents.extend_from_slice(&more.latents);
+        self.values.extend_from_slice(&more.values);
+        self.undo.extend_from_slice(&more.undo);
+    }
+
     /// The number of rows (tokens).
     #[must_use]
     pub fn rows(&self) -> usize {
@@ -98,5 +118,18 @@ mod tests {
         assert_eq!(codes.row(0), (&[2, 7][..], &[0.5, 1.5][..]));
         assert_eq!((codes.activation(0, 7), codes.activation(0, 3), codes.activation(1, 2)), (1.5, 0.0, 0.0));
         assert_eq!(Codes::default().rows(), 0);
+    }
+
+    #[test]
+    fn rows_cut_off_and_added_again_are_the_same_rows() {
+        let rows = [vec![(2, 0.5), (7, 1.5)], vec![], vec![(1, 2.0)]];
+        let whole = Codes::from_rows(rows.clone());
+        let mut codes = whole.clone();
+        codes.truncate(1);
+        assert_eq!(codes, Codes::from_rows(rows[..1].to_vec()));
+        codes.append(&Codes::from_rows(rows[1..].to_vec()));
+        assert_eq!(codes, whole);
+        codes.truncate(9);
+        assert_eq!(codes, whole);
     }
 }

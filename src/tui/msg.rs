@@ -6,9 +6,10 @@ use std::time::Duration;
 use crokey::KeyCombination;
 
 use crate::report::Report;
-use crate::session::{Job, Outcome};
-use crate::task::{Progress, Slot, Ticket};
+use crate::session::Job;
+use crate::task::{Slot, Ticket};
 use crate::tui::hits::Hits;
+pub use crate::worker::Event;
 
 /// Something that happened.
 #[derive(Clone, Debug)]
@@ -45,15 +46,6 @@ pub enum Msg {
     Saved(Result<String, Report>),
     /// The terminal is ours again after a suspension.
     Resumed,
-}
-
-/// News of one job.
-#[derive(Clone, Debug)]
-pub enum Event {
-    /// It goes on.
-    Progress(Progress),
-    /// It ended.
-    Done(Result<Outcome, Report>),
 }
 
 /// What the mouse did, and where.

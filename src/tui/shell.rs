@@ -21,6 +21,7 @@ use crate::tui::terminal::{self, Guard};
 use crate::tui::theme::detect::{self, Env};
 use crate::tui::theme::{Depth, Ground, Theme};
 use crate::tui::update::{start, update};
+use crate::worker::Worker;
 
 /// What computes: it takes jobs and tells what comes of them.
 pub trait Engine {
@@ -28,6 +29,16 @@ pub trait Engine {
     fn ask(&self, slot: Slot, ticket: Ticket, job: Job);
     /// Stops what a slot is doing.
     fn cancel(&self, slot: Slot);
+}
+
+impl Engine for Worker {
+    fn ask(&self, slot: Slot, ticket: Ticket, job: Job) {
+        Self::ask(self, slot, ticket, job);
+    }
+
+    fn cancel(&self, slot: Slot) {
+        Self::cancel(self, slot);
+    }
 }
 
 /// Where an engine tells its news.

@@ -182,7 +182,7 @@ pub fn catalogue() -> Vec<SuiteEntry> {
         id: id.into(),
         title: title.into(),
         model: format!("hub/{id}"),
-        site: SITE,
+        site: Some(SITE),
         saes: vec!["768".into(), "1536".into()],
         download_bytes: Some(bytes),
         cached_bytes: cached,

@@ -141,7 +141,7 @@ fn choose_suite(app: &mut App, entry: &SuiteEntry, effects: &mut Vec<Effect>) {
     }
     let missing = entry.download_bytes.map(|all| all.saturating_sub(entry.cached_bytes));
     let size = missing.map_or_else(|| "an unknown number of bytes".to_owned(), format::bytes);
-    let mut know = vec![format!("model {}, {} SAEs at {}", entry.model, entry.saes.len(), entry.site)];
+    let mut know = vec![format!("model {}, {} SAEs at {}", entry.model, entry.saes.len(), entry.site_name())];
     if entry.cached_bytes > 0 {
         know.push(format!("{} of it are on this machine already", format::bytes(entry.cached_bytes)));
     }

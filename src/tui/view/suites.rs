@@ -72,7 +72,7 @@ fn about(entry: &SuiteEntry, area: Rect, pen: &mut Pen<'_>) {
     let dot = pen.theme.glyphs().dot;
     let clean = |s: &str| text::prose(s, charset);
     let saes = clean(&entry.saes.join(" "));
-    let first = format!("{} {dot} {} {dot} {}", clean(&entry.id), clean(&entry.model), entry.site);
+    let first = format!("{} {dot} {} {dot} {}", clean(&entry.id), clean(&entry.model), entry.site_name());
     let cached = if entry.cached_bytes > 0 {
         format!(" {dot} {} on this machine", format::bytes(entry.cached_bytes))
     } else {

@@ -1,0 +1,163 @@
+//! A latent's card and the search for latents: what single directions say.
+//! Not here: prompts.
+
+use crate::analysis::{Class, LadderEntry, LatentCard, Neighbour, Seen, TokenValue, tokens};
+use crate::kernel::View;
+use crate::model::{Tokenizer, Unembedding};
+use crate::sae::{Error, Sae};
+
+/// Latents that a search gives at most.
+const FOUND: usize = 200;
+/// Tokens that a search by text looks at when no token is the text itself.
+const CONTAINING: usize = 16;
+
+/// What turns directions into words; none where the SAE's site does not lie in the residual stream.
+#[derive(Clone, Copy)]
+pub struct Words<'a> {
+    /// The model's end.
+    pub unembedding: &'a Unembedding,
+    /// The model's tokenizer.
+    pub tokenizer: &'a Tokenizer,
+}
+
+/// One SAE of a ladder.
+#[derive(Clone, Copy)]
+pub struct Rung<'a> {
+    /// Its id in the suite.
+    pub id: &'a str,
+    /// The SAE.
+    pub sae: &'a Sae,
+}
+
+/// The card of a latent of `rungs[of]`.
+///
+/// # Errors
+/// [`Error::Latent`] when there is no such latent.
+pub fn card(
+    rungs: &[Rung<'_>],
+    of: usize,
+    latent: usize,
+    words: Option<Words<'_>>,
+    threshold: f32,
+    top: usize,
+    seen: Seen,
+) -> Result<LatentCard, Error> {
+    let Rung { id, sae } = rungs[of];
+    let row = sae.decoder_row(latent)?;
+    let (promoted, suppressed) = words.map_or_else(Default::default, |words| {
+        let ends = words.unembedding.ends(View::new(row, 1, row.len()), top).pop().unwrap_or_default();
+        (tokens::values(&ends.promoted, words.tokenizer), tokens::values(&ends.suppressed, words.tokenizer))
+    });
+    let mut ladder = Vec::new();
+    for (_, other) in rungs.iter().enumerate().filter(|(place, _)| *place != of) {
+        let nearest: Vec<Neighbour> = sae
+            .nearest(latent, other.sae, top.max(1))?
+            .into_iter()
+            .map(|near| Neighbour { latent: near.latent, cosine: near.cosine })
+            .collect();
+        let class = nearest.first().filter(|_| other.sae.width() < sae.width());
+        let class = class.map(|near| Class::of(near.cosine, threshold));
+        ladder.push(LadderEntry { sae: other.id.to_owned(), width: other.sae.width(), nearest, class, threshold });
+    }
+    Ok(LatentCard {
+        sae: id.to_owned(),
+        latent: latent as u32,
+        decoder_norm: sae.decoder_norm(latent)?,
+        encoder_bias: sae.encoder_bias(latent)?,
+        promoted,
+        suppressed,
+        ladder,
+        meta: Vec::new(),
+        seen,
+    })
+}
+
+impl Class {
+    /// The class of a latent whose largest cosine with the narrower SAE is `cosine` (methods §3).
+    #[must_use]
+    pub fn of(cosine: f32, threshold: f32) -> Self {
+        if cosine < threshold { Self::Novel } else { Self::Reconstruction }
+    }
+}
+
+/// The tokens that each of some latents promotes most.
+///
+/// # Errors
+/// [`Error::Latent`] when there is no such latent.
+pub fn labels(sae: &Sae, latents: &[u32], words: Words<'_>, top: usize) -> Result<Vec<(u32, Vec<TokenValue>)>, Error> {
+    let mut rows = Vec::with_capacity(latents.len() * sae.d_in());
+    for &latent in latents {
+        rows.extend_from_slice(sae.decoder_row(latent as usize)?);
+    }
+    let ends = words.unembedding.ends(View::new(&rows, latents.len(), sae.d_in()), top);
+    Ok(latents
+        .iter()
+        .zip(ends)
+        .map(|(&latent, ends)| (latent, tokens::values(&ends.promoted, words.tokenizer)))
+        .collect())
+}
+
+/// Latents found, best first with the value they are ranked by, and how the query was understood.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Matches {
+    /// For a person: `promote " Paris"`.
+    pub meaning: String,
+    /// Latents with their values.
+    pub latents: Vec<(u32, f32)>,
+}
+
+/// Latents by number, or by how much they promote a token: the token that is the query (with a space before it or
+/// without), else those that contain it, else the first token of its spelling.
+///
+/// # Errors
+/// Whatever reading the SAE gives; never for the query's sake.
+pub fn search(sae: &Sae, query: &str, words: Option<Words<'_>>) -> Result<Matches, Error> {
+    let trimmed = query.trim();
+    if let Ok(latent) = trimmed.trim_start_matches('#').parse::<u32>()
+        && (latent as usize) < sae.width()
+    {
+        return Ok(Matches { meaning: format!("latent {latent}"), latents: vec![(latent, 1.0)] });
+    }
+    let none = |meaning: String| Ok(Matches { meaning, latents: Vec::new() });
+    let Some(words) = words else { return none("this site has no directions in token space".to_owned()) };
+    if trimmed.is_empty() {
+        return none("a number, or text of a token".to_owned());
+    }
+    let (meaning, wanted) = meaning(trimmed, words.tokenizer);
+    let mut best = vec![f32::NEG_INFINITY; sae.width()];
+    for &token in &wanted {
+        let values = sae.dot_rows(&words.unembedding.token_direction(token))?;
+        best.iter_mut().zip(values).for_each(|(best, value)| *best = best.max(value));
+    }
+    if wanted.is_empty() {
+        return none(meaning);
+    }
+    let mut latents = tokens::top(&best, FOUND);
+    latents.retain(|(_, value)| *value > 0.0);
+    Ok(Matches { meaning, latents })
+}
+
+/// The tokens a text stands for, and that in words.
+fn meaning(text: &str, tokenizer: &Tokenizer) -> (String, Vec<u32>) {
+    let promote = |ids: &[u32], more: &str| {
+        let shown: Vec<String> = ids.iter().take(4).map(|id| format!("{:?}", tokens::shown(*id, tokenizer))).collect();
+        let dots = if ids.len() > 4 { ", …" } else { "" };
+        format!("promote {}{dots}{more}", shown.join(" or "))
+    };
+    let exact: Vec<u32> =
+        [format!(" {text}"), text.to_owned()].iter().filter_map(|text| tokenizer.id_of(text)).collect();
+    if !exact.is_empty() {
+        return (promote(&exact, ""), exact);
+    }
+    let mut containing = tokenizer.ids_containing(text);
+    containing.truncate(CONTAINING);
+    if !containing.is_empty() {
+        return (promote(&containing, ""), containing);
+    }
+    // A word that no single token spells: a latent that promotes it promotes its first piece.
+    let first: Vec<u32> = tokenizer.encode(&format!(" {text}")).unwrap_or_default().into_iter().take(1).collect();
+    if first.is_empty() {
+        return (format!("no token spells {text:?}"), first);
+    }
+    (promote(&first, &format!(", the first piece of {text:?}")), first)
+}

@@ -1,0 +1,49 @@
+//! The list of known suites with what of each is on this machine.
+//! Not here: what a suite is, and downloading.
+
+use crate::session::{Setup, SuiteEntry};
+use crate::suite::{self, Choice, Listed, Suite};
+
+/// Every known suite; of the user's own files that cannot be read, the reason stands in the title.
+pub fn entries(setup: &Setup) -> Vec<SuiteEntry> {
+    suite::catalogue(&setup.suites).into_iter().map(|listed| entry(listed, setup)).collect()
+}
+
+fn entry(listed: Listed, setup: &Setup) -> SuiteEntry {
+    let file = listed.file.as_ref().map(|file| file.display().to_string());
+    match listed.suite {
+        Ok(suite) => of_suite(&suite, setup),
+        Err(error) => SuiteEntry {
+            id: file.unwrap_or_default(),
+            title: format!("cannot be read: {error}"),
+            model: String::new(),
+            site: None,
+            saes: Vec::new(),
+            download_bytes: None,
+            cached_bytes: 0,
+            ready: false,
+            licence: None,
+            gated: None,
+        },
+    }
+}
+
+fn of_suite(suite: &Suite, setup: &Setup) -> SuiteEntry {
+    let plan = suite.plan(&Choice::default(), &setup.hub).ok();
+    let model = suite.model.source.to_string();
+    SuiteEntry {
+        id: suite.id.clone(),
+        title: suite.title.clone(),
+        site: Some(suite.site),
+        saes: suite.saes.iter().map(|sae| sae.id.clone()).collect(),
+        download_bytes: plan.as_ref().and_then(suite::Plan::total_bytes),
+        cached_bytes: plan.as_ref().map_or(0, suite::Plan::cached_bytes),
+        ready: plan.as_ref().is_some_and(suite::Plan::ready),
+        licence: suite.model.licence.clone(),
+        gated: suite
+            .model
+            .gated
+            .then(|| format!("accept the licence at the page of {model}, then log in or set HF_TOKEN")),
+        model,
+    }
+}

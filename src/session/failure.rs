@@ -1,0 +1,43 @@
+//! How the typed errors of models and SAEs become reports: what could not be done, why, and what to do.
+//! Not here: the errors themselves.
+
+use crate::analysis::live;
+use crate::report::{Kind, Report};
+use crate::{model, sae};
+
+/// A model that cannot be loaded or run.
+pub fn of_model(what: impl Into<String>, error: &model::Error) -> Report {
+    let report = Report::caused(what, error);
+    match error {
+        model::Error::Cancelled(cancelled) => (*cancelled).into(),
+        model::Error::TooLong { context, .. } => {
+            report.hint(format!("shorten the prompt: the model takes {context} tokens, the first one included"))
+        }
+        model::Error::Empty => report.hint("type something"),
+        model::Error::Architecture { supported, .. } => report.hint(format!("supported are: {supported}")),
+        model::Error::Weights(_) | model::Error::Config { .. } | model::Error::Tokenizer { .. } => {
+            report.hint("the file is damaged or of another model: remove it and download it again")
+        }
+        _ => report,
+    }
+}
+
+/// An SAE that cannot be opened or used.
+pub fn of_sae(what: impl Into<String>, error: &sae::Error) -> Report {
+    match error {
+        sae::Error::Cancelled(cancelled) => (*cancelled).into(),
+        sae::Error::Latent { width, .. } => {
+            let last = width.saturating_sub(1);
+            Report::caused(what, error).hint(format!("its latents are 0 to {last}")).kind(Kind::Usage)
+        }
+        _ => Report::caused(what, error),
+    }
+}
+
+/// A prompt that cannot be run.
+pub fn of_run(error: &live::Error) -> Report {
+    match error {
+        live::Error::Model(error) => of_model("cannot run the prompt", error),
+        live::Error::Sae { sae, source } => of_sae(format!("SAE `{sae}` cannot encode the activations"), source),
+    }
+}

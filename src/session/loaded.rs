@@ -1,0 +1,231 @@
+//! A loaded suite: its model, its ladder, and the state of the prompt that is being typed.
+//! Not here: how it was loaded, and which job is wanted.
+
+use std::time::Instant;
+
+use candle_core::Tensor;
+
+use crate::analysis::card::{self, Rung, Words};
+use crate::analysis::live::{self, Live};
+use crate::analysis::splice::Measured;
+use crate::analysis::{LatentCard, Run, Seen, Timings, tokens};
+use crate::model::{self, Logits, Pass};
+use crate::report::{Kind, Report};
+use crate::sae::Sae;
+use crate::session::{Found, Labels, Opened, RawRun, RunOptions, SaeInfo, failure};
+use crate::site::SiteKind;
+use crate::suite::{SaeEntry, Suite};
+use crate::task::Cancel;
+
+/// Tokens in a latent's short name.
+const LABEL: usize = 5;
+
+/// A suite with its model and SAEs.
+pub struct Loaded {
+    suite: Suite,
+    model: model::Loaded,
+    /// By rising width.
+    saes: Vec<LoadedSae>,
+    notes: Vec<String>,
+    live: Live,
+    /// For each SAE how often each latent fired on the tokens that were newly run.
+    fired: Vec<Vec<u32>>,
+    tokens: u64,
+}
+
+/// An SAE of the suite.
+pub struct LoadedSae {
+    pub entry: SaeEntry,
+    pub sae: Sae,
+}
+
+impl Loaded {
+    pub fn new(suite: Suite, model: model::Loaded, saes: Vec<LoadedSae>, notes: Vec<String>) -> Result<Self, Report> {
+        if suite.model.prepend_bos && model.tokenizer.bos().is_none() {
+            return Err(Report::new(format!("cannot open the suite `{}`", suite.id))
+                .because("prompts are to begin with a beginning-of-sequence token, and the tokenizer has none")
+                .hint("set `prepend_bos = false` in the suite file"));
+        }
+        let live = live(&suite, &model, saes.len());
+        let fired = saes.iter().map(|loaded| vec![0; loaded.sae.width()]).collect();
+        Ok(Self { suite, model, saes, notes, live, fired, tokens: 0 })
+    }
+
+    pub fn opened(&self) -> Opened {
+        let known = |entry: &SaeEntry, width: Option<usize>| SaeInfo {
+            id: entry.id.clone(),
+            width,
+            loaded: width.is_some(),
+            neuronpedia: entry.neuronpedia.clone(),
+        };
+        let loaded = self.saes.iter().map(|loaded| known(&loaded.entry, Some(loaded.sae.width())));
+        let others = self.suite.saes.iter().filter(|entry| self.saes.iter().all(|sae| sae.entry.id != entry.id));
+        Opened {
+            suite: self.suite.id.clone(),
+            title: self.suite.title.clone(),
+            model: self.suite.model.source.to_string(),
+            site: self.suite.site,
+            threshold: self.suite.threshold,
+            device: match rayon::current_num_threads() {
+                1 => "cpu, 1 thread".to_owned(),
+                threads => format!("cpu, {threads} threads"),
+            },
+            saes: loaded.chain(others.map(|entry| known(entry, None))).collect(),
+            context: self.model.model.shape().context,
+            prompt: self.suite.prompt.clone().unwrap_or_default(),
+            notes: self.notes.clone(),
+        }
+    }
+
+    /// A prompt through model and ladder; what the last prompt has in common with it is not computed again.
+    pub fn run(&mut self, prompt: &str, options: &RunOptions, cancel: &Cancel) -> Result<Run, Report> {
+        let ids = self.ids(prompt)?;
+        let started = Instant::now();
+        let wrong = |error: live::Error| failure::of_run(&error);
+        let model::Loaded { model, tokenizer } = &self.model;
+        self.live.forward(&ids, options.next, &**model, tokenizer, cancel).map_err(wrong)?;
+        let forward = started.elapsed();
+        let counts = self.counts(ids.len());
+        let mut saes = Vec::with_capacity(self.saes.len());
+        for (place, LoadedSae { entry, sae }) in self.saes.iter().enumerate() {
+            cancel.check()?;
+            self.live.encode(place, &entry.id, sae, cancel).map_err(wrong)?;
+            saes.push(self.live.sae_run(place, &entry.id, sae.width(), &counts).map_err(wrong)?);
+        }
+        self.count_firings(&counts);
+        let encode = started.elapsed() - forward;
+        if options.metrics {
+            self.measure(&ids, &counts, &mut saes, cancel)?;
+        }
+        let ms = |time: std::time::Duration| time.as_secs_f64() * 1e3;
+        Ok(Run {
+            suite: self.suite.id.clone(),
+            model: self.suite.model.source.to_string(),
+            site: self.suite.site,
+            tokens: tokens::views(&ids, &self.model.tokenizer),
+            next: self.live.next().to_vec(),
+            saes,
+            timings_ms: Timings { load: 0.0, forward: ms(forward), encode: ms(encode) },
+        })
+    }
+
+    /// The tensors behind the last run; logits of all positions are computed for this alone.
+    pub fn raw(&self, cancel: &Cancel) -> Result<RawRun, Report> {
+        let wrong = |error: model::Error| failure::of_model("cannot compute the logits", &error);
+        let ids = self.live.ids();
+        let mut cache = self.model.model.cache();
+        let pass = Pass { layers: None, logits: Logits::All, hook: None, cancel };
+        let logits = self.model.model.forward(ids, &mut cache, pass).map_err(wrong)?;
+        let logits = logits.map_or(Ok(Vec::new()), |logits: Tensor| logits.flatten_all()?.to_vec1());
+        let logits = logits.map_err(|error| wrong(error.into()))?;
+        let residual = self.live.activations().to_vec();
+        let (positions, vocab) = (ids.len(), self.model.model.shape().vocab);
+        Ok(RawRun { size: residual.len() / positions.max(1), residual, logits, positions, vocab })
+    }
+
+    pub fn card(&self, sae: &str, latent: u32, threshold: Option<f32>, top: usize) -> Result<LatentCard, Report> {
+        let place = self.place(sae)?;
+        let seen = Seen {
+            fired: self.fired[place].get(latent as usize).map_or(0, |count| u64::from(*count)),
+            tokens: self.tokens,
+        };
+        let rungs: Vec<Rung<'_>> =
+            self.saes.iter().map(|loaded| Rung { id: &loaded.entry.id, sae: &loaded.sae }).collect();
+        let threshold = threshold.unwrap_or(self.suite.threshold);
+        card::card(&rungs, place, latent as usize, self.words(), threshold, top, seen)
+            .map_err(|error| failure::of_sae(format!("SAE `{sae}` has no card for latent {latent}"), &error))
+    }
+
+    pub fn labels(&self, sae: &str, latents: &[u32]) -> Result<Labels, Report> {
+        let place = self.place(sae)?;
+        let labels = match self.words() {
+            None => Vec::new(),
+            Some(words) => card::labels(&self.saes[place].sae, latents, words, LABEL)
+                .map_err(|error| failure::of_sae(format!("cannot name latents of SAE `{sae}`"), &error))?,
+        };
+        Ok(Labels { sae: sae.to_owned(), labels })
+    }
+
+    pub fn search(&self, sae: &str, query: &str) -> Result<Found, Report> {
+        let place = self.place(sae)?;
+        let matches = card::search(&self.saes[place].sae, query, self.words())
+            .map_err(|error| failure::of_sae(format!("cannot search SAE `{sae}`"), &error))?;
+        Ok(Found { sae: sae.to_owned(), query: query.to_owned(), meaning: matches.meaning, latents: matches.latents })
+    }
+
+    pub fn forget_run(&mut self) {
+        self.live = live(&self.suite, &self.model, self.saes.len());
+    }
+
+    /// The prompt's tokens, with a beginning-of-sequence token in front where the suite says so.
+    fn ids(&self, prompt: &str) -> Result<Vec<u32>, Report> {
+        let mut ids: Vec<u32> =
+            self.model.tokenizer.bos().filter(|_| self.suite.model.prepend_bos).into_iter().collect();
+        let typed = self.model.tokenizer.encode(prompt);
+        ids.extend(typed.map_err(|error| failure::of_model("cannot run the prompt", &error))?);
+        Ok(ids)
+    }
+
+    /// Position 0 does not count where a beginning-of-sequence token stands there (methods §1).
+    fn counts(&self, positions: usize) -> Vec<bool> {
+        (0..positions).map(|position| position > 0 || !self.suite.model.prepend_bos).collect()
+    }
+
+    /// Counts what fires on the tokens that were newly run, so that retyping a word does not count its sentence twice.
+    fn count_firings(&mut self, counts: &[bool]) {
+        let new = counts.len() - self.live.new_positions()..counts.len();
+        for position in new.filter(|position| counts[*position]) {
+            self.tokens += 1;
+            for (place, fired) in self.fired.iter_mut().enumerate() {
+                for latent in self.live.codes(place).row(position).0 {
+                    fired[*latent as usize] += 1;
+                }
+            }
+        }
+    }
+
+    fn measure(
+        &self,
+        ids: &[u32],
+        counts: &[bool],
+        saes: &mut [crate::analysis::SaeRun],
+        cancel: &Cancel,
+    ) -> Result<(), Report> {
+        let measured = Measured {
+            model: &*self.model.model,
+            site: self.suite.site,
+            center: self.suite.center,
+            ids,
+            counts,
+            activations: self.live.activations(),
+        };
+        let wrong = |error: model::Error| failure::of_model("cannot measure cross-entropy", &error);
+        let Some(bounds) = measured.bounds(cancel).map_err(wrong)? else { return Ok(()) };
+        for (place, run) in saes.iter_mut().enumerate() {
+            run.metrics.cross_entropy =
+                measured.spliced(self.live.reconstruction(place), bounds, cancel).map_err(wrong)?;
+        }
+        Ok(())
+    }
+
+    fn place(&self, sae: &str) -> Result<usize, Report> {
+        if let Some(place) = self.saes.iter().position(|loaded| loaded.entry.id == sae) {
+            return Ok(place);
+        }
+        self.suite.sae(sae)?;
+        Err(Report::new(format!("SAE `{sae}` is not loaded"))
+            .hint(format!("`saescope pull {} --sae {sae}` downloads it", self.suite.id))
+            .kind(Kind::Missing))
+    }
+
+    /// Decoder rows of attention-z SAEs do not lie in the residual stream: they say nothing to the unembedding.
+    fn words(&self) -> Option<Words<'_>> {
+        (self.suite.site.kind != SiteKind::AttnZ)
+            .then(|| Words { unembedding: self.model.model.unembedding(), tokenizer: &self.model.tokenizer })
+    }
+}
+
+fn live(suite: &Suite, model: &model::Loaded, saes: usize) -> Live {
+    let size = model.model.site_size(suite.site).unwrap_or_default();
+    Live::new(&*model.model, suite.site, suite.center, size, saes)
+}

@@ -29,6 +29,7 @@ pub mod model;
 pub mod report;
 pub mod sae;
 pub mod session;
+pub mod settings;
 pub mod site;
 pub mod suite;
 pub mod task;

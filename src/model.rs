@@ -129,7 +129,7 @@ pub trait Model: Send + Sync {
     ///
     /// # Errors
     /// [`Error::Empty`], [`Error::TooLong`], [`Error::BadToken`], [`Error::Shallow`], [`Error::Replacement`],
-    /// [`Error::Cancelled`], [`Error::Tensor`].
+    /// [`Error::Overflow`], [`Error::Cancelled`], [`Error::Tensor`].
     fn forward(&self, ids: &[u32], cache: &mut Cache, pass: Pass<'_>) -> Result<Option<Tensor>, Error>;
 
     /// What turns a direction of the residual stream into token space (methods §6).
@@ -167,6 +167,12 @@ pub enum Error {
         found: Vec<usize>,
         /// The shape it must have.
         expected: Vec<usize>,
+    },
+    /// The numbers overflowed.
+    #[error("the residual stream after {blocks} blocks is not finite")]
+    Overflow {
+        /// Blocks run.
+        blocks: usize,
     },
     /// A token number beyond the embedding.
     #[error("token {id} is beyond the model's vocabulary of {vocab}")]

@@ -9,15 +9,23 @@ use std::sync::OnceLock;
 use crate::task::Cancelled;
 use crate::weights::{self, Array};
 
+pub mod classes;
 mod codes;
+mod column;
 mod decode;
 mod encode;
+mod forest;
 pub mod lens;
 pub mod metrics;
 mod nearest;
+pub mod stitch;
+pub mod table;
 pub mod train;
 
+pub use classes::{Census, Class, Classes, Group};
 pub use codes::{Affine, Codes};
+pub use column::Column;
+pub use forest::{Comparison, Edge, Forest, compare};
 pub use lens::SaeFiles;
 pub use nearest::{NearestTable, Neighbour, nearest_all};
 
@@ -30,6 +38,15 @@ pub enum Error {
     /// The configuration cannot be read.
     #[error("cannot read `{file}`")]
     Read {
+        /// The file.
+        file: String,
+        /// What the system says.
+        #[source]
+        source: std::io::Error,
+    },
+    /// A file cannot be written.
+    #[error("cannot write `{file}`")]
+    Write {
         /// The file.
         file: String,
         /// What the system says.
@@ -132,6 +149,34 @@ pub enum Error {
         /// The other.
         right: usize,
     },
+    /// Two SAEs that cannot be stitched.
+    #[error("the two SAEs cannot be stitched: {what}")]
+    Unlike {
+        /// Why.
+        what: &'static str,
+    },
+    /// Changes that name a latent more than once.
+    #[error("latent {latent} of the {side} SAE stands in more than one change")]
+    Twice {
+        /// `smaller` or `larger`.
+        side: &'static str,
+        /// The latent.
+        latent: u32,
+    },
+    /// A threshold that is no cosine.
+    #[error("the threshold is {theta}, expected −1 to 1")]
+    Threshold {
+        /// The threshold.
+        theta: f32,
+    },
+    /// A threshold below the one that two SAEs were compared down to.
+    #[error("the threshold is {theta}, but the SAEs were compared down to {floor}")]
+    Floor {
+        /// The threshold.
+        theta: f32,
+        /// The lowest one that can be answered.
+        floor: f32,
+    },
     /// Nobody wants the answer any more.
     #[error(transparent)]
     Cancelled(#[from] Cancelled),
@@ -233,6 +278,7 @@ pub struct Sae {
     /// log10 of how often each latent fired in training, \[width\], where the release has it.
     pub log_sparsity: Option<Array>,
     squared_norms: OnceLock<Vec<f32>>,
+    decoder_hash: OnceLock<[u8; 32]>,
 }
 
 impl Sae {
@@ -258,7 +304,13 @@ impl Sae {
         {
             return Err(Error::K { k, width });
         }
-        Ok(Self { parts, metadata: Metadata::default(), log_sparsity: None, squared_norms: OnceLock::new() })
+        Ok(Self {
+            parts,
+            metadata: Metadata::default(),
+            log_sparsity: None,
+            squared_norms: OnceLock::new(),
+            decoder_hash: OnceLock::new(),
+        })
     }
 
     /// The length of an activation.
@@ -319,6 +371,11 @@ impl Sae {
     /// The squared lengths of all decoder rows, \[width\], computed once.
     pub(crate) fn squared_norms(&self) -> &[f32] {
         self.squared_norms.get_or_init(|| nearest::squared_norms(&self.parts.w_dec))
+    }
+
+    /// A hash of the decoder rows, by which what was computed from them is kept. Computed once; reads them all.
+    pub fn decoder_hash(&self) -> &[u8; 32] {
+        self.decoder_hash.get_or_init(|| table::decoder_hash(self))
     }
 
     fn check_latent(&self, latent: usize) -> Result<(), Error> {

@@ -6,6 +6,7 @@ mod embedded;
 mod files;
 mod parse;
 mod plan;
+mod pull;
 
 use std::fmt;
 use std::path::PathBuf;
@@ -256,6 +257,9 @@ pub enum Error {
     /// A name that would leave its folder.
     #[error(transparent)]
     Name(#[from] crate::hub::name::Error),
+    /// What the hub, the network or the disk have against a file.
+    #[error(transparent)]
+    Hub(#[from] crate::hub::Error),
 }
 
 impl From<&Error> for Report {
@@ -265,6 +269,7 @@ impl From<&Error> for Report {
             None => otherwise,
         };
         match error {
+            Error::Hub(error) => Self::from(error),
             Error::File(file) => file.report(format!("cannot use the suite file `{}`", file.file)),
             Error::Unknown { nearest, .. } => Self::new(error.to_string())
                 .hint(did_you_mean(

@@ -67,25 +67,52 @@ pub fn from_bytes(bytes: &[u8]) -> String {
 /// ```
 #[must_use]
 pub fn byte_len(text: &str) -> usize {
-    let mut total = 0;
-    let mut rest = text;
-    while let Some(start) = rest.find('⟨') {
-        let (before, from) = rest.split_at(start);
-        total += before.len();
-        let body = from.trim_start_matches('⟨');
-        let hex = body.split('⟩').next().unwrap_or_default();
-        let is_bytes = from.len() - body.len() == '⟨'.len_utf8()
-            && body.len() > hex.len()
-            && hex.split(' ').all(|b| b.len() == 2 && b.chars().all(|c| c.is_ascii_hexdigit()));
-        if is_bytes {
-            total += hex.split(' ').count();
-            rest = body.get(hex.len() + '⟩'.len_utf8()..).unwrap_or_default();
-        } else {
-            total += '⟨'.len_utf8();
-            rest = from.get('⟨'.len_utf8()..).unwrap_or_default();
+    pieces(text)
+        .map(|piece| if let Piece::Bytes(hex) = piece { hex.split(' ').count() } else { piece.text().len() })
+        .sum()
+}
+
+/// A stretch of a token's text.
+enum Piece<'a> {
+    /// Characters.
+    Text(&'a str),
+    /// Bytes that are no whole character: `e2 96`.
+    Bytes(&'a str),
+}
+
+impl Piece<'_> {
+    const fn text(&self) -> &str {
+        match self {
+            Self::Text(text) | Self::Bytes(text) => text,
         }
     }
-    total + rest.len()
+}
+
+/// The stretches of a text as [`from_bytes`] makes it.
+fn pieces(text: &str) -> impl Iterator<Item = Piece<'_>> {
+    let mut rest = text;
+    std::iter::from_fn(move || {
+        if rest.is_empty() {
+            return None;
+        }
+        if let Some(hex) = leading_bytes(rest) {
+            rest = rest.get('⟨'.len_utf8() + hex.len() + '⟩'.len_utf8()..).unwrap_or_default();
+            return Some(Piece::Bytes(hex));
+        }
+        // Up to the next bracket that opens bytes.
+        let opens = |at: &usize| rest.get(*at..).is_some_and(|from| leading_bytes(from).is_some());
+        let end = rest.match_indices('⟨').map(|(at, _)| at).find(opens).unwrap_or(rest.len());
+        let (text, after) = rest.split_at(end);
+        rest = after;
+        Some(Piece::Text(text))
+    })
+}
+
+/// The bytes that a text begins with: `e2 96` of `⟨e2 96⟩…`.
+fn leading_bytes(text: &str) -> Option<&str> {
+    let (hex, _) = text.strip_prefix('⟨')?.split_once('⟩')?;
+    let is_byte = |b: &str| b.len() == 2 && b.chars().all(|c| c.is_ascii_hexdigit());
+    hex.split(' ').all(is_byte).then_some(hex)
 }
 
 /// A token's text as it may be written to a terminal.
@@ -111,8 +138,12 @@ pub fn prose(text: &str, charset: Charset) -> String {
 #[must_use]
 pub fn shown(text: &str, charset: Charset, space: Space) -> String {
     let mut out = String::with_capacity(text.len() + 8);
-    for grapheme in text.graphemes(true) {
-        push_grapheme(&mut out, grapheme, charset, space);
+    for piece in pieces(text) {
+        match piece {
+            Piece::Text(text) => text.graphemes(true).for_each(|g| push_grapheme(&mut out, g, charset, space)),
+            Piece::Bytes(hex) if charset == Charset::Ascii => out.push_str(&format!("<{hex}>")),
+            Piece::Bytes(hex) => out.push_str(&format!("⟨{hex}⟩")),
+        }
     }
     out
 }
@@ -259,7 +290,8 @@ mod tests {
             ("é", "é", "<U+00E9>"),
             ("👩\u{200d}🔬", "👩⟨U+200D⟩🔬", "<U+1F469><U+200D><U+1F52C>"),
             ("a·b", "a⟨U+00B7⟩b", "a<U+00B7>b"),
-            ("⟨e2 96⟩", "⟨e2·96⟩", "<e2_96>"),
+            ("a ⟨e2 96⟩ b", "a·⟨e2 96⟩·b", "a_<e2 96>_b"),
+            ("⟨no⟩", "⟨no⟩", "<no>"),
             ("שלום", "שלום", "<U+05E9><U+05DC><U+05D5><U+05DD>"),
         ];
         for (text, unicode, ascii) in cases {

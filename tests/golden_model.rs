@@ -215,6 +215,30 @@ fn greedy_generation_is_that_of_transformers() {
 }
 
 #[test]
+fn a_hook_replaces_at_every_step_of_a_generation() {
+    let loaded = loaded("plain");
+    let site = Site { layer: 1, kind: SiteKind::ResidPost };
+    let mut ids = vec![289, 7, 9];
+    for _ in 0..6 {
+        let (mut change, cancel) = (Change(site), Cancel::new());
+        let pass = Pass { layers: None, logits: Logits::Last, hook: Some(&mut change), cancel: &cancel };
+        let logits = loaded.model.forward(&ids, &mut loaded.model.cache(), pass).expect("a pass").expect("logits");
+        let logits = values(&logits);
+        let best = (0..290).max_by(|a, b| logits[*a].total_cmp(&logits[*b])).expect("a token");
+        ids.push(best as u32);
+    }
+    let generate = |hook: Option<&mut Change>| {
+        let hook = hook.map(|hook| hook as &mut dyn Hook);
+        let cancel = Cancel::new();
+        let asked =
+            Generate { ids: &[289, 7, 9], tokens: 6, sampling: Sampling::Greedy, stop: &[], hook, cancel: &cancel };
+        generate(&*loaded.model, &mut loaded.model.cache(), asked, &mut |_| ControlFlow::Continue(())).expect("tokens")
+    };
+    assert_eq!(generate(Some(&mut Change(site))), ids[3..]);
+    assert_ne!(generate(None), ids[3..]);
+}
+
+#[test]
 fn the_last_logits_are_the_last_row_of_all() {
     let (loaded, reference) = (loaded("plain"), Reference::of("plain"));
     let (_, all) = run_in_pieces(&loaded, &reference.ids, &[12]);

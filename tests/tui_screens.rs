@@ -51,33 +51,168 @@ fn text(buffer: &Buffer) -> String {
     out
 }
 
-#[test]
-fn look() {
-    use saescope::tui::msg::Format;
-    use saescope::tui::picture::render;
-    let dir = std::env::var("LOOK_DIR").unwrap_or_default();
-    if dir.is_empty() {
-        return;
+/// How each stretch of a row looks, for rows where something is not plain.
+fn styles(buffer: &Buffer) -> String {
+    let mut out = String::new();
+    for (y, row) in buffer.content().chunks(usize::from(buffer.area.width)).enumerate() {
+        let mut from = 0;
+        for x in 1..=row.len() {
+            let end = row.get(x).is_none_or(|cell| cell.style() != row[from].style());
+            if end {
+                let style = row[from].style();
+                if style != ratatui::buffer::Cell::EMPTY.style() {
+                    out.push_str(&format!("{y:>2}:{from}-{} {}\n", x - 1, short(&row[from])));
+                }
+                from = x;
+            }
+        }
     }
-    let save = |app: &mut App, name: &str, size, depth| {
-        let cells = draw(app, &theme(depth), size);
-        std::fs::write(format!("{dir}/{name}.svg"), render(&cells, Format::Svg, Ground::Dark)).expect("saved");
-        println!("{name}\n{}", text(&cells));
-    };
-    let mut app = sample::ready(sample::PROMPT);
-    save(&mut app, "a80", (80, 24), Depth::True);
-    for key in ["left", "3", "j", "p", "j"] {
+    out
+}
+
+fn short(cell: &ratatui::buffer::Cell) -> String {
+    format!("{:?} on {:?} {:?}", cell.fg, cell.bg, cell.modifier).replace("Reset", "-").replace("NONE", "")
+}
+
+/// The screens that a person sees, by the keys that lead there.
+const WALKS: [(&str, &str, &[&str]); 9] = [
+    ("start", sample::PROMPT, &[]),
+    ("prompt", sample::PROMPT, &["e"]),
+    ("latents", sample::PROMPT, &["left", "3", "down", "p", "down"]),
+    ("card", sample::PROMPT, &["left", "4", "down"]),
+    ("hard", sample::HARD_PROMPT, &["left"]),
+    ("help", sample::PROMPT, &["?"]),
+    ("palette", sample::PROMPT, &["ctrl-p", "p", "i", "n"]),
+    ("search", sample::PROMPT, &["/", "e", "down"]),
+    ("suites", sample::PROMPT, &["s", "down", "down", "down"]),
+];
+
+fn walk(prompt: &str, keys: &[&str]) -> App {
+    let mut app = sample::ready(prompt);
+    for key in keys {
         sample::press(&mut app, key);
     }
-    save(&mut app, "b120", (120, 40), Depth::True);
-    save(&mut app, "c200", (200, 60), Depth::True);
-    sample::press(&mut app, "enter");
-    save(&mut app, "d80", (80, 24), Depth::Mono);
-    sample::press(&mut app, "?");
-    save(&mut app, "e120", (120, 40), Depth::True);
+    app
+}
+
+#[test]
+fn every_screen_at_every_size() {
+    for (name, prompt, keys) in WALKS {
+        let mut app = walk(prompt, keys);
+        for size in SIZES {
+            let buffer = draw(&mut app, &theme(Depth::Ansi256), size);
+            insta::assert_snapshot!(format!("{name}_{}x{}", size.0, size.1), text(&buffer));
+        }
+    }
+}
+
+#[test]
+fn what_is_focused_chosen_and_hot_is_told_with_colours_and_without() {
+    for (name, prompt, keys) in WALKS {
+        let mut app = walk(prompt, keys);
+        for (depth, depth_name) in [(Depth::Ansi256, "colour"), (Depth::Mono, "mono")] {
+            let buffer = draw(&mut app, &theme(depth), (80, 24));
+            insta::assert_snapshot!(format!("{name}_styles_{depth_name}"), styles(&buffer));
+        }
+    }
+}
+
+#[test]
+fn in_ascii_every_cell_is_ascii() {
+    for (name, prompt, keys) in WALKS {
+        let mut app = walk(prompt, keys);
+        app.charset = Charset::Ascii;
+        let theme = Theme { charset: Charset::Ascii, ..theme(Depth::Mono) };
+        for size in SIZES {
+            let shown = text(&draw(&mut app, &theme, size));
+            assert!(shown.is_ascii(), "{name}:\n{shown}");
+        }
+        if name == "hard" {
+            insta::assert_snapshot!("hard_ascii_80x24", text(&draw(&mut app, &theme, (80, 24))));
+        }
+    }
+}
+
+#[test]
+fn nothing_on_screen_is_obeyed_by_the_terminal() {
+    let mut app = walk(sample::HARD_PROMPT, &["e"]);
+    for size in SIZES {
+        let shown = text(&draw(&mut app, &theme(Depth::True), size));
+        assert!(shown.chars().all(|c| c == '\n' || !c.is_control()), "{shown:?}");
+        assert!(!shown.contains(['\u{202e}', '\u{200d}']), "{shown:?}");
+    }
+}
+
+#[test]
+fn what_is_stale_is_dim_and_says_so_only_once_it_lasts() {
+    let mut app = walk(sample::PROMPT, &[]);
+    let before = text(&draw(&mut app, &theme(Depth::Mono), (80, 24)));
+    let key: crokey::KeyCombination = "r".parse().expect("a key");
+    update(&mut app, Msg::Key(key));
+    assert_eq!(text(&draw_once(&mut app, (80, 24))), before, "a quick answer never flickers");
+    update(&mut app, Msg::Tick);
+    let buffer = draw_once(&mut app, (80, 24));
+    assert!(text(&buffer).contains("running the prompt"));
+    insta::assert_snapshot!("stale_80x24", text(&buffer));
+    insta::assert_snapshot!("stale_styles_mono", styles(&buffer));
+}
+
+/// Draws without answering what is pending.
+fn draw_once(app: &mut App, (width, height): (u16, u16)) -> Buffer {
+    let mut terminal = Terminal::new(TestBackend::new(width, height)).expect("a test terminal");
+    terminal.draw(|frame| drop(view(app, &theme(Depth::Mono), frame))).expect("drawn");
+    terminal.backend().buffer().clone()
+}
+
+#[test]
+fn an_error_stands_in_the_pane_it_belongs_to_and_the_last_result_below_it() {
+    use saescope::report::Report;
+    use saescope::task::Slot;
+    use saescope::tui::msg::Event;
+    let mut app = walk(sample::PROMPT, &[]);
+    for (slot, ticket) in [(Slot::Run, app.run.ask()), (Slot::Card, app.card.ask())] {
+        let report = Report::new("the prompt has 300 tokens and the model takes 256")
+            .because("positions beyond 256 were never trained")
+            .hint("shorten the prompt, or open a model with a longer context");
+        let event = Event::Done(Err(report));
+        update(&mut app, Msg::News { slot, ticket, event, at: std::time::Duration::ZERO });
+    }
+    for size in SIZES {
+        insta::assert_snapshot!(format!("errors_{}x{}", size.0, size.1), text(&draw_once(&mut app, size)));
+    }
+    sample::press(&mut app, "!");
+    insta::assert_snapshot!("error_in_full_80x24", text(&draw_once(&mut app, (80, 24))));
+}
+
+#[test]
+fn a_download_tells_file_total_speed_and_time_left() {
+    use saescope::task::{Progress, Slot, Unit, Whole};
+    use saescope::tui::msg::Event;
+    let mut app = walk(sample::PROMPT, &["s", "down"]);
+    let ticket = app.pull.ask();
+    app.pulled = Some("gpt2-small-feature-splitting".into());
+    for second in 0..3 {
+        let done = 300_000_000 + second * 12_000_000;
+        let whole = Whole { done, total: 2_400_000_000, part: 2, parts: 9 };
+        let progress = Progress {
+            what: "blocks.8.hook_resid_pre_768/sae_weights.safetensors".into(),
+            done: second * 12_000_000,
+            total: Some(48_000_000),
+            unit: Unit::Bytes,
+            whole: Some(whole),
+            figures: Vec::new(),
+        };
+        let at = std::time::Duration::from_secs(second);
+        update(&mut app, Msg::News { slot: Slot::Pull, ticket, event: Event::Progress(progress), at });
+    }
+    insta::assert_snapshot!("download_80x24", text(&draw_once(&mut app, (80, 24))));
     sample::press(&mut app, "esc");
-    sample::press(&mut app, "s");
-    save(&mut app, "f80", (80, 24), Depth::True);
-    let mut app = sample::ready(sample::HARD_PROMPT);
-    save(&mut app, "g80", (80, 24), Depth::True);
+    insta::assert_snapshot!("download_in_the_background_80x24", text(&draw_once(&mut app, (80, 24))));
+}
+
+#[test]
+fn before_anything_is_loaded_the_frame_stands() {
+    let mut app = sample::new(None, Charset::Unicode);
+    saescope::tui::update::start(&mut app);
+    insta::assert_snapshot!("loading_80x24", text(&draw_once(&mut app, (80, 24))));
 }

@@ -7,7 +7,7 @@ use candle_core::Tensor;
 use super::config::Config;
 use super::layers::{Activation, Embedding, LayerNorm, Layout, Linear, attend};
 use super::load::Parts;
-use super::pass::Visitor;
+use super::pass::{Visitor, check_finite};
 use super::{Cache, Error, Logits, Model, Pass, Shape, Unembedding};
 use crate::site::{Site, SiteKind};
 
@@ -215,6 +215,7 @@ impl Model for Gpt2 {
             residual = block.forward(&residual, layer, self.shape.heads, cache, &mut visitor)?;
             residual = visitor.visit(layer, SiteKind::ResidPost, residual)?;
         }
+        check_finite(&residual, layers)?;
         if layers < self.blocks.len() {
             visitor.visit(layers, SiteKind::ResidPre, residual)?;
             cache.commit(ids, layers);

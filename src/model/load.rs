@@ -99,3 +99,75 @@ impl<'d> Parts<'d> {
         Values::new(array, self.device)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use candle_core::Tensor;
+
+    use super::*;
+    use crate::blob::Blob;
+    use crate::model::{Cache, Hook, Logits, Pass, TokenizerFiles};
+    use crate::site::Site;
+    use crate::task::Cancel;
+
+    fn files(name: &str, weights: &[&str]) -> ModelFiles {
+        let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures");
+        let folder = fixtures.join("models").join(name);
+        ModelFiles {
+            config: Blob::path(folder.join("config.json")),
+            weights: weights.iter().map(|file| Blob::path(folder.join(file))).collect(),
+            tokenizer: TokenizerFiles::Json(Blob::path(fixtures.join("tokenizer/tokenizer.json"))),
+        }
+    }
+
+    /// Keeps all activations and changes some, so that a replaced activation is followed too.
+    struct Keep(Vec<Vec<f32>>);
+
+    impl Hook for Keep {
+        fn wants(&self, _: Site) -> bool {
+            true
+        }
+        fn visit(&mut self, site: Site, activation: &Tensor) -> candle_core::Result<Option<Tensor>> {
+            self.0.push(activation.flatten_all()?.to_vec1()?);
+            (site.layer == 1).then(|| activation.affine(0.9, 0.1)).transpose()
+        }
+    }
+
+    fn run(model: &dyn Model, ids: &[u32], cache: &mut Cache) -> Vec<Vec<f32>> {
+        let mut keep = Keep(Vec::new());
+        let pass = Pass { layers: None, logits: Logits::All, hook: Some(&mut keep), cancel: &Cancel::new() };
+        let logits = model.forward(ids, cache, pass).unwrap().unwrap();
+        keep.0.push(logits.flatten_all().unwrap().to_vec1().unwrap());
+        keep.0
+    }
+
+    #[test]
+    fn the_path_of_other_devices_agrees_with_the_mapped_one() {
+        let one = &["model.safetensors"][..];
+        for (name, weights) in [("plain", one), ("untied", one), ("varied", one), ("half", one)] {
+            let files = files(name, weights);
+            let mapped = load_at(&files, None).unwrap().model;
+            let placed = load_at(&files, Some(&Device::Cpu)).unwrap().model;
+            let (mut here, mut there) = (mapped.cache(), placed.cache());
+            for ids in [&[289, 5, 9, 77, 3][..], &[12], &[4, 4, 200]] {
+                let (want, got) = (run(&*mapped, ids, &mut here), run(&*placed, ids, &mut there));
+                assert_eq!(want.len(), got.len());
+                for (want, got) in want.iter().zip(&got) {
+                    let largest = want.iter().fold(0.0f32, |max, value| max.max(value.abs()));
+                    let error = want.iter().zip(got).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+                    assert!(error <= 1e-4 * largest, "{name}: {error} of {largest}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn single_precision_stays_mapped_and_half_precision_is_converted() {
+        let tensors = |name| TensorFiles::open(&files(name, &["model.safetensors"]).weights).unwrap();
+        let array = |name| Parts::new(tensors(name), None, "transformer.").array("wte.weight", &[290, 16]).unwrap();
+        assert!(array("prefixed").is_mapped());
+        assert!(!array("half").is_mapped());
+    }
+}

@@ -30,6 +30,14 @@ impl Pass<'_> {
     }
 }
 
+/// Fails where the residual stream that left the last block run is not finite: finite weights can overflow, and a hook
+/// can replace by anything.
+pub(super) fn check_finite(residual: &Tensor, blocks: usize) -> Result<(), Error> {
+    // A sum is finite only where every value is. Scaled down, large values do not overflow by being many.
+    let sum = (residual.abs()? * f64::from(f32::EPSILON))?.sum_all()?.to_scalar::<f32>()?;
+    if sum.is_finite() { Ok(()) } else { Err(Error::Overflow { blocks }) }
+}
+
 /// Offers activations to the hook of a pass.
 pub(super) struct Visitor<'a> {
     hook: Option<&'a mut dyn Hook>,

@@ -12,9 +12,7 @@ impl Sae {
     /// # Errors
     /// [`Error::Latent`] when the codes are of another SAE, [`Error::Overflow`].
     pub fn decode(&self, codes: &Codes) -> Result<Vec<f32>, Error> {
-        if let Some(&latent) = codes.latents.iter().find(|&&latent| latent as usize >= self.width()) {
-            return Err(Error::Latent { latent: latent as usize, width: self.width() });
-        }
+        self.check_codes(codes)?;
         let d_in = self.d_in();
         let mut out = vec![0.0; codes.rows() * d_in];
         out.par_chunks_exact_mut(d_in).enumerate().for_each(|(row, out)| self.decode_row(codes, row, out));
@@ -25,15 +23,25 @@ impl Sae {
     }
 
     fn decode_row(&self, codes: &Codes, row: usize, out: &mut [f32]) {
+        self.add_row(codes, row, out);
+        let undo = codes.undo(row);
+        for (x, bias) in out.iter_mut().zip(self.parts.b_dec.iter()) {
+            *x = (*x + bias) * undo.scale + undo.shift;
+        }
+    }
+
+    /// Adds f·W_dec of one row, without bias.
+    pub(super) fn add_row(&self, codes: &Codes, row: usize, out: &mut [f32]) {
         let (latents, values) = codes.row(row);
         for (&latent, value) in latents.iter().zip(values) {
             let latent = latent as usize;
             let value = value * self.decode_gain(latent);
             out.iter_mut().zip(self.parts.w_dec.row(latent)).for_each(|(x, d)| *x += value * d);
         }
-        let undo = codes.undo(row);
-        for (x, bias) in out.iter_mut().zip(self.parts.b_dec.iter()) {
-            *x = (*x + bias) * undo.scale + undo.shift;
-        }
+    }
+
+    /// Fails when codes name latents that are not there.
+    pub(super) fn check_codes(&self, codes: &Codes) -> Result<(), Error> {
+        codes.latents.iter().try_for_each(|&latent| self.check_latent(latent as usize))
     }
 }

@@ -9,6 +9,15 @@ use crate::task::Cancel;
 
 use super::{Activation, Affine, Codes, Error, Normalisation, Sae};
 
+/// Some of the latents of a TopK SAE, and how many of them may fire.
+#[derive(Clone, Copy)]
+pub(super) struct Among<'a> {
+    /// For each latent whether it takes part, \[width\].
+    pub latents: &'a [bool],
+    /// k.
+    pub k: usize,
+}
+
 /// What one tile of columns lets through: rows in order, latents rising within a row.
 #[derive(Default)]
 struct Tile {
@@ -36,6 +45,11 @@ impl Sae {
     /// # Errors
     /// [`Error::InputSize`], [`Error::InputNotFinite`], [`Error::Overflow`], [`Error::Cancelled`].
     pub fn encode(&self, x: &[f32], cancel: &Cancel) -> Result<Codes, Error> {
+        self.encode_among(x, None, cancel)
+    }
+
+    /// [`Sae::encode`] of a TopK SAE as if only the latents that `among` names existed.
+    pub(super) fn encode_among(&self, x: &[f32], among: Option<Among<'_>>, cancel: &Cancel) -> Result<Codes, Error> {
         let (mut prepared, undo) = self.prepare(x)?;
         if self.parts.apply_b_dec_to_input {
             for row in prepared.chunks_exact_mut(self.d_in().max(1)) {
@@ -50,12 +64,12 @@ impl Sae {
             |_| Tile::default(),
             |tile, columns, products| {
                 if !cancel.is_cancelled() {
-                    products.chunks_exact(columns.len()).for_each(|row| self.read_row(tile, columns, row));
+                    products.chunks_exact(columns.len()).for_each(|row| self.read_row(tile, columns, row, among));
                 }
             },
         );
         cancel.check()?;
-        self.merge(rows, &tiles, undo)
+        self.merge(rows, &tiles, undo, among)
     }
 
     /// Checks and normalises the input: x′ and how to undo it.
@@ -76,7 +90,7 @@ impl Sae {
     }
 
     /// One row of a tile of products, `x·W_enc` for `columns`: applies biases and threshold, keeps what fires.
-    fn read_row(&self, tile: &mut Tile, columns: &Range<usize>, products: &[f32]) {
+    fn read_row(&self, tile: &mut Tile, columns: &Range<usize>, products: &[f32], among: Option<Among<'_>>) {
         let start = tile.pairs.len();
         let bias = &self.parts.b_enc[columns.clone()];
         match &self.parts.activation {
@@ -88,7 +102,14 @@ impl Sae {
             Activation::TopK { k } => {
                 self.keep(tile, columns, products, bias, |_| 0.0);
                 tile.note_overflow(start);
-                keep_largest(&mut tile.pairs, start, *k);
+                if let Some(among) = among {
+                    let mut at = 0;
+                    tile.pairs.retain(|pair| {
+                        at += 1;
+                        at <= start || among.latents[pair.0 as usize]
+                    });
+                }
+                keep_largest(&mut tile.pairs, start, among.map_or(*k, |among| among.k));
             }
             Activation::Gated { b_gate, b_mag, r_mag } => {
                 // The tile's pairs hold the gate's pre-activation first, then what the gate lets through.
@@ -130,7 +151,7 @@ impl Sae {
     }
 
     /// Puts the tiles' pairs together, row by row.
-    fn merge(&self, rows: usize, tiles: &[Tile], undo: Vec<Affine>) -> Result<Codes, Error> {
+    fn merge(&self, rows: usize, tiles: &[Tile], undo: Vec<Affine>, among: Option<Among<'_>>) -> Result<Codes, Error> {
         if let Some((row, index)) = tiles.iter().filter_map(|tile| tile.overflow).min() {
             return Err(Error::Overflow { row, place: "latent", index });
         }
@@ -143,7 +164,7 @@ impl Sae {
                 pairs.extend_from_slice(&tile.pairs[start..tile.ends[row]]);
             }
             if let Activation::TopK { k } = self.parts.activation {
-                keep_largest(&mut pairs, 0, k);
+                keep_largest(&mut pairs, 0, among.map_or(k, |among| among.k));
             }
             codes.push_row(pairs.iter().copied());
         }

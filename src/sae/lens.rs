@@ -10,8 +10,10 @@ use crate::weights::{self, Array, TensorFiles};
 use super::{Activation, Error, Parts, Sae};
 
 mod config;
+mod save;
 
 use config::{Architecture, Config};
+pub use save::save;
 
 /// The files of one SAE.
 #[derive(Clone, Debug)]

@@ -57,6 +57,27 @@ pub fn quality(x: &[f32], x_hat: &[f32], codes: &Codes, counts: &[bool], d_in: u
     })
 }
 
+/// The area under the ROC curve of `scores` as a sign of `positive`: the chance that a positive one scores higher than a
+/// negative one, ties counting half. None when there are only positive or only negative ones.
+///
+/// # Panics
+/// When the two slices differ in length.
+#[must_use]
+pub fn roc_auc(scores: &[f64], positive: &[bool]) -> Option<f64> {
+    assert_eq!(scores.len(), positive.len());
+    let mut order: Vec<usize> = (0..scores.len()).collect();
+    order.sort_by(|&a, &b| scores[a].total_cmp(&scores[b]));
+    let (mut below, mut won) = (0usize, 0.0);
+    for tied in order.chunk_by(|&a, &b| scores[a] == scores[b]) {
+        let positives = tied.iter().filter(|&&at| positive[at]).count();
+        let negatives = tied.len() - positives;
+        won += positives as f64 * (below as f64 + negatives as f64 / 2.0);
+        below += negatives;
+    }
+    let positives = scores.len() - below;
+    (positives > 0 && below > 0).then(|| won / (positives as f64 * below as f64))
+}
+
 fn row(values: &[f32], row: usize, d_in: usize) -> &[f32] {
     &values[row * d_in..(row + 1) * d_in]
 }
@@ -72,6 +93,14 @@ mod tests {
         let got = quality(&x, &x_hat, &codes, &[false, true, true], 2).unwrap();
         // One squared error of 1 over 2 tokens × 2; x̄ = (2, 3), so the variance is 4 × 1.
         assert_eq!(got, Quality { tokens: 2, l0: Some(1.5), mse: Some(0.25), explained_variance: Some(0.75) });
+    }
+
+    #[test]
+    fn the_area_counts_pairs_in_the_right_order() {
+        assert_eq!(roc_auc(&[1.0, 2.0, 3.0, 4.0], &[false, false, true, true]), Some(1.0));
+        assert_eq!(roc_auc(&[1.0, 2.0, 3.0, 4.0], &[true, false, true, false]), Some(0.25));
+        assert_eq!(roc_auc(&[1.0, 1.0, 1.0], &[true, false, true]), Some(0.5));
+        assert_eq!(roc_auc(&[1.0], &[true]), None);
     }
 
     #[test]

@@ -15,13 +15,14 @@ use crate::kernel;
 use crate::task::{Cancel, OnProgress, Progress};
 use crate::weights::Array;
 
-use super::{Error, Sae};
+use super::{Column, Error, Sae};
 
 /// Rows per unit of parallel work when one direction meets all rows: 512 × 768 values are 1.5 MiB.
 const ROWS: usize = 512;
 
 /// A latent of another SAE and how near it is.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, bytemuck::Pod, bytemuck::Zeroable)]
+#[repr(C)]
 pub struct Neighbour {
     /// Its index.
     pub latent: u32,
@@ -35,7 +36,7 @@ pub struct NearestTable {
     /// How many neighbours each latent has: what was asked for, or the other SAE's width if that is less.
     pub k: usize,
     /// \[latents, k\], row-major.
-    pub neighbours: Vec<Neighbour>,
+    pub neighbours: Column<Neighbour>,
 }
 
 impl NearestTable {
@@ -127,13 +128,27 @@ pub fn nearest_all(
     cancel: &Cancel,
     progress: OnProgress<'_>,
 ) -> Result<NearestTable, Error> {
+    nearest_and_near(large, small, k, f32::INFINITY, &mut |_, _, _| (), cancel, progress)
+}
+
+/// [`nearest_all`], and every pair whose cosine is at least `floor`, handed to `near` as (latent of `large`, latent of
+/// `small`, cosine), by rising latent of `large`, then of `small`.
+pub(super) fn nearest_and_near(
+    large: &Sae,
+    small: &Sae,
+    k: usize,
+    floor: f32,
+    near: &mut dyn FnMut(u32, u32, f32),
+    cancel: &Cancel,
+    progress: OnProgress<'_>,
+) -> Result<NearestTable, Error> {
     if large.d_in() != small.d_in() {
         return Err(Error::Sizes { left: large.d_in(), right: small.d_in() });
     }
     let k = k.min(small.width());
     let threads = rayon::current_num_threads().max(1);
     let block = large.width().div_ceil(threads * 4).clamp(32, ROWS);
-    let columns = Columns::new(small);
+    let columns = Columns::new(small, floor);
     let total = large.width() as u64;
     let mut neighbours = Vec::with_capacity(k * large.width());
     for group in (0..large.width()).step_by(block * threads) {
@@ -145,10 +160,13 @@ pub fn nearest_all(
             .map(|start| columns.nearest_of(large, start..end.min(start + block), k, cancel))
             .collect();
         cancel.check()?;
-        neighbours.extend(parts.into_iter().flatten().flat_map(|best| best.list));
+        for (latent, best) in (group..).zip(parts.into_iter().flatten()) {
+            neighbours.extend(best.list);
+            best.near.iter().for_each(|pair| near(latent as u32, pair.latent, pair.cosine));
+        }
     }
     progress(Progress::steps("nearest latents", total, total));
-    Ok(NearestTable { k, neighbours })
+    Ok(NearestTable { k, neighbours: neighbours.into() })
 }
 
 /// The decoder rows that others are compared with.
@@ -159,13 +177,15 @@ struct Columns<'a> {
     inverse: Vec<f32>,
     /// Twice the largest rounding error of a product of two unit vectors, summed in any order.
     slack: f32,
+    /// Every pair at least this near is kept, whatever its rank.
+    near: f32,
 }
 
 impl<'a> Columns<'a> {
-    fn new(small: &'a Sae) -> Self {
+    fn new(small: &'a Sae, near: f32) -> Self {
         let rows = small.parts.w_dec.chunks_exact(small.d_in());
         let inverse = rows.zip(small.squared_norms()).map(|(row, &norm)| inverse_norm(row, norm)).collect();
-        Self { small, inverse, slack: (4 * small.d_in() + 64) as f32 * f32::EPSILON / 2.0 }
+        Self { small, inverse, slack: (4 * small.d_in() + 64) as f32 * f32::EPSILON / 2.0, near }
     }
 
     fn nearest_of(&self, large: &Sae, rows: Range<usize>, k: usize, cancel: &Cancel) -> Vec<Best> {
@@ -193,7 +213,7 @@ impl<'a> Columns<'a> {
         let own = inverse_norm(row, norm);
         let inverse = &self.inverse[first..first + products.len()];
         for (chunk, (products, inverse)) in products.chunks(CHUNK).zip(inverse.chunks(CHUNK)).enumerate() {
-            let floor = best.floor() - self.slack;
+            let floor = best.floor().min(self.near) - self.slack;
             let may = |(product, inverse): (&f32, &f32)| {
                 let cosine = product * inverse * own;
                 cosine >= floor || cosine.is_nan()
@@ -203,8 +223,11 @@ impl<'a> Columns<'a> {
             }
             for at in (0..products.len()).filter(|&at| may((&products[at], &inverse[at]))) {
                 let other = first + chunk * CHUNK + at;
-                let (other_row, other_norm) = (self.small.parts.w_dec.row(other), self.small.squared_norms()[other]);
-                best.offer(other, cosine(row, norm, other_row, other_norm));
+                let cosine = cosine_of(large, latent, self.small, other);
+                best.offer(other, cosine);
+                if cosine >= self.near {
+                    best.near.push(Neighbour { latent: other as u32, cosine });
+                }
             }
         }
     }
@@ -215,11 +238,13 @@ impl<'a> Columns<'a> {
 struct Best {
     k: usize,
     list: Vec<Neighbour>,
+    /// All that are near enough, by rising latent.
+    near: Vec<Neighbour>,
 }
 
 impl Best {
     const fn new(k: usize) -> Self {
-        Self { k, list: Vec::new() }
+        Self { k, list: Vec::new(), near: Vec::new() }
     }
 
     /// What a newcomer must reach: the worst of the k, or anything while there are fewer.
@@ -267,6 +292,12 @@ fn inverse_norm(row: &[f32], squared: f32) -> f32 {
     } else {
         f32::NAN
     }
+}
+
+/// The cosine of two latents' decoder rows.
+pub(super) fn cosine_of(a: &Sae, a_latent: usize, b: &Sae, b_latent: usize) -> f32 {
+    let norms = (a.squared_norms()[a_latent], b.squared_norms()[b_latent]);
+    cosine(a.parts.w_dec.row(a_latent), norms.0, b.parts.w_dec.row(b_latent), norms.1)
 }
 
 /// The cosine of two rows with their squared lengths; 0 when either is a row of zeros.

@@ -291,18 +291,25 @@ impl App {
         self.ticks > 0
     }
 
-    /// The row of the card's ladder that the chosen row stands for, with the SAE's place in the suite.
+    /// The rows of the card's ladder, from the narrowest SAE to the widest.
     #[must_use]
     pub fn ladder_rows(&self) -> Vec<LadderRow> {
         let Some(card) = self.card.value() else { return Vec::new() };
+        // Where there is room, more than the nearest.
+        let each = if self.hits.card_rows >= 3 * self.saes().len() + 10 { 3 } else { 1 };
         let mut rows = Vec::new();
         for (place, sae) in self.saes().iter().enumerate() {
             if sae.id == card.sae {
-                rows.push(LadderRow { place, latent: card.latent, cosine: None, class: None });
-            } else if let Some(entry) = card.ladder.iter().find(|e| e.sae == sae.id)
-                && let Some(near) = entry.nearest.first()
-            {
-                rows.push(LadderRow { place, latent: near.latent, cosine: Some(near.cosine), class: entry.class });
+                rows.push(LadderRow { place, rank: 0, latent: card.latent, cosine: None, class: None });
+            } else if let Some(entry) = card.ladder.iter().find(|e| e.sae == sae.id) {
+                let near = entry.nearest.iter().take(each).enumerate();
+                rows.extend(near.map(|(rank, near)| LadderRow {
+                    place,
+                    rank,
+                    latent: near.latent,
+                    cosine: Some(near.cosine),
+                    class: entry.class.filter(|_| rank == 0),
+                }));
             }
         }
         rows
@@ -314,6 +321,8 @@ impl App {
 pub struct LadderRow {
     /// The SAE's place in the suite.
     pub place: usize,
+    /// Which of that SAE's nearest latents this is, from 0.
+    pub rank: usize,
     /// The latent.
     pub latent: u32,
     /// Cosine of the decoder rows; none for the card's own latent.

@@ -32,6 +32,8 @@ pub struct Hits {
     areas: Vec<(Rect, Target)>,
     /// Rows of the latents list.
     pub latent_rows: usize,
+    /// Rows of the card.
+    pub card_rows: usize,
     /// Rows of the list that lies over the panes.
     pub over_rows: usize,
     /// Lines of the text that lies over the panes.

@@ -121,16 +121,27 @@ impl Pen<'_> {
             let about: String = title.about.iter().map(|s| s.content.as_ref()).collect();
             if text::width(&about) < about_room {
                 spans.push(Span::raw(" "));
-                spans.extend(title.about.iter().cloned());
+                // The rule's own style must not shine through.
+                spans
+                    .extend(title.about.iter().map(|s| Span::styled(s.content.clone(), Style::reset().patch(s.style))));
                 spans.push(Span::raw(" "));
             } else {
-                spans.push(Span::raw(format!(" {} ", text::truncate(&about, about_room - 2, charset))));
+                spans.push(Span::styled(
+                    format!(" {} ", text::truncate(&about, about_room - 2, charset)),
+                    Style::reset(),
+                ));
             }
         }
         self.line(area, 0, &Line::from(spans));
         if right_cells > 0 {
             let x = area.right().saturating_sub(right_cells as u16);
-            self.buf.set_stringn(x, area.y, format!(" {right} "), right_cells - 1, self.theme.quiet());
+            self.buf.set_stringn(
+                x,
+                area.y,
+                format!(" {right} "),
+                right_cells - 1,
+                Style::reset().patch(self.theme.quiet()),
+            );
         }
         Rect { y: area.y + 1, height: area.height.saturating_sub(1), ..area }
     }

@@ -145,8 +145,7 @@ fn runs<'a>(row: &[(u16, &'a Cell)]) -> Vec<Run<'a>> {
         let symbol = cell.symbol();
         let plain = symbol.is_ascii();
         if let Some(run) = runs.last_mut()
-            && plain
-            && run.symbols.iter().all(|s| s.is_ascii())
+            && (plain && run.symbols.iter().all(|s| s.is_ascii()) || is_wide_shape(symbol) && run.symbols[0] == symbol)
             && same_look(run.first, cell)
             && usize::from(run.start) + run.cells == usize::from(*x)
         {
@@ -157,6 +156,11 @@ fn runs<'a>(row: &[(u16, &'a Cell)]) -> Vec<Run<'a>> {
         runs.push(Run { start: *x, cells: text::width(symbol).max(1), symbols: vec![symbol], first: cell });
     }
     runs
+}
+
+/// Whether neighbours of this character can be drawn as one shape.
+fn is_wide_shape(symbol: &str) -> bool {
+    matches!(symbol, "█" | "─" | "━") || symbol.chars().all(|c| ('▁'..='▇').contains(&c))
 }
 
 fn same_look(one: &Cell, other: &Cell) -> bool {
@@ -172,7 +176,7 @@ fn draw_run(run: &Run<'_>, top: f32, palette: &Palette, out: &mut String) {
     if look.underlined {
         rect(x, top + CELL.1 - 2.0, width, 1.0, &look.fg, opacity, out);
     }
-    if content.trim().is_empty() || shape(&content, x, top, &look.fg, opacity, out) {
+    if content.trim().is_empty() || shape(run, (x, top), &look.fg, opacity, out) {
         return;
     }
     let weight = if look.bold { " font-weight=\"700\"" } else { "" };
@@ -190,18 +194,20 @@ fn draw_run(run: &Run<'_>, top: f32, palette: &Palette, out: &mut String) {
 }
 
 /// Draws a block or a line as a shape; gives false for other characters.
-fn shape(content: &str, x: f32, top: f32, colour: &str, opacity: f32, out: &mut String) -> bool {
-    let mut chars = content.chars();
+fn shape(run: &Run<'_>, (x, top): (f32, f32), colour: &str, opacity: f32, out: &mut String) -> bool {
+    let mut chars = run.symbols.first().copied().unwrap_or_default().chars();
     let (Some(c), None) = (chars.next(), chars.next()) else { return false };
-    let (w, h) = CELL;
+    let (w, h) = (CELL.0 * run.cells as f32, CELL.1);
     match c {
-        '▁'..='█' => {
+        // A full block is part of a bar that lies: a little air keeps the bars of two rows apart.
+        '█' => rect(x, top + 2.0, w, h - 4.0, colour, opacity, out),
+        '▁'..='▇' => {
             let part = (c as u32 - '▁' as u32 + 1) as f32 / 8.0 * h;
             rect(x, top + h - part, w, part, colour, opacity, out);
         }
         '▉'..='▏' => {
             let part = (8 - (c as u32 - '█' as u32)) as f32 / 8.0 * w;
-            rect(x, top, part, h, colour, opacity, out);
+            rect(x, top + 2.0, part, h - 4.0, colour, opacity, out);
         }
         '─' => rect(x, top + h / 2.0 - 0.5, w, 1.0, colour, opacity, out),
         '━' => rect(x, top + h / 2.0 - 1.0, w, 2.0, colour, opacity, out),

@@ -2,6 +2,7 @@
 //! Not here: asking the terminal itself.
 
 use super::Depth;
+use crate::settings::Color;
 use crate::text::Charset;
 
 /// What an environment variable holds.
@@ -22,6 +23,20 @@ pub fn depth(env: Env<'_>) -> Depth {
         Depth::Mono
     } else {
         Depth::Ansi16
+    }
+}
+
+/// How many colours are drawn with: as many as the person chose, else as the environment says.
+#[must_use]
+pub fn depth_for(color: Color, env: Env<'_>) -> Depth {
+    let without_no_color = |name: &str| if name == "NO_COLOR" { None } else { env(name) };
+    match color {
+        Color::Auto => depth(env),
+        Color::Always => depth(&without_no_color).max(Depth::Ansi16),
+        Color::Never => Depth::Mono,
+        Color::Sixteen => Depth::Ansi16,
+        Color::Cube => Depth::Ansi256,
+        Color::True => Depth::True,
     }
 }
 
@@ -64,6 +79,23 @@ mod tests {
         for (vars, expected) in cases {
             assert_eq!(depth(&env(vars)), expected, "{vars:?}");
         }
+    }
+
+    #[test]
+    fn what_the_person_chose_beats_the_environment() {
+        let vars = [("NO_COLOR", "1"), ("TERM", "xterm-256color")];
+        let cases = [
+            (Color::Auto, Depth::Mono),
+            (Color::Always, Depth::Ansi256),
+            (Color::Never, Depth::Mono),
+            (Color::Sixteen, Depth::Ansi16),
+            (Color::Cube, Depth::Ansi256),
+            (Color::True, Depth::True),
+        ];
+        for (color, expected) in cases {
+            assert_eq!(depth_for(color, &env(&vars)), expected, "{color:?}");
+        }
+        assert_eq!(depth_for(Color::Always, &env(&[("TERM", "vt100")])), Depth::Ansi16);
     }
 
     #[test]

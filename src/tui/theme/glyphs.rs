@@ -8,6 +8,8 @@ use crate::text::Charset;
 pub struct Glyphs {
     /// Before what is chosen.
     pub chosen: &'static str,
+    /// Before and after the chosen token.
+    pub around: [&'static str; 2],
     /// Before what is pinned, one for each pin.
     pub pins: [&'static str; 4],
     /// The line over a pane, plain and focused.
@@ -36,6 +38,7 @@ pub struct Glyphs {
 
 const UNICODE: Glyphs = Glyphs {
     chosen: "▸",
+    around: ["▸", "◂"],
     pins: ["◆", "●", "■", "▲"],
     rule: ["─", "━"],
     column: "│",
@@ -52,6 +55,7 @@ const UNICODE: Glyphs = Glyphs {
 
 const ASCII: Glyphs = Glyphs {
     chosen: ">",
+    around: [">", "<"],
     pins: ["*", "o", "+", "^"],
     rule: ["-", "="],
     column: "|",

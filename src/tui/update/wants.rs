@@ -97,6 +97,13 @@ fn wanted(app: &App) -> Vec<LatentRef> {
         let of = |f: &crate::analysis::Firing| LatentRef { sae: sae.id.clone(), latent: f.latent };
         wanted.extend(position.latents.iter().skip(app.latents_top.saturating_sub(AHEAD)).take(shown + AHEAD).map(of));
     }
+    if let Some(run) = app.run.value() {
+        let strongest = |s: &crate::analysis::SaeRun| {
+            let firing = s.positions.get(app.token)?.latents.first()?;
+            Some(LatentRef { sae: s.id.clone(), latent: firing.latent })
+        };
+        wanted.extend(run.saes.iter().filter_map(strongest));
+    }
     if let Some(found) = app.found.value() {
         let of = |(latent, _): &(u32, f32)| LatentRef { sae: found.sae.clone(), latent: *latent };
         wanted.extend(found.latents.iter().take(64).map(of));

@@ -72,9 +72,9 @@ impl Areas {
     }
 
     fn three_columns(&mut self, main: Rect) {
-        let (left, column, rest) = split(main, 36);
+        let (left, column, rest) = split(main, 34);
         (self.latents, self.columns[0]) = (left, Some(column));
-        let (middle, column, right) = split(rest, 60);
+        let (middle, column, right) = split(rest, 52);
         (self.card, self.columns[1]) = (middle, Some(column));
         let next = (right.height / 2).min(14);
         self.next = Rect { height: next, ..right };

@@ -22,6 +22,7 @@ pub(super) fn draw(app: &App, area: Rect, pen: &mut Pen<'_>) {
     let title = title(app, chosen.as_ref(), card.map(|c| &**c), pen);
     let inner = pen.pane(area, &title, app.focus == Focus::Card);
     let inner = Rect { x: inner.x + 1, width: inner.width.saturating_sub(1), ..inner };
+    pen.hits.card_rows = usize::from(inner.height);
     let failure = trouble::first_lines(app.card.failure(), inner, theme.charset);
     let inner = trouble::draw_lines(&failure, inner, pen);
     match card {
@@ -192,12 +193,8 @@ fn ladder_line<'a>(app: &App, row: &LadderRow, cursor: bool, columns: &Columns, 
         Some(Class::Reconstruction) => "reconstruction",
         None => "",
     };
-    let name = format!(
-        "{} {:>2$}",
-        text::fit(&text::prose(&of.sae, theme.charset), columns.sae, theme.charset),
-        row.latent,
-        columns.latent
-    );
+    let sae_name = if row.rank == 0 { text::prose(&of.sae, theme.charset) } else { String::new() };
+    let name = format!("{} {:>2$}", text::fit(&sae_name, columns.sae, theme.charset), row.latent, columns.latent);
     let name_style = if cursor {
         theme.chosen(true)
     } else if own {

@@ -53,7 +53,8 @@ fn hints(place: Place, ascii: bool) -> Vec<(String, &'static str)> {
 }
 
 fn joined(first: &str, second: &str) -> String {
-    if text::width(first) + text::width(second) <= 2 { format!("{first}{second}") } else { format!("{first}/{second}") }
+    let arrows = !first.is_ascii() && text::width(first) + text::width(second) == 2;
+    if arrows { format!("{first}{second}") } else { format!("{first} {second}") }
 }
 
 /// The action that goes the other way, shown with this one.

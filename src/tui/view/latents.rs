@@ -104,10 +104,8 @@ fn draw_row(
         Span::raw(" "),
         Span::styled(bar, theme.bar()),
         Span::raw(format!(" {:>6} ", format::activation(firing.activation))),
-        Span::styled(
-            label.unwrap_or_else(|| glyphs.more.into()),
-            if chosen { theme.strong() } else { theme.quiet().remove_modifier(ratatui::style::Modifier::DIM) },
-        ),
+        // Plain in every row: restyling it would double what a move of the selection writes.
+        Span::raw(label.unwrap_or_else(|| glyphs.more.into())),
     ]);
     pen.line(area, row, &line);
 }

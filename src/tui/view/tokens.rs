@@ -2,6 +2,7 @@
 //! Not here: choosing a token.
 
 use ratatui::layout::Rect;
+use ratatui::style::Modifier;
 use ratatui::text::Span;
 
 use super::flow;
@@ -135,8 +136,12 @@ fn draw_token(app: &App, position: usize, shown: &str, heats: &[Heat], at: (Rect
         |heat: &Heat| heat.values.get(position).map_or(0.0, |v| if heat.most > 0.0 { v / heat.most } else { 0.0 });
     let mut style = heats.iter().find(|h| h.pin.is_none()).map_or_else(Default::default, |h| theme.heat(share(h)));
     if position == app.token {
-        pen.text(at, 0, theme.glyphs().chosen, theme.accent());
-        style = style.add_modifier(ratatui::style::Modifier::REVERSED | ratatui::style::Modifier::BOLD);
+        let [before, after] = theme.glyphs().around;
+        pen.text(at, 0, before, theme.accent());
+        pen.buf.set_stringn(at.right(), at.y, after, 1, theme.accent());
+        // Where heat is told by the ground, reversing would hide how hot the chosen token is.
+        let mark = if style.bg.is_some() { Modifier::UNDERLINED } else { Modifier::REVERSED };
+        style = style.add_modifier(mark | Modifier::BOLD);
     }
     pen.text(body, 0, shown, style);
     for (row, heat) in heats.iter().enumerate().take(rows.saturating_sub(1)) {

@@ -1,0 +1,93 @@
+//! How fast SAEs encode, decode and find nearest latents, on GPT-2's shapes: best of some runs, in milliseconds.
+//! Not here: whether the results are right (`tests/`).
+//!
+//! `cargo bench --bench sae [-- WIDTH …]`; widths default to 24576 and 98304.
+
+#![expect(clippy::print_stdout, clippy::unwrap_used, reason = "a benchmark prints, and stops when something is wrong")]
+
+use std::hint::black_box;
+use std::time::Instant;
+
+use rand::rngs::SmallRng;
+use rand::{Rng, SeedableRng};
+use saescope::sae::{Activation, Normalisation, Parts, Sae, nearest_all};
+use saescope::task::Cancel;
+use saescope::weights::Array;
+
+const D_IN: usize = 768;
+
+fn normal(count: usize, rng: &mut SmallRng) -> Vec<f32> {
+    // The sum of four uniform numbers is near enough.
+    (0..count).map(|_| (0..4).map(|_| rng.random::<f32>() - 0.5).sum::<f32>() * 1.732).collect()
+}
+
+/// An SAE of which about 30 latents fire on an activation of unit normal values.
+fn sae(width: usize, seed: u64) -> Sae {
+    let mut rng = SmallRng::seed_from_u64(seed);
+    let w_dec: Vec<f32> = normal(D_IN * width, &mut rng).into_iter().map(|w| w / (D_IN as f32).sqrt()).collect();
+    let mut w_enc = vec![0.0; D_IN * width];
+    for latent in 0..width {
+        for dim in 0..D_IN {
+            w_enc[dim * width + latent] = w_dec[latent * D_IN + dim];
+        }
+    }
+    // Pre-activations are unit normal: the threshold that lets 30 of `width` through, roughly.
+    let share = 30.0 / width as f32;
+    let threshold = (-2.0 * (share * 2.5).ln()).sqrt();
+    Sae::new(Parts {
+        w_enc: Array::owned(w_enc, &[D_IN, width]),
+        b_enc: Array::owned(vec![-threshold; width], &[width]),
+        w_dec: Array::owned(w_dec, &[width, D_IN]),
+        b_dec: Array::owned(vec![0.0; D_IN], &[D_IN]),
+        apply_b_dec_to_input: true,
+        rescale_acts_by_decoder_norm: false,
+        activation: Activation::Relu,
+        normalisation: Normalisation::None,
+    })
+    .unwrap()
+}
+
+/// Wall time, and the processor time of all threads (Linux), which other programs disturb less.
+fn best<T>(name: &str, runs: usize, mut work: impl FnMut() -> T) {
+    let (mut wall, mut cpu) = (f64::INFINITY, f64::INFINITY);
+    for _ in 0..runs {
+        let (start, used) = (Instant::now(), processor_ms());
+        black_box(work());
+        wall = wall.min(start.elapsed().as_secs_f64() * 1e3);
+        cpu = cpu.min(processor_ms() - used);
+    }
+    println!("{name:<50} {wall:>10.2} ms wall {cpu:>10.2} ms processor");
+}
+
+fn processor_ms() -> f64 {
+    let Ok(threads) = std::fs::read_dir("/proc/self/task") else { return 0.0 };
+    let nanoseconds = |path: std::path::PathBuf| -> Option<f64> {
+        std::fs::read_to_string(path.join("schedstat")).ok()?.split(' ').next()?.parse().ok()
+    };
+    threads.flatten().filter_map(|thread| nanoseconds(thread.path())).sum::<f64>() / 1e6
+}
+
+fn main() {
+    let mut widths: Vec<usize> = std::env::args().skip(1).filter_map(|arg| arg.parse().ok()).collect();
+    if widths.is_empty() {
+        widths = vec![24_576, 98_304];
+    }
+    let mut rng = SmallRng::seed_from_u64(9);
+    let never = Cancel::new();
+    println!("{} threads, {D_IN} dimensions", rayon::current_num_threads());
+    for &width in &widths {
+        let sae = sae(width, 1);
+        for rows in [1, 8, 32, 512] {
+            let x = normal(rows * D_IN, &mut rng);
+            let codes = sae.encode(&x, &never).unwrap();
+            let l0 = codes.latents.len() / rows;
+            best(&format!("encode {width}, {rows} tokens, L0 {l0}"), 20, || sae.encode(&x, &never).unwrap());
+            best(&format!("decode {width}, {rows} tokens"), 20, || sae.decode(&codes).unwrap());
+        }
+        best(&format!("nearest of one against {width}, top 10"), 20, || sae.nearest(3, &sae, 10).unwrap());
+        let direction = normal(D_IN, &mut rng);
+        best(&format!("one direction against {width}"), 20, || sae.dot_rows(&direction).unwrap());
+    }
+    let (small, large) = (sae(12_288, 2), sae(24_576, 3));
+    best("nearest of 12288 against 24576, top 5", 3, || nearest_all(&small, &large, 5, &never, &|_| ()).unwrap());
+}

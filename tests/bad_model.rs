@@ -1,0 +1,304 @@
+//! Model files that are wrong: each is refused with a message that names the file, and the tensor or the key.
+//! Not here: what right files give (`tests/golden_model.rs`).
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use candle_core::Device;
+use proptest::prelude::*;
+use saescope::blob::Blob;
+use saescope::model::{Error, Logits, ModelFiles, Pass, TokenizerFiles, load, memory_needed};
+use saescope::task::Cancel;
+use serde_json::{Value, json};
+
+fn fixtures() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures")
+}
+
+/// A copy of the fixture `prefixed` that can be spoiled.
+struct Spoiled {
+    folder: tempfile::TempDir,
+}
+
+impl Spoiled {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        for file in ["config.json", "model.safetensors"] {
+            fs::copy(fixtures().join("models/prefixed").join(file), folder.path().join(file)).expect("a copy");
+        }
+        Self { folder }
+    }
+
+    fn path(&self, file: &str) -> PathBuf {
+        self.folder.path().join(file)
+    }
+
+    fn files(&self) -> ModelFiles {
+        ModelFiles {
+            config: Blob::path(self.path("config.json")),
+            weights: vec![Blob::path(self.path("model.safetensors"))],
+            tokenizer: TokenizerFiles::Json(Blob::path(fixtures().join("tokenizer/tokenizer.json"))),
+        }
+    }
+
+    /// Changes keys of the config; null takes a key away.
+    fn config(self, changes: Value) -> Self {
+        let path = self.path("config.json");
+        let mut config: Value = serde_json::from_slice(&fs::read(&path).expect("a config")).expect("JSON");
+        let (Value::Object(keys), Value::Object(changes)) = (&mut config, changes) else { panic!("not objects") };
+        keys.extend(changes);
+        keys.retain(|_, value| !value.is_null());
+        fs::write(path, config.to_string()).expect("written");
+        self
+    }
+
+    /// Changes the header and the bytes behind it.
+    fn weights(self, change: impl FnOnce(&mut Value, &mut Vec<u8>)) -> Self {
+        let path = self.path("model.safetensors");
+        let bytes = fs::read(&path).expect("weights");
+        let length = u64::from_le_bytes(bytes[..8].try_into().expect("8 bytes")) as usize;
+        let mut header: Value = serde_json::from_slice(&bytes[8..8 + length]).expect("JSON");
+        let mut data = bytes[8 + length..].to_vec();
+        change(&mut header, &mut data);
+        let header = header.to_string();
+        let whole = [&(header.len() as u64).to_le_bytes()[..], header.as_bytes(), &data].concat();
+        fs::write(path, whole).expect("written");
+        self
+    }
+
+    /// Writes a value into an element of a tensor.
+    fn element(self, tensor: &str, index: usize, value: f32) -> Self {
+        self.weights(|header, data| {
+            let start = header[tensor]["data_offsets"][0].as_u64().expect("an offset") as usize + 4 * index;
+            data[start..start + 4].copy_from_slice(&value.to_le_bytes());
+        })
+    }
+
+    fn refused(&self, says: &[&str]) -> Error {
+        let error = load(&self.files(), &Device::Cpu).err().expect("refused");
+        let message = error.to_string();
+        for part in says {
+            assert!(message.contains(part), "`{part}` is not in: {message}");
+        }
+        error
+    }
+}
+
+#[test]
+fn the_copy_itself_loads() {
+    assert!(load(&Spoiled::new().files(), &Device::Cpu).is_ok());
+}
+
+#[test]
+fn a_header_that_lies_is_refused() {
+    let with = |tensor: &str, entry: Value| Spoiled::new().weights(|header, _| header[tensor] = entry);
+    let name = "transformer.wte.weight";
+    with(name, json!({"dtype": "F32", "shape": [290, 16], "data_offsets": [0, 99_999_999]}))
+        .refused(&["model.safetensors"]);
+    with(name, json!({"dtype": "F32", "shape": [u64::MAX, u64::MAX], "data_offsets": [0, 8]}))
+        .refused(&["model.safetensors"]);
+    with(name, json!({"dtype": "F32", "shape": [290, 16], "data_offsets": [16, 0]})).refused(&["model.safetensors"]);
+    with(name, json!({"dtype": "F99", "shape": [290, 16], "data_offsets": [0, 18560]})).refused(&["model.safetensors"]);
+    with(name, json!("no entry")).refused(&["model.safetensors"]);
+}
+
+#[test]
+fn a_cut_file_is_refused() {
+    let spoiled = Spoiled::new();
+    let path = spoiled.path("model.safetensors");
+    let bytes = fs::read(&path).expect("weights");
+    for length in [0, 3, 8, 100, bytes.len() / 2, bytes.len() - 1] {
+        fs::write(&path, &bytes[..length]).expect("written");
+        spoiled.refused(&["model.safetensors"]);
+    }
+    fs::write(&path, [&u64::MAX.to_le_bytes()[..], b"{}"].concat()).expect("written");
+    spoiled.refused(&["model.safetensors"]);
+    fs::remove_file(&path).expect("removed");
+    spoiled.refused(&["model.safetensors"]);
+}
+
+#[test]
+fn a_missing_tensor_is_named() {
+    for tensor in ["wte.weight", "wpe.weight", "h.1.mlp.c_fc.bias", "h.0.attn.c_attn.weight", "ln_f.weight"] {
+        let prefixed = format!("transformer.{tensor}");
+        let spoiled = Spoiled::new().weights(|header, _| {
+            let entry = header.as_object_mut().expect("an object").remove(&prefixed).expect("it was there");
+            header["something.else"] = entry;
+        });
+        let error = spoiled.refused(&["model.safetensors", tensor]);
+        assert!(matches!(error, Error::Weights(_)));
+    }
+    Spoiled::new().config(json!({"tie_word_embeddings": false})).refused(&["lm_head.weight"]);
+}
+
+#[test]
+fn a_tensor_of_the_wrong_shape_or_type_is_named_with_what_was_expected() {
+    let spoiled =
+        Spoiled::new().weights(|header, _| header["transformer.h.0.attn.c_attn.weight"]["shape"] = json!([48, 16]));
+    spoiled.refused(&["model.safetensors", "h.0.attn.c_attn.weight", "[48, 16]", "[16, 48]"]);
+    let spoiled = Spoiled::new().weights(|header, _| header["transformer.ln_f.bias"]["dtype"] = json!("I32"));
+    spoiled.refused(&["model.safetensors", "transformer.ln_f.bias", "I32"]);
+}
+
+#[test]
+fn a_weight_that_is_no_number_is_named_with_its_place() {
+    for value in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+        for tensor in ["wte.weight", "h.1.ln_2.bias", "h.0.mlp.c_proj.weight"] {
+            let tensor = format!("transformer.{tensor}");
+            let spoiled = Spoiled::new().element(&tensor, 3, value);
+            spoiled.refused(&["model.safetensors", &tensor, &value.to_string(), "element 3"]);
+        }
+    }
+}
+
+#[test]
+fn weights_that_overflow_are_refused_when_they_do() {
+    let mut spoiled = Spoiled::new();
+    for index in 0..16 {
+        spoiled = spoiled.element("transformer.h.0.mlp.c_proj.bias", index, 3e38);
+        spoiled = spoiled.element("transformer.h.1.mlp.c_proj.bias", index, 3e38);
+    }
+    let model = load(&spoiled.files(), &Device::Cpu).expect("finite").model;
+    let run = |layers| {
+        let pass = Pass { layers, logits: Logits::None, hook: None, cancel: &Cancel::new() };
+        model.forward(&[1, 2], &mut model.cache(), pass).map(|_| ())
+    };
+    assert!(run(Some(0)).is_ok());
+    let error = run(None).expect_err("overflow");
+    assert!(matches!(error, Error::Overflow { blocks: 2 }), "{error}");
+}
+
+#[test]
+fn a_config_that_does_not_fit_the_weights_is_refused() {
+    let refused = |changes: Value, says: &[&str]| Spoiled::new().config(changes).refused(says);
+    refused(json!({"vocab_size": 300}), &["wte.weight", "[290, 16]", "[300, 16]"]);
+    refused(json!({"num_hidden_layers": 3}), &["h.2."]);
+    refused(json!({"num_hidden_layers": 2_000_000_000}), &["h.2."]);
+    refused(json!({"max_position_embeddings": 2_000_000_000}), &["wpe.weight"]);
+    refused(json!({"n_inner": 2_000_000_000}), &["c_fc.weight"]);
+    refused(json!({"hidden_size": 2_000_000_000}), &["wte.weight"]);
+}
+
+#[test]
+fn a_config_with_wrong_values_is_refused_by_key() {
+    let refused = |changes: Value, key: &str| {
+        let error = Spoiled::new().config(changes).refused(&["config.json", key]);
+        assert!(matches!(error, Error::Config { .. }), "{error}");
+    };
+    refused(json!({"hidden_size": null}), "n_embd");
+    refused(json!({"num_attention_heads": 0}), "num_attention_heads");
+    refused(json!({"num_attention_heads": 3}), "n_head");
+    refused(json!({"num_hidden_layers": -1}), "num_hidden_layers");
+    refused(json!({"vocab_size": 1e300}), "vocab_size");
+    refused(json!({"vocab_size": "290"}), "vocab_size");
+    refused(json!({"max_position_embeddings": 1.5}), "max_position_embeddings");
+    refused(json!({"layer_norm_epsilon": -1e-5}), "layer_norm_epsilon");
+    refused(json!({"layer_norm_epsilon": "small"}), "layer_norm_epsilon");
+    refused(json!({"activation_function": "swish"}), "swish");
+    refused(json!({"tie_word_embeddings": 1}), "tie_word_embeddings");
+    refused(json!({"model_type": null}), "model_type");
+    refused(json!({"model_type": 3}), "model_type");
+}
+
+#[test]
+fn an_unknown_architecture_is_named_with_the_known_ones() {
+    let error = Spoiled::new().config(json!({"model_type": "mamba"})).refused(&["config.json", "`mamba`", "gpt2"]);
+    assert!(matches!(error, Error::Architecture { .. }));
+}
+
+#[test]
+fn a_config_that_is_none_is_refused() {
+    let spoiled = Spoiled::new();
+    for text in ["", "[]", "{", "null", "\u{0}", "{\"model_type\": \"gpt2\"}"] {
+        fs::write(spoiled.path("config.json"), text).expect("written");
+        spoiled.refused(&["config.json"]);
+    }
+    fs::write(spoiled.path("config.json"), b"\xff\xfe{}").expect("written");
+    spoiled.refused(&["config.json"]);
+    fs::remove_file(spoiled.path("config.json")).expect("removed");
+    spoiled.refused(&["cannot read", "config.json"]);
+}
+
+#[test]
+fn a_tokenizer_beyond_the_embedding_is_refused_with_both_named() {
+    let smaller = Spoiled::new().config(json!({"vocab_size": 280})).weights(|header, data| {
+        let offsets = header["transformer.wte.weight"]["data_offsets"].clone();
+        let (start, end) = (offsets[0].as_u64().expect("a start"), offsets[1].as_u64().expect("an end"));
+        let removed = 10 * 16 * 4;
+        data.drain((end - removed) as usize..end as usize);
+        for entry in header.as_object_mut().expect("an object").values_mut() {
+            if let Some(offsets) = entry["data_offsets"].as_array_mut() {
+                for offset in offsets {
+                    let value = offset.as_u64().expect("an offset");
+                    *offset = json!(if value > start { value - removed } else { value });
+                }
+            }
+        }
+        header["transformer.wte.weight"]["shape"] = json!([280, 16]);
+    });
+    smaller.refused(&["tokenizer.json", "289", "config.json", "280"]);
+}
+
+#[test]
+fn memory_is_known_before_anything_is_loaded() {
+    let spoiled = Spoiled::new();
+    let weights = fs::metadata(spoiled.path("model.safetensors")).expect("a file").len();
+    let needed = memory_needed(&spoiled.files()).expect("known");
+    let cache = 2 * 2 * 32 * 16 * 4;
+    assert!(needed <= weights + cache && needed + 8192 > weights + cache, "{needed} of {weights} + {cache}");
+    let half = ModelFiles {
+        config: Blob::path(fixtures().join("models/half/config.json")),
+        weights: vec![Blob::path(fixtures().join("models/half/model.safetensors"))],
+        ..spoiled.files()
+    };
+    let on_disk = fs::metadata(fixtures().join("models/half/model.safetensors")).expect("a file").len();
+    assert!(memory_needed(&half).expect("known") > 3 * on_disk / 2, "half precision is converted");
+    let huge =
+        Spoiled::new().config(json!({"max_position_embeddings": 2_000_000_000, "num_hidden_layers": 2_000_000_000}));
+    assert_eq!(memory_needed(&huge.files()).expect("known"), u64::MAX);
+    assert!(memory_needed(&Spoiled::new().config(json!({"model_type": "mamba"})).files()).is_err());
+}
+
+fn any_value() -> impl Strategy<Value = Value> {
+    prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        any::<u64>().prop_map(Value::from),
+        any::<f64>().prop_map(Value::from),
+        (0u64..40).prop_map(Value::from),
+        "gelu|gelu_new|gpt2|.*".prop_map(Value::from),
+        Just(json!([1, 2])),
+        Just(json!({"a": 1})),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(300))]
+    #[test]
+    fn any_config_loads_or_is_refused(
+        changes in prop::collection::vec((0usize..14, any_value()), 0..4),
+    ) {
+        const KEYS: [&str; 14] = [
+            "n_embd", "hidden_size", "n_layer", "num_hidden_layers", "n_head", "num_attention_heads", "n_positions",
+            "vocab_size", "n_inner", "layer_norm_epsilon", "activation_function", "tie_word_embeddings",
+            "scale_attn_by_inverse_layer_idx", "bos_token_id",
+        ];
+        let changes: serde_json::Map<_, _> = changes.into_iter().map(|(key, value)| (KEYS[key].to_owned(), value)).collect();
+        let spoiled = Spoiled::new().config(Value::Object(changes));
+        let _ = load(&spoiled.files(), &Device::Cpu);
+        let _ = memory_needed(&spoiled.files());
+    }
+
+    #[test]
+    fn any_change_of_the_weights_loads_or_is_refused(at in 0usize..40_000, bytes in prop::collection::vec(any::<u8>(), 1..12)) {
+        let spoiled = Spoiled::new();
+        let path = spoiled.path("model.safetensors");
+        let mut whole = fs::read(&path).expect("weights");
+        // Half of the changes fall into the header.
+        let at = if at.is_multiple_of(2) { at % 2000 } else { at % (whole.len() - 12) };
+        whole[at..at + bytes.len()].copy_from_slice(&bytes);
+        fs::write(&path, whole).expect("written");
+        let _ = load(&spoiled.files(), &Device::Cpu);
+    }
+}

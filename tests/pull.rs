@@ -1,0 +1,190 @@
+//! Suites from a stand-in for the hub: which files are fetched, and what is said when there is none.
+//! Not here: how one file is fetched.
+
+#[allow(dead_code, reason = "the tests of the hub use more of the stand-in")]
+#[path = "support/hub_server.rs"]
+mod hub_server;
+
+use std::cell::RefCell;
+use std::fs;
+use std::path::Path;
+
+use hub_server::{Fault, HubServer};
+use saescope::hub::{Environment, Hub, Patience};
+use saescope::report::Report;
+use saescope::suite::{self, Base, Choice, Error, Suite, TokenizerParts};
+use saescope::task::{Cancel, Progress};
+
+const SUITE: &str = r#"
+id = "mine"
+[model]
+repo = "owner/model"
+[site]
+layer = 0
+kind = "resid_pre"
+[[sae]]
+id = "16"
+format = "sae-lens"
+repo = "owner/saes"
+folder = "16"
+default = true
+[[sae]]
+id = "32"
+format = "sae-lens"
+repo = "owner/saes"
+folder = "32"
+[[meta]]
+id = "4"
+sae = "32"
+format = "batch-topk"
+repo = "owner/meta"
+"#;
+
+struct Setting {
+    folder: tempfile::TempDir,
+    server: HubServer,
+    suite: Suite,
+}
+
+/// A hub with a model, two SAEs and a meta-SAE, each with files that nobody needs.
+fn setting(model: &[(&str, &str)]) -> Setting {
+    let folder = tempfile::tempdir().expect("a folder");
+    let files = folder.path().join("files");
+    let write = |name: String, text: &str| {
+        let path = files.join(name);
+        fs::create_dir_all(path.parent().expect("is in a folder")).expect("is made");
+        fs::write(path, text).expect("is written");
+    };
+    for (name, text) in model {
+        write(format!("owner/model/{name}"), text);
+    }
+    write("owner/model/pytorch_model.bin".into(), "not needed");
+    for width in [16, 32] {
+        for name in ["cfg.json", "sae_weights.safetensors", "sparsity.safetensors"] {
+            write(format!("owner/saes/{width}/{name}"), &format!("{width} {name}"));
+        }
+    }
+    write("owner/meta/Config.json".into(), "{}");
+    write("owner/meta/SAE.pt".into(), "pickled");
+    let server = HubServer::serve(&files).expect("can listen");
+    let suite = suite::parse("mine.toml", SUITE, Base::Directory(Path::new("/"))).expect("is a suite");
+    Setting { folder, server, suite }
+}
+
+const SMALL: [(&str, &str); 3] = [("config.json", "{}"), ("model.safetensors", "weights"), ("tokenizer.json", "{ }")];
+
+impl Setting {
+    fn hub(&self) -> Hub {
+        let cache = self.folder.path().join("cache");
+        let environment = Environment { endpoint: self.server.endpoint(), cache, token: None, offline: false };
+        Hub::new(environment).patience(Patience { failures: 0, ..Patience::default() })
+    }
+
+    fn pull(&self, choice: &Choice) -> Result<suite::Plan, Error> {
+        self.suite.pull(choice, &self.hub(), &Cancel::new(), &|_| {})
+    }
+
+    /// The files whose content was asked for.
+    fn fetched(&self) -> Vec<String> {
+        let seen =
+            self.server.requests().into_iter().filter(|seen| seen.method == "GET" && seen.path.contains("/resolve/"));
+        let mut files: Vec<String> =
+            seen.map(|seen| seen.path.replace("/resolve/main", "").split_off("/owner/".len())).collect();
+        files.sort();
+        files
+    }
+}
+
+#[test]
+fn a_pull_fetches_what_is_needed_and_nothing_else() {
+    let setting = setting(&SMALL);
+    let plan = setting.pull(&Choice::default()).expect("is pulled");
+    assert!(plan.ready());
+    let default = [
+        "meta/Config.json",
+        "meta/SAE.pt",
+        "model/config.json",
+        "model/model.safetensors",
+        "model/tokenizer.json",
+        "saes/16/cfg.json",
+        "saes/16/sae_weights.safetensors",
+    ];
+    assert_eq!(setting.fetched(), default);
+    setting.pull(&Choice::default()).expect("is here");
+    assert_eq!(setting.fetched(), default, "nothing is fetched twice");
+    setting.pull(&Choice::all()).expect("is pulled");
+    assert_eq!(setting.fetched().len(), default.len() + 2);
+    let parts = setting.suite.model_files(&setting.hub()).expect("is here");
+    assert_eq!(parts.weights[0].name(), "owner/model: model.safetensors");
+    assert_eq!(&*parts.weights[0].read().expect("can be read"), b"weights");
+    let sae = setting.suite.sae_files(&setting.suite.saes[1], &setting.hub()).expect("is here");
+    assert_eq!(&*sae.weights.read().expect("can be read"), b"32 sae_weights.safetensors");
+}
+
+#[test]
+fn a_sharded_model_is_fetched_by_its_index() {
+    let index = r#"{"weight_map": {"a": "one.safetensors", "b": "two.safetensors"}}"#;
+    let setting = setting(&[
+        ("config.json", "{}"),
+        ("model.safetensors.index.json", index),
+        ("one.safetensors", "1"),
+        ("two.safetensors", "2"),
+        ("vocab.json", "{}"),
+        ("merges.txt", ""),
+    ]);
+    let choice = Choice { saes: vec!["16".into()], ..Choice::default() };
+    let told = RefCell::new(Vec::new());
+    let on = |progress: Progress| told.borrow_mut().push(progress);
+    let plan = setting.suite.pull(&choice, &setting.hub(), &Cancel::new(), &on).expect("is pulled");
+    assert!(plan.ready());
+    let parts = setting.suite.model_files(&setting.hub()).expect("is here");
+    assert_eq!(parts.weights.len(), 2);
+    assert!(matches!(parts.tokenizer, TokenizerParts::Bpe { .. }));
+    assert!(told.borrow().iter().any(|progress| progress.what == "two.safetensors"));
+}
+
+#[test]
+fn what_a_repository_lacks_is_said_before_anything_is_fetched() {
+    let setting = setting(&[("config.json", "{}"), ("tokenizer.json", "{}")]);
+    let report = Report::from(setting.pull(&Choice::default()).expect_err("has no weights"));
+    assert_eq!(report.what, "`owner/model` has no model.safetensors (nor model.safetensors.index.json)");
+    assert!(setting.fetched().is_empty());
+}
+
+#[test]
+fn a_missing_sae_names_file_and_repository() {
+    let setting = setting(&SMALL);
+    fs::remove_file(setting.folder.path().join("files/owner/saes/16/cfg.json")).expect("is removed");
+    let report = Report::from(setting.pull(&Choice::default()).expect_err("is not there"));
+    assert_eq!(report.what, "`owner/saes` has no file `16/cfg.json`");
+    assert!(setting.fetched().is_empty(), "all heads are asked before any body");
+}
+
+#[test]
+fn a_gated_model_says_how_to_get_in() {
+    let setting = setting(&SMALL);
+    setting.server.gate("owner/model", "good");
+    let report = Report::from(setting.pull(&Choice::default()).expect_err("is gated"));
+    assert_eq!(report.what, "`owner/model` is open only to those who have accepted its licence");
+    assert!(report.hint.is_some_and(|hint| hint.contains("HF_TOKEN")));
+}
+
+#[test]
+fn a_mirror_without_listings_serves_as_well() {
+    let setting = setting(&SMALL);
+    setting.server.fault("GET", "/api/", 99, Fault::Page("<html>"));
+    assert!(setting.pull(&Choice::default()).expect("is pulled").ready());
+}
+
+#[test]
+fn without_a_network_what_is_here_is_enough() {
+    let setting = setting(&SMALL);
+    setting.pull(&Choice::default()).expect("is pulled");
+    setting.server.fault("*", "/", 999, Fault::Silence);
+    assert!(setting.pull(&Choice::default()).expect("is here").ready());
+    let offline = Hub::new(Environment { offline: true, ..setting.hub().environment().clone() });
+    let plan = setting.suite.pull(&Choice::default(), &offline, &Cancel::new(), &|_| {}).expect("is here");
+    assert!(plan.ready());
+    let error = setting.suite.pull(&Choice::all(), &offline, &Cancel::new(), &|_| {}).expect_err("is not here");
+    assert!(error.to_string().contains("HF_HUB_OFFLINE"), "{error}");
+}

@@ -1,0 +1,411 @@
+//! What keys, answers, clicks and pastes do to the state.
+//! Not here: how it looks (`tui_screens`).
+
+#[path = "tui_support/sample.rs"]
+mod sample;
+
+use std::time::Duration;
+
+use proptest::prelude::*;
+use saescope::report::{Kind, Report};
+use saescope::session::{Job, Outcome};
+use saescope::task::{Progress, Slot, Ticket, Unit, Whole};
+use saescope::text::Charset;
+use saescope::tui::app::{App, Focus};
+use saescope::tui::keys::{Place, TABLE};
+use saescope::tui::msg::{Effect, Event, Format, Mouse, MouseDid, Msg};
+use saescope::tui::over::Over;
+use saescope::tui::update::{start, update};
+use sample::{press, ready, send, settle};
+
+fn asked(effects: &[Effect], slot: Slot) -> Option<(Ticket, Job)> {
+    effects.iter().rev().find_map(|e| match e {
+        Effect::Ask { slot: s, ticket, job } if *s == slot => Some((*ticket, job.clone())),
+        _ => None,
+    })
+}
+
+fn key(app: &mut App, name: &str) -> Vec<Effect> {
+    let key: crokey::KeyCombination = name.parse().expect("a key");
+    update(app, Msg::Key(key.normalized())).effects
+}
+
+fn done(app: &mut App, slot: Slot, ticket: Ticket, answer: Result<Outcome, Report>) -> bool {
+    update(app, Msg::News { slot, ticket, event: Event::Done(answer), at: Duration::ZERO }).dirty
+}
+
+#[test]
+fn the_start_opens_the_suite_then_runs_its_prompt_then_asks_for_a_card() {
+    let mut app = sample::new(None, Charset::Unicode);
+    let (ticket, job) = asked(&start(&mut app).effects, Slot::Suite).expect("a suite is asked for");
+    assert_eq!(job, Job::Open { suite: "demo".into() });
+    let event = Event::Done(Ok(sample::answer(&job)));
+    let effects = update(&mut app, Msg::News { slot: Slot::Suite, ticket, event, at: Duration::ZERO }).effects;
+    let (ticket, job) = asked(&effects, Slot::Run).expect("a run is asked for");
+    assert!(matches!(&job, Job::Run { prompt, .. } if prompt == sample::PROMPT));
+    let event = Event::Done(Ok(sample::answer(&job)));
+    let effects = update(&mut app, Msg::News { slot: Slot::Run, ticket, event, at: Duration::ZERO }).effects;
+    assert!(asked(&effects, Slot::Card).is_some() && asked(&effects, Slot::Labels).is_some(), "{effects:?}");
+    assert_eq!((app.focus, app.token, app.held), (Focus::Tokens, 9, false), "the last token, its strongest latent");
+}
+
+#[test]
+fn typing_runs_every_change_and_old_answers_count_no_more() {
+    let mut app = ready("ab");
+    key(&mut app, "e");
+    assert_eq!(app.focus, Focus::Prompt);
+    let (first, job) = asked(&key(&mut app, "c"), Slot::Run).expect("a run");
+    assert!(matches!(&job, Job::Run { prompt, .. } if prompt == "abc"));
+    let (second, _) = asked(&key(&mut app, "d"), Slot::Run).expect("a run");
+    let shown = app.shown_prompt.clone();
+    assert!(!done(&mut app, Slot::Run, first, Ok(sample::answer(&job))), "stale");
+    assert_eq!(app.shown_prompt, shown);
+    let job = Job::Run { prompt: "abcd".into(), next: 1 };
+    assert!(done(&mut app, Slot::Run, second, Ok(sample::answer(&job))));
+    assert_eq!((app.shown_prompt.as_str(), app.run.is_stale()), ("abcd", false));
+    assert_eq!(app.token, 1, "the token under the caret");
+}
+
+#[test]
+fn the_latents_follow_the_caret() {
+    let mut app = ready("one two three");
+    press(&mut app, "e");
+    assert_eq!(app.token, 3);
+    press(&mut app, "home");
+    assert_eq!(app.token, 1);
+    for _ in 0..4 {
+        press(&mut app, "right");
+    }
+    assert_eq!(app.token, 2, "the space belongs to the token it begins");
+    press(&mut app, "esc");
+    assert_eq!((app.focus, app.token), (Focus::Tokens, 2));
+}
+
+#[test]
+fn a_held_latent_stays_while_one_moves_along_the_tokens() {
+    let mut app = ready(sample::PROMPT);
+    let strongest = app.latent;
+    press(&mut app, "left");
+    assert_ne!(app.latent, strongest, "the strongest is followed");
+    press(&mut app, "j");
+    assert!(app.held);
+    let held = app.latent;
+    press(&mut app, "left");
+    press(&mut app, "left");
+    assert_eq!(app.latent, held);
+    press(&mut app, "esc");
+    assert!(!app.held);
+    assert_eq!(app.latent, app.position().and_then(|p| p.latents.first()).map(|f| f.latent));
+}
+
+#[test]
+fn turning_to_another_sae_keeps_token_and_question_and_comes_back_to_the_same_latent() {
+    let mut app = ready(sample::PROMPT);
+    press(&mut app, "j");
+    let (token, chosen) = (app.token, app.chosen().expect("chosen"));
+    let near = |sae: &str| {
+        sample::card(&chosen.sae, chosen.latent).ladder.iter().find(|e| e.sae == sae).map(|e| e.nearest[0].latent)
+    };
+    press(&mut app, "]");
+    assert_eq!((app.token, app.latent), (token, near("1024")));
+    press(&mut app, "]");
+    assert_eq!(app.latent, near("2048"), "the nearest of the first latent, not of the nearest");
+    press(&mut app, "]");
+    assert_eq!(app.sae, 4, "there is nothing wider");
+    for _ in 0..2 {
+        press(&mut app, "[");
+    }
+    assert_eq!(app.chosen(), Some(chosen));
+}
+
+#[test]
+fn the_ladder_of_the_card_leads_to_other_saes_and_back_leads_home() {
+    let mut app = ready(sample::PROMPT);
+    let home = app.chosen();
+    press(&mut app, "3");
+    press(&mut app, "enter");
+    assert_eq!(app.focus, Focus::Card);
+    press(&mut app, "down");
+    let row = app.ladder_rows()[app.ladder_row];
+    assert!(row.cosine.is_some(), "never the card's own row");
+    press(&mut app, "enter");
+    assert_eq!((app.sae, app.latent), (row.place, Some(row.latent)));
+    press(&mut app, "b");
+    assert_eq!(app.chosen(), home);
+    press(&mut app, "f");
+    assert_eq!((app.sae, app.latent), (row.place, Some(row.latent)));
+}
+
+#[test]
+fn the_ladder_never_rests_on_its_own_row() {
+    let mut app = ready(sample::PROMPT);
+    press(&mut app, "4");
+    for name in ["up", "up", "up", "up", "up", "up", "down", "down", "down", "down", "down", "down", "down"] {
+        press(&mut app, name);
+        assert!(app.ladder_rows()[app.ladder_row].cosine.is_some(), "{name} at {}", app.ladder_row);
+    }
+    assert_eq!(app.ladder_row, app.ladder_rows().len() - 1);
+}
+
+#[test]
+fn searching_goes_to_the_latent_and_to_where_it_fires() {
+    let mut app = ready(sample::PROMPT);
+    press(&mut app, "/");
+    let (_, job) = asked(&key(&mut app, "e"), Slot::Search).expect("a search");
+    assert_eq!(job, Job::Search { sae: "512".into(), query: "e".into() });
+    let ticket = app.found.ticket();
+    let event = Event::Done(Ok(sample::answer(&job)));
+    send(&mut app, Msg::News { slot: Slot::Search, ticket, event, at: Duration::ZERO });
+    press(&mut app, "down");
+    press(&mut app, "enter");
+    assert!(app.over.is_empty());
+    assert_eq!((app.latent, app.focus, app.held), (Some(3), Focus::Latents, true));
+}
+
+#[test]
+fn an_answer_to_an_older_search_is_not_jumped_to() {
+    let mut app = ready(sample::PROMPT);
+    press(&mut app, "/");
+    press(&mut app, "e");
+    let before = app.latent;
+    key(&mut app, "x");
+    key(&mut app, "enter");
+    assert_eq!(app.latent, before, "what is found does not answer what is typed");
+    assert_eq!(app.place(), Place::Search);
+}
+
+#[test]
+fn a_suite_that_is_here_opens_and_one_that_is_not_is_asked_about_with_its_size() {
+    let mut app = ready(sample::PROMPT);
+    press(&mut app, "s");
+    press(&mut app, "down");
+    let effects = key(&mut app, "enter");
+    assert!(asked(&effects, Slot::Pull).is_none(), "nothing is downloaded without a yes");
+    let Some(Over::Confirm(question)) = app.over.last() else { panic!("a question") };
+    assert!(question.ask.contains("1.9 GB"), "{}", question.ask);
+    let effects = key(&mut app, "enter");
+    let (_, job) = asked(&effects, Slot::Pull).expect("a download");
+    assert_eq!(job, Job::Pull { suite: "gpt2-small-feature-splitting".into() });
+    assert_eq!(app.place(), Place::Suites, "the list shows how it goes");
+}
+
+#[test]
+fn a_download_shows_its_speed_can_be_cancelled_and_opens_when_complete() {
+    let mut app = ready(sample::PROMPT);
+    for name in ["s", "down"] {
+        press(&mut app, name);
+    }
+    key(&mut app, "enter");
+    let (ticket, _) = asked(&key(&mut app, "enter"), Slot::Pull).expect("a download");
+    for second in 0..4_u64 {
+        let whole = Whole { done: second * 10_000_000, total: 100_000_000, part: 1, parts: 3 };
+        let progress =
+            Progress { what: "model.safetensors".into(), unit: Unit::Bytes, whole: Some(whole), ..Progress::default() };
+        let at = Duration::from_secs(second);
+        assert!(update(&mut app, Msg::News { slot: Slot::Pull, ticket, event: Event::Progress(progress), at }).dirty);
+    }
+    assert_eq!(app.speed.per_second(), Some(1e7));
+    assert_eq!(app.speed.left(100_000_000), Some(Duration::from_secs(7)));
+    let effects = key(&mut app, "ctrl-c");
+    assert_eq!(effects, [Effect::Cancel(Slot::Pull)]);
+    assert!(!app.pull.is_pending());
+    key(&mut app, "enter");
+    let (ticket, job) = asked(&key(&mut app, "enter"), Slot::Pull).expect("another download");
+    let event = Event::Done(Ok(sample::answer(&job)));
+    let effects = update(&mut app, Msg::News { slot: Slot::Pull, ticket, event, at: Duration::ZERO }).effects;
+    assert_eq!(
+        asked(&effects, Slot::Suite).map(|(_, j)| j),
+        Some(Job::Open { suite: "gpt2-small-feature-splitting".into() })
+    );
+}
+
+#[test]
+fn a_failure_stays_with_its_pane_and_the_last_good_result_too() {
+    let mut app = ready("ab");
+    key(&mut app, "e");
+    let (ticket, _) = asked(&key(&mut app, "c"), Slot::Run).expect("a run");
+    assert!(done(&mut app, Slot::Run, ticket, Err(Report::new("the prompt is too long").hint("shorten it"))));
+    assert!(app.run.value().is_some() && app.run.failure().is_some());
+    key(&mut app, "esc");
+    key(&mut app, "!");
+    assert!(matches!(app.over.last(), Some(Over::Error { .. })));
+    key(&mut app, "esc");
+    assert!(asked(&key(&mut app, "r"), Slot::Run).is_some(), "r tries again");
+}
+
+#[test]
+fn an_answer_that_says_cancelled_is_no_error() {
+    let mut app = ready("ab");
+    key(&mut app, "e");
+    let (ticket, _) = asked(&key(&mut app, "c"), Slot::Run).expect("a run");
+    done(&mut app, Slot::Run, ticket, Err(Report::new("cancelled").kind(Kind::Cancelled)));
+    assert!(app.run.failure().is_none() && !app.run.is_pending());
+}
+
+#[test]
+fn control_c_cancels_first_and_quits_when_nothing_runs() {
+    let mut app = sample::new(None, Charset::Unicode);
+    start(&mut app);
+    assert_eq!(key(&mut app, "ctrl-c"), [Effect::Cancel(Slot::Suite)]);
+    assert_eq!(key(&mut app, "ctrl-c"), [Effect::Quit]);
+}
+
+#[test]
+fn escape_never_quits_and_q_is_a_letter_in_the_prompt() {
+    let mut app = ready("ab");
+    for _ in 0..9 {
+        assert!(!press(&mut app, "esc").contains(&Effect::Quit));
+    }
+    assert_eq!(key(&mut app, "q"), [Effect::Quit]);
+    press(&mut app, "e");
+    assert!(!press(&mut app, "q").contains(&Effect::Quit));
+    assert_eq!(app.prompt(), "abq");
+}
+
+#[test]
+fn a_paste_is_text_and_never_a_command() {
+    let mut app = ready("ab");
+    send(&mut app, Msg::Paste("q\r\nq\u{1b}[2J".into()));
+    assert_eq!(app.prompt(), "abq\nq\u{1b}[2J");
+    assert_eq!(app.focus, Focus::Prompt);
+}
+
+#[test]
+fn pins_are_kept_up_to_the_number_of_marks() {
+    let mut app = ready(sample::PROMPT);
+    for _ in 0..6 {
+        press(&mut app, "j");
+        press(&mut app, "p");
+    }
+    assert_eq!(app.pins.len(), 4);
+    assert!(app.notice.is_some());
+    press(&mut app, "shift-p");
+    assert!(app.pins.is_empty());
+}
+
+#[test]
+fn copying_and_saving_are_effects() {
+    let mut app = ready(sample::PROMPT);
+    let latent = app.latent.expect("a latent");
+    assert_eq!(key(&mut app, "y"), [Effect::Copy(format!("demo/512/{latent}"))]);
+    assert_eq!(key(&mut app, "shift-s"), [Effect::Save(Format::Svg)]);
+    assert_eq!(key(&mut app, "m"), [Effect::Mouse(false)]);
+    assert_eq!(key(&mut app, "ctrl-z"), [Effect::Suspend]);
+}
+
+#[test]
+fn another_suite_brings_its_own_prompt_unless_the_person_wrote_one() {
+    let mut app = sample::new(None, Charset::Unicode);
+    let first = start(&mut app);
+    settle(&mut app, first);
+    assert_eq!(app.prompt(), sample::PROMPT);
+    press(&mut app, "e");
+    press(&mut app, "x");
+    press(&mut app, "esc");
+    press(&mut app, "s");
+    press(&mut app, "enter");
+    assert_eq!(app.prompt(), format!("{}x", sample::PROMPT));
+    assert!(app.run.value().is_some(), "and it is run");
+}
+
+#[test]
+fn the_palette_does_what_it_says() {
+    let mut app = ready(sample::PROMPT);
+    press(&mut app, "ctrl-p");
+    for c in ["s", "u", "i", "t", "e", "s"] {
+        press(&mut app, c);
+    }
+    press(&mut app, "enter");
+    assert_eq!(app.place(), Place::Suites);
+}
+
+#[test]
+fn every_key_of_the_table_does_something_somewhere() {
+    for row in TABLE {
+        for pressed in row.keys {
+            for place in Place::ALL.into_iter().filter(|p| row.places.has(*p)) {
+                let mut app = ready(sample::PROMPT);
+                for name in match place {
+                    Place::Prompt => vec!["e"],
+                    Place::Tokens => vec!["left"],
+                    Place::Latents => vec!["3", "down"],
+                    Place::Card => vec!["4"],
+                    Place::Search => vec!["/"],
+                    Place::Palette => vec!["ctrl-p"],
+                    Place::Suites => vec!["s"],
+                    Place::Confirm => vec!["s", "down", "enter"],
+                    Place::Reading => vec!["?"],
+                } {
+                    press(&mut app, name);
+                }
+                assert_eq!(app.place(), place, "{}", row.id);
+                let out = update(&mut app, Msg::Key(*pressed));
+                assert!(out.dirty || !out.effects.is_empty(), "{pressed} ({}) in {}", row.id, place.name());
+            }
+        }
+    }
+}
+
+fn any_msg() -> impl Strategy<Value = Msg> {
+    let keys: Vec<crokey::KeyCombination> = TABLE.iter().flat_map(|r| r.keys.iter().copied()).collect();
+    let letters = "abe 東\u{301}\u{202e}0".chars().map(|c| {
+        crokey::KeyCombination::one_key(crossterm::event::KeyCode::Char(c), crossterm::event::KeyModifiers::NONE)
+    });
+    let keys: Vec<_> = keys.into_iter().chain(letters).collect();
+    let mouse = prop_oneof![Just(MouseDid::Click), Just(MouseDid::WheelUp), Just(MouseDid::WheelDown)];
+    prop_oneof![
+        12 => proptest::sample::select(keys).prop_map(Msg::Key),
+        2 => (mouse, 0_u16..130, 0_u16..45).prop_map(|(did, column, row)| Msg::Mouse(Mouse { did, column, row })),
+        1 => any::<String>().prop_map(Msg::Paste),
+        1 => (1_u16..210, 1_u16..70).prop_map(|(width, height)| Msg::Resize { width, height }),
+        1 => Just(Msg::Tick),
+        1 => Just(Msg::Resumed),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 96, ..ProptestConfig::default() })]
+
+    #[test]
+    fn whatever_is_pressed_nothing_panics(messages in proptest::collection::vec(any_msg(), 1..60), answer in any::<bool>()) {
+        use ratatui::{Terminal, backend::TestBackend};
+        let mut app = ready(sample::HARD_PROMPT);
+        let theme = saescope::tui::theme::Theme::default();
+        for msg in messages {
+            let first = update(&mut app, msg);
+            if answer {
+                settle(&mut app, first);
+            }
+            let (width, height) = app.size;
+            let mut terminal = Terminal::new(TestBackend::new(width, height)).expect("a test terminal");
+            let mut hits = None;
+            terminal.draw(|frame| hits = Some(saescope::tui::view::view(&app, &theme, frame))).expect("drawn");
+            update(&mut app, Msg::Drawn(hits.expect("hits")));
+            prop_assert!(app.sae < app.saes().len());
+            prop_assert!(app.pins.len() <= 4);
+        }
+    }
+
+    #[test]
+    fn stale_answers_change_nothing(slot in 0_usize..6, back in 1_u64..5) {
+        let mut app = ready(sample::PROMPT);
+        for name in ["e", "x", "esc", "j", "s", "esc", "/", "e", "esc"] {
+            press(&mut app, name);
+        }
+        let (slot, job, ticket) = [
+            (Slot::Suite, Job::Open { suite: "demo".into() }, app.opened.ticket()),
+            (Slot::Run, Job::Run { prompt: "other".into(), next: 1 }, app.run.ticket()),
+            (Slot::Card, Job::Card { sae: "128".into(), latent: 1, top: 1 }, app.card.ticket()),
+            (Slot::Search, Job::Search { sae: "128".into(), query: "zz".into() }, app.found.ticket()),
+            (Slot::Catalogue, Job::Catalogue, app.catalogue.ticket()),
+            (Slot::Pull, Job::Pull { suite: "x".into() }, app.pull.ticket()),
+        ][slot].clone();
+        let before = (app.shown_prompt.clone(), app.chosen(), app.token, app.sae, app.focus);
+        for ticket in [Ticket(ticket.0.saturating_sub(back)), ticket, Ticket(ticket.0 + back)] {
+            prop_assert!(!done(&mut app, slot, ticket, Ok(sample::answer(&job))), "{:?} {:?}", slot, ticket);
+            prop_assert!(!done(&mut app, slot, ticket, Err(Report::new("no"))));
+        }
+        prop_assert_eq!(before, (app.shown_prompt.clone(), app.chosen(), app.token, app.sae, app.focus));
+        prop_assert!(app.run.failure().is_none() && app.card.failure().is_none());
+    }
+}

@@ -8,6 +8,7 @@ use proptest::prelude::*;
 use saescope::blob::Place;
 use saescope::hub::{Locator, Repo};
 use saescope::report::{Kind, Report};
+use saescope::settings::{Given, Settings};
 use saescope::suite::{self, Base, Choice, Error, Format, Part, Source, Suite, TokenizerParts};
 
 /// A suite file with everything in it.
@@ -218,6 +219,16 @@ fn the_demo_is_part_of_the_program_whole() {
 }
 
 #[test]
+fn a_directory_laid_out_as_the_demo_is_a_suite() {
+    let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/assets/demo");
+    let suite = suite::find(directory, &[]).expect("is found");
+    let parts = suite.model_files(&Cached(HashMap::new())).expect("is here");
+    assert!(matches!(parts.weights[0].place(), Place::Path(_)));
+    let file = suite::find(&format!("{directory}/suite.toml"), &[]).expect("is found");
+    assert_eq!(suite, file);
+}
+
+#[test]
 fn an_unknown_suite_names_the_nearest() {
     let report = Report::from(suite::find("gpt2-small-feature-spliting", &[]).expect_err("is unknown"));
     assert_eq!(report.hint.as_deref(), Some("did you mean `gpt2-small-feature-splitting`?"));
@@ -337,6 +348,23 @@ proptest! {
         if let Ok(text) = saescope::toml_file::utf8("x", &bytes) {
             let _ = suite::parse("x", text, Base::Nowhere);
         }
+    }
+
+    #[test]
+    fn no_index_of_shards_makes_its_reader_panic_or_leave_its_folder(index in "\\PC{0,80}|\\{\"weight_map\": *\\{\"a\": *\"[./a\\\\]{0,9}\"\\}\\}") {
+        let folder = tempfile::tempdir().expect("a folder");
+        let suite = parse(FULL).expect("is a suite");
+        let cached = Cached::new(folder.path(), &[("openai-community/gpt2/model.safetensors.index.json", &index)]);
+        if let Err(Error::Missing { files, .. }) = suite.model_files(&cached) {
+            prop_assert!(files.iter().all(|file| !file.contains("..")), "{files:?}");
+        }
+    }
+
+    #[test]
+    fn no_bytes_of_a_config_file_make_its_reader_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+        let file = tempfile::NamedTempFile::new().expect("a file");
+        std::fs::write(file.path(), bytes).expect("is written");
+        let _ = Settings::read(Given::default(), &|_| None, file.path());
     }
 
     #[test]

@@ -29,7 +29,7 @@ pub fn file(name: &str) -> Result<(), Error> {
 /// Checks a branch, tag or commit.
 ///
 /// # Errors
-/// Refuses what [`file`] refuses: a revision is the name of a file in the cache.
+/// Refuses what [`file()`] refuses: a revision is the name of a file in the cache.
 pub fn revision(name: &str) -> Result<(), Error> {
     relative(name, "revision")
 }

@@ -155,16 +155,18 @@ impl<'a> Remote<'a> {
             let Some(next) = text(headers, LOCATION.as_str()).filter(|_| response.status().is_redirection()) else {
                 return Ok(response);
             };
-            // The hub tells about a file before it sends to where the bytes are.
+            let next = url.join(&next).map_err(|error| self.malformed(format!("it redirects to nowhere: {error}")))?;
+            let same = next.origin() == self.endpoint.origin();
+            // The hub tells about a file before it sends to where the bytes are; only the hub is asked about it.
             let tells = |name: &str| headers.contains_key(name);
-            if method == Method::HEAD && tells("x-repo-commit") && (tells("x-linked-etag") || tells(ETAG.as_str())) {
+            let named = tells("x-repo-commit") && (tells("x-linked-etag") || tells(ETAG.as_str()));
+            if method == Method::HEAD && named && (tells("x-linked-size") || !same) {
                 return Ok(response);
             }
-            let next = url.join(&next).map_err(|error| self.malformed(format!("it redirects to nowhere: {error}")))?;
             if url.scheme() == "https" && next.scheme() != "https" {
                 return Err(self.malformed("it redirects to an address without encryption".to_owned()));
             }
-            trusted = trusted && next.origin() == self.endpoint.origin();
+            trusted = trusted && same;
             url = next;
         }
         Err(self.malformed(format!("it redirects more than {MAX_REDIRECTS} times")))

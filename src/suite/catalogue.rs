@@ -85,6 +85,10 @@ pub fn find(id_or_path: &str, directories: &[PathBuf]) -> Result<Suite, Error> {
     let path = Path::new(id_or_path);
     let is_path = id_or_path.contains(['/', '\\'])
         || path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("toml"));
+    // A directory with a suite in it is laid out as `assets/demo` is.
+    if path.is_dir() && path.join("suite.toml").is_file() {
+        return read(&path.join("suite.toml"));
+    }
     if is_path || path.is_file() {
         return read(path);
     }

@@ -291,7 +291,7 @@ impl Array {
         View::new(self, rows, cols)
     }
 
-    /// One row of a two-dimensional array, [cols].
+    /// One row of a two-dimensional array, `[cols]`.
     ///
     /// # Panics
     /// When there is no such row.

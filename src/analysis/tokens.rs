@@ -20,7 +20,7 @@ pub fn values(pairs: &[(u32, f32)], tokenizer: &Tokenizer) -> Vec<TokenValue> {
     pairs.iter().map(|&(id, value)| TokenValue { id, text: shown(id, tokenizer), value }).collect()
 }
 
-/// The `count` likeliest next tokens by one position's logits, [vocab], best first, ties by the lower number. Numbers
+/// The `count` likeliest next tokens by one position's logits, `[vocab]`, best first, ties by the lower number. Numbers
 /// that the tokenizer does not have (rows that pad the embedding) count in the sum but are not named.
 pub fn likeliest(logits: &[f32], count: usize, tokenizer: &Tokenizer) -> Vec<NextToken> {
     let normaliser = log_sum_exp(logits);

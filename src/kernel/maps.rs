@@ -1,7 +1,7 @@
 //! Functions of single values and of rows, over slices, in the widest vectors the processor has.
 //! Not here: products.
 //!
-//! The loops are plain Rust without branches: compiled for the vectors of [`widest`], each becomes a vector loop.
+//! The loops are plain Rust without branches: compiled for the widest vectors, each becomes a vector loop.
 
 #![expect(clippy::inline_always, reason = "only what is inlined is compiled for the widest vectors")]
 

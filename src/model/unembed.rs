@@ -29,7 +29,7 @@ pub struct Ends {
 }
 
 impl Unembedding {
-    /// `matrix` is [vocab, d_model], `gain` the final norm's, [d_model]; `centred` where that norm removes the mean.
+    /// `matrix` is `[vocab, d_model]`, `gain` the final norm's, `[d_model]`; `centred` where that norm removes the mean.
     ///
     /// # Panics
     /// When the two do not agree in `d_model`.
@@ -75,7 +75,7 @@ impl Unembedding {
         all
     }
 
-    /// The direction q for which value(token) of any direction v is v · q, [d_model].
+    /// The direction q for which value(token) of any direction v is v · q, `[d_model]`.
     ///
     /// # Panics
     /// When the token is beyond the vocabulary.

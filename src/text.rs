@@ -5,6 +5,8 @@
 //! character moves the cursor, a bidirectional one turns the line round, a zero-width one hides. Everything here
 //! gives text of which each grapheme has a known width and no character is obeyed by a terminal.
 
+use std::fmt::Write as _;
+
 use unicode_segmentation::UnicodeSegmentation;
 use unicode_width::UnicodeWidthStr;
 
@@ -50,7 +52,7 @@ pub fn from_bytes(bytes: &[u8]) -> String {
         out.push_str(chunk.valid());
         for byte in chunk.invalid() {
             out.push(if open { ' ' } else { '⟨' });
-            out.push_str(&format!("{byte:02x}"));
+            let _ = write!(out, "{byte:02x}");
             open = true;
         }
     }
@@ -141,8 +143,8 @@ pub fn shown(text: &str, charset: Charset, space: Space) -> String {
     for piece in pieces(text) {
         match piece {
             Piece::Text(text) => text.graphemes(true).for_each(|g| push_grapheme(&mut out, g, charset, space)),
-            Piece::Bytes(hex) if charset == Charset::Ascii => out.push_str(&format!("<{hex}>")),
-            Piece::Bytes(hex) => out.push_str(&format!("⟨{hex}⟩")),
+            Piece::Bytes(hex) if charset == Charset::Ascii => drop(write!(out, "<{hex}>")),
+            Piece::Bytes(hex) => drop(write!(out, "⟨{hex}⟩")),
         }
     }
     out
@@ -189,7 +191,7 @@ fn push_char(out: &mut String, c: char, charset: Charset, space: Space) {
 
 fn push_number(out: &mut String, c: char, ascii: bool) {
     let (open, close) = if ascii { ('<', '>') } else { ('⟨', '⟩') };
-    out.push_str(&format!("{open}U+{:04X}{close}", c as u32));
+    let _ = write!(out, "{open}U+{:04X}{close}", c as u32);
 }
 
 /// Cells that text takes on a terminal, by grapheme.

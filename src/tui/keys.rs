@@ -1,6 +1,8 @@
 //! The one table of keys: it feeds dispatch, footer, help, palette and README.
 //! Not here: what an action does.
 
+use std::fmt::Write as _;
+
 use crokey::{KeyCombination, key};
 
 mod name;
@@ -274,7 +276,7 @@ pub fn markdown() -> String {
     let mut out = String::from("| where | key | does |\n|---|---|---|\n");
     for row in TABLE {
         let keys: Vec<String> = row.keys.iter().map(|k| format!("`{}`", key_name(*k, false))).collect();
-        out.push_str(&format!("| {} | {} | {} |\n", where_name(row.places), keys.join(" "), row.about));
+        let _ = writeln!(out, "| {} | {} | {} |", where_name(row.places), keys.join(" "), row.about);
     }
     out
 }
@@ -308,7 +310,7 @@ pub const HELP_KEY: KeyCombination = key!(f1);
 
 #[cfg(test)]
 mod tests {
-    use std::collections::HashMap;
+    use std::collections::{HashMap, HashSet};
 
     use super::*;
 
@@ -328,9 +330,9 @@ mod tests {
 
     #[test]
     fn every_action_has_one_name_and_is_told() {
-        let mut ids: HashMap<&str, ()> = HashMap::new();
+        let mut ids = HashSet::new();
         for row in TABLE {
-            assert!(ids.insert(row.id, ()).is_none(), "{} twice", row.id);
+            assert!(ids.insert(row.id), "{} twice", row.id);
             assert!(!row.about.is_empty() && !row.about.ends_with('.'), "{}", row.id);
             assert!(!row.keys.is_empty() || row.id.starts_with("screen."), "{} has no key", row.id);
             assert!(row.about.len() <= 62, "{} does not fit a help line: {}", row.id, row.about.len());

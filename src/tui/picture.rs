@@ -1,6 +1,8 @@
 //! A screen as text, as text with colours, as a picture.
 //! Not here: drawing the screen.
 
+use std::fmt::Write as _;
+
 use ratatui::buffer::{Buffer, Cell};
 use ratatui::style::{Color, Modifier};
 
@@ -55,7 +57,7 @@ fn ansi(cells: &Buffer) -> String {
         for (_, cell) in row {
             let code = sgr(cell);
             if code != now {
-                out.push_str(&format!("\x1b[0{code}m"));
+                let _ = write!(out, "\x1b[0{code}m");
                 now = code;
             }
             out.push_str(cell.symbol());
@@ -76,7 +78,7 @@ fn sgr(cell: &Cell) -> String {
         (Modifier::REVERSED, 7),
     ] {
         if cell.modifier.contains(modifier) {
-            code.push_str(&format!(";{number}"));
+            let _ = write!(code, ";{number}");
         }
     }
     code + &colour_code(cell.fg, 30) + &colour_code(cell.bg, 40)

@@ -105,7 +105,7 @@ const PROBE: Duration = Duration::from_millis(200);
 pub fn run<E: Engine>(options: &Options, engine: impl FnOnce(Tell) -> Result<E, Report>) -> Result<u8, Report> {
     let env = |name: &str| std::env::var(name).ok();
     terminal::check(&env)?;
-    let theme = theme_of(options, &env, true);
+    let theme = theme_of(options, &env);
     let size = crossterm::terminal::size().map_err(|e| lost(&e))?;
     let app = App::new(&options.start(&env), size);
     let guard = Guard::take(app.mouse).map_err(|e| lost(&e))?;
@@ -115,20 +115,27 @@ pub fn run<E: Engine>(options: &Options, engine: impl FnOnce(Tell) -> Result<E, 
     let mut shell = Shell { app, theme, guard, painter, frame, started: Instant::now(), drawn: None, tick: None };
     // The first frame stands before anything is loaded.
     shell.app.hits = shell.draw().map_err(|e| lost(&e))?;
-    input::read(to.clone()).map_err(|e| lost(&e))?;
     input::signals(to.clone()).map_err(|e| lost(&e))?;
+    let news = to.clone();
     let engine = engine(Arc::new(move |slot, ticket, event| {
         // After the last frame nobody listens.
-        let _ = to.send(Wake::News(slot, ticket, event));
+        let _ = news.send(Wake::News(slot, ticket, event));
     }))?;
+    let mut dirty = false;
+    let first = start(&mut shell.app);
+    shell.do_all(first.effects, &engine, &mut dirty)?;
+    // While the suite loads: the terminal may take its time, and its answer must not reach the input thread.
+    if options.ground.is_none() && theme.depth >= Depth::Ansi256 {
+        shell.theme.ground = probe();
+    }
+    input::read(to).map_err(|e| lost(&e))?;
     shell.live(&engine, &from)
 }
 
-/// The theme that options, environment and, when it may be asked, the terminal call for.
-pub(super) fn theme_of(options: &Options, env: Env<'_>, ask: bool) -> Theme {
+/// The theme that options and environment call for.
+pub(super) fn theme_of(options: &Options, env: Env<'_>) -> Theme {
     let depth = options.depth.unwrap_or_else(|| detect::depth(env));
-    let ground = options.ground.unwrap_or_else(|| if ask && depth >= Depth::Ansi256 { probe() } else { Ground::Dark });
-    Theme { depth, ground, charset: options.start(env).charset }
+    Theme { depth, ground: options.ground.unwrap_or_default(), charset: options.start(env).charset }
 }
 
 /// Asks the terminal for its ground; dark when it does not say.
@@ -165,11 +172,7 @@ enum Then {
 
 impl Shell {
     fn live<E: Engine>(&mut self, engine: &E, from: &Receiver<Wake>) -> Result<u8, Report> {
-        let first = start(&mut self.app);
-        let mut dirty = first.dirty;
-        if let Then::End(code) = self.do_all(first.effects, engine, &mut dirty)? {
-            return Ok(code);
-        }
+        let mut dirty = true;
         loop {
             if dirty && self.may_draw() {
                 dirty = false;
@@ -259,7 +262,7 @@ impl Shell {
                 Effect::Cancel(slot) => engine.cancel(slot),
                 Effect::Copy(text) => copy(&text).map_err(|e| lost(&e))?,
                 Effect::Save(format) => {
-                    let saved = save(self.painter.cells(), format, &self.theme);
+                    let saved = save(self.painter.cells(), format, self.theme);
                     *dirty |= update(&mut self.app, Msg::Saved(saved)).dirty;
                 }
                 Effect::Mouse(on) => self.guard.mouse(on).map_err(|e| lost(&e))?,
@@ -321,7 +324,7 @@ fn copy(text: &str) -> io::Result<()> {
 }
 
 /// Saves the screen under the first free name in the working directory; nothing is overwritten.
-fn save(cells: &ratatui::buffer::Buffer, format: Format, theme: &Theme) -> Result<String, Report> {
+fn save(cells: &ratatui::buffer::Buffer, format: Format, theme: Theme) -> Result<String, Report> {
     let content = picture::render(cells, format, theme.ground);
     for number in 1..10_000 {
         let name = format!("saescope-{number}.{}", format.extension());

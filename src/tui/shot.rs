@@ -42,7 +42,7 @@ pub fn shot<E: Engine>(
         ..options.clone()
     };
     let env = |_: &str| None;
-    let theme = theme_of(&options, &env, false);
+    let theme = theme_of(&options, &env);
     let (to, from) = mpsc::channel();
     let engine = engine(Arc::new(move |slot, ticket, event| {
         let _ = to.send((slot, ticket, event));

@@ -177,7 +177,7 @@ pub(crate) struct Title<'a> {
 }
 
 /// The tokens that name a latent, for one line.
-pub(crate) fn label_text(app: &App, theme: &Theme, of: &crate::tui::app::LatentRef, most: usize) -> Option<String> {
+pub(crate) fn label_text(app: &App, theme: Theme, of: &crate::tui::app::LatentRef, most: usize) -> Option<String> {
     let tokens = app.labels.get(of)?;
     let shown: Vec<String> = tokens.iter().take(most).map(|t| text::token(&t.text, theme.charset)).collect();
     Some(shown.join(" "))

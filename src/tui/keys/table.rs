@@ -203,7 +203,14 @@ pub const TABLE: &[Binding] = &[
     ),
     row(Action::Accept, "question.yes", &[key!(enter), key!(y)], CONFIRM, "yes", "Yes"),
     row(Action::Close, "question.no", &[key!(esc), key!(n), key!(q)], CONFIRM, "no", "No"),
-    row(Action::Close, "reading.close", &[key!(esc), key!(q), key!(enter)], READING, "close", "Close"),
+    row(
+        Action::Close,
+        "reading.close",
+        &[key!(esc), key!(q), key!(enter), key!('?'), key!(f1)],
+        READING,
+        "close",
+        "Close",
+    ),
     row(Action::Close, "suites.close", &[key!(esc), key!(q)], SUITES, "close", "Close the list; a download goes on"),
     row(Action::Close, "field.close", &[key!(esc)], Places::FIELDS, "close", "Close without choosing"),
     // Within a text.

@@ -3,6 +3,8 @@
 //!
 //! Blocks and lines are drawn as shapes, since fonts leave gaps between them; text is placed by the cell.
 
+use std::fmt::Write as _;
+
 use ratatui::buffer::{Buffer, Cell};
 use ratatui::style::{Color, Modifier};
 
@@ -66,26 +68,18 @@ pub(super) fn render(cells: &Buffer, ground: Ground) -> String {
 struct Look {
     fg: String,
     bg: Option<String>,
-    bold: bool,
-    dim: bool,
-    italic: bool,
-    underlined: bool,
+    modifier: Modifier,
 }
 
 fn look(cell: &Cell, palette: &Palette) -> Look {
     let fg = colour(cell.fg, palette).unwrap_or_else(|| palette.text.to_owned());
     let bg = colour(cell.bg, palette);
-    let has = |m: Modifier| cell.modifier.contains(m);
-    let (fg, bg) =
-        if has(Modifier::REVERSED) { (bg.unwrap_or_else(|| palette.ground.to_owned()), Some(fg)) } else { (fg, bg) };
-    Look {
-        fg,
-        bg,
-        bold: has(Modifier::BOLD),
-        dim: has(Modifier::DIM),
-        italic: has(Modifier::ITALIC),
-        underlined: has(Modifier::UNDERLINED),
-    }
+    let (fg, bg) = if cell.modifier.contains(Modifier::REVERSED) {
+        (bg.unwrap_or_else(|| palette.ground.to_owned()), Some(fg))
+    } else {
+        (fg, bg)
+    };
+    Look { fg, bg, modifier: cell.modifier }
 }
 
 fn colour(colour: Color, palette: &Palette) -> Option<String> {
@@ -170,27 +164,29 @@ fn same_look(one: &Cell, other: &Cell) -> bool {
 fn draw_run(run: &Run<'_>, top: f32, palette: &Palette, out: &mut String) {
     let content = run.symbols.concat();
     let look = look(run.first, palette);
+    let has = |m: Modifier| look.modifier.contains(m);
     let x = MARGIN + f32::from(run.start) * CELL.0;
     let width = run.cells as f32 * CELL.0;
-    let opacity = if look.dim { 0.62 } else { 1.0 };
-    if look.underlined {
+    let opacity = if has(Modifier::DIM) { 0.62 } else { 1.0 };
+    if has(Modifier::UNDERLINED) {
         rect(x, top + CELL.1 - 2.0, width, 1.0, &look.fg, opacity, out);
     }
     if content.trim().is_empty() || shape(run, (x, top), &look.fg, opacity, out) {
         return;
     }
-    let weight = if look.bold { " font-weight=\"700\"" } else { "" };
-    let slant = if look.italic { " font-style=\"italic\"" } else { "" };
-    let faint = if look.dim { format!(" opacity=\"{opacity}\"") } else { String::new() };
+    let weight = if has(Modifier::BOLD) { " font-weight=\"700\"" } else { "" };
+    let slant = if has(Modifier::ITALIC) { " font-style=\"italic\"" } else { "" };
+    let faint = if has(Modifier::DIM) { format!(" opacity=\"{opacity}\"") } else { String::new() };
     // One cell of one character needs no stretching, and wide emoji must not be stretched.
     let length =
         if run.cells > 1 && content.is_ascii() { format!(" textLength=\"{width:.1}\"") } else { String::new() };
-    out.push_str(&format!(
-        "<text x=\"{x:.1}\" y=\"{:.1}\" fill=\"{}\"{weight}{slant}{faint}{length} xml:space=\"preserve\">{}</text>\n",
+    let _ = writeln!(
+        out,
+        "<text x=\"{x:.1}\" y=\"{:.1}\" fill=\"{}\"{weight}{slant}{faint}{length} xml:space=\"preserve\">{}</text>",
         top + BASELINE,
         look.fg,
         escape(&content)
-    ));
+    );
 }
 
 /// Draws a block or a line as a shape; gives false for other characters.
@@ -223,17 +219,19 @@ fn shape(run: &Run<'_>, (x, top): (f32, f32), colour: &str, opacity: f32, out: &
 
 fn rect(x: f32, y: f32, width: f32, height: f32, colour: &str, opacity: f32, out: &mut String) {
     let faint = if opacity < 1.0 { format!(" opacity=\"{opacity}\"") } else { String::new() };
-    out.push_str(&format!(
-        "<rect x=\"{x:.1}\" y=\"{y:.1}\" width=\"{width:.1}\" height=\"{height:.1}\" fill=\"{colour}\"{faint}/>\n"
-    ));
+    let _ = writeln!(
+        out,
+        "<rect x=\"{x:.1}\" y=\"{y:.1}\" width=\"{width:.1}\" height=\"{height:.1}\" fill=\"{colour}\"{faint}/>"
+    );
 }
 
 /// A quarter turn from a side's middle to the top or bottom's.
 fn corner(from_x: f32, from_y: f32, to_x: f32, to_y: f32, colour: &str, opacity: f32, out: &mut String) {
-    out.push_str(&format!(
+    let _ = writeln!(
+        out,
         "<path d=\"M{from_x:.1} {from_y:.1}Q{to_x:.1} {from_y:.1} {to_x:.1} {to_y:.1}\" fill=\"none\" \
-         stroke=\"{colour}\" opacity=\"{opacity}\"/>\n"
-    ));
+         stroke=\"{colour}\" opacity=\"{opacity}\"/>"
+    );
 }
 
 fn escape(text: &str) -> String {

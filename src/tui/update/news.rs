@@ -8,10 +8,10 @@ use crate::analysis::Run;
 use crate::report::{Kind, Report};
 use crate::session::{Opened, Outcome};
 use crate::task::{Progress, Slot, Ticket};
-use crate::tui::app::{App, Focus, editor_of};
+use crate::tui::app::{App, Focus, Notice, editor_of};
 use crate::tui::msg::{Effect, Event};
 use crate::tui::over::Over;
-use crate::tui::update::{open, say, select};
+use crate::tui::update::{actions, open, say, select};
 
 /// Takes news of a job; gives whether anything changed: stale news changes nothing.
 pub(super) fn take(
@@ -57,10 +57,11 @@ fn answered(
     match slot {
         Slot::Suite => {
             let answer = answer.and_then(|o| if let Outcome::Opened(o) = o { Ok(o) } else { Err(mixed_up()) });
-            let fine = answer.as_ref().ok().cloned();
             settle(&mut app.opened, ticket, answer) && {
-                if let Some(opened) = fine {
-                    suite_opened(app, &opened);
+                match (app.opened.failure().cloned(), app.opened.value().cloned()) {
+                    (None, Some(opened)) => suite_opened(app, &opened),
+                    (Some(report), shown) => suite_failed(app, report, shown.is_some(), effects),
+                    (None, None) => {}
                 }
                 true
             }
@@ -109,6 +110,10 @@ fn answered(
                 app.speed.clear();
                 if let Some(suite) = fine {
                     pulled(app, suite, effects);
+                } else if !matches!(app.over.last(), Some(Over::Suites { .. })) {
+                    // The list that would show it is closed.
+                    app.notice =
+                        app.pull.failure().map(|r| Notice { text: format!("{}; ! shows all", r.what), bad: true });
                 }
                 true
             }
@@ -162,6 +167,16 @@ fn suite_opened(app: &mut App, opened: &Arc<Opened>) {
     app.sae = loaded.get(loaded.len() / 2).copied().unwrap_or(0);
     if let Some(note) = opened.notes.first() {
         say(app, note.clone());
+    }
+}
+
+/// A suite that could not be opened: what must be downloaded first leads to the list; another error is shown in full
+/// when a suite stands in its pane.
+fn suite_failed(app: &mut App, report: Report, something_is_shown: bool, effects: &mut Vec<Effect>) {
+    if report.kind == Kind::Missing {
+        actions::open_suites(app, effects);
+    } else if something_is_shown {
+        app.over.push(Over::Error { report, top: 0 });
     }
 }
 

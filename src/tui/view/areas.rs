@@ -57,7 +57,7 @@ impl Areas {
     fn compact(&mut self, main: Rect) {
         let upper = Rect { height: main.height.saturating_sub(1), ..main };
         self.next = Rect { y: upper.bottom(), height: main.height - upper.height, ..main };
-        let (left, column, right) = split(upper, 50);
+        let (left, column, right) = split(upper, 46);
         (self.latents, self.columns[0], self.card) = (left, Some(column), right);
     }
 

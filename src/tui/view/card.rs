@@ -120,16 +120,16 @@ fn fires<'a>(app: &App, card: &LatentCard, width: usize, pen: &Pen<'_>) -> Line<
     let here = heat.get(app.token).copied().unwrap_or(0.0);
     let count = heat.iter().filter(|v| **v > 0.0).count();
     let strongest = heat.iter().enumerate().max_by(|a, b| a.1.total_cmp(b.1)).filter(|(_, v)| **v > 0.0);
-    let mut parts = vec![format!("on {count} of {}", heat.len())];
+    let mut parts = vec![format!("{count} of {}", heat.len())];
+    if card.seen.tokens > 0 {
+        let share = format::percent(card.seen.fired as f64 / card.seen.tokens as f64);
+        parts.push(format!("seen {share} of {}", format::count(card.seen.tokens)));
+    }
     if let Some((position, value)) = strongest
         && here < *value
     {
         let token = app.tokens().get(position).map(|t| text::token(&t.text, theme.charset)).unwrap_or_default();
         parts.push(format!("most on {} {}", text::truncate(&token, 12, theme.charset), format::activation(*value)));
-    }
-    if card.seen.tokens > 0 {
-        let share = format::percent(card.seen.fired as f64 / card.seen.tokens as f64);
-        parts.push(format!("{share} of {} seen", format::count(card.seen.tokens)));
     }
     // Whole parts only: half a number is a wrong number.
     let mut said = String::new();
@@ -211,7 +211,7 @@ fn ladder_line<'a>(app: &App, row: &LadderRow, cursor: bool, columns: &Columns, 
         Span::raw(format!(" {:>5} ", row.cosine.map_or_else(|| "this".to_owned(), cosine))),
         Span::styled(format!("{class:<0$} ", columns.class), class_style),
         Span::styled(format!("{value:>5}  "), if here > 0.0 { theme.bar() } else { theme.quiet() }),
-        Span::raw(label_text(app, &theme, &of, 4).unwrap_or_default()),
+        Span::raw(label_text(app, theme, &of, 4).unwrap_or_default()),
     ])
 }
 

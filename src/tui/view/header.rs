@@ -83,7 +83,6 @@ fn window(widths: &[usize], chosen: usize, most: usize) -> (usize, usize) {
         let before = first.checked_sub(1).map(|i| (i, widths[i])).filter(|(_, w)| used + w <= most);
         let after = widths.get(last + 1).copied().filter(|w| used + w <= most);
         match (before, after) {
-            (None, None) => return (first, last),
             (Some((i, w)), other) if other.is_none() || chosen - i <= last + 1 - chosen => {
                 first = i;
                 used += w;
@@ -92,7 +91,7 @@ fn window(widths: &[usize], chosen: usize, most: usize) -> (usize, usize) {
                 last += 1;
                 used += w;
             }
-            (Some(_), None) => return (first, last),
+            (_, None) => return (first, last),
         }
     }
 }

@@ -24,7 +24,7 @@ fn about(place: Place) -> &'static [&'static str] {
         ],
         Place::Card => &[
             "One latent: the tokens its decoder row promotes and suppresses (logit per unit of activation), where it fires,",
-            "and its nearest latent by cosine in every other SAE. novel: no latent of the narrower SAE comes near it;",
+            "(in this prompt; in all that was run), and its nearest latent by cosine in every other SAE. novel: no latent of the narrower SAE comes near it;",
             "reconstr.: the narrower SAE has it in some form. here: how strongly that latent fires on the chosen token.",
         ],
         Place::Search => &["A number finds that latent; text finds the latents that promote the token most."],
@@ -47,7 +47,7 @@ const WORDS: &[(&str, &str)] = &[
 ];
 
 /// The lines of the help for a place.
-pub(super) fn lines(place: Place, width: usize, theme: &Theme) -> Vec<Line<'static>> {
+pub(super) fn lines(place: Place, width: usize, theme: Theme) -> Vec<Line<'static>> {
     let ascii = theme.charset == Charset::Ascii;
     let mut out: Vec<Line<'static>> = Vec::new();
     let said = about(place).join(" ");
@@ -70,7 +70,7 @@ fn section(
     name: &'static str,
     rows: impl Iterator<Item = &'static keys::Binding>,
     ascii: bool,
-    theme: &Theme,
+    theme: Theme,
 ) {
     let rows: Vec<_> = rows.filter(|r| !r.keys.is_empty()).collect();
     if rows.is_empty() {

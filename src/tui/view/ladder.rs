@@ -61,6 +61,6 @@ fn strongest<'a>(app: &App, sae: &str, pen: &Pen<'_>) -> Vec<Span<'a>> {
     vec![
         Span::styled(format!("  {:>6}", firing.latent), theme.quiet()),
         Span::styled(format!(" {:>6}  ", format::activation(firing.activation)), theme.bar()),
-        Span::raw(label_text(app, &theme, &of, 6).unwrap_or_default()),
+        Span::raw(label_text(app, theme, &of, 6).unwrap_or_default()),
     ]
 }

@@ -30,7 +30,7 @@ pub(super) fn draw(app: &App, area: Rect, pen: &mut Pen<'_>) {
     }
     pen.hits.latent_rows = usize::from(inner.height);
     let strongest = position.latents.first().map_or(0.0, |f| f.activation);
-    let stale = app.run.is_stale() && (app.waits() || app.run.failure().is_some());
+    let stale = is_stale(app);
     let rows = usize::from(inner.height);
     // The list may have been scrolled for a screen of another size.
     let top = app.rank().map_or(app.latents_top, |rank| app.latents_top.clamp((rank + 1).saturating_sub(rows), rank));
@@ -38,13 +38,18 @@ pub(super) fn draw(app: &App, area: Rect, pen: &mut Pen<'_>) {
     for (row, (rank, firing)) in position.latents.iter().enumerate().skip(top).take(rows).enumerate() {
         let of = LatentRef { sae: sae.id.clone(), latent: firing.latent };
         let share = if strongest > 0.0 { firing.activation / strongest } else { 0.0 };
-        draw_row(app, &of, firing, share, digits, (inner, row as u16), pen);
+        draw_row(app, &of, *firing, share, digits, (inner, row as u16), pen);
         let at = Rect { y: inner.y + row as u16, height: 1, ..inner };
         if stale {
             pen.tint(at, pen.theme.stale());
         }
         pen.hits.add(at, Target::Latent(rank));
     }
+}
+
+/// Whether what is shown answers an older prompt.
+fn is_stale(app: &App) -> bool {
+    app.run.is_stale() && (app.waits() || app.run.failure().is_some())
 }
 
 fn title<'a>(app: &App, pen: &Pen<'_>) -> Title<'a> {
@@ -59,7 +64,8 @@ fn title<'a>(app: &App, pen: &Pen<'_>) -> Title<'a> {
     }
     let right = app.position().map_or(String::new(), |p| {
         let all = app.sae().and_then(|s| s.width).map_or(String::new(), |w| format!(" of {}", format::count(w as u64)));
-        format!("{} fire{all}", p.l0)
+        let more = if is_stale(app) { theme.glyphs().more } else { "" };
+        format!("{more}{} fire{all}", p.l0)
     });
     Title { name: "3 Latents", about, right }
 }
@@ -67,7 +73,7 @@ fn title<'a>(app: &App, pen: &Pen<'_>) -> Title<'a> {
 /// The chosen latent when it does not fire on this token: said, so that the list does not seem to have lost it.
 fn absent(app: &App, latent: u32, area: &mut Rect, pen: &mut Pen<'_>) {
     let theme = pen.theme;
-    let label = app.chosen().and_then(|c| label_text(app, &theme, &c, 3)).unwrap_or_default();
+    let label = app.chosen().and_then(|c| label_text(app, theme, &c, 3)).unwrap_or_default();
     let line = Line::from(vec![
         Span::styled(format!("{} {latent}", theme.glyphs().chosen), theme.strong()),
         Span::styled(" does not fire here  ", theme.notice()),
@@ -81,7 +87,7 @@ fn absent(app: &App, latent: u32, area: &mut Rect, pen: &mut Pen<'_>) {
 fn draw_row(
     app: &App,
     of: &LatentRef,
-    firing: &Firing,
+    firing: Firing,
     share: f32,
     digits: usize,
     (area, row): (Rect, u16),
@@ -94,7 +100,7 @@ fn draw_row(
     let bar_cells = (usize::from(area.width) / 6).clamp(5, 16);
     let marker = if chosen { glyphs.chosen } else { " " };
     let pin = app.pins.iter().position(|p| p == of);
-    let label = label_text(app, &theme, of, 8);
+    let label = label_text(app, theme, of, 8);
     let bar = text::fit(&glyphs::bar(glyphs, share, bar_cells), bar_cells, theme.charset);
     let name = format!("{:>digits$}", firing.latent);
     let line = Line::from(vec![

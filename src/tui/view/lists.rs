@@ -71,7 +71,7 @@ pub(super) fn search(app: &App, field: &Field, screen: Rect, pen: &mut Pen<'_>) 
         let of = LatentRef { sae: found.sae.clone(), latent };
         let heat = app.heat(&of).into_iter().fold(0.0, f32::max);
         let fires = if heat > 0.0 { format!("fires {}", format::activation(heat)) } else { String::new() };
-        let label = label_text(app, &pen.theme, &of, 6).unwrap_or_default();
+        let label = label_text(app, pen.theme, &of, 6).unwrap_or_default();
         let label = text::fit(&label, usize::from(below.width).saturating_sub(36), pen.theme.charset);
         Line::from(vec![
             Span::styled(format!("{latent:>7}"), row_style(chosen, pen)),

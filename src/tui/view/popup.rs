@@ -17,7 +17,7 @@ pub(super) fn draw(app: &App, over: &Over, screen: Rect, pen: &mut Pen<'_>) {
         Over::Help { about, top } => {
             let area = centred(screen, 96, screen.height.saturating_sub(2));
             let inner = framed(area, &format!("Help: {}", about.name()), pen);
-            let lines = help::lines(*about, usize::from(inner.width), &pen.theme);
+            let lines = help::lines(*about, usize::from(inner.width), pen.theme);
             scrolled(&lines, *top, inner, pen);
         }
         Over::Error { report, top } => error(report, *top, screen, pen),

@@ -20,14 +20,15 @@ pub(super) fn draw(app: &App, area: Rect, pen: &mut Pen<'_>) {
             let style = if notice.bad { theme.bad() } else { theme.notice() };
             Line::from(Span::styled(format!(" {}", text::prose(&notice.text, theme.charset)), style))
         }
-        None => Line::from(Span::styled(loaded(app, pen), theme.quiet())),
+        None => Line::from(Span::styled(loaded(app, usize::from(left.width), pen), theme.quiet())),
     };
     pen.line(left, 0, &line);
     let x = area.right().saturating_sub(right_cells.min(area.width));
     pen.buf.set_line(x, area.y, &Line::from(right), area.width);
 }
 
-fn loaded(app: &App, pen: &Pen<'_>) -> String {
+/// What is loaded, in as many whole parts as fit.
+fn loaded(app: &App, width: usize, pen: &Pen<'_>) -> String {
     let charset = pen.theme.charset;
     let mut parts = Vec::new();
     if let Some(opened) = app.opened.value() {
@@ -39,14 +40,19 @@ fn loaded(app: &App, pen: &Pen<'_>) -> String {
     }
     if let Some(run) = app.run.value() {
         let t = run.timings_ms;
-        parts.push(format!(
-            "run {} (model {}, SAEs {})",
-            format::millis(t.forward + t.encode),
-            format::millis(t.forward),
-            format::millis(t.encode)
-        ));
+        parts.push(format!("run {}", format::millis(t.forward + t.encode)));
+        parts.push(format!("model {}, SAEs {}", format::millis(t.forward), format::millis(t.encode)));
     }
-    format!(" {}", parts.join(&format!(" {} ", pen.theme.glyphs().dot)))
+    let dot = pen.theme.glyphs().dot;
+    let mut said = String::new();
+    for part in parts {
+        let next = if said.is_empty() { format!(" {part}") } else { format!("{said} {dot} {part}") };
+        if text::width(&next) > width {
+            break;
+        }
+        said = next;
+    }
+    said
 }
 
 /// What is pending, the longest-lasting first; empty until it has lasted long enough to be worth a look.

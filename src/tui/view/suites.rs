@@ -127,7 +127,7 @@ fn download(app: &App, area: Rect, pen: &mut Pen<'_>) {
 fn file_text(progress: &Progress, charset: text::Charset) -> String {
     let part = progress.whole.map(|w| format!("{}/{} ", w.part, w.parts)).unwrap_or_default();
     let total = progress.total.map(|t| format!(" of {}", format::bytes(t))).unwrap_or_default();
-    format!("{part}{}  {}{total}", text::prose(&progress.what, charset), format::bytes(progress.done))
+    format!("{part}{}{total}  {}", format::bytes(progress.done), text::prose(&progress.what, charset))
 }
 
 fn total_text(app: &App, progress: &Progress) -> String {
@@ -139,7 +139,7 @@ fn total_text(app: &App, progress: &Progress) -> String {
 
 /// A bar with its text beside it.
 fn gauge(content: &str, share: Option<f64>, area: Rect, pen: &mut Pen<'_>) {
-    let cells = (usize::from(area.width) / 3).min(30);
+    let cells = (usize::from(area.width) / 4).min(30);
     let percent = share.map(format::percent).unwrap_or_default();
     let bar = text::fit(&glyphs::bar(pen.theme.glyphs(), share.unwrap_or(0.0) as f32, cells), cells, pen.theme.charset);
     let room = usize::from(area.width).saturating_sub(cells + 8);

@@ -57,7 +57,7 @@ fn title<'a>(app: &App, chosen: Option<&LatentRef>, heat: Option<&Heat>, pen: &P
             format!("{}/{}", text::prose(&chosen.sae, theme.charset), chosen.latent),
             theme.accent(),
         ));
-        if let Some(label) = label_text(app, &theme, chosen, 2) {
+        if let Some(label) = label_text(app, theme, chosen, 2) {
             about.push(Span::raw(format!(" {label}")));
         }
         about.push(Span::styled(if app.held { " held" } else { " strongest here" }, theme.quiet()));

@@ -10,6 +10,7 @@ use crossterm::Command;
 
 use crate::report::Report;
 use crate::session::Job;
+use crate::settings::{self, Settings};
 use crate::task::{Slot, Ticket};
 use crate::tui::app::{App, Start};
 use crate::tui::hits::Hits;
@@ -62,6 +63,27 @@ pub struct Options {
 }
 
 impl Options {
+    /// As the settings say.
+    #[must_use]
+    pub fn new(settings: &Settings, prompt: Option<String>) -> Self {
+        let in_spite = |name: &str| std::env::var(name).ok().filter(|_| name != "NO_COLOR");
+        let depth = match settings.color {
+            settings::Color::Auto => None,
+            settings::Color::Always => Some(detect::depth(&in_spite).max(Depth::Ansi16)),
+            settings::Color::Never => Some(Depth::Mono),
+            settings::Color::Sixteen => Some(Depth::Ansi16),
+            settings::Color::Cube => Some(Depth::Ansi256),
+            settings::Color::True => Some(Depth::True),
+        };
+        let ground = match settings.theme {
+            settings::Theme::Auto => None,
+            settings::Theme::Dark => Some(Ground::Dark),
+            settings::Theme::Light => Some(Ground::Light),
+        };
+        let (suite, ascii) = (settings.suite.clone(), settings.ascii);
+        Self { suite, prompt, no_mouse: !settings.mouse, depth, ground, ascii }
+    }
+
     /// What the state starts with.
     pub(super) fn start(&self, env: Env<'_>) -> Start {
         let charset = match self.ascii {
@@ -112,7 +134,8 @@ pub fn run<E: Engine>(options: &Options, engine: impl FnOnce(Tell) -> Result<E, 
     let painter = Painter::new(size).map_err(|e| lost(&e))?;
     let (to, from) = mpsc::channel();
     let frame = if detect::is_remote(&env) { FRAME_REMOTE } else { FRAME };
-    let mut shell = Shell { app, theme, guard, painter, frame, started: Instant::now(), drawn: None, tick: None };
+    let mut shell =
+        Shell { app, theme, guard, painter, frame, started: Instant::now(), drawn: None, tick: None, away: false };
     // The first frame stands before anything is loaded.
     shell.app.hits = shell.draw().map_err(|e| lost(&e))?;
     input::signals(to.clone()).map_err(|e| lost(&e))?;
@@ -162,6 +185,8 @@ struct Shell {
     started: Instant,
     drawn: Option<Instant>,
     tick: Option<Instant>,
+    /// Whether the terminal is someone else's until we are continued.
+    away: bool,
 }
 
 /// Whether to go on.
@@ -194,7 +219,7 @@ impl Shell {
     /// waits, signals first and news last, so that a flood of news never delays a key.
     fn wait(&mut self, from: &Receiver<Wake>, dirty: bool) -> Vec<Wake> {
         let now = Instant::now();
-        let next_frame = dirty.then(|| self.drawn.map_or(now, |at| at + self.frame));
+        let next_frame = (dirty && !self.away).then(|| self.drawn.map_or(now, |at| at + self.frame));
         let next_tick = self.next_tick(now);
         let until = next_frame.into_iter().chain(next_tick).min();
         let first = match until {
@@ -241,6 +266,7 @@ impl Shell {
             Wake::Signal(signal) => return Ok(Then::End(u8::try_from(128 + signal).unwrap_or(1))),
             Wake::Continued => {
                 self.guard.again().map_err(|e| lost(&e))?;
+                self.away = false;
                 Msg::Resumed
             }
             Wake::Lost(why) => return Err(Report::new("the terminal is gone").because(why)),
@@ -267,10 +293,8 @@ impl Shell {
                 }
                 Effect::Mouse(on) => self.guard.mouse(on).map_err(|e| lost(&e))?,
                 Effect::Suspend => {
-                    self.guard.suspend().map_err(|e| lost(&e))?;
-                    self.size_again();
-                    self.renew()?;
-                    *dirty = true;
+                    self.away = cfg!(unix);
+                    self.guard.suspend();
                 }
                 Effect::Repaint => {
                     self.size_again();
@@ -296,7 +320,7 @@ impl Shell {
     }
 
     fn may_draw(&self) -> bool {
-        self.drawn.is_none_or(|at| at.elapsed() >= self.frame)
+        !self.away && self.drawn.is_none_or(|at| at.elapsed() >= self.frame)
     }
 
     fn draw(&mut self) -> io::Result<Hits> {

@@ -75,23 +75,21 @@ impl Guard {
         write_now(if on { MOUSE_ON } else { MOUSE_OFF })
     }
 
-    /// Gives the modes back, stops until someone continues us, and takes them again.
-    ///
-    /// # Errors
-    /// When the terminal refuses.
-    pub fn suspend(&self) -> io::Result<()> {
+    /// Gives the modes back and stops the process group. The system may let this thread run on for a moment before it
+    /// stops, so nothing may be written until [`Self::again`], which belongs after the signal to continue.
+    pub fn suspend(&self) {
         give_back();
         stop_group();
-        self.enter()
     }
 
-    /// Takes the modes again after someone else stopped and continued us.
+    /// Takes the modes again after we, or someone else, stopped and continued the program.
     ///
     /// # Errors
     /// When the terminal refuses.
     pub fn again(&self) -> io::Result<()> {
-        // The shell changed the line's settings; taking them is skipped while they count as taken.
-        crossterm::terminal::disable_raw_mode()?;
+        // Who stopped us from outside has changed the line's settings, while taking them is skipped as long as they
+        // count as taken.
+        give_back();
         self.enter()
     }
 }

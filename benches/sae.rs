@@ -1,4 +1,4 @@
-//! How fast SAEs encode, decode and find nearest latents, on GPT-2's shapes: best of some runs, in milliseconds.
+//! How fast SAEs encode, decode, find nearest latents and are stitched, on GPT-2's shapes: best of some runs, in milliseconds.
 //! Not here: whether the results are right (`tests/`).
 //!
 //! `cargo bench --bench sae [-- WIDTH …]`; widths default to 24576 and 98304.
@@ -10,7 +10,9 @@ use std::time::Instant;
 
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
-use saescope::sae::{Activation, Normalisation, Parts, Sae, nearest_all};
+use saescope::sae::stitch::{Change, Pair, Scores, Workbench};
+use saescope::sae::table::compare_kept;
+use saescope::sae::{Activation, Classes, Normalisation, Parts, Sae, compare, nearest_all};
 use saescope::task::Cancel;
 use saescope::weights::Array;
 
@@ -90,4 +92,30 @@ fn main() {
     }
     let (small, large) = (sae(12_288, 2), sae(24_576, 3));
     best("nearest of 12288 against 24576, top 5", 3, || nearest_all(&small, &large, 5, &never, &|_| ()).unwrap());
+    stitching(&small, &large, &mut rng);
+}
+
+fn stitching(small: &Sae, large: &Sae, rng: &mut SmallRng) {
+    let never = Cancel::new();
+    let comparison = compare(large, small, 5, 0.3, &never, &|_| ()).unwrap();
+    best("classes and groups at a new threshold", 20, || Classes::new(&comparison, 0.7).unwrap());
+    let folder = tempfile::tempdir().unwrap();
+    let kept = || compare_kept(folder.path(), large, small, 5, 0.3, &never, &|_| ()).unwrap();
+    kept();
+    best("a comparison that is on disk", 10, || assert!(kept().found));
+    let rows = 1024;
+    let (pair, x, counts) = (Pair::new(small, large).unwrap(), normal(rows * D_IN, rng), vec![true; rows]);
+    let (f0, f1) = (small.encode(&x, &never).unwrap(), large.encode(&x, &never).unwrap());
+    best(&format!("insertion scores of 24576, {rows} tokens"), 5, || {
+        let mut scores = Scores::insertions(pair);
+        scores.add(pair, &x, &f0, &f1, &counts, &never).unwrap();
+        scores
+    });
+    let mut bench = Workbench::new(pair, &x, &f0, &f1, &counts).unwrap();
+    let busiest = Change::insert(f1.latents[f1.latents.len() / 2]);
+    best(&format!("one latent in and out, {rows} tokens"), 50, || {
+        bench.set(&busiest, true).unwrap();
+        bench.set(&busiest, false).unwrap();
+        bench.point()
+    });
 }

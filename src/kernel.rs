@@ -15,7 +15,7 @@ use rayon::prelude::*;
 pub const TILE: usize = 512;
 
 /// Products of fewer multiplications than this take some microseconds: less than waking another thread.
-const ALONE: usize = 1 << 18;
+pub const ALONE: usize = 1 << 18;
 
 /// A borrowed f32 matrix, `rows` × `cols`, with strides counted in elements.
 #[derive(Clone, Copy, Debug)]

@@ -11,8 +11,8 @@ use crate::weights::Array;
 /// Columns of the result that one thread computes at a time: narrow enough that 768 columns keep all threads busy.
 const COLUMNS: usize = 192;
 
-/// Rows that one thread norms at a time, at least: fewer cost less than waking it.
-const NORMED: usize = 32;
+/// Values that one thread norms at a time: fewer cost less than waking another.
+const NORMED: usize = 1 << 15;
 
 /// Query positions that one thread attends with at a time, so that the scores of a long prompt stay small.
 const QUERIES: usize = 64;
@@ -90,9 +90,14 @@ impl LayerNorm {
         match (&self.gain, &self.bias) {
             (Values::Mapped(gain), Values::Mapped(bias)) => {
                 let mut out = on_cpu(x, <[f32]>::to_vec)?;
-                out.par_chunks_mut(gain.len())
-                    .with_min_len(NORMED)
-                    .for_each(|row| maps::layer_norm(row, gain, bias, self.epsilon));
+                let norm = |rows: &mut [f32]| {
+                    rows.chunks_exact_mut(gain.len()).for_each(|row| maps::layer_norm(row, gain, bias, self.epsilon));
+                };
+                if out.len() <= NORMED {
+                    norm(&mut out);
+                } else {
+                    out.par_chunks_mut(NORMED.next_multiple_of(gain.len())).for_each(norm);
+                }
                 Tensor::from_vec(out, x.shape(), &Device::Cpu)
             }
             (Values::Held(gain), Values::Held(bias)) => {
@@ -210,25 +215,27 @@ fn attend_on_cpu(q: &[f32], k: &[f32], v: &[f32], sizes: (usize, usize, usize, u
     let width = heads * size;
     let (q, k, v) = (View::new(q, new, width), View::new(k, positions, width), View::new(v, positions, width));
     let blocks = new.div_ceil(QUERIES);
-    let parts: Vec<Vec<f32>> = (0..heads * blocks)
-        .into_par_iter()
-        .map(|part| {
-            let (head, first) = (part / blocks, part % blocks * QUERIES);
-            let rows = first..new.min(first + QUERIES);
-            let columns = head * size..(head + 1) * size;
-            // The last of these queries sees this many positions, the earlier ones fewer.
-            let seen = positions - new + rows.end;
-            let mut scores = vec![0.0; rows.len() * seen];
-            let queries = q.select_rows(rows.clone()).columns(columns.clone());
-            kernel::product(&mut scores, queries, k.select_rows(0..seen).columns(columns.clone()).t());
-            for (row, scores) in scores.chunks_exact_mut(seen).enumerate() {
-                maps::softmax(scores, positions - new + first + row + 1, scale);
-            }
-            let mut mixed = vec![0.0; rows.len() * size];
-            kernel::product(&mut mixed, View::new(&scores, rows.len(), seen), v.select_rows(0..seen).columns(columns));
-            mixed
-        })
-        .collect();
+    let attend = |part: usize| {
+        let (head, first) = (part / blocks, part % blocks * QUERIES);
+        let rows = first..new.min(first + QUERIES);
+        let columns = head * size..(head + 1) * size;
+        // The last of these queries sees this many positions, the earlier ones fewer.
+        let seen = positions - new + rows.end;
+        let mut scores = vec![0.0; rows.len() * seen];
+        let queries = q.select_rows(rows.clone()).columns(columns.clone());
+        kernel::product(&mut scores, queries, k.select_rows(0..seen).columns(columns.clone()).t());
+        for (row, scores) in scores.chunks_exact_mut(seen).enumerate() {
+            maps::softmax(scores, positions - new + first + row + 1, scale);
+        }
+        let mut mixed = vec![0.0; rows.len() * size];
+        kernel::product(&mut mixed, View::new(&scores, rows.len(), seen), v.select_rows(0..seen).columns(columns));
+        mixed
+    };
+    let parts: Vec<Vec<f32>> = if new * positions * width < kernel::ALONE {
+        (0..heads * blocks).map(attend).collect()
+    } else {
+        (0..heads * blocks).into_par_iter().map(attend).collect()
+    };
     let mut out = vec![0.0; new * width];
     for (part, mixed) in parts.iter().enumerate() {
         let (head, first) = (part / blocks, part % blocks * QUERIES);
@@ -271,5 +278,58 @@ fn on_cpu<T>(tensor: &Tensor, use_them: impl FnOnce(&[f32]) -> T) -> candle_core
     match (&*storage, layout.contiguous_offsets()) {
         (Storage::Cpu(CpuStorage::F32(values)), Some((start, end))) => Ok(use_them(&values[start..end])),
         _ => candle_core::bail!("expected f32 values on the CPU"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tensor(rows: usize, cols: usize, seed: u32) -> Tensor {
+        let values = (0..(rows * cols) as u32)
+            .map(|i| ((i.wrapping_mul(2_654_435_761) ^ seed.wrapping_mul(40_503)) >> 8) as f32 / 4e6 - 2.0);
+        Tensor::from_iter(values, &Device::Cpu).unwrap().reshape((rows, cols)).unwrap()
+    }
+
+    fn agree(got: &Tensor, want: &Tensor) {
+        let error = (got - want).unwrap().abs().unwrap().max_all().unwrap().to_scalar::<f32>().unwrap();
+        assert!(got.dims() == want.dims() && error < 2e-5, "{error}");
+    }
+
+    #[test]
+    fn attention_over_many_threads_is_that_of_the_device_path() {
+        for (new, positions) in [(1, 1), (130, 200), (200, 200), (1, 3000)] {
+            let (q, k, v) = (tensor(new, 48, 1), tensor(positions, 48, 2), tensor(positions, 48, 3));
+            agree(&attend(&q, &k, &v, 3, 0.7).unwrap(), &attend_on_device(&q, &k, &v, 3, 0.7).unwrap());
+        }
+    }
+
+    #[test]
+    fn layers_over_many_threads_are_those_of_the_device_path() {
+        let array = |rows: usize, cols: usize, seed| {
+            Array::owned(tensor(rows, cols, seed).flatten_all().unwrap().to_vec1::<f32>().unwrap(), &[rows, cols])
+        };
+        let row = |size: usize, seed| Array::owned(array(1, size, seed).to_vec(), &[size]);
+        let x = tensor(300, 130, 4);
+        let (mapped, held) = (None, Some(&Device::Cpu));
+        let norm = |device| LayerNorm {
+            gain: Values::new(row(130, 5), device).unwrap(),
+            bias: Values::new(row(130, 6), device).unwrap(),
+            epsilon: 1e-5,
+        };
+        let x = norm(held).forward(&x).unwrap();
+        agree(&norm(mapped).forward(&tensor(300, 130, 4)).unwrap(), &x);
+        for (layout, shape) in [(Layout::InOut, (130, 500)), (Layout::OutIn, (500, 130))] {
+            for activation in [None, Some(Activation::GeluTanh), Some(Activation::GeluErf), Some(Activation::Relu)] {
+                let linear = |device| Linear {
+                    weight: Values::new(array(shape.0, shape.1, 7), device).unwrap(),
+                    layout,
+                    bias: Some(Values::new(row(500, 8), device).unwrap()),
+                    activation,
+                };
+                let (got, want) = (linear(mapped).forward(&x).unwrap(), linear(held).forward(&x).unwrap());
+                agree(&(got / 100.0).unwrap(), &(want / 100.0).unwrap());
+            }
+        }
     }
 }

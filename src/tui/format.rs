@@ -62,9 +62,10 @@ pub fn short(value: f64) -> String {
     } else if !(0.00095..99_999.5).contains(&size) {
         format!("{value:.1e}")
     } else {
-        let before = size.log10().floor() as i32;
-        let digits = usize::try_from(2 - before).unwrap_or(0);
-        format!("{value:.digits$}")
+        let digits = |size: f64| usize::try_from(2 - size.log10().floor() as i32).unwrap_or(0);
+        // 0.9999 rounds to 1.00, not to 1.000: the digits are those of the rounded number.
+        let rounded = format!("{size:.*}", digits(size)).parse().unwrap_or(size);
+        format!("{value:.*}", digits(rounded))
     }
 }
 
@@ -101,9 +102,16 @@ mod tests {
         assert_eq!(count(768), "768");
         assert_eq!(clock(Duration::from_secs(67)), "1:07");
         assert_eq!(clock(Duration::from_secs(3723)), "1:02:03");
-        for (value, text) in
-            [(0.0, "0"), (12.34, "12.3"), (0.012_34, "0.0123"), (1234.0, "1234"), (0.000_012, "1.2e-5"), (1.0, "1.00")]
-        {
+        for (value, text) in [
+            (0.0, "0"),
+            (12.34, "12.3"),
+            (0.012_34, "0.0123"),
+            (1234.0, "1234"),
+            (0.000_012, "1.2e-5"),
+            (1.0, "1.00"),
+            (0.99996, "1.00"),
+            (-12.3, "-12.3"),
+        ] {
             assert_eq!(short(value), text);
         }
         assert_eq!(millis(8.31), "8.3 ms");

@@ -68,6 +68,14 @@ pub const TABLE: &[Binding] = &[
     row(Action::Accept, "latents.open", &[key!(enter)], LATENTS, "card", "Hold the latent and go to its card"),
     row(Action::Accept, "card.jump", &[key!(enter)], CARD, "jump there", "Jump to the chosen latent of the ladder"),
     row(
+        Action::Close,
+        "latent.release",
+        &[key!(esc)],
+        TOKENS,
+        "let go",
+        "Let go of the held latent: follow the strongest again",
+    ),
+    row(
         Action::Narrower,
         "sae.narrower",
         &[key!('[')],
@@ -108,14 +116,6 @@ pub const TABLE: &[Binding] = &[
         "Pin or unpin the latent, to compare it on the tokens",
     ),
     row(Action::Suites, "suites.open", &[key!(s)], Places::PANES, "suites", "Other models and SAEs: open, download"),
-    row(
-        Action::Close,
-        "latent.release",
-        &[key!(esc)],
-        TOKENS,
-        "",
-        "Let go of the held latent: follow the strongest again",
-    ),
     row(Action::Close, "latents.leave", &[key!(esc)], LATENTS, "", "Back to the tokens"),
     row(Action::Close, "card.leave", &[key!(esc)], CARD, "back", "Back to the latents"),
     row(

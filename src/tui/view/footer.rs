@@ -17,7 +17,7 @@ pub(super) fn draw(app: &App, area: Rect, pen: &mut Pen<'_>) {
     let ascii = theme.charset == Charset::Ascii;
     let mut spans = vec![Span::raw(" ")];
     let mut used = 1;
-    for (name, short) in hints(app.place(), ascii).into_iter().take(MOST) {
+    for (name, short) in hints(app, ascii).into_iter().take(MOST) {
         let cells = text::width(&name) + 1 + text::width(short) + 2;
         // Whole hints only: half a hint teaches a wrong key.
         if used + cells > usize::from(area.width) + 1 {
@@ -32,9 +32,10 @@ pub(super) fn draw(app: &App, area: Rect, pen: &mut Pen<'_>) {
 
 /// Keys and what they do in a place, most wanted first; the last of all, help and quit, are put forward so that they
 /// survive a narrow screen.
-fn hints(place: Place, ascii: bool) -> Vec<(String, &'static str)> {
+fn hints(app: &App, ascii: bool) -> Vec<(String, &'static str)> {
+    let place = app.place();
     let mut hints: Vec<(String, &'static str)> = keys::rows(place)
-        .filter(|row| !row.short.is_empty())
+        .filter(|row| !row.short.is_empty() && (app.held || row.action != Action::Close || place != Place::Tokens))
         .filter_map(|row| {
             let own = key_name(*row.keys.first()?, ascii);
             let pair = partner(row.action).and_then(|a| keys::shown_for(place, a));

@@ -15,7 +15,7 @@ use crate::tui::theme::glyphs;
 pub(super) fn draw(app: &App, area: Rect, pen: &mut Pen<'_>) {
     pen.hit_pane(area, Focus::Latents);
     let focused = app.focus == Focus::Latents;
-    let inner = pen.pane(area, &title(app, pen), focused);
+    let inner = pen.pane(area, &title(app, area.width < 44, pen), focused);
     pen.hits.latent_rows = usize::from(inner.height);
     let (Some(position), Some(sae)) = (app.position(), app.sae()) else {
         return;
@@ -52,7 +52,7 @@ fn is_stale(app: &App) -> bool {
     app.run.is_stale() && (app.waits() || app.run.failure().is_some())
 }
 
-fn title<'a>(app: &App, pen: &Pen<'_>) -> Title<'a> {
+fn title<'a>(app: &App, narrow: bool, pen: &Pen<'_>) -> Title<'a> {
     let theme = pen.theme;
     let mut about = Vec::new();
     if let Some(token) = app.tokens().get(app.token) {
@@ -63,7 +63,8 @@ fn title<'a>(app: &App, pen: &Pen<'_>) -> Title<'a> {
         ));
     }
     let right = app.position().map_or(String::new(), |p| {
-        let all = app.sae().and_then(|s| s.width).map_or(String::new(), |w| format!(" of {}", format::count(w as u64)));
+        let width = app.sae().and_then(|s| s.width).filter(|_| !narrow);
+        let all = width.map_or(String::new(), |w| format!(" of {}", format::count(w as u64)));
         let more = if is_stale(app) { theme.glyphs().more } else { "" };
         format!("{more}{} fire{all}", p.l0)
     });

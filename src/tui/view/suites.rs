@@ -35,7 +35,10 @@ pub(super) fn draw(app: &App, row: usize, screen: Rect, pen: &mut Pen<'_>) {
         return;
     };
     let width = usize::from(list.width).saturating_sub(2);
-    rows(all.len(), row, list, pen, |index, chosen, pen| suite_line(app, &all[index], chosen, width, pen));
+    // What most suites do not need takes no room from their titles.
+    let gates = if all.iter().any(|e| e.gated.is_some()) { NEEDS_ACCESS.len() } else { 0 };
+    let title = width.saturating_sub(STATE + 1 + gates);
+    rows(all.len(), row, list, pen, |index, chosen, pen| suite_line(app, &all[index], chosen, title, pen));
     pen.text(below, 0, &theme.glyphs().rule[0].repeat(usize::from(below.width)), theme.rule(false));
     if let Some(entry) = all.get(row) {
         about(entry, Rect { y: below.y + 1, height: 3.min(below.height.saturating_sub(1)), ..below }, pen);
@@ -43,7 +46,11 @@ pub(super) fn draw(app: &App, row: usize, screen: Rect, pen: &mut Pen<'_>) {
     download(app, Rect { y: below.y + 4, height: below.height.saturating_sub(4), ..below }, pen);
 }
 
-fn suite_line<'a>(app: &App, entry: &SuiteEntry, chosen: bool, width: usize, pen: &Pen<'_>) -> Line<'a> {
+/// Cells of what is said about a suite's files.
+const STATE: usize = 13;
+const NEEDS_ACCESS: &str = " needs access";
+
+fn suite_line<'a>(app: &App, entry: &SuiteEntry, chosen: bool, title: usize, pen: &Pen<'_>) -> Line<'a> {
     let theme = pen.theme;
     let glyphs = theme.glyphs();
     let is_open = app.opened.value().is_some_and(|o| o.suite == entry.id);
@@ -57,13 +64,12 @@ fn suite_line<'a>(app: &App, entry: &SuiteEntry, chosen: bool, width: usize, pen
         }
         (false, None) => ("size unknown".into(), theme.quiet()),
     };
-    let gated = if entry.gated.is_some() { " needs access" } else { "" };
-    let title_cells = width.saturating_sub(30);
-    let title = text::fit(&text::prose(&entry.title, theme.charset), title_cells, theme.charset);
+    let gated = if entry.gated.is_some() { NEEDS_ACCESS } else { "" };
+    let title = text::fit(&text::prose(&entry.title, theme.charset), title, theme.charset);
     Line::from(vec![
         Span::styled(title, if chosen { theme.chosen(true) } else { Style::new() }),
-        Span::styled(format!(" {state:>14}"), style),
-        Span::styled(gated.to_owned(), theme.notice()),
+        Span::styled(format!(" {state:>STATE$}"), style),
+        Span::styled(gated, theme.notice()),
     ])
 }
 

@@ -9,6 +9,9 @@ use crate::report::Report;
 use crate::text::{self, Charset};
 use crate::tui::theme::glyphs;
 
+/// How the whole is reached.
+const ALL: &str = "  (! shows all)";
+
 /// A line of an error and what kind of line it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum TroubleLine {
@@ -42,13 +45,14 @@ pub(super) fn first_lines(report: Option<&Report>, area: Rect, charset: Charset)
     if all.len() <= room {
         return all;
     }
-    // What to do is worth more than why; the whole is one key away.
     let cut = |line: String| text::truncate(&line, usize::from(area.width), charset);
-    let mut short = vec![TroubleLine::What(cut(format!(
-        "{} {}  (! shows all)",
-        glyphs::of(charset).bad,
-        text::prose(&report.what, charset)
-    )))];
+    let bad = glyphs::of(charset).bad;
+    // The first cause says more than that something failed; what to do is worth more than the causes behind it; the
+    // whole is one key away.
+    let why = report.why.first().map(|why| format!(": {}", text::prose(why, charset))).unwrap_or_default();
+    let what = format!("{bad} {}{why}", text::prose(&report.what, charset));
+    let room_for_what = usize::from(area.width).saturating_sub(ALL.len());
+    let mut short = vec![TroubleLine::What(format!("{}{ALL}", text::truncate(&what, room_for_what, charset)))];
     short.extend(report.hint.as_ref().map(|h| TroubleLine::Hint(cut(format!("hint: {}", text::prose(h, charset))))));
     short.truncate(room.max(1));
     short

@@ -1,0 +1,74 @@
+//! The explorer on the embedded demo with the real worker, on a terminal in memory: what a person sees first.
+//! Not here: hand-made answers (`tui_screens`).
+
+use std::ffi::OsString;
+
+use saescope::hub::Hub;
+use saescope::report::Report;
+use saescope::session::Setup;
+use saescope::tui::msg::Format;
+use saescope::tui::{Options, Tell, shot};
+use saescope::worker::Worker;
+
+/// A worker that sees an empty cache and no network.
+fn offline(tell: Tell) -> Result<Worker, Report> {
+    let home = std::env::temp_dir().join("saescope-no-such-cache");
+    let env = |name: &str| match name {
+        "HF_HUB_OFFLINE" => Some(OsString::from("1")),
+        "HF_HOME" => Some(home.clone().into_os_string()),
+        _ => None,
+    };
+    let hub = Hub::from_env(env).map_err(|e| Report::caused("no hub", &e))?;
+    let setup = Setup { hub, suites: Vec::new(), memory: || None };
+    Worker::start(setup, move |news| tell(news.slot, news.ticket, news.event))
+        .map_err(|e| Report::caused("no worker", &e))
+}
+
+fn screen(keys: &str, size: (u16, u16)) -> String {
+    let options = Options { suite: "demo".into(), ..Options::default() };
+    shot(&options, keys, size, Format::Text, offline).expect("a screen")
+}
+
+#[test]
+fn the_first_screen_has_latents_with_names_and_what_comes_next() {
+    let text = screen("", (120, 40));
+    assert!(text.contains(" fire of "), "{text}");
+    assert!(text.contains("Next token"), "{text}");
+    assert!(!text.contains('✗'), "{text}");
+}
+
+#[test]
+fn a_typed_prompt_is_run_and_the_latents_follow() {
+    let text = screen("e<ctrl-u>Albert Einstein was a<esc>", (120, 40));
+    assert!(text.contains("Einstein"), "{text}");
+    assert!(text.contains("tokens"), "{text}");
+    assert!(!text.contains('✗'), "{text}");
+}
+
+#[test]
+fn the_ladder_the_search_and_the_suites_work_on_real_answers() {
+    for keys in [
+        "<esc>34<down><enter>",
+        "<esc>]]",
+        "<esc>[[",
+        "<esc>/Paris<enter>",
+        "<esc>s",
+        "<esc><left>3<down>p<right>",
+        "<esc>?",
+    ] {
+        let keys = format!("e<ctrl-u>Albert Einstein was a physicist. He was born in{keys}");
+        for size in [(80, 24), (200, 60)] {
+            let text = screen(&keys, size);
+            assert!(!text.contains('✗'), "{keys}:\n{text}");
+        }
+    }
+}
+
+#[test]
+fn an_empty_and_a_very_long_prompt_are_told_apart_from_errors() {
+    let empty = screen("e<ctrl-u>", (80, 24));
+    assert!(empty.contains("1 of ") && !empty.contains('✗'), "{empty}");
+    let long = format!("e<ctrl-u>{}<esc>", "one two three four five ".repeat(60));
+    let long = screen(&long, (80, 24));
+    assert!(long.contains('✗') && long.contains("128"), "{long}");
+}

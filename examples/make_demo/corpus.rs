@@ -25,12 +25,12 @@ pub struct Question {
 }
 
 /// How often a document is of which sort, in parts of 100.
-const PERSON: u32 = 46;
-const CITY: u32 = 14;
-const ANIMAL: u32 = 10;
-const LIST: u32 = 7;
-const COMPARE: u32 = 6;
-const STORY: u32 = 9;
+const PERSON: u32 = 58;
+const CITY: u32 = 18;
+const ANIMAL: u32 = 9;
+const LIST: u32 = 4;
+const COMPARE: u32 = 3;
+const STORY: u32 = 4;
 
 impl<'a> Corpus<'a> {
     pub fn new(world: &'a World, forms: &'a [Form]) -> Self {
@@ -78,7 +78,7 @@ impl<'a> Corpus<'a> {
         let mut sentences = Vec::new();
         for _ in 0..if rng.random_bool(0.3) { 2 } else { 1 } {
             let subject = pick(self.world.of(kind), rng);
-            let count = rng.random_range(1..5);
+            let count = rng.random_range(2..6);
             let mut told: Vec<&Form> = Vec::new();
             for at in 0..count {
                 let Some(form) = self.form(rng, subject, held_out, &told) else { continue };

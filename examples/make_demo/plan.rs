@@ -28,14 +28,14 @@ impl Plan {
     /// What is kept in `assets/demo/`.
     pub fn full() -> Self {
         let ladder = vec![
-            (128, 7, 6_000),
-            (256, 9, 6_000),
-            (512, 11, 6_000),
-            (1024, 13, 6_000),
-            (2048, 15, 6_000),
-            (4096, 17, 6_000),
+            (128, 7, 5_000),
+            (256, 10, 5_000),
+            (512, 13, 5_000),
+            (1024, 16, 5_000),
+            (2048, 20, 5_000),
+            (4096, 24, 5_000),
         ];
-        Self { text: 13_500_000, vocab: 2048, rows: 6_000, measured: 512, epochs: 1, ladder }
+        Self { text: 22_000_000, vocab: 2048, rows: 6_000, measured: 512, epochs: 1, ladder }
     }
 
     /// The same in a few minutes, and much worse.

@@ -25,11 +25,11 @@ pub struct Question {
 }
 
 /// How often a document is of which sort, in parts of 100.
-const PERSON: u32 = 58;
+const PERSON: u32 = 56;
 const CITY: u32 = 18;
-const ANIMAL: u32 = 9;
-const LIST: u32 = 4;
-const COMPARE: u32 = 3;
+const ANIMAL: u32 = 13;
+const LIST: u32 = 3;
+const COMPARE: u32 = 2;
 const STORY: u32 = 4;
 
 impl<'a> Corpus<'a> {
@@ -169,10 +169,10 @@ impl<'a> Corpus<'a> {
             .collect();
         alike.shuffle(rng);
         alike.truncate(rng.random_range(2..8));
-        match alike.is_empty() {
-            true => self.everyday.sentence(rng),
-            false => format!("{}: {}.", fill(heading, &first.slots).text, alike.join(", ")),
+        if alike.is_empty() {
+            return self.everyday.sentence(rng);
         }
+        format!("{}: {}.", fill(heading, &first.slots).text, alike.join(", "))
     }
 
     /// What two people share and where they differ.
@@ -228,7 +228,7 @@ impl<'a> Corpus<'a> {
         if let Some(country) = other_country {
             slots.insert("country2".to_owned(), country);
         }
-        self.everyday.fill(rng, form, slots)
+        everyday::fill_in(rng, form, slots)
     }
 
     /// Every fact of the world asked in every form that is held out (or, to compare, in every form

@@ -103,45 +103,45 @@ impl Everyday {
             return number_sentence(rng);
         }
         let form = self.sentences[rng.random_range(0..self.sentences.len())];
-        self.fill(rng, form, Slots::new())
+        fill_in(rng, form, Slots::new())
     }
 
     pub fn story(&self, rng: &mut StdRng) -> &'static str {
         self.stories[rng.random_range(0..self.stories.len())]
     }
+}
 
-    /// Fills a form with the given slots and, for the rest, with everyday words.
-    pub fn fill(&self, rng: &mut StdRng, form: &str, mut slots: Slots) -> String {
-        let first = rng.random_range(0..KIDS.len());
-        let second = (first + rng.random_range(1..KIDS.len())) % KIDS.len();
-        let (day, month) = (rng.random_range(0..7), rng.random_range(0..12));
-        let (thing, thing2) = (word(rng, &THINGS), word(rng, &THINGS));
-        let words = [
-            ("kid", KIDS[first].0.to_owned()),
-            ("he", KIDS[first].1.to_owned()),
-            ("kid2", KIDS[second].0.to_owned()),
-            ("things", format!("{thing}s")),
-            ("thing", thing),
-            ("thing2", thing2),
-            ("place", word(rng, &PLACES)),
-            ("color", word(rng, &COLORS)),
-            ("color2", word(rng, &COLORS)),
-            ("food", word(rng, &FOODS)),
-            ("food2", word(rng, &FOODS)),
-            ("drink", word(rng, &DRINKS)),
-            ("weather", word(rng, &WEATHERS)),
-            ("day", DAYS[day].to_owned()),
-            ("nextday", DAYS[(day + 1) % 7].to_owned()),
-            ("month", MONTHS[month].to_owned()),
-            ("nextmonth", MONTHS[(month + 1) % 12].to_owned()),
-            ("num", NUMBERS[rng.random_range(2..13)].to_owned()),
-            ("num2", NUMBERS[rng.random_range(2..13)].to_owned()),
-        ];
-        for (slot, text) in words {
-            slots.insert(slot.to_owned(), text);
-        }
-        fill(form, &slots).text
+/// Fills a form with the given slots and, for the rest, with everyday words.
+pub fn fill_in(rng: &mut StdRng, form: &str, mut slots: Slots) -> String {
+    let first = rng.random_range(0..KIDS.len());
+    let second = (first + rng.random_range(1..KIDS.len())) % KIDS.len();
+    let (day, month) = (rng.random_range(0..7), rng.random_range(0..12));
+    let (thing, thing2) = (word(rng, &THINGS), word(rng, &THINGS));
+    let words = [
+        ("kid", KIDS[first].0.to_owned()),
+        ("he", KIDS[first].1.to_owned()),
+        ("kid2", KIDS[second].0.to_owned()),
+        ("things", format!("{thing}s")),
+        ("thing", thing),
+        ("thing2", thing2),
+        ("place", word(rng, &PLACES)),
+        ("color", word(rng, &COLORS)),
+        ("color2", word(rng, &COLORS)),
+        ("food", word(rng, &FOODS)),
+        ("food2", word(rng, &FOODS)),
+        ("drink", word(rng, &DRINKS)),
+        ("weather", word(rng, &WEATHERS)),
+        ("day", DAYS[day].to_owned()),
+        ("nextday", DAYS[(day + 1) % 7].to_owned()),
+        ("month", MONTHS[month].to_owned()),
+        ("nextmonth", MONTHS[(month + 1) % 12].to_owned()),
+        ("num", NUMBERS[rng.random_range(2..13)].to_owned()),
+        ("num2", NUMBERS[rng.random_range(2..13)].to_owned()),
+    ];
+    for (slot, text) in words {
+        slots.insert(slot.to_owned(), text);
     }
+    fill(form, &slots).text
 }
 
 /// Counting, sums and sequences of days and months.

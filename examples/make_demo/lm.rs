@@ -68,7 +68,7 @@ impl Model {
         let model = Self::new(shape, 0)?;
         let tensors = candle_core::safetensors::load(file, &Device::Cpu)?;
         for (name, var) in &model.vars {
-            let tensor = tensors.get(name).with_context(|| format!("no {name} in {file:?}"))?;
+            let tensor = tensors.get(name).with_context(|| format!("no {name} in {}", file.display()))?;
             var.set(&tensor.to_dtype(DType::F32)?)?;
         }
         Ok(model)

@@ -158,7 +158,7 @@ fn ladder(
         let start = Instant::now();
         let config = Config { steps, batch: 1024, rate: 1e-3, ..Config::new(width, k) };
         let show = |p: Progress| {
-            if p.done % 500 == 0 || Some(p.done) == p.total {
+            if p.done.is_multiple_of(500) || Some(p.done) == p.total {
                 println!("SAE {width}: step {} of {steps}, {:?} ({:.0?})", p.done, p.figures, start.elapsed());
             }
         };

@@ -64,7 +64,7 @@ pub fn sample(model: &Model, rows: &[Vec<u32>], layer: usize) -> Result<Sample> 
 impl Sample {
     /// Whether a row counts: all but the first of each text.
     fn counts(&self, row: usize) -> bool {
-        row % self.length != 0
+        !row.is_multiple_of(self.length)
     }
 
     fn rows(&self) -> usize {

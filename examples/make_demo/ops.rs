@@ -29,8 +29,8 @@ fn tensor(data: Vec<f32>, like: &Tensor) -> Result<Option<Tensor>> {
     Ok(Some(Tensor::from_vec(data, like.shape(), like.device())?))
 }
 
-fn stored(data: Vec<f32>, shape: impl Into<Shape>) -> Result<(CpuStorage, Shape)> {
-    Ok((CpuStorage::F32(data), shape.into()))
+fn stored(data: Vec<f32>, shape: impl Into<Shape>) -> (CpuStorage, Shape) {
+    (CpuStorage::F32(data), shape.into())
 }
 
 /// `a · b`, split over threads by rows of `a`.
@@ -67,7 +67,7 @@ impl CustomOp3 for Linear {
         let (x, w, b) = (slice(x, xl)?, slice(w, wl)?, slice(b, bl)?);
         let mut y = matmul(View::new(x, rows, inner), View::new(w, inner, cols));
         y.par_chunks_mut(cols).for_each(|row| row.iter_mut().zip(b).for_each(|(y, b)| *y += b));
-        stored(y, (rows, cols))
+        Ok(stored(y, (rows, cols)))
     }
 
     fn bwd(
@@ -125,7 +125,7 @@ impl CustomOp3 for LayerNorm {
                 y[i] = (x[i] - mean) * inv * g[i] + b[i];
             }
         });
-        stored(y, xl.shape().clone())
+        Ok(stored(y, xl.shape().clone()))
     }
 
     fn bwd(
@@ -213,7 +213,7 @@ impl CustomOp1 for Gelu {
                 *y = 0.5 * x * (1.0 + tanh(ROOT * (x + CUBE * x * x * x)));
             }
         });
-        stored(y, l.shape().clone())
+        Ok(stored(y, l.shape().clone()))
     }
 
     fn bwd(&self, x: &Tensor, _res: &Tensor, grad: &Tensor) -> Result<Option<Tensor>> {
@@ -253,7 +253,9 @@ impl Attention {
                 *w = exp((*w - max) * scale);
                 sum += *w;
             }
-            seen.iter_mut().for_each(|w| *w /= sum);
+            for w in seen {
+                *w /= sum;
+            }
         }
     }
 
@@ -313,7 +315,7 @@ impl CustomOp1 for Attention {
         out.par_chunks_mut(t * d).zip(qkv.par_chunks(t * cols)).for_each(|(out, qkv)| {
             self.forward(View::new(qkv, t, cols), out);
         });
-        stored(out, (rows, d))
+        Ok(stored(out, (rows, d)))
     }
 
     fn bwd(&self, qkv: &Tensor, _res: &Tensor, grad: &Tensor) -> Result<Option<Tensor>> {
@@ -351,7 +353,9 @@ pub fn softmax_loss(row: &mut [f32], target: usize) -> f32 {
         *v = exp(*v - max);
         sum += *v;
     }
-    row.iter_mut().for_each(|v| *v /= sum);
+    for v in row {
+        *v /= sum;
+    }
     sum.ln() + max - logit
 }
 
@@ -371,7 +375,9 @@ impl CustomOp2 for HeadLoss {
             .map(|(row, &target)| {
                 let loss = softmax_loss(row, target as usize);
                 row[target as usize] -= 1.0;
-                row.iter_mut().for_each(|g| *g /= rows as f32);
+                for g in row {
+                    *g /= rows as f32;
+                }
                 loss
             })
             .collect();
@@ -380,7 +386,7 @@ impl CustomOp2 for HeadLoss {
         if let Ok(mut kept) = self.grads.lock() {
             *kept = Some(grads);
         }
-        stored(vec![losses.iter().sum::<f32>() / rows as f32], ())
+        Ok(stored(vec![losses.iter().sum::<f32>() / rows as f32], ()))
     }
 
     fn bwd(&self, x: &Tensor, w: &Tensor, _res: &Tensor, _grad: &Tensor) -> Result<(Option<Tensor>, Option<Tensor>)> {

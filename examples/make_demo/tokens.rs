@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use anyhow::{Result, anyhow, ensure};
+use anyhow::{Result, ensure};
 use tokenizers::decoders::byte_level::ByteLevel as ByteLevelDecoder;
 use tokenizers::models::TrainerWrapper;
 use tokenizers::models::bpe::{BPE, BpeTrainer};
@@ -13,8 +13,8 @@ use tokenizers::{AddedToken, Tokenizer};
 /// Begins and ends every document.
 pub const END: &str = "<|endoftext|>";
 
-fn foreign(e: Box<dyn std::error::Error + Send + Sync>) -> anyhow::Error {
-    anyhow!("{e}")
+fn foreign(e: tokenizers::Error) -> anyhow::Error {
+    anyhow::Error::from_boxed(e)
 }
 
 /// Learns merges from the documents until there are `vocab` tokens.

@@ -79,10 +79,7 @@ fn slots<const N: usize>(pairs: [(&str, String); N]) -> Slots {
 }
 
 fn person(r: &[&str], country: &[&str]) -> Subject {
-    let century = match r[5].contains("century") {
-        true => r[5].to_owned(),
-        false => format!("{} century", r[5]),
-    };
+    let century = if r[5].contains("century") { r[5].to_owned() } else { format!("{} century", r[5]) };
     let his = if r[2] == "he" { "his" } else { "her" };
     Subject {
         kind: Kind::Person,

@@ -83,7 +83,9 @@ pub fn directions(count: usize, d: usize, seed: u64) -> Vec<f32> {
             (-2.0 * a.ln()).sqrt() * (std::f32::consts::TAU * b).cos()
         })
         .collect();
-    out.chunks_exact_mut(d.max(1)).for_each(normalise);
+    for row in out.chunks_exact_mut(d.max(1)) {
+        normalise(row);
+    }
     out
 }
 
@@ -91,7 +93,9 @@ pub fn directions(count: usize, d: usize, seed: u64) -> Vec<f32> {
 pub fn normalise(row: &mut [f32]) {
     let norm = row.iter().map(|v| f64::from(*v).powi(2)).sum::<f64>().sqrt() as f32;
     if norm > 0.0 {
-        row.iter_mut().for_each(|v| *v /= norm);
+        for value in row {
+            *value /= norm;
+        }
     } else if let Some(first) = row.first_mut() {
         *first = 1.0;
     }

@@ -161,9 +161,13 @@ impl State {
             }
         }
         let scale = config.auxiliary * 2.0 / rows as f32;
-        grad.iter_mut().for_each(|g| *g *= scale);
+        for g in &mut grad {
+            *g *= scale;
+        }
         let mut place = vec![None; self.width];
-        order.iter().for_each(|&at| place[dead[at]] = Some(at));
+        for at in order {
+            place[dead[at]] = Some(at);
+        }
         Some(Revival { place, active, grad })
     }
 
@@ -188,16 +192,16 @@ impl State {
                 let mut share = vec![0.0; d];
                 let (mut ge, mut gd) = (vec![0.0; d], vec![0.0; d]);
                 let mut gb = vec![0.0; bias.len()];
-                for at in 0..bias.len() {
+                for (at, gb) in gb.iter_mut().enumerate() {
                     let (latent, of) = (piece * PIECE + at, at * d..(at + 1) * d);
                     ge.fill(0.0);
                     gd.fill(0.0);
-                    gb[at] = pass.latent(kept.latent(latent), &dec[of.clone()], &mut ge, &mut gd);
-                    share.iter_mut().zip(&enc[of.clone()]).for_each(|(s, e)| *s += gb[at] * e);
+                    *gb = pass.latent(kept.latent(latent), &dec[of.clone()], &mut ge, &mut gd);
+                    share.iter_mut().zip(&enc[of.clone()]).for_each(|(s, e)| *s += *gb * e);
                     if let Some((revival, aside)) = &aside
                         && let Some(place) = revival.place[latent]
                     {
-                        gb[at] += aside.latent(&revival.active[place], &dec[of.clone()], &mut ge, &mut gd);
+                        *gb += aside.latent(&revival.active[place], &dec[of.clone()], &mut ge, &mut gd);
                     }
                     remove_along(&mut gd, &dec[of.clone()]);
                     rate.apply(&mut enc[of.clone()], &ge, &mut em[of.clone()], &mut ev[of.clone()]);

@@ -1,6 +1,8 @@
 //! Adam (Kingma, Ba, arXiv 1412.6980) with β = (0.9, 0.99), as it is applied to one piece of the weights.
 //! Not here: which gradient it follows.
 
+use std::ops::Range;
+
 const BETA1: f32 = 0.9;
 const BETA2: f32 = 0.99;
 const EPSILON: f32 = 1e-8;
@@ -14,6 +16,25 @@ pub struct Moments {
 impl Moments {
     pub fn new(count: usize) -> Self {
         Self { first: vec![0.0; count], second: vec![0.0; count] }
+    }
+
+    /// The moments in pieces of `size`.
+    pub fn chunks(&mut self, size: usize) -> impl Iterator<Item = Slices<'_>> {
+        let pairs = self.first.chunks_mut(size).zip(self.second.chunks_mut(size));
+        pairs.map(|(first, second)| Slices { first, second })
+    }
+}
+
+/// Moments of some of the weights.
+pub struct Slices<'a> {
+    first: &'a mut [f32],
+    second: &'a mut [f32],
+}
+
+impl Slices<'_> {
+    /// First and second moments of a range.
+    pub fn part(&mut self, range: Range<usize>) -> (&mut [f32], &mut [f32]) {
+        (&mut self.first[range.clone()], &mut self.second[range])
     }
 }
 

@@ -3,7 +3,7 @@
 
 use rayon::prelude::*;
 
-use super::adam::{Moments, Rate};
+use super::adam::{Moments, Rate, Slices};
 use super::data::{directions, normalise};
 use super::select::{Active, Kept, select};
 use super::{Config, Trained};
@@ -176,42 +176,8 @@ impl State {
         self.steps = self.steps.saturating_add(1);
         let (d, rate) = (self.d, Rate::new(rate, self.steps));
         let aside = revival.map(|r| (r, Pass { d, centred: pass.centred, grad: &r.grad }));
-        let shares: Vec<Vec<f32>> = self
-            .encoder
-            .par_chunks_mut(PIECE * d)
-            .zip(self.decoder.par_chunks_mut(PIECE * d))
-            .zip(self.b_enc.par_chunks_mut(PIECE))
-            .zip(self.encoder_moments.first.par_chunks_mut(PIECE * d))
-            .zip(self.encoder_moments.second.par_chunks_mut(PIECE * d))
-            .zip(self.decoder_moments.first.par_chunks_mut(PIECE * d))
-            .zip(self.decoder_moments.second.par_chunks_mut(PIECE * d))
-            .zip(self.b_enc_moments.first.par_chunks_mut(PIECE))
-            .zip(self.b_enc_moments.second.par_chunks_mut(PIECE))
-            .enumerate()
-            .map(|(piece, ((((((((enc, dec), bias), em), ev), dm), dv), bm), bv))| {
-                let mut share = vec![0.0; d];
-                let (mut ge, mut gd) = (vec![0.0; d], vec![0.0; d]);
-                let mut gb = vec![0.0; bias.len()];
-                for (at, gb) in gb.iter_mut().enumerate() {
-                    let (latent, of) = (piece * PIECE + at, at * d..(at + 1) * d);
-                    ge.fill(0.0);
-                    gd.fill(0.0);
-                    *gb = pass.latent(kept.latent(latent), &dec[of.clone()], &mut ge, &mut gd);
-                    share.iter_mut().zip(&enc[of.clone()]).for_each(|(s, e)| *s += *gb * e);
-                    if let Some((revival, aside)) = &aside
-                        && let Some(place) = revival.place[latent]
-                    {
-                        *gb += aside.latent(&revival.active[place], &dec[of.clone()], &mut ge, &mut gd);
-                    }
-                    remove_along(&mut gd, &dec[of.clone()]);
-                    rate.apply(&mut enc[of.clone()], &ge, &mut em[of.clone()], &mut ev[of.clone()]);
-                    rate.apply(&mut dec[of.clone()], &gd, &mut dm[of.clone()], &mut dv[of.clone()]);
-                    normalise(&mut dec[of]);
-                }
-                rate.apply(bias, &gb, bm, bv);
-                share
-            })
-            .collect();
+        let shares: Vec<Vec<f32>> =
+            self.shards().into_par_iter().map(|shard| shard.learn(pass, kept, aside.as_ref(), rate)).collect();
         let mut gradient = vec![0.0; d];
         for row in pass.grad.chunks_exact(d) {
             gradient.iter_mut().zip(row).for_each(|(s, g)| *s += g);
@@ -221,6 +187,31 @@ impl State {
         }
         let Moments { first, second } = &mut self.b_dec_moments;
         rate.apply(&mut self.b_dec, &gradient, first, second);
+    }
+
+    /// The weights of all latents in pieces that one thread each can change.
+    fn shards(&mut self) -> Vec<Shard<'_>> {
+        let rows = PIECE * self.d;
+        let weights =
+            self.encoder.chunks_mut(rows).zip(self.decoder.chunks_mut(rows)).zip(self.b_enc.chunks_mut(PIECE));
+        let moments = self
+            .encoder_moments
+            .chunks(rows)
+            .zip(self.decoder_moments.chunks(rows))
+            .zip(self.b_enc_moments.chunks(PIECE));
+        weights
+            .zip(moments)
+            .enumerate()
+            .map(|(piece, (((encoder, decoder), b_enc), ((encoder_moments, decoder_moments), b_enc_moments)))| Shard {
+                first: piece * PIECE,
+                encoder,
+                decoder,
+                b_enc,
+                encoder_moments,
+                decoder_moments,
+                b_enc_moments,
+            })
+            .collect()
     }
 
     /// The SAE for rows as they came, which were multiplied with `scale` for training.
@@ -244,6 +235,48 @@ impl State {
             explained_variance,
             w_dec: self.decoder,
         }
+    }
+}
+
+/// Some neighbouring latents: their weights and moments.
+struct Shard<'a> {
+    first: usize,
+    encoder: &'a mut [f32],
+    decoder: &'a mut [f32],
+    b_enc: &'a mut [f32],
+    encoder_moments: Slices<'a>,
+    decoder_moments: Slices<'a>,
+    b_enc_moments: Slices<'a>,
+}
+
+impl Shard<'_> {
+    /// One step of Adam; gives what these latents take from b_dec's gradient through the encoder, \[d\].
+    fn learn(mut self, pass: &Pass<'_>, kept: &Kept, aside: Option<&(&Revival, Pass<'_>)>, rate: Rate) -> Vec<f32> {
+        let d = pass.d;
+        let (mut share, mut ge, mut gd) = (vec![0.0; d], vec![0.0; d], vec![0.0; d]);
+        let mut biases = vec![0.0; self.b_enc.len()];
+        for (at, bias) in biases.iter_mut().enumerate() {
+            let (latent, of) = (self.first + at, at * d..(at + 1) * d);
+            let (encoder, decoder) = (&mut self.encoder[of.clone()], &mut self.decoder[of.clone()]);
+            ge.fill(0.0);
+            gd.fill(0.0);
+            *bias = pass.latent(kept.latent(latent), decoder, &mut ge, &mut gd);
+            share.iter_mut().zip(&*encoder).for_each(|(s, e)| *s += *bias * e);
+            if let Some((revival, aside)) = aside
+                && let Some(place) = revival.place[latent]
+            {
+                *bias += aside.latent(&revival.active[place], decoder, &mut ge, &mut gd);
+            }
+            remove_along(&mut gd, decoder);
+            let (first, second) = self.encoder_moments.part(of.clone());
+            rate.apply(encoder, &ge, first, second);
+            let (first, second) = self.decoder_moments.part(of);
+            rate.apply(decoder, &gd, first, second);
+            normalise(decoder);
+        }
+        let (first, second) = self.b_enc_moments.part(0..biases.len());
+        rate.apply(self.b_enc, &biases, first, second);
+        share
     }
 }
 

@@ -163,6 +163,26 @@ fn searching_goes_to_the_latent_and_to_where_it_fires() {
 }
 
 #[test]
+fn n_goes_through_what_was_found_and_back() {
+    let mut app = ready(sample::PROMPT);
+    for name in ["/", "e", "enter", "n", "n"] {
+        press(&mut app, name);
+    }
+    assert_eq!(app.latent, Some(6));
+    press(&mut app, "shift-n");
+    assert_eq!(app.latent, Some(3));
+}
+
+#[test]
+fn every_screen_can_be_saved() {
+    let mut app = ready(sample::PROMPT);
+    for name in ["tab", "e", "esc", "?", "esc", "s", "esc", "/"] {
+        press(&mut app, name);
+        assert_eq!(key(&mut app, "f2"), [Effect::Save(Format::Svg)], "{name}");
+    }
+}
+
+#[test]
 fn an_answer_to_an_older_search_is_not_jumped_to() {
     let mut app = ready(sample::PROMPT);
     press(&mut app, "/");

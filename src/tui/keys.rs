@@ -66,6 +66,10 @@ pub enum Action {
     SaveAnsi,
     /// Turn the mouse on or off.
     Mouse,
+    /// The next latent that the search found.
+    NextFound,
+    /// The one before.
+    PreviousFound,
     /// Ask again for what failed.
     Retry,
     /// Show the last error in full.

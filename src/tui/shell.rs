@@ -10,7 +10,6 @@ use crossterm::Command;
 
 use crate::report::Report;
 use crate::session::Job;
-use crate::settings::{self, Settings};
 use crate::task::{Slot, Ticket};
 use crate::tui::app::{App, Start};
 use crate::tui::hits::Hits;
@@ -63,27 +62,6 @@ pub struct Options {
 }
 
 impl Options {
-    /// As the settings say.
-    #[must_use]
-    pub fn new(settings: &Settings, prompt: Option<String>) -> Self {
-        let in_spite = |name: &str| std::env::var(name).ok().filter(|_| name != "NO_COLOR");
-        let depth = match settings.color {
-            settings::Color::Auto => None,
-            settings::Color::Always => Some(detect::depth(&in_spite).max(Depth::Ansi16)),
-            settings::Color::Never => Some(Depth::Mono),
-            settings::Color::Sixteen => Some(Depth::Ansi16),
-            settings::Color::Cube => Some(Depth::Ansi256),
-            settings::Color::True => Some(Depth::True),
-        };
-        let ground = match settings.theme {
-            settings::Theme::Auto => None,
-            settings::Theme::Dark => Some(Ground::Dark),
-            settings::Theme::Light => Some(Ground::Light),
-        };
-        let (suite, ascii) = (settings.suite.clone(), settings.ascii);
-        Self { suite, prompt, no_mouse: !settings.mouse, depth, ground, ascii }
-    }
-
     /// What the state starts with.
     pub(super) fn start(&self, env: Env<'_>) -> Start {
         let charset = match self.ascii {
@@ -152,7 +130,10 @@ pub fn run<E: Engine>(options: &Options, engine: impl FnOnce(Tell) -> Result<E, 
         shell.theme.ground = probe();
     }
     input::read(to).map_err(|e| lost(&e))?;
-    shell.live(&engine, &from)
+    let code = shell.live(&engine, &from);
+    // The terminal first: the engine waits for what it computes.
+    drop(shell);
+    code
 }
 
 /// The theme that options and environment call for.

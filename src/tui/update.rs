@@ -7,7 +7,7 @@ use crate::session::Job;
 use crate::task::Slot;
 use crate::tui::app::{App, Notice};
 use crate::tui::keys::{self, Action};
-use crate::tui::msg::{Effect, Msg, Update};
+use crate::tui::msg::{Effect, Format, Msg, Update};
 
 mod actions;
 mod mouse;
@@ -106,6 +106,9 @@ fn always(app: &mut App, action: Action, effects: &mut Vec<Effect>) -> Option<bo
         Action::Suspend => effects.push(Effect::Suspend),
         Action::Repaint => effects.push(Effect::Repaint),
         Action::Quit => effects.push(Effect::Quit),
+        Action::SaveSvg => effects.push(Effect::Save(Format::Svg)),
+        Action::SaveText => effects.push(Effect::Save(Format::Text)),
+        Action::SaveAnsi => effects.push(Effect::Save(Format::Ansi)),
         _ => return None,
     }
     Some(true)

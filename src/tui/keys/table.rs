@@ -107,6 +107,8 @@ pub const TABLE: &[Binding] = &[
         "search",
         "Search latents by number or promoted token",
     ),
+    row(Action::NextFound, "search.next", &[key!(n)], Places::PANES, "", "The next latent that the search found"),
+    row(Action::PreviousFound, "search.previous", &[key!(shift - n)], Places::PANES, "", "The one before it"),
     row(
         Action::Pin,
         "latents.pin",
@@ -299,6 +301,7 @@ pub const TABLE: &[Binding] = &[
         "Delete to the end of the line",
     ),
     // Always.
+    row(Action::SaveSvg, "screen.save", &[key!(f2)], Places::ALL, "", "Save what is on the screen as a picture (SVG)"),
     row(Action::Palette, "palette.open", &[key!(ctrl - p)], Places::MAIN, "commands", "Every command, with its key"),
     row(
         Action::Help,

@@ -2,9 +2,9 @@
 //! Not here: what they do in lists and texts that lie over the panes.
 
 use crate::task::Slot;
-use crate::tui::app::{App, Focus, MOST_PINS};
+use crate::tui::app::{App, Focus, LatentRef, MOST_PINS};
 use crate::tui::keys::{Action, Edit};
-use crate::tui::msg::{Effect, Format};
+use crate::tui::msg::Effect;
 use crate::tui::over::{Field, Over};
 use crate::tui::update::{always, ask, open, over, say, select};
 
@@ -34,9 +34,8 @@ pub(super) fn in_panes(app: &mut App, action: Action, effects: &mut Vec<Effect>)
         Action::Pin => pin(app),
         Action::UnpinAll => app.pins.clear(),
         Action::CopyReference | Action::CopyCommand => copy(app, action, effects),
-        Action::SaveSvg => effects.push(Effect::Save(Format::Svg)),
-        Action::SaveText => effects.push(Effect::Save(Format::Text)),
-        Action::SaveAnsi => effects.push(Effect::Save(Format::Ansi)),
+        Action::NextFound => next_found(app, 1),
+        Action::PreviousFound => next_found(app, -1),
         Action::Mouse => toggle_mouse(app, effects),
         Action::Retry => retry(app, effects),
         Action::ShowError => show_error(app),
@@ -44,7 +43,9 @@ pub(super) fn in_panes(app: &mut App, action: Action, effects: &mut Vec<Effect>)
         Action::Palette => app.over.push(Over::Palette(Field::default())),
         Action::Suites => open_suites(app, effects),
         Action::Help => app.over.push(Over::Help { about: app.focus.place(), top: 0 }),
+        // Done by `always`.
         Action::Interrupt | Action::Suspend | Action::Repaint | Action::Quit => {}
+        Action::SaveSvg | Action::SaveText | Action::SaveAnsi => {}
     }
     true
 }
@@ -92,6 +93,21 @@ fn travel(app: &mut App, action: Action) {
         None if action == Action::Back => say(app, "nothing visited before; Enter on a latent or a jump is a visit"),
         None => say(app, "nothing visited after"),
     }
+}
+
+/// Goes to the latent that stands after the chosen one in what the search found; to the first when it is none of them.
+fn next_found(app: &mut App, by: isize) {
+    let Some(found) = app.found.value().filter(|f| !f.latents.is_empty()) else {
+        say(app, "nothing was searched; / searches");
+        return;
+    };
+    let chosen = app.chosen().filter(|c| c.sae == found.sae);
+    let at = chosen.and_then(|c| found.latents.iter().position(|(latent, _)| *latent == c.latent));
+    let last = found.latents.len() - 1;
+    let to = at.map_or(0, |at| at.saturating_add_signed(by).min(last));
+    let Some((latent, _)) = found.latents.get(to) else { return };
+    let to = LatentRef { sae: found.sae.clone(), latent: *latent };
+    select::visit(app, &to);
 }
 
 fn accept(app: &mut App) {

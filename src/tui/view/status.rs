@@ -64,7 +64,7 @@ fn pending<'a>(app: &App, pen: &Pen<'_>) -> Vec<Span<'a>> {
     let spinner = theme.glyphs().spinner[app.ticks as usize % 4];
     let say = |text: String| vec![Span::styled(format!("{spinner} {text} "), theme.notice())];
     if app.opened.is_pending() {
-        let step = app.opened.progressed().map(|p| format!(": {}", short(p))).unwrap_or_default();
+        let step = app.opened.progressed().map(|p| format!(": {}", progress_text(p))).unwrap_or_default();
         return say(format!("loading {}{step}", text::prose(&app.suite, theme.charset)));
     }
     if app.run.is_pending() {
@@ -95,7 +95,7 @@ pub(super) fn whole_share(progress: &Progress) -> Option<f64> {
 }
 
 /// Progress in a few words.
-fn short(progress: &Progress) -> String {
+pub(super) fn progress_text(progress: &Progress) -> String {
     let amount = match (progress.unit, progress.total) {
         (Unit::Bytes, Some(total)) => format!("{} of {}", format::bytes(progress.done), format::bytes(total)),
         (Unit::Bytes, None) => format::bytes(progress.done),

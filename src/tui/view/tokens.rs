@@ -6,7 +6,7 @@ use ratatui::style::Modifier;
 use ratatui::text::Span;
 
 use super::flow;
-use super::{Pen, Title, label_text, trouble};
+use super::{Pen, Title, label_text, status, trouble};
 use crate::text;
 use crate::tui::app::{App, Focus, LatentRef};
 use crate::tui::format;
@@ -83,7 +83,8 @@ fn draw_empty(app: &App, area: Rect, pen: &mut Pen<'_>) {
         return;
     }
     let text = if app.opened.is_pending() {
-        format!("loading {} {}", text::prose(&app.suite, pen.theme.charset), pen.theme.glyphs().more)
+        let step = app.opened.progressed().map(|p| format!(": {}", status::progress_text(p))).unwrap_or_default();
+        text::prose(&format!("loading {}{step} {}", app.suite, pen.theme.glyphs().more), pen.theme.charset)
     } else if app.run.is_pending() {
         format!("running the prompt {}", pen.theme.glyphs().more)
     } else {

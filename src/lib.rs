@@ -23,6 +23,7 @@
 
 pub mod analysis;
 pub mod blob;
+pub mod cli;
 pub mod hub;
 pub mod kernel;
 pub mod model;

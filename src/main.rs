@@ -1,3 +1,7 @@
-//! The binary: parses arguments and hands over to the library.
+//! The binary: hands the arguments to the library and its exit code to the system.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    ExitCode::from(saescope::cli::main(std::env::args_os()))
+}

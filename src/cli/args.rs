@@ -1,0 +1,274 @@
+//! The arguments, as clap reads them; help, man page and completions come from here.
+//! Not here: what a command does.
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand};
+
+use crate::settings::{Color, Given, Theme};
+
+const EXAMPLES: &str = "\
+Examples:
+  saescope                                        explore the demo that comes with the program
+  saescope --prompt 'Albert Einstein was born in' start with a prompt
+  saescope suites                                 what can be explored, and what it costs to download
+  saescope pull gpt2-small-feature-splitting      download GPT-2 small and its SAEs
+  saescope --suite gpt2-small-feature-splitting   explore them
+  saescope run --suite demo --prompt 'Tokyo' --json | jq '.saes[0].metrics'
+
+Exit codes: 0 fine, 1 expected failure, 2 wrong usage, 70 a mistake of this program, 130 and 143 signals.";
+
+/// See which SAE latents fire while you type, and what they are.
+#[derive(Debug, Parser)]
+#[command(name = "saescope", version, after_help = EXAMPLES, propagate_version = true)]
+pub struct Args {
+    /// What to do; without a command, the explorer opens.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+    /// The suite: an id from `saescope suites`, or a suite file.
+    #[arg(long, value_name = "ID|FILE", global = true)]
+    pub suite: Option<String>,
+    /// The prompt to start the explorer with.
+    #[arg(long, value_name = "TEXT")]
+    pub prompt: Option<String>,
+    /// Colours.
+    #[arg(long, value_name = "WHEN", value_parser = names(&Color::NAMES), global = true)]
+    pub color: Option<String>,
+    /// The terminal's ground, for the heat colours.
+    #[arg(long, value_name = "GROUND", value_parser = names(&Theme::NAMES), global = true)]
+    pub theme: Option<String>,
+    /// Draw only ASCII characters.
+    #[arg(long, global = true)]
+    pub ascii: bool,
+    /// Leave the mouse to the terminal.
+    #[arg(long, global = true)]
+    pub no_mouse: bool,
+    /// What goes into the log: error, warn, info, debug, trace, or a filter as RUST_LOG has it.
+    #[arg(long, value_name = "LEVEL", global = true)]
+    pub log: Option<String>,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// List the known suites: model, SAEs, download size, what is cached.
+    Suites(Plain),
+    /// Download what a suite lacks, with progress; ^C keeps what has arrived.
+    Pull(Pull),
+    /// Run one prompt through the model and the ladder.
+    Run(Run),
+    /// Show a latent's card: promoted tokens, nearest latents in every other SAE.
+    Latent(Latent),
+    /// Show terminal, device, directories and versions; with --suite, whether it opens.
+    Doctor(Doctor),
+    /// Play keys on an in-memory terminal and save the last screen.
+    Shot(Shot),
+    /// Print or locate the config file.
+    Config(Config),
+    /// Print a shell's completions.
+    Completions(Completions),
+    /// Print the man page.
+    Man,
+}
+
+/// Options of a command that has none of its own.
+#[derive(Debug, clap::Args)]
+pub struct Plain {
+    /// Print one JSON object.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Options of `pull`.
+#[derive(Debug, clap::Args)]
+pub struct Pull {
+    /// The suite.
+    #[arg(value_name = "SUITE")]
+    pub suite: String,
+    /// Only this SAE (repeatable).
+    #[arg(long, value_name = "ID")]
+    pub sae: Vec<String>,
+    /// Only this meta-SAE (repeatable).
+    #[arg(long, value_name = "ID")]
+    pub meta: Vec<String>,
+    /// Everything of the suite.
+    #[arg(long, conflicts_with_all = ["sae", "meta"])]
+    pub all: bool,
+    /// Print one JSON object at the end.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Options of `run`.
+#[derive(Debug, clap::Args)]
+pub struct Run {
+    /// The prompt; `-` reads standard input.
+    #[arg(value_name = "-", value_parser = ["-"], conflicts_with_all = ["prompt", "prompt_file"])]
+    pub stdin: Option<String>,
+    /// The prompt.
+    #[arg(long, value_name = "TEXT", conflicts_with = "prompt_file")]
+    pub prompt: Option<String>,
+    /// A file with the prompt, in UTF-8.
+    #[arg(long, value_name = "FILE")]
+    pub prompt_file: Option<PathBuf>,
+    /// Only this SAE (repeatable); all that are on this machine otherwise.
+    #[arg(long, value_name = "ID")]
+    pub sae: Vec<String>,
+    /// Latents printed for each position.
+    #[arg(long, value_name = "K", value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub top: Option<u32>,
+    /// Print every latent that fires.
+    #[arg(long, conflicts_with = "top")]
+    pub all_latents: bool,
+    /// Likeliest next tokens printed for each position.
+    #[arg(long, value_name = "K", default_value_t = 5, value_parser = clap::value_parser!(u32).range(0..=1000))]
+    pub logits: u32,
+    /// Measure cross-entropies by splicing.
+    #[arg(long)]
+    pub metrics: bool,
+    /// Write `residual` (as the SAEs receive it) and `logits` as f32 tensors.
+    #[arg(long, value_name = "FILE.safetensors")]
+    pub activations: Option<PathBuf>,
+    /// Print one JSON object.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Options of `latent`.
+#[derive(Debug, clap::Args)]
+pub struct Latent {
+    /// The SAE's id.
+    #[arg(long, value_name = "ID")]
+    pub sae: String,
+    /// The latent.
+    #[arg(value_name = "N")]
+    pub latent: u32,
+    /// Tokens and neighbours in each list.
+    #[arg(long, value_name = "K", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub top: u32,
+    /// Cosine below which a latent is novel; the suite's own otherwise.
+    #[arg(long, value_name = "T", value_parser = cosine, allow_negative_numbers = true)]
+    pub threshold: Option<f32>,
+    /// Print one JSON object.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Options of `doctor`.
+#[derive(Debug, clap::Args)]
+pub struct Doctor {
+    /// Print one JSON object.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Options of `shot`.
+#[derive(Debug, clap::Args)]
+pub struct Shot {
+    /// The keys: text as it is typed, others in brackets, such as `<tab>`, `<down>`, `<ctrl-p>`, `<esc>`.
+    #[arg(long, value_name = "KEYS", default_value = "", allow_hyphen_values = true)]
+    pub keys: String,
+    /// The terminal's size.
+    #[arg(long, value_name = "COLSxROWS", default_value = "120x40", value_parser = size)]
+    pub size: (u16, u16),
+    /// The file; its ending says what it is: txt, ansi, svg. Standard output without it.
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+    /// The prompt to start with.
+    #[arg(long, value_name = "TEXT")]
+    pub prompt: Option<String>,
+}
+
+/// Options of `config`.
+#[derive(Debug, clap::Args)]
+pub struct Config {
+    /// Print the default file instead of the path.
+    #[arg(long)]
+    pub default: bool,
+}
+
+/// Options of `completions`.
+#[derive(Debug, clap::Args)]
+pub struct Completions {
+    /// The shell.
+    pub shell: clap_complete::Shell,
+}
+
+impl Args {
+    /// Whether the answer is to be JSON.
+    #[must_use]
+    pub const fn json(&self) -> bool {
+        match &self.command {
+            Some(Command::Suites(options)) => options.json,
+            Some(Command::Pull(options)) => options.json,
+            Some(Command::Run(options)) => options.json,
+            Some(Command::Latent(options)) => options.json,
+            Some(Command::Doctor(options)) => options.json,
+            _ => false,
+        }
+    }
+
+    /// The settings that the flags give.
+    #[must_use]
+    pub fn given(&self) -> Given {
+        let top = match &self.command {
+            Some(Command::Run(run)) => run.top.map(|top| top as usize),
+            _ => None,
+        };
+        Given {
+            suite: self.suite.clone(),
+            top,
+            color: self.color.as_deref().and_then(|name| named(name, &Color::NAMES)),
+            theme: self.theme.as_deref().and_then(|name| named(name, &Theme::NAMES)),
+            mouse: self.no_mouse.then_some(false),
+            ascii: self.ascii.then_some(true),
+            log: self.log.clone(),
+        }
+    }
+}
+
+fn names<T>(choices: &'static [(&'static str, T)]) -> clap::builder::PossibleValuesParser {
+    clap::builder::PossibleValuesParser::new(choices.iter().map(|(name, _)| *name))
+}
+
+fn named<T: Copy>(name: &str, choices: &[(&str, T)]) -> Option<T> {
+    choices.iter().find(|(known, _)| *known == name).map(|(_, choice)| *choice)
+}
+
+fn cosine(text: &str) -> Result<f32, String> {
+    match text.parse::<f32>() {
+        Ok(value) if (-1.0..=1.0).contains(&value) => Ok(value),
+        _ => Err("a cosine lies between -1 and 1".to_owned()),
+    }
+}
+
+fn size(text: &str) -> Result<(u16, u16), String> {
+    let wrong = || "a size is columns x rows, such as 120x40; 10x5 to 500x200".to_owned();
+    let (columns, rows) = text.split_once(['x', 'X']).ok_or_else(wrong)?;
+    match (columns.parse(), rows.parse()) {
+        (Ok(columns @ 10..=500), Ok(rows @ 5..=200)) => Ok((columns, rows)),
+        _ => Err(wrong()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_arguments_fit_together() {
+        <Args as clap::CommandFactory>::command().debug_assert();
+    }
+
+    #[test]
+    fn sizes_and_cosines_outside_their_bounds_are_refused() {
+        assert_eq!(size("80x24"), Ok((80, 24)));
+        for wrong in ["80", "80x", "0x0", "x24", "99999x24", "-1x4"] {
+            assert!(size(wrong).is_err(), "{wrong}");
+        }
+        assert_eq!(cosine("-0.5"), Ok(-0.5));
+        for wrong in ["1.5", "NaN", "seven"] {
+            assert!(cosine(wrong).is_err(), "{wrong}");
+        }
+    }
+}

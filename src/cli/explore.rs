@@ -1,0 +1,72 @@
+//! The explorer, on the person's terminal or on one in memory.
+//! Not here: the explorer itself (`tui`).
+
+use std::io::Write;
+
+use crate::cli::args;
+use crate::cli::context::Context;
+use crate::cli::output::{Output, say};
+use crate::report::{Kind, Report};
+use crate::settings::{Color, Theme};
+use crate::tui::msg::Format;
+use crate::tui::theme::{Depth, Ground, detect};
+use crate::tui::{self, Options, Tell};
+use crate::worker::Worker;
+
+pub fn explore(context: &Context) -> Result<u8, Report> {
+    tui::run(&options(context, context.prompt.clone()), |tell| worker(context, tell))
+}
+
+pub fn shot(context: &Context, options: &args::Shot, output: &Output) -> Result<u8, Report> {
+    let format = match &options.out {
+        None => Format::Text,
+        Some(path) => {
+            let ending = path.extension().and_then(|ending| ending.to_str()).unwrap_or_default();
+            Format::of_extension(ending).ok_or_else(|| {
+                Report::new(format!("`{}` does not say what kind of picture is wanted", path.display()))
+                    .hint("let it end in .txt, .ansi or .svg")
+                    .kind(Kind::Usage)
+            })?
+        }
+    };
+    let start = self::options(context, options.prompt.clone().or_else(|| context.prompt.clone()));
+    let picture = tui::shot(&start, &options.keys, options.size, format, |tell| worker(context, tell))?;
+    let Some(path) = &options.out else { return output.text(&picture).map(|()| 0) };
+    let failed = |error: std::io::Error| Report::caused(format!("cannot save `{}`", path.display()), &error);
+    // Written beside its place and then moved there, so that no half picture ever stands in it.
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(".".as_ref());
+    let mut file = tempfile::NamedTempFile::new_in(folder).map_err(failed)?;
+    file.write_all(picture.as_bytes()).map_err(failed)?;
+    file.persist(path).map_err(|error| failed(error.error))?;
+    say(&format!("saved {}", path.display()));
+    Ok(0)
+}
+
+fn worker(context: &Context, tell: Tell) -> Result<Worker, Report> {
+    Worker::start(context.setup.clone(), move |news| tell(news.slot, news.ticket, news.event))
+        .map_err(|error| Report::caused("cannot start a thread", &error))
+}
+
+fn options(context: &Context, prompt: Option<String>) -> Options {
+    let settings = &context.settings;
+    let env = |name: &str| std::env::var(name).ok();
+    Options {
+        suite: settings.suite.clone(),
+        prompt,
+        no_mouse: !settings.mouse,
+        depth: match settings.color {
+            Color::Auto => None,
+            Color::Always => Some(detect::depth(&|name: &str| env(name).filter(|_| name != "NO_COLOR"))),
+            Color::Never => Some(Depth::Mono),
+            Color::Sixteen => Some(Depth::Ansi16),
+            Color::Cube => Some(Depth::Ansi256),
+            Color::True => Some(Depth::True),
+        },
+        ground: match settings.theme {
+            Theme::Auto => None,
+            Theme::Dark => Some(Ground::Dark),
+            Theme::Light => Some(Ground::Light),
+        },
+        ascii: settings.ascii,
+    }
+}

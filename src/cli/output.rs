@@ -1,0 +1,77 @@
+//! Standard output and standard error: data on the one, messages on the other.
+//! Not here: what is said.
+
+use std::io::{self, ErrorKind, IsTerminal, Write};
+
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use crate::report::Report;
+
+/// The version of the JSON answers.
+const SCHEMA: u32 = 1;
+
+/// Where a command's answer goes.
+pub struct Output {
+    json: bool,
+}
+
+impl Output {
+    /// Answers as text or as JSON.
+    pub const fn new(json: bool) -> Self {
+        Self { json }
+    }
+
+    /// Whether answers are JSON.
+    pub const fn is_json(&self) -> bool {
+        self.json
+    }
+
+    /// Prints an answer as one JSON object with its schema number in front.
+    ///
+    /// # Errors
+    /// When standard output cannot be written; a closed pipe is no error.
+    pub fn object(&self, answer: &impl Serialize) -> Result<(), Report> {
+        let value = serde_json::to_value(answer).map_err(|error| Report::caused("cannot write the answer", &error))?;
+        let mut object = serde_json::Map::from_iter([("schema".to_owned(), json!(SCHEMA))]);
+        if let Value::Object(fields) = value {
+            object.extend(fields);
+        }
+        self.text(&format!("{}\n", Value::Object(object)))
+    }
+
+    /// Prints text as it is.
+    ///
+    /// # Errors
+    /// When standard output cannot be written; a closed pipe is no error.
+    pub fn text(&self, text: &str) -> Result<(), Report> {
+        let mut out = io::stdout().lock();
+        match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+            Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+                Err(Report::caused("cannot write to standard output", &error))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Says why nothing was answered: one JSON object on standard output, or lines on standard error.
+    pub fn report(&self, report: &Report) {
+        if self.json {
+            // What cannot be written can be reported nowhere.
+            let _ = self.object(&json!({ "error": report }));
+        } else {
+            say(&report.to_string());
+        }
+    }
+}
+
+/// A message on standard error.
+pub fn say(message: &str) {
+    // A person who has closed standard error does not want messages.
+    let _ = writeln!(io::stderr().lock(), "{message}");
+}
+
+/// Whether messages go to a person's terminal.
+pub fn is_watched() -> bool {
+    io::stderr().is_terminal()
+}

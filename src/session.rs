@@ -6,7 +6,6 @@ mod failure;
 mod loaded;
 mod memory;
 mod open;
-mod pull;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -14,7 +13,6 @@ use std::sync::Arc;
 use serde::Serialize;
 
 pub use memory::available as available_memory;
-pub use pull::pull;
 
 use crate::analysis::{LatentCard, Run, TokenValue};
 use crate::hub::Hub;
@@ -254,7 +252,7 @@ impl Session {
             Job::Catalogue => Ok(Outcome::Catalogue(catalogue::entries(&self.setup))),
             Job::Pull { suite } => {
                 let suite = self.suite(&suite)?;
-                pull(&self.setup.hub, &suite, &Choice::default(), cancel, progress)?;
+                suite.pull(&Choice::default(), &self.setup.hub, cancel, progress)?;
                 Ok(Outcome::Pulled(suite.id))
             }
         }

@@ -12,7 +12,7 @@ use std::fmt;
 use std::path::PathBuf;
 
 pub use catalogue::{Listed, catalogue, find};
-pub use files::{INDEX, ModelParts, SaeParts, TokenizerParts, model_names, shards};
+pub use files::{ModelParts, SaeParts, TokenizerParts};
 pub use parse::{Base, parse};
 pub use plan::{Choice, FileNeed, Need, Part, Plan};
 

@@ -1,5 +1,5 @@
 //! `saescope pull`: downloads what a suite lacks.
-//! Not here: downloading (`session`, `hub`).
+//! Not here: downloading (`suite`, `hub`).
 
 use serde_json::json;
 
@@ -8,22 +8,21 @@ use crate::cli::context::Context;
 use crate::cli::output::{Output, say};
 use crate::cli::progress::{Line, cancel_on_interrupt};
 use crate::report::{Kind, Report};
-use crate::session;
 use crate::suite::Choice;
 
 pub fn pull(context: &Context, options: &args::Pull, output: &Output) -> Result<u8, Report> {
     let suite = context.session().suite(&options.suite)?;
     let choice = Choice { saes: options.sae.clone(), metas: options.meta.clone(), all: options.all };
     let line = Line::new();
-    let pulled =
-        session::pull(&context.setup.hub, &suite, &choice, &cancel_on_interrupt(), &|progress| line.show(&progress));
+    let pulled = suite.pull(&choice, &context.setup.hub, &cancel_on_interrupt(), &|progress| line.show(&progress));
     line.end();
-    let files = pulled.map_err(|report| match report.kind {
-        Kind::Cancelled => report.hint("what has arrived is kept: the same command goes on from there"),
-        _ => report,
+    let plan = pulled.map_err(|error| match Report::from(error) {
+        report if report.kind == Kind::Cancelled => report.hint("what has arrived is kept: the same command goes on from there"),
+        report => report,
     })?;
+    let files: usize = plan.needs.iter().map(|need| need.files.len()).sum();
     if output.is_json() {
-        return output.object(&json!({ "suite": suite.id, "files": files })).map(|()| 0);
+        return output.object(&json!({ "suite": suite.id, "files": files, "bytes": plan.total_bytes() })).map(|()| 0);
     }
     say(&format!("{} is ready: `saescope --suite {}` opens it", suite.id, options.suite));
     Ok(0)

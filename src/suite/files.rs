@@ -10,7 +10,7 @@ use crate::hub::{Locator, name};
 /// One file that holds a whole model.
 pub(super) const WEIGHTS: &str = "model.safetensors";
 /// The list of the files that hold a model in shards.
-pub const INDEX: &str = "model.safetensors.index.json";
+pub(super) const INDEX: &str = "model.safetensors.index.json";
 /// Most bytes of such a list.
 const MAX_INDEX: u64 = 64 << 20;
 
@@ -82,7 +82,7 @@ impl Format {
 
 /// The file names a model needs, given which names exist. Where of several alternatives none exists, the first is
 /// named, so that its absence can be reported.
-pub fn model_names(exists: impl Fn(&str) -> bool) -> Vec<&'static str> {
+pub(super) fn model_names(exists: impl Fn(&str) -> bool) -> Vec<&'static str> {
     let mut names = vec!["config.json"];
     names.push(if !exists(WEIGHTS) && exists(INDEX) { INDEX } else { WEIGHTS });
     if !exists("tokenizer.json") && exists("vocab.json") && exists("merges.txt") {
@@ -94,7 +94,7 @@ pub fn model_names(exists: impl Fn(&str) -> bool) -> Vec<&'static str> {
 }
 
 /// The shards that a model's index names, each once.
-pub fn shards(index: &Blob) -> Result<Vec<String>, Error> {
+pub(super) fn shards(index: &Blob) -> Result<Vec<String>, Error> {
     let wrong = |why: String| Error::Index { file: index.name().to_owned(), why };
     let length = index.len().map_err(|error| wrong(error.to_string()))?;
     if length > MAX_INDEX {

@@ -17,7 +17,9 @@ pub fn pull(context: &Context, options: &args::Pull, output: &Output) -> Result<
     let pulled = suite.pull(&choice, &context.setup.hub, &cancel_on_interrupt(), &|progress| line.show(&progress));
     line.end();
     let plan = pulled.map_err(|error| match Report::from(error) {
-        report if report.kind == Kind::Cancelled => report.hint("what has arrived is kept: the same command goes on from there"),
+        report if report.kind == Kind::Cancelled => {
+            report.hint("what has arrived is kept: the same command goes on from there")
+        }
         report => report,
     })?;
     let files: usize = plan.needs.iter().map(|need| need.files.len()).sum();

@@ -1,0 +1,142 @@
+//! The modules use each other in one direction only: the table below is the one in ARCHITECTURE.md, and every `crate::`
+//! path in `src/` is held against it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// What each module may use of the others.
+const MAY_USE: &[(&str, &[&str])] = &[
+    ("task", &[]),
+    ("text", &[]),
+    ("site", &[]),
+    ("blob", &[]),
+    ("kernel", &[]),
+    ("report", &["task"]),
+    ("toml_file", &["report"]),
+    ("settings", &["toml_file", "report"]),
+    ("weights", &["blob", "kernel"]),
+    ("hub", &["task", "report"]),
+    ("model", &["task", "site", "blob", "kernel", "weights"]),
+    ("sae", &["task", "blob", "kernel", "weights"]),
+    ("suite", &["task", "hub", "report", "site", "blob", "toml_file"]),
+    ("analysis", &["model", "sae", "task", "text", "site", "kernel", "weights"]),
+    ("session", &["analysis", "suite", "sae", "model", "hub", "report", "task", "site", "weights", "blob"]),
+    ("worker", &["session", "task", "report"]),
+    ("tui", &["session", "analysis", "worker", "task", "text", "settings", "report", "site"]),
+    ("cli", &["session", "analysis", "settings", "report", "task", "text", "tui", "worker", "suite", "hub"]),
+];
+
+/// What a module must never name, whatever it uses.
+const NEVER: &[(&str, &[&str])] = &[
+    ("hub", &["candle_core", "ratatui", "crossterm"]),
+    ("model", &["hf_hub", "reqwest", "ratatui", "crossterm"]),
+    ("sae", &["hf_hub", "reqwest", "ratatui", "crossterm"]),
+    ("suite", &["candle_core", "safetensors", "ratatui", "crossterm"]),
+    ("analysis", &["std::fs", "std::thread", "std::time", "ratatui", "crossterm"]),
+    ("session", &["std::thread", "ratatui", "crossterm"]),
+    ("worker", &["ratatui", "crossterm"]),
+    ("tui", &["candle_core", "safetensors", "hf_hub", "reqwest"]),
+    ("cli", &["ratatui", "candle_core"]),
+];
+
+#[test]
+fn modules_use_each_other_in_one_direction_only() {
+    let allowed: BTreeMap<&str, &[&str]> = MAY_USE.iter().copied().collect();
+    let mut wrong = Vec::new();
+    for (file, module, code) in sources() {
+        let Some(may) = allowed.get(module.as_str()) else {
+            wrong.push(format!("{}: the table has no module `{module}`", file.display()));
+            continue;
+        };
+        let used: BTreeSet<String> = paths(&code).filter(|used| *used != module).collect();
+        let forbidden = used.iter().filter(|used| !may.contains(&used.as_str()));
+        wrong.extend(forbidden.map(|used| format!("{}: `{module}` may not use `{used}`", file.display())));
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn the_table_has_no_circle() {
+    let allowed: BTreeMap<&str, &[&str]> = MAY_USE.iter().copied().collect();
+    for (module, _) in MAY_USE {
+        let mut reached: BTreeSet<&str> = BTreeSet::new();
+        let mut open = vec![*module];
+        while let Some(next) = open.pop() {
+            for used in allowed[next] {
+                assert_ne!(used, module, "`{module}` reaches itself through `{next}`");
+                if reached.insert(used) {
+                    open.push(used);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn no_module_names_what_it_must_not_know() {
+    let mut wrong = Vec::new();
+    for (file, module, code) in sources() {
+        let never = NEVER.iter().find(|(name, _)| *name == module).map_or(&[] as &[&str], |(_, never)| never);
+        let named = never.iter().filter(|name| code.contains(*name));
+        wrong.extend(named.map(|name| format!("{}: `{module}` names `{name}`", file.display())));
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn every_file_opens_with_what_it_is() {
+    let silent: Vec<_> = sources().into_iter().filter(|(_, _, code)| !code.starts_with("//!")).collect();
+    let names: Vec<String> = silent.iter().map(|(file, ..)| file.display().to_string()).collect();
+    assert!(names.is_empty(), "no `//!` line at the top of: {}", names.join(", "));
+}
+
+/// Every file of `src/` but the two roots: its path, its module, and its code without what only tests see.
+fn sources() -> Vec<(PathBuf, String, String)> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut files = Vec::new();
+    collect(&root, &mut files);
+    files.sort();
+    let sources = files.into_iter().filter_map(|file| {
+        let below = file.strip_prefix(&root).expect("lies below");
+        let first = below.components().next().expect("has a name").as_os_str().to_str().expect("is UTF-8");
+        let module = first.trim_end_matches(".rs").to_owned();
+        let is_test = file.file_name().is_some_and(|name| name == "tests.rs");
+        if matches!(module.as_str(), "lib" | "main") || is_test {
+            return None;
+        }
+        let text = fs::read_to_string(&file).expect("is readable");
+        let code = text.split("\n#[cfg(test)]\nmod tests {").next().unwrap_or_default().to_owned();
+        Some((file, module, code))
+    });
+    let sources: Vec<_> = sources.collect();
+    assert!(sources.len() > 50, "the sources were found");
+    sources
+}
+
+fn collect(folder: &Path, files: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(folder).expect("is a folder") {
+        let path = entry.expect("is an entry").path();
+        if path.is_dir() {
+            collect(&path, files);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            files.push(path);
+        }
+    }
+}
+
+/// The modules named after `crate::`, with those of `use crate::{a, b::c}`; not those in comments.
+fn paths(code: &str) -> impl Iterator<Item = String> + '_ {
+    code.lines().filter(|line| !line.trim_start().starts_with("//")).flat_map(|line| {
+        line.match_indices("crate::").flat_map(|(at, found)| {
+            let rest = &line[at + found.len()..];
+            let group = rest.strip_prefix('{').map(|group| group.split('}').next().unwrap_or(group));
+            let names: Vec<&str> = group.map_or_else(|| vec![rest], |group| group.split(',').collect());
+            names
+                .into_iter()
+                .map(|name| name.trim().chars().take_while(|c| c.is_ascii_lowercase() || *c == '_').collect::<String>())
+                .filter(|name| !name.is_empty())
+                .collect::<Vec<_>>()
+        })
+    })
+}

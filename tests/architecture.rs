@@ -32,11 +32,11 @@ const NEVER: &[(&str, &[&str])] = &[
     ("hub", &["candle_core", "ratatui", "crossterm"]),
     ("model", &["hf_hub", "reqwest", "ratatui", "crossterm"]),
     ("sae", &["hf_hub", "reqwest", "ratatui", "crossterm"]),
-    ("suite", &["candle_core", "safetensors", "ratatui", "crossterm"]),
+    ("suite", &["candle_core", "safetensors::", "ratatui", "crossterm"]),
     ("analysis", &["std::fs", "std::thread", "std::time", "ratatui", "crossterm"]),
     ("session", &["std::thread", "ratatui", "crossterm"]),
     ("worker", &["ratatui", "crossterm"]),
-    ("tui", &["candle_core", "safetensors", "hf_hub", "reqwest"]),
+    ("tui", &["candle_core", "safetensors::", "hf_hub", "reqwest"]),
     ("cli", &["ratatui", "candle_core"]),
 ];
 

@@ -14,7 +14,7 @@ use saescope::tui::theme::{Depth, Ground, Theme};
 use saescope::tui::update::update;
 use saescope::tui::view::view;
 
-const SIZES: [(u16, u16); 4] = [(80, 24), (120, 40), (200, 60), (40, 10)];
+const SIZES: [(u16, u16); 5] = [(80, 24), (120, 40), (200, 60), (60, 15), (40, 10)];
 
 fn theme(depth: Depth) -> Theme {
     Theme { depth, ground: Ground::Dark, charset: Charset::Unicode }

@@ -40,7 +40,8 @@ fn scroll(app: &mut App) {
         }
     }
     let count = app.position().map_or(0, |p| p.latents.len());
-    app.latents_top = app.latents_top.min(count.saturating_sub(1));
+    // A taller screen shows more of the list, not emptiness below it.
+    app.latents_top = app.latents_top.min(count.saturating_sub(rows));
 }
 
 fn run(app: &mut App, effects: &mut Vec<Effect>) {

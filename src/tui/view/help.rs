@@ -20,7 +20,8 @@ fn about(place: Place) -> &'static [&'static str] {
         ],
         Place::Latents => &[
             "The latents of the chosen SAE that fire on the chosen token, strongest first: index, bar, activation,",
-            "and the tokens its direction promotes, which is the best short name it has.",
+            "and the tokens its direction promotes, which is the best short name it has. On a wide screen the small bars",
+            "show on which tokens around the chosen one it fires; the chosen one is underlined.",
         ],
         Place::Card => &[
             "One latent: the tokens its decoder row promotes and suppresses (logit per unit of activation), where it fires,",

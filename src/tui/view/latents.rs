@@ -2,15 +2,16 @@
 //! Not here: the card.
 
 use ratatui::layout::Rect;
+use ratatui::style::Modifier;
 use ratatui::text::{Line, Span};
 
 use super::{Pen, Title, label_text};
 use crate::analysis::Firing;
 use crate::text;
-use crate::tui::app::{App, Focus, LatentRef};
+use crate::tui::app::{App, Focus, LatentRef, activation};
 use crate::tui::format;
 use crate::tui::hits::Target;
-use crate::tui::theme::glyphs;
+use crate::tui::theme::glyphs::{self, level};
 
 pub(super) fn draw(app: &App, area: Rect, pen: &mut Pen<'_>) {
     pen.hit_pane(area, Focus::Latents);
@@ -33,7 +34,8 @@ pub(super) fn draw(app: &App, area: Rect, pen: &mut Pen<'_>) {
     let stale = is_stale(app);
     let rows = usize::from(inner.height);
     // The list may have been scrolled for a screen of another size.
-    let top = app.rank().map_or(app.latents_top, |rank| app.latents_top.clamp((rank + 1).saturating_sub(rows), rank));
+    let fits = app.latents_top.min(position.latents.len().saturating_sub(rows));
+    let top = app.rank().map_or(fits, |rank| fits.clamp((rank + 1).saturating_sub(rows), rank));
     let digits = sae.width.map_or(1, |w| w.saturating_sub(1).max(1).to_string().len()).max(3);
     for (row, (rank, firing)) in position.latents.iter().enumerate().skip(top).take(rows).enumerate() {
         let of = LatentRef { sae: sae.id.clone(), latent: firing.latent };
@@ -104,15 +106,46 @@ fn draw_row(
     let label = label_text(app, theme, of, 8);
     let bar = text::fit(&glyphs::bar(glyphs, share, bar_cells), bar_cells, theme.charset);
     let name = format!("{:>digits$}", firing.latent);
-    let line = Line::from(vec![
+    let mut line = vec![
         Span::styled(marker, theme.accent()),
         pin.map_or(Span::raw(" "), |n| Span::styled(glyphs.pins[n % 4], theme.pin(n))),
         Span::styled(name, if chosen { theme.chosen(focused || app.focus == Focus::Tokens) } else { theme.quiet() }),
         Span::raw(" "),
         Span::styled(bar, theme.bar()),
         Span::raw(format!(" {:>6} ", format::activation(firing.activation))),
-        // Plain in every row: restyling it would double what a move of the selection writes.
-        Span::raw(label.unwrap_or_else(|| glyphs.more.into())),
-    ]);
-    pen.line(area, row, &line);
+    ];
+    line.extend(profile(app, of, area.width, pen));
+    // Plain in every row: restyling it would double what a move of the selection writes.
+    line.push(Span::raw(label.unwrap_or_else(|| glyphs.more.into())));
+    pen.line(area, row, &Line::from(line));
+}
+
+/// Cells of a latent's profile over the prompt, and the width of a list that has room for it.
+const PROFILE: usize = 24;
+const WIDE: u16 = 60;
+
+/// How strongly a latent fires on the tokens around the chosen one, a cell each, the chosen one marked: where else it
+/// fires is the first thing one asks of a latent.
+fn profile<'a>(app: &App, of: &LatentRef, width: u16, pen: &Pen<'_>) -> Vec<Span<'a>> {
+    let (theme, tokens) = (pen.theme, app.tokens().len());
+    if width < WIDE || tokens == 0 {
+        return Vec::new();
+    }
+    let cells = PROFILE.min(tokens);
+    let top = super::flow::top(app.token, cells, tokens);
+    let run = app.run_of(&of.sae).map_or(&[][..], |run| run.positions.as_slice());
+    let around: Vec<f32> = run.iter().skip(top).take(cells).map(|p| activation(p, of.latent)).collect();
+    // Position 0 fires on standing first alone and would dim all others.
+    let own = around.get(usize::from(top == 0 && app.has_bos() && tokens > 1)..).unwrap_or_default();
+    let most = own.iter().copied().fold(f32::MIN_POSITIVE, f32::max);
+    let mut spans: Vec<Span<'a>> = around
+        .iter()
+        .enumerate()
+        .map(|(i, value)| {
+            let style = if top + i == app.token { theme.bar().add_modifier(Modifier::UNDERLINED) } else { theme.bar() };
+            Span::styled(level(theme.glyphs(), value / most), style)
+        })
+        .collect();
+    spans.push(Span::raw(" "));
+    spans
 }

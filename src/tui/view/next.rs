@@ -50,7 +50,8 @@ fn draw_pane(app: &App, next: &[NextToken], area: Rect, pen: &mut Pen<'_>) {
 
 fn draw_line(app: &App, next: &[NextToken], area: Rect, pen: &mut Pen<'_>) {
     let theme = pen.theme;
-    let metrics = app.sae_run().map(|s| metrics_text(&s.metrics)).unwrap_or_default();
+    let room = usize::from(area.width).saturating_sub(LEAST_LEFT);
+    let metrics = app.sae_run().map(|s| metrics_text(&s.metrics, room)).unwrap_or_default();
     let metrics_cells = text::width(&metrics) as u16 + 1;
     let left = Rect { width: area.width.saturating_sub(metrics_cells + 1), ..area };
     let mut spans = vec![Span::styled(format!(" next {} ", theme.glyphs().arrow), theme.quiet())];
@@ -71,14 +72,25 @@ fn draw_line(app: &App, next: &[NextToken], area: Rect, pen: &mut Pen<'_>) {
     pen.text(right, 0, &metrics, theme.quiet());
 }
 
-/// An SAE's metrics on one line.
-fn metrics_text(metrics: &Metrics) -> String {
+/// Cells kept for what comes next: one token at least.
+const LEAST_LEFT: usize = 30;
+
+/// An SAE's metrics on one line, as many as fit.
+fn metrics_text(metrics: &Metrics, room: usize) -> String {
     let part = |name: &str, value: Option<f64>| value.map(|v| format!("{name} {}", format::short(v)));
-    let mut parts: Vec<String> =
-        [part("L0", metrics.l0), part("EV", metrics.explained_variance), part("MSE", metrics.mse)]
-            .into_iter()
-            .flatten()
-            .collect();
-    parts.push(format!("on {} tok", metrics.tokens));
-    parts.join("  ")
+    let parts = [
+        part("L0", metrics.l0),
+        part("EV", metrics.explained_variance),
+        part("MSE", metrics.mse),
+        Some(format!("on {} tok", metrics.tokens)),
+    ];
+    let mut said = String::new();
+    for part in parts.into_iter().flatten() {
+        let next = if said.is_empty() { part } else { format!("{said}  {part}") };
+        if text::width(&next) > room {
+            break;
+        }
+        said = next;
+    }
+    said
 }

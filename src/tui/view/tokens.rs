@@ -32,6 +32,9 @@ pub(super) fn draw(app: &App, area: Rect, pen: &mut Pen<'_>) {
         draw_empty(app, inner, pen);
         return;
     }
+    let failure = app.run.failure().filter(|_| inner.height <= 2);
+    let one = Rect { height: inner.height.min(1), ..inner };
+    let inner = trouble::draw_lines(&trouble::first_lines(failure, one, pen.theme.charset), inner, pen);
     let mut heats: Vec<Heat> = heat.into_iter().collect();
     heats.extend(app.pins.iter().enumerate().map(|(n, pin)| heat_of(app, pin, Some(n))));
     draw_tokens(app, &heats, inner, pen);

@@ -85,7 +85,8 @@ pub fn suite(out: &Path, figures: &[Figures]) -> Result<()> {
         "# Written by `cargo run --release --example make_demo`; the figures are measured on unseen text.\n\
          id = \"demo\"\n\
          title = \"A small world of facts, {narrowest} to {widest} latents\"\n\
-         threshold = 0.7\n\n\
+         threshold = 0.7\n\
+         prompt = \"Albert Einstein was a German physicist known for\"\n\n\
          [model]\npath = \"model\"\nprepend_bos = true\n\n\
          [site]\nlayer = {LAYER}\nkind = \"resid_pre\"\ncenter = false\n"
     );

@@ -122,8 +122,7 @@ fn a_run_gives_what_the_sae_makes_of_the_activations_it_writes() {
     };
     close("l0", active as f64 / tokens as f64);
     close("mse", error / (tokens * d) as f64);
-    let mean: Vec<f64> =
-        (0..d).map(|k| x.chunks_exact(d).skip(1).map(|x| x[k]).sum::<f64>() / tokens as f64).collect();
+    let mean: Vec<f64> = (0..d).map(|k| x.chunks_exact(d).skip(1).map(|x| x[k]).sum::<f64>() / tokens as f64).collect();
     let variance: f64 = x.chunks_exact(d).skip(1).flat_map(|x| x.iter().zip(&mean).map(|(x, m)| (x - m).powi(2))).sum();
     close("explained_variance", 1.0 - error / variance);
 }
@@ -165,7 +164,11 @@ fn metrics_add_cross_entropies_that_lie_where_they_must() {
         let recovered = (figure("ce_zero") - figure("ce_spliced")) / (figure("ce_zero") - figure("ce_clean"));
         assert!((figure("loss_recovered") - recovered).abs() < 1e-9);
         assert!(figure("ce_clean") < figure("ce_zero") && figure("ce_clean") < figure("ce_mean"));
-        assert!(sae["positions"].as_array().is_some_and(|all| all.iter().all(|p| p["latents"].as_array().unwrap().len() <= 1)));
+        assert!(
+            sae["positions"]
+                .as_array()
+                .is_some_and(|all| all.iter().all(|p| p["latents"].as_array().unwrap().len() <= 1))
+        );
     }
     let clean: Vec<&Value> = saes.iter().map(|sae| &sae["metrics"]["ce_clean"]).collect();
     assert!(clean.iter().all(|ce| *ce == clean[0]), "the model's own loss depends on no SAE");
@@ -235,7 +238,10 @@ fn mistakes_of_the_person_have_their_own_words_and_codes() {
     assert!(what.contains("UTF-8") && why.contains("3"), "{what} {why}");
     let (_, why, hint) = failing(&["run", "--prompt", &"the city ".repeat(300), "--json"], 1);
     assert!(why.contains("128") && hint.contains("shorten"), "{why} {hint}");
-    let broken = file("suite.toml", b"id = \"x\"\ntitel = \"y\"\n[model]\npath = \"m\"\n[site]\nlayer = 0\nkind = \"resid_pre\"\n");
+    let broken = file(
+        "suite.toml",
+        b"id = \"x\"\ntitel = \"y\"\n[model]\npath = \"m\"\n[site]\nlayer = 0\nkind = \"resid_pre\"\n",
+    );
     let (what, why, hint) = failing(&["run", "--suite", &broken, "--prompt", "x", "--json"], 1);
     assert!(what.contains("suite.toml") && why.contains("line 2") && hint.contains("title"), "{what} {why} {hint}");
     let output = run(&["run", "--prompt", "x", "--prompt-file", "y"]);
@@ -323,7 +329,7 @@ fn a_suite_of_the_hub_is_pulled_run_and_found_again() {
 #[test]
 fn what_is_no_terminal_is_told_the_command_that_needs_none() {
     let output = run(&[]);
-    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(output.status.code(), Some(2));
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(said.starts_with("error: ") && said.contains("saescope run"), "{said}");
     assert!(output.stdout.is_empty());
@@ -373,7 +379,9 @@ fn the_lists_and_manuals_answer() {
     assert_eq!((demo["id"].as_str(), demo["ready"].as_bool()), (Some("demo"), Some(true)));
     let doctor = fine(&["doctor", "--suite", "demo", "--json"]);
     assert_eq!(doctor["suite"]["saes"].as_array().map(Vec::len), Some(6));
-    for (args, word) in [(&["man"][..], "saescope"), (&["completions", "bash"], "complete"), (&["config", "--default"], "suite")] {
+    for (args, word) in
+        [(&["man"][..], "saescope"), (&["completions", "bash"], "complete"), (&["config", "--default"], "suite")]
+    {
         let output = run(args);
         assert!(output.status.success() && String::from_utf8_lossy(&output.stdout).contains(word), "{args:?}");
     }

@@ -67,7 +67,7 @@ impl Blob {
     ///
     /// # Errors
     /// Whatever asking for the path's metadata answers.
-    pub fn len(&self) -> io::Result<u64> {
+    pub fn size(&self) -> io::Result<u64> {
         match &self.place {
             Place::Embedded(bytes) => Ok(bytes.len() as u64),
             Place::Path(path) => std::fs::metadata(path).map(|data| data.len()),

@@ -47,16 +47,16 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> u8 {
 fn dispatch(args: Args, output: &Output) -> Result<u8, Report> {
     // These answer without settings, so that they work where settings are broken.
     match &args.command {
-        Some(Command::Completions(options)) => return manual::completions(options, output),
-        Some(Command::Man) => return manual::page(output),
-        Some(Command::Config(options)) => return manual::config(options, output),
+        Some(Command::Completions(options)) => return manual::completions(options),
+        Some(Command::Man) => return manual::page(),
+        Some(Command::Config(options)) => return manual::config(options),
         _ => {}
     }
     let context = Context::new(&args)?;
     log::start(&context);
     match args.command {
         None => explore::explore(&context),
-        Some(Command::Shot(options)) => explore::shot(&context, &options, output),
+        Some(Command::Shot(options)) => explore::shot(&context, &options),
         Some(Command::Suites(_)) => suites::suites(&context, output),
         Some(Command::Pull(options)) => pull::pull(&context, &options, output),
         Some(Command::Run(options)) => run::run(&context, &options, output),

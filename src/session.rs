@@ -237,8 +237,8 @@ impl Session {
         match job {
             Job::Open { suite } => {
                 let suite = self.suite(&suite)?;
-                let saes = suite.saes.iter().filter(|sae| sae.default).map(|sae| sae.id.clone()).collect();
-                self.open(suite, saes, cancel, progress).map(|opened| Outcome::Opened(Arc::new(opened)))
+                let saes: Vec<String> = suite.saes.iter().filter(|sae| sae.default).map(|sae| sae.id.clone()).collect();
+                self.open(suite, &saes, cancel, progress).map(|opened| Outcome::Opened(Arc::new(opened)))
             }
             Job::Run { prompt, next } => {
                 let options = RunOptions { next, metrics: false };
@@ -274,11 +274,11 @@ impl Session {
     pub fn open(
         &mut self,
         suite: Suite,
-        saes: Vec<String>,
+        saes: &[String],
         cancel: &Cancel,
         progress: OnProgress<'_>,
     ) -> Result<Opened, Report> {
-        let plan = open::plan(&self.setup, suite, &saes)?;
+        let plan = open::plan(&self.setup, suite, saes)?;
         self.loaded = None;
         let loaded = open::load(plan, cancel, progress)?;
         let opened = loaded.opened();

@@ -235,7 +235,7 @@ fn mistakes_of_the_person_have_their_own_words_and_codes() {
     let (what, _, hint) = failing(&["run", "--json"], 2);
     assert!(what.contains("no prompt") && hint.contains("--prompt"), "{what} {hint}");
     let (what, why, _) = failing(&["run", "--prompt-file", &file("latin1", b"caf\xe9"), "--json"], 1);
-    assert!(what.contains("UTF-8") && why.contains("3"), "{what} {why}");
+    assert!(what.contains("UTF-8") && why.contains('3'), "{what} {why}");
     let (_, why, hint) = failing(&["run", "--prompt", &"the city ".repeat(300), "--json"], 1);
     assert!(why.contains("128") && hint.contains("shorten"), "{why} {hint}");
     let broken = file(

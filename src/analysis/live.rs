@@ -212,5 +212,7 @@ impl Metrics {
 /// Takes the mean over the activation from it (methods §1), summed in f64.
 fn center(row: &mut [f32]) {
     let mean = row.iter().map(|value| f64::from(*value)).sum::<f64>() / row.len() as f64;
-    row.iter_mut().for_each(|value| *value -= mean as f32);
+    for value in row {
+        *value -= mean as f32;
+    }
 }

@@ -43,7 +43,7 @@ pub fn doctor(context: &Context, _: &args::Doctor, output: &Output) -> Result<u8
             "log": context.directories.log(),
         },
         "hub": {
-            "endpoint": environment.endpoint.to_string(),
+            "endpoint": environment.endpoint.clone(),
             "offline": environment.offline,
             "token": environment.token.is_some(),
         },
@@ -53,11 +53,11 @@ pub fn doctor(context: &Context, _: &args::Doctor, output: &Output) -> Result<u8
         found["suite"] = suite(context)?;
     }
     if output.is_json() {
-        return output.object(&found).map(|()| 0);
+        return Output::object(&found).map(|()| 0);
     }
     let mut text = String::new();
     lines(&mut text, "", &found);
-    output.text(&text).map(|()| 0)
+    Output::text(&text).map(|()| 0)
 }
 
 /// Opens the suite and puts its figures on a short text beside those it expects.
@@ -65,9 +65,9 @@ fn suite(context: &Context) -> Result<Value, Report> {
     let cancel = cancel_on_interrupt();
     let mut session = context.session();
     let suite = session.suite(&context.settings.suite)?;
-    let saes = suite.saes.iter().filter(|sae| sae.default).map(|sae| sae.id.clone()).collect();
+    let saes: Vec<String> = suite.saes.iter().filter(|sae| sae.default).map(|sae| sae.id.clone()).collect();
     let expected: Vec<_> = suite.saes.iter().map(|sae| (sae.id.clone(), sae.expect)).collect();
-    let opened = session.open(suite, saes, &cancel, &|_| {})?;
+    let opened = session.open(suite, &saes, &cancel, &|_| {})?;
     let run = session.run(SENTENCES, &RunOptions { next: 1, metrics: true }, &cancel)?;
     let saes: Vec<Value> = run
         .saes

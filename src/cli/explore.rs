@@ -17,7 +17,7 @@ pub fn explore(context: &Context) -> Result<u8, Report> {
     tui::run(&options(context, context.prompt.clone()), |tell| worker(context, tell))
 }
 
-pub fn shot(context: &Context, options: &args::Shot, output: &Output) -> Result<u8, Report> {
+pub fn shot(context: &Context, options: &args::Shot) -> Result<u8, Report> {
     let format = match &options.out {
         None => Format::Text,
         Some(path) => {
@@ -31,7 +31,7 @@ pub fn shot(context: &Context, options: &args::Shot, output: &Output) -> Result<
     };
     let start = self::options(context, options.prompt.clone().or_else(|| context.prompt.clone()));
     let picture = tui::shot(&start, &options.keys, options.size, format, |tell| worker(context, tell))?;
-    let Some(path) = &options.out else { return output.text(&picture).map(|()| 0) };
+    let Some(path) = &options.out else { return Output::text(&picture).map(|()| 0) };
     let failed = |error: std::io::Error| Report::caused(format!("cannot save `{}`", path.display()), &error);
     // Written beside its place and then moved there, so that no half picture ever stands in it.
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(".".as_ref());

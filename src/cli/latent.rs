@@ -21,12 +21,12 @@ pub fn latent(context: &Context, options: &args::Latent, output: &Output) -> Res
         sae.id == options.sae || !matches!(suite.sae_files(sae, &context.setup.hub), Err(Error::Missing { .. }))
     };
     let saes: Vec<String> = suite.saes.iter().filter(here).map(|sae| sae.id.clone()).collect();
-    session.open(suite, saes, &cancel_on_interrupt(), &|_| {})?;
+    session.open(suite, &saes, &cancel_on_interrupt(), &|_| {})?;
     let card = session.card(&options.sae, options.latent, options.threshold, options.top as usize)?;
     if output.is_json() {
-        return output.object(&card).map(|()| 0);
+        return Output::object(&card).map(|()| 0);
     }
-    output.text(&words(&card)).map(|()| 0)
+    Output::text(&words(&card)).map(|()| 0)
 }
 
 fn words(card: &LatentCard) -> String {

@@ -8,24 +8,24 @@ use crate::cli::output::Output;
 use crate::report::Report;
 use crate::settings::{DEFAULT_FILE, Directories};
 
-pub fn completions(options: &Completions, output: &Output) -> Result<u8, Report> {
+pub fn completions(options: &Completions) -> Result<u8, Report> {
     let mut bytes = Vec::new();
     clap_complete::generate(options.shell, &mut Args::command(), "saescope", &mut bytes);
-    output.text(&String::from_utf8_lossy(&bytes)).map(|()| 0)
+    Output::text(&String::from_utf8_lossy(&bytes)).map(|()| 0)
 }
 
-pub fn page(output: &Output) -> Result<u8, Report> {
+pub fn page() -> Result<u8, Report> {
     let mut bytes = Vec::new();
     clap_mangen::Man::new(Args::command())
         .render(&mut bytes)
         .map_err(|error| Report::caused("cannot write the man page", &error))?;
-    output.text(&String::from_utf8_lossy(&bytes)).map(|()| 0)
+    Output::text(&String::from_utf8_lossy(&bytes)).map(|()| 0)
 }
 
-pub fn config(options: &Config, output: &Output) -> Result<u8, Report> {
+pub fn config(options: &Config) -> Result<u8, Report> {
     if options.default {
-        return output.text(DEFAULT_FILE).map(|()| 0);
+        return Output::text(DEFAULT_FILE).map(|()| 0);
     }
     let directories = Directories::find(&|name: &str| std::env::var_os(name))?;
-    output.text(&format!("{}\n", directories.config_file().display())).map(|()| 0)
+    Output::text(&format!("{}\n", directories.config_file().display())).map(|()| 0)
 }

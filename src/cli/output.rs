@@ -31,20 +31,20 @@ impl Output {
     ///
     /// # Errors
     /// When standard output cannot be written; a closed pipe is no error.
-    pub fn object(&self, answer: &impl Serialize) -> Result<(), Report> {
+    pub fn object(answer: &impl Serialize) -> Result<(), Report> {
         let value = serde_json::to_value(answer).map_err(|error| Report::caused("cannot write the answer", &error))?;
         let mut object = serde_json::Map::from_iter([("schema".to_owned(), json!(SCHEMA))]);
         if let Value::Object(fields) = value {
             object.extend(fields);
         }
-        self.text(&format!("{}\n", Value::Object(object)))
+        Self::text(&format!("{}\n", Value::Object(object)))
     }
 
     /// Prints text as it is.
     ///
     /// # Errors
     /// When standard output cannot be written; a closed pipe is no error.
-    pub fn text(&self, text: &str) -> Result<(), Report> {
+    pub fn text(text: &str) -> Result<(), Report> {
         let mut out = io::stdout().lock();
         match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
             Err(error) if error.kind() != ErrorKind::BrokenPipe => {
@@ -58,7 +58,7 @@ impl Output {
     pub fn report(&self, report: &Report) {
         if self.json {
             // What cannot be written can be reported nowhere.
-            let _ = self.object(&json!({ "error": report }));
+            let _ = Self::object(&json!({ "error": report }));
         } else {
             say(&report.to_string());
         }

@@ -2,7 +2,8 @@
 //! Not here: the explorer's progress.
 
 use std::cell::Cell;
-use std::io::{self, Write};
+use std::fmt::Write as _;
+use std::io::{self, Write as _};
 use std::time::{Duration, Instant};
 
 use crate::cli::output;
@@ -60,7 +61,8 @@ impl Line {
         let (done, total) = match progress.whole {
             Some(whole) => {
                 let all = of(whole.done, Some(whole.total));
-                line.push_str(&format!("  ·  file {} of {}, {all}", whole.part, whole.parts));
+                // Writing to a string does not fail.
+                let _ = write!(line, "  ·  file {} of {}, {all}", whole.part, whole.parts);
                 (whole.done, Some(whole.total))
             }
             None => (progress.done, progress.total),
@@ -70,9 +72,9 @@ impl Line {
         let seconds = (now - self.started).as_secs_f64();
         if progress.unit == Unit::Bytes && done > first && seconds > 0.5 {
             let speed = (done - first) as f64 / seconds;
-            line.push_str(&format!("  ·  {}/s", format::bytes(speed as u64)));
+            let _ = write!(line, "  ·  {}/s", format::bytes(speed as u64));
             if let Some(left) = total.map(|total| total.saturating_sub(done) as f64 / speed) {
-                line.push_str(&format!(", {} left", duration(left)));
+                let _ = write!(line, ", {} left", duration(left));
             }
         }
         line

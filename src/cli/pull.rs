@@ -24,7 +24,7 @@ pub fn pull(context: &Context, options: &args::Pull, output: &Output) -> Result<
     })?;
     let files: usize = plan.needs.iter().map(|need| need.files.len()).sum();
     if output.is_json() {
-        return output.object(&json!({ "suite": suite.id, "files": files, "bytes": plan.total_bytes() })).map(|()| 0);
+        return Output::object(&json!({ "suite": suite.id, "files": files, "bytes": plan.total_bytes() })).map(|()| 0);
     }
     say(&format!("{} is ready: `saescope --suite {}` opens it", suite.id, options.suite));
     Ok(0)

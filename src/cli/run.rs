@@ -30,7 +30,7 @@ pub fn run(context: &Context, options: &args::Run, output: &Output) -> Result<u8
     let started = Instant::now();
     let suite = session.suite(&context.settings.suite)?;
     let saes = if options.sae.is_empty() { present(&suite, &context.setup.hub) } else { options.sae.clone() };
-    session.open(suite, saes, &cancel, &|_| {})?;
+    session.open(suite, &saes, &cancel, &|_| {})?;
     let load = started.elapsed().as_secs_f64() * 1e3;
     let wanted = RunOptions { next: options.logits as usize, metrics: options.metrics };
     let mut run = session.run(&prompt, &wanted, &cancel)?;
@@ -43,9 +43,9 @@ pub fn run(context: &Context, options: &args::Run, output: &Output) -> Result<u8
         positions.for_each(|position| position.latents.truncate(context.settings.top));
     }
     if output.is_json() {
-        return output.object(&run).map(|()| 0);
+        return Output::object(&run).map(|()| 0);
     }
-    output.text(&words(&run)).map(|()| 0)
+    Output::text(&words(&run)).map(|()| 0)
 }
 
 /// The SAEs of a suite that are on this machine; the default ones where none is, so that what is missing is named.

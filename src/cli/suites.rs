@@ -16,11 +16,11 @@ pub fn suites(context: &Context, output: &Output) -> Result<u8, Report> {
         return Err(Report::new("the list of suites is no list of suites").kind(Kind::Bug));
     };
     if output.is_json() {
-        return output.object(&json!({ "suites": suites })).map(|()| 0);
+        return Output::object(&json!({ "suites": suites })).map(|()| 0);
     }
     let widest = suites.iter().map(|suite| suite.id.chars().count()).max().unwrap_or(0);
     let text: String = suites.iter().map(|suite| line(suite, widest)).collect();
-    output.text(&text).map(|()| 0)
+    Output::text(&text).map(|()| 0)
 }
 
 fn line(suite: &SuiteEntry, widest: usize) -> String {

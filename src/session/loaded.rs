@@ -93,7 +93,7 @@ impl Loaded {
             saes.push(self.live.sae_run(place, &entry.id, sae.width(), &counts).map_err(wrong)?);
         }
         self.count_firings(&counts);
-        let encode = started.elapsed() - forward;
+        let encode = started.elapsed().saturating_sub(forward);
         if options.metrics {
             self.measure(&ids, &counts, &mut saes, cancel)?;
         }

@@ -96,7 +96,7 @@ pub(super) fn model_names(exists: impl Fn(&str) -> bool) -> Vec<&'static str> {
 /// The shards that a model's index names, each once.
 pub(super) fn shards(index: &Blob) -> Result<Vec<String>, Error> {
     let wrong = |why: String| Error::Index { file: index.name().to_owned(), why };
-    let length = index.len().map_err(|error| wrong(error.to_string()))?;
+    let length = index.size().map_err(|error| wrong(error.to_string()))?;
     if length > MAX_INDEX {
         return Err(wrong(format!("it is {length} bytes long")));
     }

@@ -178,7 +178,7 @@ impl Suite {
         let mut files = Vec::new();
         for file in self.names(part, source, locator)? {
             let blob = open(source, &file, locator)?;
-            let bytes = blob.as_ref().and_then(|blob| blob.len().ok());
+            let bytes = blob.as_ref().and_then(|blob| blob.size().ok());
             files.push(FileNeed { repo: repo.clone(), file, bytes, cached: blob.is_some() });
         }
         Ok(Some(Need { part: part.clone(), bytes, files }))

@@ -44,8 +44,13 @@ pub(super) fn in_panes(app: &mut App, action: Action, effects: &mut Vec<Effect>)
         Action::Suites => open_suites(app, effects),
         Action::Help => app.over.push(Over::Help { about: app.focus.place(), top: 0 }),
         // Done by `always`.
-        Action::Interrupt | Action::Suspend | Action::Repaint | Action::Quit => {}
-        Action::SaveSvg | Action::SaveText | Action::SaveAnsi => {}
+        Action::Interrupt
+        | Action::Suspend
+        | Action::Repaint
+        | Action::Quit
+        | Action::SaveSvg
+        | Action::SaveText
+        | Action::SaveAnsi => {}
     }
     true
 }

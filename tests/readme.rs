@@ -24,7 +24,8 @@ fn every_command_line_can_be_parsed() {
     for line in README.lines().filter(|line| line.starts_with("saescope ")) {
         let line = line.split(" #").next().unwrap_or(line);
         let words = shell_words(line);
-        clap::Parser::try_parse_from(words).map(|_: Args| ()).unwrap_or_else(|error| panic!("{line}: {error}"));
+        let parsed: Result<Args, _> = clap::Parser::try_parse_from(words);
+        assert!(parsed.is_ok(), "{line}: {parsed:?}");
         lines += 1;
     }
     assert!(lines >= 5, "README has command lines");

@@ -212,7 +212,7 @@ fn the_demo_is_part_of_the_program_whole() {
     assert!(matches!(parts.weights[0].place(), Place::Embedded(_)));
     for sae in &demo.saes {
         let parts = demo.sae_files(sae, &nothing).expect("is embedded");
-        assert!(parts.weights.len().is_ok_and(|bytes| bytes > 1000), "{}", sae.id);
+        assert!(parts.weights.size().is_ok_and(|bytes| bytes > 1000), "{}", sae.id);
         assert!(parts.config.is_some());
     }
     assert!(demo.plan(&Choice::all(), &nothing).expect("is a plan").ready(), "it needs nothing of the hub");

@@ -1,11 +1,9 @@
 //! The explorer, on the person's terminal or on one in memory.
 //! Not here: the explorer itself (`tui`).
 
-use std::io::Write;
-
 use crate::cli::args;
 use crate::cli::context::Context;
-use crate::cli::output::{Output, say};
+use crate::cli::output::{self, Output, say};
 use crate::report::{Kind, Report};
 use crate::settings::{Color, Theme};
 use crate::tui::msg::Format;
@@ -32,12 +30,7 @@ pub fn shot(context: &Context, options: &args::Shot) -> Result<u8, Report> {
     let start = self::options(context, options.prompt.clone().or_else(|| context.prompt.clone()));
     let picture = tui::shot(&start, &options.keys, options.size, format, |tell| worker(context, tell))?;
     let Some(path) = &options.out else { return Output::text(&picture).map(|()| 0) };
-    let failed = |error: std::io::Error| Report::caused(format!("cannot save `{}`", path.display()), &error);
-    // Written beside its place and then moved there, so that no half picture ever stands in it.
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(".".as_ref());
-    let mut file = tempfile::NamedTempFile::new_in(folder).map_err(failed)?;
-    file.write_all(picture.as_bytes()).map_err(failed)?;
-    file.persist(path).map_err(|error| failed(error.error))?;
+    output::save(path, picture.as_bytes())?;
     say(&format!("saved {}", path.display()));
     Ok(0)
 }

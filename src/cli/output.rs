@@ -2,6 +2,7 @@
 //! Not here: what is said.
 
 use std::io::{self, ErrorKind, IsTerminal, Write};
+use std::path::Path;
 
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -63,6 +64,23 @@ impl Output {
             say(&report.to_string());
         }
     }
+}
+
+/// Writes a file beside its place and moves it there when it is whole, so that no half file ever stands in it.
+///
+/// # Errors
+/// When the folder or the disk do not let it be written.
+pub fn save(path: &Path, bytes: &[u8]) -> Result<(), Report> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(".".as_ref());
+    let mut builder = tempfile::Builder::new();
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+    let written = builder.tempfile_in(folder).and_then(|mut file| {
+        file.write_all(bytes)?;
+        file.persist(path).map_err(|error| error.error)?;
+        Ok(())
+    });
+    written.map_err(|error| Report::caused(format!("cannot write `{}`", path.display()), &error))
 }
 
 /// A message on standard error.

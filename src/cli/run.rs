@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
-use std::io::{self, Read, Write as _};
+use std::io::{self, Read};
 use std::path::Path;
 use std::time::Instant;
 
@@ -12,7 +12,7 @@ use safetensors::{Dtype, tensor::TensorView};
 use crate::analysis::{Run, SaeRun};
 use crate::cli::args;
 use crate::cli::context::Context;
-use crate::cli::output::Output;
+use crate::cli::output::{self, Output};
 use crate::cli::progress::cancel_on_interrupt;
 use crate::hub::Locator;
 use crate::report::{Kind, Report};
@@ -85,7 +85,7 @@ fn read(from: impl Read) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Writes the tensors behind a run beside their place and moves them there when they are whole.
+/// Writes the tensors behind a run.
 fn save(path: &Path, raw: &RawRun) -> Result<(), Report> {
     let failed =
         |error: &(dyn std::error::Error + 'static)| Report::caused(format!("cannot write `{}`", path.display()), error);
@@ -94,11 +94,7 @@ fn save(path: &Path, raw: &RawRun) -> Result<(), Report> {
     let logits = view(&raw.logits, vec![raw.positions, raw.vocab]).map_err(|error| failed(&error))?;
     let tensors = HashMap::from([("residual", residual), ("logits", logits)]);
     let bytes = safetensors::serialize(tensors, None).map_err(|error| failed(&error))?;
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(".".as_ref());
-    let mut file = tempfile::NamedTempFile::new_in(folder).map_err(|error| failed(&error))?;
-    file.write_all(&bytes).map_err(|error| failed(&error))?;
-    file.persist(path).map_err(|error| failed(&error.error))?;
-    Ok(())
+    output::save(path, &bytes)
 }
 
 fn words(run: &Run) -> String {

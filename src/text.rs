@@ -156,12 +156,18 @@ pub fn push_grapheme(out: &mut String, grapheme: &str, charset: Charset, space: 
     for c in grapheme.chars() {
         push_char(&mut clean, c, charset, space);
     }
-    // A mark without its letter would sit on whatever stands before it on the screen.
-    let alone = clean.width() == 0 && !clean.is_empty();
-    if alone {
-        out.push('◌');
+    if clean.width() > 0 || clean.is_empty() {
+        out.push_str(&clean);
+        return;
     }
-    out.push_str(&clean);
+    // A mark without its letter would sit on whatever stands before it on the screen. One that does not join its
+    // stand-in either (a Hangul vowel) would still take no cell: it is shown by number.
+    let marked = format!("◌{clean}");
+    if marked.graphemes(true).count() == 1 {
+        out.push_str(&marked);
+    } else {
+        clean.chars().for_each(|c| push_number(out, c, charset == Charset::Ascii));
+    }
 }
 
 fn push_char(out: &mut String, c: char, charset: Charset, space: Space) {
@@ -294,6 +300,7 @@ mod tests {
             ("a·b", "a⟨U+00B7⟩b", "a<U+00B7>b"),
             ("a ⟨e2 96⟩ b", "a·⟨e2 96⟩·b", "a_<e2 96>_b"),
             ("⟨no⟩", "⟨no⟩", "<no>"),
+            ("\u{1161}", "⟨U+1161⟩", "<U+1161>"),
             ("שלום", "שלום", "<U+05E9><U+05DC><U+05D5><U+05DD>"),
         ];
         for (text, unicode, ascii) in cases {

@@ -4,6 +4,8 @@
 #[path = "tui_support/sample.rs"]
 mod sample;
 
+use std::fmt::Write as _;
+
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 use ratatui::buffer::Buffer;
@@ -21,12 +23,12 @@ fn theme(depth: Depth) -> Theme {
 }
 
 /// Draws twice: the first frame tells the state how many rows there are.
-fn draw(app: &mut App, theme: &Theme, (width, height): (u16, u16)) -> Buffer {
+fn draw(app: &mut App, theme: Theme, (width, height): (u16, u16)) -> Buffer {
     let mut terminal = Terminal::new(TestBackend::new(width, height)).expect("a test terminal");
     update(app, Msg::Resize { width, height });
     for _ in 0..2 {
         let mut hits = None;
-        terminal.draw(|frame| hits = Some(view(app, theme, frame))).expect("drawn");
+        terminal.draw(|frame| hits = Some(view(app, &theme, frame))).expect("drawn");
         sample::send(app, Msg::Drawn(hits.expect("hits")));
     }
     terminal.backend().buffer().clone()
@@ -61,7 +63,7 @@ fn styles(buffer: &Buffer) -> String {
             if end {
                 let style = row[from].style();
                 if style != ratatui::buffer::Cell::EMPTY.style() {
-                    out.push_str(&format!("{y:>2}:{from}-{} {}\n", x - 1, short(&row[from])));
+                    writeln!(out, "{y:>2}:{from}-{} {}", x - 1, short(&row[from])).expect("a string takes it");
                 }
                 from = x;
             }
@@ -100,7 +102,7 @@ fn every_screen_at_every_size() {
     for (name, prompt, keys) in WALKS {
         let mut app = walk(prompt, keys);
         for size in SIZES {
-            let buffer = draw(&mut app, &theme(Depth::Ansi256), size);
+            let buffer = draw(&mut app, theme(Depth::Ansi256), size);
             insta::assert_snapshot!(format!("{name}_{}x{}", size.0, size.1), text(&buffer));
         }
     }
@@ -111,7 +113,7 @@ fn what_is_focused_chosen_and_hot_is_told_with_colours_and_without() {
     for (name, prompt, keys) in WALKS {
         let mut app = walk(prompt, keys);
         for (depth, depth_name) in [(Depth::Ansi256, "colour"), (Depth::Mono, "mono")] {
-            let buffer = draw(&mut app, &theme(depth), (80, 24));
+            let buffer = draw(&mut app, theme(depth), (80, 24));
             insta::assert_snapshot!(format!("{name}_styles_{depth_name}"), styles(&buffer));
         }
     }
@@ -124,11 +126,11 @@ fn in_ascii_every_cell_is_ascii() {
         app.charset = Charset::Ascii;
         let theme = Theme { charset: Charset::Ascii, ..theme(Depth::Mono) };
         for size in SIZES {
-            let shown = text(&draw(&mut app, &theme, size));
+            let shown = text(&draw(&mut app, theme, size));
             assert!(shown.is_ascii(), "{name}:\n{shown}");
         }
         if name == "hard" {
-            insta::assert_snapshot!("hard_ascii_80x24", text(&draw(&mut app, &theme, (80, 24))));
+            insta::assert_snapshot!("hard_ascii_80x24", text(&draw(&mut app, theme, (80, 24))));
         }
     }
 }
@@ -137,7 +139,7 @@ fn in_ascii_every_cell_is_ascii() {
 fn nothing_on_screen_is_obeyed_by_the_terminal() {
     let mut app = walk(sample::HARD_PROMPT, &["e"]);
     for size in SIZES {
-        let shown = text(&draw(&mut app, &theme(Depth::True), size));
+        let shown = text(&draw(&mut app, theme(Depth::True), size));
         assert!(shown.chars().all(|c| c == '\n' || !c.is_control()), "{shown:?}");
         assert!(!shown.contains(['\u{202e}', '\u{200d}']), "{shown:?}");
     }
@@ -146,7 +148,7 @@ fn nothing_on_screen_is_obeyed_by_the_terminal() {
 #[test]
 fn what_is_stale_is_dim_and_says_so_only_once_it_lasts() {
     let mut app = walk(sample::PROMPT, &[]);
-    let before = text(&draw(&mut app, &theme(Depth::Mono), (80, 24)));
+    let before = text(&draw(&mut app, theme(Depth::Mono), (80, 24)));
     let key: crokey::KeyCombination = "r".parse().expect("a key");
     update(&mut app, Msg::Key(key));
     assert_eq!(text(&draw_once(&mut app, (80, 24))), before, "a quick answer never flickers");

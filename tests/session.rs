@@ -1,0 +1,149 @@
+//! The session on the demo: typing keeps what it can and changes no digit, what is cancelled leaves no trace, what does
+//! not fit is refused before it is loaded. Not here: the command line (`cli`), threads (`worker`).
+
+use std::sync::Arc;
+use std::sync::mpsc;
+use std::time::Duration;
+
+use saescope::analysis::{LatentCard, Run, Timings};
+use saescope::hub::{Environment, Hub};
+use saescope::report::Kind;
+use saescope::session::{Job, Outcome, Session, Setup};
+use saescope::task::{Cancel, Slot, Ticket};
+use saescope::worker::{Event, News, Worker};
+
+const PROMPT: &str = "Marie Curie came from Poland. Tokyo is a city";
+
+fn setup(memory: fn() -> Option<u64>) -> Setup {
+    let environment = Environment {
+        endpoint: "http://127.0.0.1:9".to_owned(),
+        cache: std::env::temp_dir().join("saescope-has-no-cache-here"),
+        token: None,
+        offline: true,
+    };
+    Setup { hub: Hub::new(environment), suites: Vec::new(), memory }
+}
+
+fn opened() -> Session {
+    let mut session = Session::new(setup(|| None));
+    session.exec(open("demo"), &Cancel::new(), &|_| {}).expect("the demo opens");
+    session
+}
+
+fn open(suite: &str) -> Job {
+    Job::Open { suite: suite.to_owned() }
+}
+
+fn run(session: &mut Session, prompt: &str) -> Arc<Run> {
+    let job = Job::Run { prompt: prompt.to_owned(), next: 5 };
+    match session.exec(job, &Cancel::new(), &|_| {}).expect("runs") {
+        Outcome::Run(run) => run,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn card(session: &mut Session, sae: &str, latent: u32) -> Arc<LatentCard> {
+    let job = Job::Card { sae: sae.to_owned(), latent, top: 3 };
+    match session.exec(job, &Cancel::new(), &|_| {}).expect("has a card") {
+        Outcome::Card(card) => card,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// A run without its times.
+fn timeless(run: &Run) -> Run {
+    Run { timings_ms: Timings::default(), ..run.clone() }
+}
+
+#[test]
+fn typing_letter_by_letter_gives_the_digits_of_one_fresh_run() {
+    let mut typed = opened();
+    for end in (1..=PROMPT.len()).chain((PROMPT.len() - 9..PROMPT.len()).rev()).chain([PROMPT.len()]) {
+        run(&mut typed, &PROMPT[..end]);
+    }
+    let typed = run(&mut typed, PROMPT);
+    let fresh = run(&mut opened(), PROMPT);
+    assert_eq!(timeless(&typed), timeless(&fresh));
+}
+
+#[test]
+fn a_cancelled_run_leaves_no_trace() {
+    let mut session = opened();
+    run(&mut session, "Marie Curie came");
+    let cancel = Cancel::new();
+    cancel.cancel();
+    let job = Job::Run { prompt: PROMPT.to_owned(), next: 5 };
+    let report = session.exec(job, &cancel, &|_| {}).expect_err("is cancelled");
+    assert_eq!((report.kind, report.exit_code()), (Kind::Cancelled, 130));
+    assert_eq!(timeless(&run(&mut session, PROMPT)), timeless(&run(&mut opened(), PROMPT)));
+}
+
+#[test]
+fn a_token_counts_once_however_often_its_sentence_is_run() {
+    let mut session = opened();
+    let once = run(&mut session, PROMPT);
+    let strongest = once.saes[0].positions[3].latents[0].latent;
+    let fires = once.saes[0].positions[1..].iter().filter(|p| p.latents.iter().any(|f| f.latent == strongest)).count();
+    let seen = card(&mut session, "128", strongest).seen;
+    assert_eq!((seen.fired, seen.tokens), (fires as u64, once.tokens.len() as u64 - 1));
+    run(&mut session, &format!("{PROMPT} in"));
+    let longer = card(&mut session, "128", strongest).seen;
+    assert_eq!(longer.tokens, seen.tokens + 1, "one token is new");
+}
+
+#[test]
+fn what_does_not_fit_into_memory_is_refused_with_its_parts() {
+    let mut session = Session::new(setup(|| Some(1_000_000)));
+    let report = session.exec(open("demo"), &Cancel::new(), &|_| {}).expect_err("does not fit");
+    assert!(report.what.contains("needs") && report.what.contains("1.0 MB"), "{}", report.what);
+    assert!(report.why.iter().any(|why| why.starts_with("the model: ")), "{report}");
+    assert!(report.why.iter().any(|why| why.starts_with("SAE 4096: ")), "{report}");
+    let report = session.exec(Job::Run { prompt: "x".into(), next: 1 }, &Cancel::new(), &|_| {}).expect_err("no suite");
+    assert_eq!(report.kind, Kind::Missing);
+}
+
+#[test]
+fn a_suite_that_does_not_open_leaves_the_one_that_is_open() {
+    let mut session = opened();
+    let before = run(&mut session, PROMPT);
+    let missing = session.exec(open("gpt2-small-feature-splitting"), &Cancel::new(), &|_| {});
+    assert_eq!(missing.expect_err("is not downloaded").kind, Kind::Missing);
+    assert_eq!(timeless(&run(&mut session, PROMPT)), timeless(&before));
+}
+
+#[test]
+fn a_search_ranks_latents_by_what_their_cards_say() {
+    let mut session = opened();
+    let job = Job::Search { sae: "512".to_owned(), query: "Germany".to_owned() };
+    let Outcome::Found(found) = session.exec(job, &Cancel::new(), &|_| {}).expect("searches") else {
+        panic!("no list")
+    };
+    assert!(found.meaning.contains("Germany"), "{}", found.meaning);
+    assert!(found.latents.windows(2).all(|pair| pair[0].1 >= pair[1].1));
+    let (best, value) = found.latents[0];
+    let card = card(&mut session, "512", best);
+    let own = card.promoted.iter().find(|token| token.text.contains("Germany")).expect("promotes it");
+    assert!((own.value - value).abs() < 1e-4, "{} {value}", own.value);
+}
+
+#[test]
+fn the_worker_answers_the_newest_asking_and_ends_with_its_owner() {
+    let (to, from) = mpsc::channel::<News>();
+    let worker = Worker::start(setup(|| None), move |news| drop(to.send(news))).expect("starts");
+    worker.ask(Slot::Suite, Ticket(1), open("demo"));
+    for ticket in 1..=20 {
+        let prompt = PROMPT[..20 + ticket as usize].to_owned();
+        worker.ask(Slot::Run, Ticket(ticket), Job::Run { prompt, next: 1 });
+    }
+    let mut runs = Vec::new();
+    while !runs.iter().any(|(ticket, _)| *ticket == Ticket(20)) {
+        let news = from.recv_timeout(Duration::from_secs(60)).expect("an answer comes");
+        if let (Slot::Run, Event::Done(done)) = (news.slot, news.event) {
+            runs.push((news.ticket, done.is_ok()));
+        }
+    }
+    assert!(runs.windows(2).all(|pair| pair[0].0 < pair[1].0), "{runs:?}");
+    assert_eq!(runs.last(), Some(&(Ticket(20), true)));
+    drop(worker);
+    assert!(from.recv_timeout(Duration::from_secs(60)).is_err(), "its threads have ended");
+}

@@ -129,8 +129,8 @@ fn hook() {
         give_back();
         before(info);
         if was_taken {
-            let text = "\nThis is a mistake of saescope, and the screen was restored. Please report the lines above at\n\
-                        https://github.com/saescope/saescope/issues with what you did.\n";
+            let text = "\nThis is a mistake of saescope, and the screen was restored. Please report the lines above with \
+                        what you did; `saescope doctor` prints where the log is.\n";
             let _ = io::stderr().write_all(text.as_bytes());
         }
     }));

@@ -103,7 +103,7 @@ impl Session {
 
     fn wait(&self, what: &str, is: impl Fn(&str) -> bool) -> String {
         // Only a program that hangs waits so long; how fast it is, is measured elsewhere.
-        let until = Instant::now() + Duration::from_secs(60);
+        let until = Instant::now() + Duration::from_mins(1);
         while Instant::now() < until {
             let text = self.text();
             if is(&text) {
@@ -133,7 +133,7 @@ impl Session {
     }
 
     fn end(&mut self) -> ExitStatus {
-        let until = Instant::now() + Duration::from_secs(60);
+        let until = Instant::now() + Duration::from_mins(1);
         while Instant::now() < until {
             if let Some(status) = self.child.try_wait().expect("waited") {
                 // What was written last may still be on its way.
@@ -236,7 +236,7 @@ fn suspending_gives_the_terminal_back_and_continuing_draws_again() {
     let mut session = Session::start("plain", &[]);
     session.wait_for(" fire ");
     session.press("\x1a");
-    let until = Instant::now() + Duration::from_secs(60);
+    let until = Instant::now() + Duration::from_mins(1);
     while session.screen.lock().expect("no panic").screen().alternate_screen() && Instant::now() < until {
         thread::sleep(Duration::from_millis(5));
     }

@@ -26,7 +26,7 @@ const VERSION: u32 = 1;
 const ORDER: u32 = 0x0102_0304;
 const HEADER: usize = 160;
 /// A file being written that is older than this was left by a writer that is no more.
-const ABANDONED: Duration = Duration::from_secs(24 * 60 * 60);
+const ABANDONED: Duration = Duration::from_hours(24);
 
 /// A comparison, and what became of the file.
 #[derive(Debug)]

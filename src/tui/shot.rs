@@ -19,7 +19,7 @@ use crate::tui::theme::{Depth, Theme};
 use crate::tui::update::{start, update};
 
 /// How long one answer may take.
-const PATIENCE: Duration = Duration::from_secs(300);
+const PATIENCE: Duration = Duration::from_mins(5);
 
 /// Runs the explorer with these keys on a screen of this size and gives the last screen.
 ///

@@ -156,17 +156,20 @@ pub fn push_grapheme(out: &mut String, grapheme: &str, charset: Charset, space: 
     for c in grapheme.chars() {
         push_char(&mut clean, c, charset, space);
     }
-    if clean.width() > 0 || clean.is_empty() {
-        out.push_str(&clean);
-        return;
-    }
-    // A mark without its letter would sit on whatever stands before it on the screen. One that does not join its
-    // stand-in either (a Hangul vowel) would still take no cell: it is shown by number.
-    let marked = format!("◌{clean}");
-    if marked.graphemes(true).count() == 1 {
-        out.push_str(&marked);
-    } else {
-        clean.chars().for_each(|c| push_number(out, c, charset == Charset::Ascii));
+    // What was shown by number is no part of the grapheme any more, so its marks may stand alone now.
+    for shown in clean.graphemes(true) {
+        if shown.width() > 0 {
+            out.push_str(shown);
+            continue;
+        }
+        // A mark without its letter would sit on whatever stands before it on the screen. One that does not join its
+        // stand-in either (a Hangul vowel) would still take no cell: it is shown by number.
+        let marked = format!("◌{shown}");
+        if marked.graphemes(true).count() == 1 {
+            out.push_str(&marked);
+        } else {
+            shown.chars().for_each(|c| push_number(out, c, charset == Charset::Ascii));
+        }
     }
 }
 
@@ -301,6 +304,7 @@ mod tests {
             ("a ⟨e2 96⟩ b", "a·⟨e2 96⟩·b", "a_<e2 96>_b"),
             ("⟨no⟩", "⟨no⟩", "<no>"),
             ("\u{1161}", "⟨U+1161⟩", "<U+1161>"),
+            ("\u{b82}\u{13447}", "◌\u{b82}⟨U+13447⟩", "<U+0B82><U+13447>"),
             ("שלום", "שלום", "<U+05E9><U+05DC><U+05D5><U+05DD>"),
         ];
         for (text, unicode, ascii) in cases {

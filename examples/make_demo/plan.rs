@@ -35,7 +35,7 @@ impl Plan {
             (2048, 20, 5_000),
             (4096, 24, 5_000),
         ];
-        Self { text: 26_000_000, vocab: 2048, rows: 6_000, measured: 512, epochs: 1, ladder }
+        Self { text: 26_000_000, vocab: 4096, rows: 6_000, measured: 512, epochs: 1, ladder }
     }
 
     /// The same in a few minutes, and much worse.

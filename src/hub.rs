@@ -29,6 +29,8 @@ use crate::task::{Cancel, Cancelled, OnProgress};
 
 /// Files whose heads are asked for at the same time.
 const AT_ONCE: usize = 8;
+/// Further tries where there is no connection at all, before anything has begun.
+const UNREACHABLE: u32 = 1;
 /// How soon a raised [`Cancel`] is noticed.
 const NOTICE: Duration = Duration::from_millis(25);
 
@@ -231,6 +233,10 @@ impl Hub {
                     Ok(info) => return Ok(info),
                     Err(error) => {
                         failures += 1;
+                        // Nothing has begun yet: a person without a network wants to know soon.
+                        if error.is_unreachable() && failures > UNREACHABLE {
+                            return Err(error);
+                        }
                         patience.wait(failures, error, |_| {}).await?;
                     }
                 }

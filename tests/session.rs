@@ -43,7 +43,7 @@ fn run(session: &mut Session, prompt: &str) -> Arc<Run> {
 }
 
 fn card(session: &mut Session, sae: &str, latent: u32) -> Arc<LatentCard> {
-    let job = Job::Card { sae: sae.to_owned(), latent, top: 3 };
+    let job = Job::Card { sae: sae.to_owned(), latent, top: 50 };
     match session.exec(job, &Cancel::new(), &|_| {}).expect("has a card") {
         Outcome::Card(card) => card,
         other => panic!("{other:?}"),

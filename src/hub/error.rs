@@ -182,6 +182,12 @@ impl Error {
         }
     }
 
+    /// Whether there was no connection at all: no network, no such host, nobody there.
+    #[must_use]
+    pub fn is_unreachable(&self) -> bool {
+        matches!(self, Self::Network { source, .. } if source.is_connect())
+    }
+
     fn hint(&self) -> Option<String> {
         let token_help = |endpoint: &str| {
             format!("make a token at {endpoint}/settings/tokens and set `HF_TOKEN` to it, or run `hf auth login`")

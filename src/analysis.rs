@@ -2,11 +2,21 @@
 //! golden tests compare them. Not here: threads, files, clocks.
 
 pub mod card;
+mod family;
 pub mod live;
+mod pair_view;
 pub mod splice;
+mod stitching;
 pub mod tokens;
 
 use serde::Serialize;
+
+pub use family::{Family, Relation, Rung};
+pub use pair_view::{Counts, PairView, QueueRow};
+pub use stitching::{
+    Bench, BenchLoss, Change, CurveLoss, CurvePoint, CurveView, Effect, GroupView, Losses, Measures, Order, Phase,
+    Side, TextInfo, Verdict,
+};
 
 use crate::site::Site;
 

@@ -14,7 +14,10 @@ use serde::Serialize;
 
 pub use memory::available as available_memory;
 
-use crate::analysis::{LatentCard, Run, TokenValue};
+use crate::analysis::{
+    Bench, BenchLoss, Change, CurveLoss, CurveView, Family, GroupView, LatentCard, Order, PairView, Run, Side,
+    TextInfo, TokenValue, Verdict,
+};
 use crate::hub::Hub;
 use crate::report::{Kind, Report};
 use crate::site::Site;
@@ -61,6 +64,126 @@ pub enum Job {
         /// A number, or text of a token.
         query: String,
     },
+    /// A latent's relatives in every loaded SAE, at once: what a table is needed for that is not there yet is left out.
+    /// The answer is [`Outcome::Family`].
+    Family {
+        /// The SAE's id.
+        sae: String,
+        /// The latent.
+        latent: u32,
+        /// θ.
+        threshold: f32,
+    },
+    /// Compare all loaded SAEs with each other, so that tables are there before they are asked for. The answer is
+    /// [`Outcome::Tables`]; after it a [`Family`] is complete.
+    Tables,
+    /// The work queue of two SAEs. The answer is [`Outcome::Pair`].
+    Pair {
+        /// The narrower SAE.
+        small: String,
+        /// The wider SAE.
+        large: String,
+        /// A threshold that it must have groups for.
+        threshold: f32,
+    },
+    /// Whether a latent is new, and what putting it in does on the prompt. The answer is [`Outcome::Verdict`].
+    Verdict {
+        /// The narrower SAE.
+        small: String,
+        /// The wider SAE.
+        large: String,
+        /// The latent of the wider SAE.
+        latent: u32,
+        /// θ.
+        threshold: f32,
+    },
+    /// The same with cross-entropies. The answer is [`Outcome::VerdictLoss`].
+    VerdictLoss {
+        /// The narrower SAE.
+        small: String,
+        /// The wider SAE.
+        large: String,
+        /// The latent of the wider SAE.
+        latent: u32,
+        /// θ.
+        threshold: f32,
+    },
+    /// The stitched SAE after these changes. The answer is [`Outcome::Bench`]: on the prompt always, on the text once
+    /// the pair was measured there ([`Job::Pair`]).
+    Bench {
+        /// The narrower SAE.
+        small: String,
+        /// The wider SAE.
+        large: String,
+        /// All changes from the narrower SAE on.
+        changes: Vec<Change>,
+    },
+    /// Its cross-entropies. The answer is [`Outcome::BenchLoss`].
+    BenchLoss {
+        /// The narrower SAE.
+        small: String,
+        /// The wider SAE.
+        large: String,
+        /// All changes from the narrower SAE on.
+        changes: Vec<Change>,
+    },
+    /// The way from the narrower to the wider SAE. The answer is [`Outcome::Curve`].
+    Curve {
+        /// The narrower SAE.
+        small: String,
+        /// The wider SAE.
+        large: String,
+        /// θ.
+        threshold: f32,
+        /// In which order steps are taken within a phase.
+        order: Order,
+        /// About how many points are wanted.
+        points: usize,
+    },
+    /// Cross-entropies at steps of the way. The answer is [`Outcome::CurveLoss`].
+    CurveLoss {
+        /// The narrower SAE.
+        small: String,
+        /// The wider SAE.
+        large: String,
+        /// θ.
+        threshold: f32,
+        /// In which order steps are taken within a phase.
+        order: Order,
+        /// The steps.
+        at: Vec<usize>,
+    },
+    /// The latents that hang together with one. The answer is [`Outcome::Group`]; none for a latent that is novel or
+    /// unmatched.
+    Group {
+        /// The narrower SAE.
+        small: String,
+        /// The wider SAE.
+        large: String,
+        /// Which SAE's latent.
+        side: Side,
+        /// The latent.
+        latent: u32,
+        /// θ.
+        threshold: f32,
+    },
+    /// Write the stitched SAE after these changes as SAELens has it. The answer is [`Outcome::Exported`].
+    Export {
+        /// The narrower SAE.
+        small: String,
+        /// The wider SAE.
+        large: String,
+        /// All changes from the narrower SAE on.
+        changes: Vec<Change>,
+        /// The folder; nothing in it is overwritten.
+        folder: PathBuf,
+    },
+    /// Choose the text to measure on; without a file that of the settings, else the suite's own, else the program's.
+    /// The answer is [`Outcome::Text`]; what was measured on another text must be asked for again.
+    Text {
+        /// A file in UTF-8.
+        file: Option<PathBuf>,
+    },
     /// The known suites and what of them is on this machine. The answer is [`Outcome::Catalogue`].
     Catalogue,
     /// Download what is missing of a suite. The answer is [`Outcome::Pulled`].
@@ -83,6 +206,30 @@ pub enum Outcome {
     Labels(Labels),
     /// Latents found.
     Found(Found),
+    /// A latent's relatives.
+    Family(Arc<Family>),
+    /// All SAEs are compared; things worth saying.
+    Tables(Vec<String>),
+    /// The work queue of two SAEs.
+    Pair(Arc<PairView>),
+    /// A verdict without cross-entropies.
+    Verdict(Arc<Verdict>),
+    /// A verdict with cross-entropies.
+    VerdictLoss(Arc<Verdict>),
+    /// The stitched SAE.
+    Bench(Arc<Bench>),
+    /// Its cross-entropies.
+    BenchLoss(Arc<BenchLoss>),
+    /// The way from a narrower to a wider SAE.
+    Curve(Arc<CurveView>),
+    /// Cross-entropies along the way.
+    CurveLoss(Arc<CurveLoss>),
+    /// The latents that hang together with one.
+    Group(Option<Arc<GroupView>>),
+    /// The stitched SAE is written; the folder.
+    Exported(PathBuf),
+    /// The text that is measured on.
+    Text(TextInfo),
     /// The known suites.
     Catalogue(Vec<SuiteEntry>),
     /// A download is complete; the suite's id.
@@ -249,6 +396,18 @@ impl Session {
             }
             Job::Labels { sae, latents } => self.loaded()?.labels(&sae, &latents).map(Outcome::Labels),
             Job::Search { sae, query } => self.loaded()?.search(&sae, &query).map(Outcome::Found),
+            Job::Family { .. }
+            | Job::Tables
+            | Job::Pair { .. }
+            | Job::Verdict { .. }
+            | Job::VerdictLoss { .. }
+            | Job::Bench { .. }
+            | Job::BenchLoss { .. }
+            | Job::Curve { .. }
+            | Job::CurveLoss { .. }
+            | Job::Group { .. }
+            | Job::Export { .. }
+            | Job::Text { .. } => Err(Report::new("stitching is not there yet")),
             Job::Catalogue => Ok(Outcome::Catalogue(catalogue::entries(&self.setup))),
             Job::Pull { suite } => {
                 let suite = self.suite(&suite)?;

@@ -21,6 +21,28 @@ pub enum Slot {
     Labels,
     /// Latents by number or promoted token.
     Search,
+    /// What putting a latent of a wider SAE into a narrower one does.
+    Verdict,
+    /// The stitched SAE that is built by hand.
+    Bench,
+    /// A latent's relatives in every SAE.
+    Family,
+    /// Which text is measured on.
+    Text,
+    /// The work queue of two SAEs.
+    Pair,
+    /// The latents that hang together with one.
+    Group,
+    /// The way from a narrower to a wider SAE.
+    Curve,
+    /// Cross-entropies of a verdict or of the stitched SAE.
+    Loss,
+    /// Cross-entropies along the way.
+    CurveLoss,
+    /// Writing the stitched SAE.
+    Export,
+    /// Comparing all SAEs with each other.
+    Tables,
     /// The list of known suites with what is cached.
     Catalogue,
     /// A download.

@@ -44,6 +44,17 @@ fn progressed(app: &mut App, slot: Slot, ticket: Ticket, progress: Progress, at:
             current
         }
         Slot::Labels => false,
+        Slot::Verdict
+        | Slot::Bench
+        | Slot::Family
+        | Slot::Text
+        | Slot::Pair
+        | Slot::Group
+        | Slot::Curve
+        | Slot::Loss
+        | Slot::CurveLoss
+        | Slot::Export
+        | Slot::Tables => false,
     }
 }
 
@@ -87,6 +98,17 @@ fn answered(
             let answer = answer.and_then(|o| if let Outcome::Labels(o) = o { Ok(o) } else { Err(mixed_up()) });
             app.labels.answer(ticket, answer)
         }
+        Slot::Verdict
+        | Slot::Bench
+        | Slot::Family
+        | Slot::Text
+        | Slot::Pair
+        | Slot::Group
+        | Slot::Curve
+        | Slot::Loss
+        | Slot::CurveLoss
+        | Slot::Export
+        | Slot::Tables => false,
         Slot::Search => {
             let answer = answer.and_then(|o| if let Outcome::Found(o) = o { Ok(o) } else { Err(mixed_up()) });
             settle(&mut app.found, ticket, answer) && {

@@ -100,6 +100,67 @@ impl<'a> View<'a> {
     }
 }
 
+/// The right-hand side of a product, had some columns at a time: a [`View`], or a matrix whose file holds it in another
+/// element type and whose columns become f32 only while they are used.
+pub trait Columns: Copy + Sync {
+    /// The inner size: the rows of this matrix.
+    fn inner(&self) -> usize;
+
+    /// The number of columns.
+    fn count(&self) -> usize;
+
+    /// Most columns that are asked for at once: as many as stay in the cache where they are made for the asking.
+    fn most(&self) -> usize;
+
+    /// Some of the columns, [inner, columns], their rows or their columns contiguous; `made` is room to make them in.
+    fn view<'s>(&'s self, columns: Range<usize>, made: &'s mut Vec<f32>) -> View<'s>;
+}
+
+impl Columns for View<'_> {
+    fn inner(&self) -> usize {
+        self.rows
+    }
+
+    fn count(&self) -> usize {
+        self.cols
+    }
+
+    fn most(&self) -> usize {
+        usize::MAX
+    }
+
+    fn view<'s>(&'s self, columns: Range<usize>, _: &'s mut Vec<f32>) -> View<'s> {
+        self.columns(columns)
+    }
+}
+
+/// Room that one thread keeps between tiles.
+#[derive(Default)]
+struct Room {
+    /// Columns made for the asking.
+    made: Vec<f32>,
+    /// What they give, before it is put in its place.
+    part: Vec<f32>,
+}
+
+/// `tile = a · b`, row-major [a.rows, columns], in some columns of `b`, on the calling thread.
+fn tile_product(tile: &mut [f32], a: View<'_>, b: impl Columns, columns: Range<usize>, room: &mut Room) {
+    let (most, width) = (b.most().max(1), columns.len());
+    if width <= most {
+        product(tile, a, b.view(columns, &mut room.made));
+        return;
+    }
+    for start in columns.clone().step_by(most) {
+        let part = start..columns.end.min(start + most);
+        let (first, count) = (start - columns.start, part.len());
+        room.part.resize(a.rows * count, 0.0);
+        product(&mut room.part, a, b.view(part, &mut room.made));
+        for (row, values) in tile.chunks_exact_mut(width).zip(room.part.chunks_exact(count)) {
+            row[first..first + count].copy_from_slice(values);
+        }
+    }
+}
+
 /// `out = a · b`, `out` row-major [a.rows, b.cols], on the calling thread. Where the rows of `a` are contiguous, and
 /// the rows or the columns of `b`, a row of the result is the same bits whatever other rows are computed with it.
 ///
@@ -149,14 +210,18 @@ pub fn product(out: &mut [f32], a: View<'_>, b: View<'_>) {
 
 /// Computes `a · b` tile by tile over the columns of `b`, on all threads, and gives each tile to `read` together with
 /// the columns it covers; the tile is row-major [a.rows, columns]. Results come in the order of the columns.
-pub fn read_tiles<T: Send>(a: View<'_>, b: View<'_>, read: impl Fn(Range<usize>, &[f32]) -> T + Sync + Send) -> Vec<T> {
-    let tiles = b.cols.div_ceil(TILE);
-    (0..tiles)
+pub fn read_tiles<T: Send>(
+    a: View<'_>,
+    b: impl Columns,
+    read: impl Fn(Range<usize>, &[f32]) -> T + Sync + Send,
+) -> Vec<T> {
+    let cols = b.count();
+    (0..cols.div_ceil(TILE))
         .into_par_iter()
-        .map_init(Vec::new, |tile: &mut Vec<f32>, index| {
-            let columns = index * TILE..b.cols.min((index + 1) * TILE);
+        .map_init(Default::default, |(tile, room): &mut (Vec<f32>, Room), index| {
+            let columns = index * TILE..cols.min((index + 1) * TILE);
             tile.resize(a.rows * columns.len(), 0.0);
-            product(tile, a, b.columns(columns.clone()));
+            tile_product(tile, a, b, columns.clone(), room);
             read(columns, tile)
         })
         .collect()
@@ -204,27 +269,27 @@ pub fn product_parallel(out: &mut [f32], a: View<'_>, b: View<'_>) {
 pub fn map_product(
     out: &mut [f32],
     a: View<'_>,
-    b: View<'_>,
+    b: impl Columns,
     width: usize,
     f: impl Fn(Range<usize>, &mut [f32]) + Sync + Send,
 ) {
-    assert_eq!(out.len(), a.rows * b.cols, "size of the result");
-    if a.rows * a.cols * b.cols < ALONE {
-        product(out, a, b);
-        out.chunks_exact_mut(b.cols.max(1)).for_each(|row| f(0..b.cols, row));
+    let cols = b.count();
+    assert_eq!(out.len(), a.rows * cols, "size of the result");
+    if a.rows * a.cols * cols < ALONE {
+        tile_product(out, a, b, 0..cols, &mut Room::default());
+        out.chunks_exact_mut(cols.max(1)).for_each(|row| f(0..cols, row));
         return;
     }
-    let tiles: Vec<Vec<f32>> = (0..b.cols.div_ceil(width))
+    let tiles: Vec<Vec<f32>> = (0..cols.div_ceil(width))
         .into_par_iter()
-        .map(|index| {
-            let columns = index * width..b.cols.min((index + 1) * width);
+        .map_init(Room::default, |room, index| {
+            let columns = index * width..cols.min((index + 1) * width);
             let mut tile = vec![0.0; a.rows * columns.len()];
-            product(&mut tile, a, b.columns(columns.clone()));
+            tile_product(&mut tile, a, b, columns.clone(), room);
             tile.chunks_exact_mut(columns.len()).for_each(|row| f(columns.clone(), row));
             tile
         })
         .collect();
-    let cols = b.cols;
     for (index, tile) in tiles.into_iter().enumerate() {
         let start = index * width;
         let columns = (cols - start).min(width);

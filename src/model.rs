@@ -1,13 +1,22 @@
 //! Language models: tokens in, hooks at sites, logits out, and a KV cache that can be cut back to a common prefix.
 //! Not here: where the files come from, and what is done with an activation.
 
+mod attention;
 mod cache;
 mod config;
+mod decoder;
+mod gemma2;
 mod generate;
 mod gpt2;
 mod layers;
+mod llama;
 mod load;
+mod needs;
+mod neox;
+mod norm;
+mod parts;
 mod pass;
+mod rope;
 mod tokenizer;
 mod unembed;
 
@@ -17,7 +26,8 @@ use candle_core::Tensor;
 
 pub use self::cache::Cache;
 pub use self::generate::{Generate, Sampling, generate};
-pub use self::load::{load, memory_needed};
+pub use self::load::{Words, load, memory_needed, needs, unembedding_only};
+pub use self::needs::Needs;
 pub use self::tokenizer::Tokenizer;
 pub use self::unembed::{Ends, Unembedding};
 use crate::blob::Blob;
@@ -129,7 +139,8 @@ pub trait Model: Send + Sync {
     ///
     /// # Errors
     /// [`Error::Empty`], [`Error::TooLong`], [`Error::BadToken`], [`Error::Shallow`], [`Error::Replacement`],
-    /// [`Error::Overflow`], [`Error::Cancelled`], [`Error::Tensor`].
+    /// [`Error::Overflow`], [`Error::Cancelled`], [`Error::Tensor`]; [`Error::Weights`] when a weight that is read for
+    /// the first time is no number.
     fn forward(&self, ids: &[u32], cache: &mut Cache, pass: Pass<'_>) -> Result<Option<Tensor>, Error>;
 
     /// What turns a direction of the residual stream into token space (methods §6).

@@ -1,6 +1,8 @@
 //! Tensor files in safetensors form, memory-mapped, as f32.
 //! Not here: which tensors a model or an SAE has.
 
+mod matrix;
+
 use std::collections::HashMap;
 use std::fs::File;
 use std::ops::Range;
@@ -10,6 +12,7 @@ use memmap2::Mmap;
 use rayon::prelude::*;
 use safetensors::{Dtype, SafeTensors};
 
+pub use self::matrix::{Matrix, Transposed};
 use crate::blob::{Blob, Place};
 use crate::kernel::View;
 
@@ -180,6 +183,14 @@ impl TensorFiles {
         self.entry(tensor).map(|entry| entry.shape.as_slice())
     }
 
+    /// The bytes that a tensor takes in its file.
+    ///
+    /// # Errors
+    /// [`Error::Missing`].
+    pub fn bytes(&self, tensor: &str) -> Result<u64, Error> {
+        self.entry(tensor).map(|entry| entry.range.len() as u64)
+    }
+
     /// The bytes that all tensors take in the files.
     pub fn size(&self) -> u64 {
         self.index.values().map(|entry| entry.range.len() as u64).sum()
@@ -228,6 +239,26 @@ impl TensorFiles {
     /// # Errors
     /// [`Error::Missing`], [`Error::Type`], [`Error::Shape`].
     pub fn get_shaped(&self, tensor: &str, shape: &[usize]) -> Result<Array, Error> {
+        self.must_have(tensor, shape)?;
+        self.get(tensor)
+    }
+
+    /// A matrix that must have this shape, kept in the element type of its file.
+    ///
+    /// # Errors
+    /// [`Error::Missing`], [`Error::Type`], [`Error::Shape`].
+    pub fn matrix(&self, tensor: &str, rows: usize, cols: usize) -> Result<Matrix, Error> {
+        self.must_have(tensor, &[rows, cols])?;
+        let entry = self.entry(tensor)?;
+        let file = &self.files[entry.file];
+        Matrix::stored(file, entry.range.clone(), entry.dtype, (rows, cols)).ok_or_else(|| Error::Type {
+            file: file.name.clone(),
+            tensor: tensor.to_owned(),
+            found: format!("{:?}", entry.dtype),
+        })
+    }
+
+    fn must_have(&self, tensor: &str, shape: &[usize]) -> Result<(), Error> {
         let found = self.shape(tensor)?;
         if found != shape {
             return Err(Error::Shape {
@@ -237,7 +268,7 @@ impl TensorFiles {
                 expected: format!("{shape:?}"),
             });
         }
-        self.get(tensor)
+        Ok(())
     }
 
     /// The file that holds a tensor, or all files when none does.

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use candle_core::Device;
 use proptest::prelude::*;
 use saescope::blob::Blob;
-use saescope::model::{Error, Logits, ModelFiles, Pass, TokenizerFiles, load, memory_needed};
+use saescope::model::{Error, Logits, ModelFiles, Pass, TokenizerFiles, load, memory_needed, needs};
 use saescope::task::Cancel;
 use serde_json::{Value, json};
 
@@ -74,6 +74,13 @@ impl Spoiled {
         })
     }
 
+    /// What loading and one pass through all blocks say.
+    fn first_failure(&self) -> Result<(), Error> {
+        let model = load(&self.files(), &Device::Cpu)?.model;
+        let pass = Pass { layers: None, logits: Logits::Last, hook: None, cancel: &Cancel::new() };
+        model.forward(&[1, 2], &mut model.cache(), pass).map(|_| ())
+    }
+
     fn refused(&self, says: &[&str]) -> Error {
         let error = load(&self.files(), &Device::Cpu).err().expect("refused");
         let message = error.to_string();
@@ -132,6 +139,19 @@ fn a_missing_tensor_is_named() {
 }
 
 #[test]
+fn a_block_that_no_question_needs_is_not_read() {
+    let spoiled = Spoiled::new().element("transformer.h.1.mlp.c_fc.weight", 0, f32::NAN);
+    let model = load(&spoiled.files(), &Device::Cpu).expect("the headers are right").model;
+    let run = |layers| {
+        let pass = Pass { layers, logits: Logits::None, hook: None, cancel: &Cancel::new() };
+        model.forward(&[1, 2], &mut model.cache(), pass).map(|_| ())
+    };
+    assert!(run(Some(1)).is_ok());
+    assert!(matches!(run(Some(2)), Err(Error::Weights(_))));
+    assert!(run(Some(1)).is_ok(), "what could be read still runs");
+}
+
+#[test]
 fn a_tensor_of_the_wrong_shape_or_type_is_named_with_what_was_expected() {
     let spoiled =
         Spoiled::new().weights(|header, _| header["transformer.h.0.attn.c_attn.weight"]["shape"] = json!([48, 16]));
@@ -141,12 +161,15 @@ fn a_tensor_of_the_wrong_shape_or_type_is_named_with_what_was_expected() {
 }
 
 #[test]
-fn a_weight_that_is_no_number_is_named_with_its_place() {
+fn a_weight_that_is_no_number_is_named_with_its_place_when_it_is_first_needed() {
     for value in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
         for tensor in ["wte.weight", "h.1.ln_2.bias", "h.0.mlp.c_proj.weight"] {
             let tensor = format!("transformer.{tensor}");
             let spoiled = Spoiled::new().element(&tensor, 3, value);
-            spoiled.refused(&["model.safetensors", &tensor, &value.to_string(), "element 3"]);
+            let error = spoiled.first_failure().expect_err("refused").to_string();
+            for part in ["model.safetensors", &tensor, &value.to_string(), "element 3"] {
+                assert!(error.contains(part), "`{part}` is not in: {error}");
+            }
         }
     }
 }
@@ -194,7 +217,7 @@ fn a_config_with_wrong_values_is_refused_by_key() {
     refused(json!({"max_position_embeddings": 1.5}), "max_position_embeddings");
     refused(json!({"layer_norm_epsilon": -1e-5}), "layer_norm_epsilon");
     refused(json!({"layer_norm_epsilon": "small"}), "layer_norm_epsilon");
-    refused(json!({"activation_function": "swish"}), "swish");
+    refused(json!({"activation_function": "mish"}), "mish");
     refused(json!({"tie_word_embeddings": 1}), "tie_word_embeddings");
     refused(json!({"model_type": null}), "model_type");
     refused(json!({"model_type": 3}), "model_type");
@@ -202,7 +225,11 @@ fn a_config_with_wrong_values_is_refused_by_key() {
 
 #[test]
 fn an_unknown_architecture_is_named_with_the_known_ones() {
-    let error = Spoiled::new().config(json!({"model_type": "mamba"})).refused(&["config.json", "`mamba`", "gpt2"]);
+    let error = Spoiled::new().config(json!({"model_type": "mamba"})).refused(&[
+        "config.json",
+        "`mamba`",
+        "gpt2, gemma2, llama, gpt_neox",
+    ]);
     assert!(matches!(error, Error::Architecture { .. }));
 }
 
@@ -240,22 +267,35 @@ fn a_tokenizer_beyond_the_embedding_is_refused_with_both_named() {
 }
 
 #[test]
-fn memory_is_known_before_anything_is_loaded() {
-    let spoiled = Spoiled::new();
-    let weights = fs::metadata(spoiled.path("model.safetensors")).expect("a file").len();
-    let needed = memory_needed(&spoiled.files()).expect("known");
-    let cache = 2 * 2 * 32 * 16 * 4;
-    assert!(needed <= weights + cache && needed + 8192 > weights + cache, "{needed} of {weights} + {cache}");
+fn memory_is_known_part_by_part_before_anything_is_loaded() {
+    let (size, spoiled) = (|count: usize| count as u64 * 4, Spoiled::new());
+    let block = size(16 * 48 + 48 + 16 * 16 + 16 + 16 * 64 + 64 + 64 * 16 + 16 + 4 * 16);
+    let needs = needs(&spoiled.files()).expect("known");
+    assert_eq!((needs.blocks.as_slice(), needs.head, needs.tied), (&[block, block][..], 0, true));
+    assert_eq!(needs.embedding, size(290 * 16 + 32 * 16 + 2 * 16));
+    assert_eq!(needs.cache, size(2 * 32 * 16));
+    let whole = needs.embedding + 2 * block + 2 * needs.cache;
+    assert_eq!((needs.through(None), needs.through(Some(9))), (whole, whole));
+    assert_eq!(needs.words(), needs.embedding);
+    assert_eq!(memory_needed(&spoiled.files()).expect("known"), whole);
+    let within = [whole, whole - 1, needs.embedding, needs.embedding - 1].map(|free| needs.layers_within(free));
+    assert_eq!(within, [Some(2), Some(1), Some(0), None]);
+}
+
+#[test]
+fn half_precision_needs_half_the_memory_and_a_long_context_is_not_all_taken_at_once() {
     let half = ModelFiles {
         config: Blob::path(fixtures().join("models/half/config.json")),
         weights: vec![Blob::path(fixtures().join("models/half/model.safetensors"))],
-        ..spoiled.files()
+        ..Spoiled::new().files()
     };
-    let on_disk = fs::metadata(fixtures().join("models/half/model.safetensors")).expect("a file").len();
-    assert!(memory_needed(&half).expect("known") > 3 * on_disk / 2, "half precision is converted");
-    let huge =
-        Spoiled::new().config(json!({"max_position_embeddings": 2_000_000_000, "num_hidden_layers": 2_000_000_000}));
-    assert_eq!(memory_needed(&huge.files()).expect("known"), u64::MAX);
+    let (half, whole) = (needs(&half).expect("known"), needs(&Spoiled::new().files()).expect("known"));
+    assert_eq!(2 * half.embedding, whole.embedding);
+    assert_eq!(half.cache, whole.cache);
+    let long = Spoiled::new().config(json!({"max_position_embeddings": 2_000_000_000}));
+    assert_eq!(needs(&long.files()).expect("known").cache, 2 * 4096 * 16 * 4);
+    let deep = Spoiled::new().config(json!({"num_hidden_layers": 2_000_000_000}));
+    assert!(needs(&deep.files()).expect_err("it lies").to_string().contains("2000000000"));
     assert!(memory_needed(&Spoiled::new().config(json!({"model_type": "mamba"})).files()).is_err());
 }
 

@@ -18,6 +18,40 @@ pub fn gelu_tanh(values: &mut [f32]) {
     }));
 }
 
+/// x / (1 + e^(−x)) of every value, in place: SiLU, which is also called swish.
+pub fn silu(values: &mut [f32]) {
+    widest(Map(values, |x: f32| x / (1.0 + exp(-x))));
+}
+
+/// cap · tanh(x · scale / cap) of every value, in place: Gemma 2's soft cap.
+pub fn soft_cap(values: &mut [f32], scale: f32, cap: f32) {
+    widest(Map(values, |x: f32| cap * tanh(x * scale / cap)));
+}
+
+/// The bfloat16 values of a file, two little-endian bytes each, as f32.
+///
+/// # Panics
+/// When `out` has another number of values.
+pub fn widen_bf16(stored: &[u8], out: &mut [f32]) {
+    widest(Widen(stored, out, |bits: u16| f32::from_bits(u32::from(bits) << 16)));
+}
+
+/// The IEEE half-precision values of a file, two little-endian bytes each, as f32.
+///
+/// # Panics
+/// When `out` has another number of values.
+pub fn widen_f16(stored: &[u8], out: &mut [f32]) {
+    widest(Widen(stored, out, |bits: u16| {
+        /// 2¹¹², the difference of the exponents' biases: exact for subnormal numbers too.
+        const BIAS: f32 = f32::from_bits((112 + 127) << 23);
+        let (sign, size) = (u32::from(bits & 0x8000) << 16, u32::from(bits & 0x7fff) << 13);
+        let finite = (f32::from_bits(size) * BIAS).to_bits();
+        // All exponent bits set: infinite or not a number, here as there.
+        let size = if size < 0x7c00 << 13 { finite } else { size | 0x7f80_0000 };
+        f32::from_bits(sign | size)
+    }));
+}
+
 /// Softmax over the first `visible` values times `scale`, in place; the rest become 0.
 ///
 /// # Panics
@@ -51,6 +85,19 @@ pub fn layer_norm(row: &mut [f32], gain: &[f32], bias: &[f32], epsilon: f32) {
     }
 }
 
+/// x / √(mean of x² + epsilon), times gain, in place (Zhang & Sennrich, *Root Mean Square Layer Normalization*, 2019).
+///
+/// # Panics
+/// When the sizes differ.
+pub fn rms_norm(row: &mut [f32], gain: &[f32], epsilon: f32) {
+    assert!(row.len() == gain.len(), "sizes of a row and gain");
+    let square = super::dot(row, row) / row.len() as f32;
+    let scale = 1.0 / (square + epsilon).sqrt();
+    for (value, gain) in row.iter_mut().zip(gain) {
+        *value = *value * scale * gain;
+    }
+}
+
 /// The sum, in a fixed order.
 pub fn sum(values: &[f32]) -> f32 {
     let (chunks, rest) = values.as_chunks::<16>();
@@ -74,6 +121,35 @@ impl<F: Fn(f32) -> f32> WithSimd for Map<'_, F> {
             *value = (self.1)(*value);
         }
     }
+}
+
+struct Widen<'a, F>(&'a [u8], &'a mut [f32], F);
+
+impl<F: Fn(u16) -> f32> WithSimd for Widen<'_, F> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        let stored = self.0.as_chunks::<2>().0;
+        assert_eq!(stored.len(), self.1.len(), "values and room for them");
+        for (out, bytes) in self.1.iter_mut().zip(stored) {
+            *out = (self.2)(u16::from_le_bytes(*bytes));
+        }
+    }
+}
+
+/// tanh x to within 3 units in the last place, without branches: near 0 an odd polynomial (Cephes' `tanhf`), elsewhere
+/// 1 − 2 / (e^(2|x|) + 1) with the sign of x. Keeps NaN.
+#[inline(always)]
+fn tanh(x: f32) -> f32 {
+    let square = x * x;
+    let mut near = -5.704_988_7e-3;
+    for coefficient in [2.063_909e-2, -5.373_971_6e-2, 1.333_144_2e-1, -3.333_328e-1] {
+        near = near * square + coefficient;
+    }
+    let near = near * square * x + x;
+    let far = (1.0 - 2.0 / (exp(2.0 * x.abs()) + 1.0)).copysign(x);
+    if x.abs() < 0.625 { near } else { far }
 }
 
 /// e^x to within 2 units in the last place, for f32 without branches: x = n·ln 2 + r, e^r by its Taylor polynomial on
@@ -133,6 +209,46 @@ mod tests {
         let mut ends = [f32::MIN, f32::MAX, f32::NAN, -1e4, 1e4];
         gelu_tanh(&mut ends);
         assert!(ends[0] == 0.0 && ends[1] == f32::MAX && ends[2].is_nan() && ends[3] == 0.0 && ends[4] == 1e4);
+    }
+
+    #[test]
+    fn tanh_and_silu_are_right_to_the_last_digits_everywhere() {
+        for i in -40_000..40_000 {
+            let x = i as f32 / 2000.0;
+            let want = f64::from(x).tanh();
+            assert!((f64::from(tanh(x)) - want).abs() <= 2.5e-7 * want.abs(), "{x}: {} instead of {want}", tanh(x));
+            let mut got = [x];
+            silu(&mut got);
+            let want = f64::from(x) / (1.0 + (-f64::from(x)).exp());
+            assert!((f64::from(got[0]) - want).abs() <= 4e-7 * want.abs(), "{x}: {} instead of {want}", got[0]);
+        }
+        assert_eq!([tanh(f32::INFINITY), tanh(-1e30), tanh(0.0)], [1.0, -1.0, 0.0]);
+        assert!(tanh(f32::NAN).is_nan());
+        let mut capped = [1e9, -1e9, 0.0, 3.0];
+        soft_cap(&mut capped, 2.0, 5.0);
+        let want = 5.0 * (6.0f64 / 5.0).tanh();
+        assert!(capped[..3] == [5.0, -5.0, 0.0] && (f64::from(capped[3]) - want).abs() < 1e-6);
+    }
+
+    #[test]
+    fn every_half_precision_value_is_widened_exactly() {
+        let all: Vec<u16> = (0..=u16::MAX).collect();
+        let bytes: Vec<u8> = all.iter().flat_map(|bits| bits.to_le_bytes()).collect();
+        let mut got = vec![0.0; all.len()];
+        let same = |got: f32, want: f32| got.to_bits() == want.to_bits() || (got.is_nan() && want.is_nan());
+        widen_f16(&bytes, &mut got);
+        assert!(got.iter().zip(&all).all(|(got, bits)| same(*got, half::f16::from_bits(*bits).to_f32())));
+        widen_bf16(&bytes, &mut got);
+        assert!(got.iter().zip(&all).all(|(got, bits)| same(*got, half::bf16::from_bits(*bits).to_f32())));
+    }
+
+    #[test]
+    fn a_row_normed_by_its_root_mean_square_has_the_size_asked_for() {
+        let mut row: Vec<f32> = (0..45).map(|i| (i * i % 17) as f32 - 3.0).collect();
+        let first = row[1];
+        rms_norm(&mut row, &[2.0; 45], 1e-12);
+        let square = row.iter().map(|value| value * value).sum::<f32>() / 45.0;
+        assert!((square - 4.0).abs() < 1e-4 && row[1].signum() == first.signum(), "{square}");
     }
 
     #[test]

@@ -4,14 +4,18 @@
 use serde_json::{Map, Value};
 
 use super::Error;
+use super::layers::Activation;
 use crate::blob::Blob;
 
 /// More than any size in a config; larger ones are refused before they are multiplied.
 const LARGEST: u64 = 1 << 31;
 
 /// The parsed `config.json` of a model.
+#[derive(Debug)]
 pub(super) struct Config {
     file: String,
+    /// What stands before the keys in messages: empty, or `rope_scaling.`.
+    path: String,
     keys: Map<String, Value>,
 }
 
@@ -24,7 +28,7 @@ impl Config {
 
     pub(super) fn parse(file: String, bytes: &[u8]) -> Result<Self, Error> {
         match serde_json::from_slice(bytes) {
-            Ok(Value::Object(keys)) => Ok(Self { file, keys }),
+            Ok(Value::Object(keys)) => Ok(Self { file, path: String::new(), keys }),
             Ok(_) => Err(Error::Config { file, why: "it is not a JSON object".into() }),
             Err(error) => Err(Error::Config { file, why: format!("it is not valid JSON: {error}") }),
         }
@@ -38,6 +42,23 @@ impl Config {
     /// An error about this file.
     pub(super) fn bad(&self, why: impl Into<String>) -> Error {
         Error::Config { file: self.file.clone(), why: why.into() }
+    }
+
+    /// An error about one key.
+    pub(super) fn bad_key(&self, key: &str, why: impl std::fmt::Display) -> Error {
+        self.bad(format!("`{}{key}` {why}", self.path))
+    }
+
+    /// The keys within a key, or `None` where it is absent, null or empty.
+    pub(super) fn section(&self, name: &str) -> Result<Option<Self>, Error> {
+        match self.find(&[name]) {
+            None => Ok(None),
+            Some((_, Value::Object(keys))) if keys.is_empty() => Ok(None),
+            Some((_, Value::Object(keys))) => {
+                Ok(Some(Self { file: self.file.clone(), path: format!("{}{name}.", self.path), keys: keys.clone() }))
+            }
+            Some((_, value)) => Err(self.bad_key(name, format_args!("is {value}, expected an object"))),
+        }
     }
 
     /// The value under the first of the names that is there and not null.
@@ -55,24 +76,48 @@ impl Config {
         let Some((name, value)) = self.find(names) else { return Ok(None) };
         match value.as_u64() {
             Some(size) if (1..LARGEST).contains(&size) => Ok(Some(size as usize)),
-            _ => Err(self.bad(format!("`{name}` is {value}, expected a whole number from 1 to {}", LARGEST - 1))),
+            _ => {
+                let expected = format_args!("is {value}, expected a whole number from 1 to {}", LARGEST - 1);
+                Err(self.bad_key(name, expected))
+            }
         }
     }
 
     /// A finite number greater than zero.
     pub(super) fn positive(&self, names: &[&str], default: f32) -> Result<f32, Error> {
-        let Some((name, value)) = self.find(names) else { return Ok(default) };
-        match value.as_f64().map(|number| number as f32) {
-            Some(number) if number.is_finite() && number > 0.0 => Ok(number),
-            _ => Err(self.bad(format!("`{name}` is {value}, expected a number greater than 0"))),
+        Ok(self.number(names)?.map_or(default, |number| number as f32))
+    }
+
+    /// A number greater than zero, which f32 can hold, or `None` where it is absent or null.
+    pub(super) fn number(&self, names: &[&str]) -> Result<Option<f64>, Error> {
+        self.number_if(names, "a number greater than 0", |number| number > 0.0)
+    }
+
+    /// A number that is zero or greater, or `None` where it is absent or null.
+    pub(super) fn number_or_zero(&self, name: &str) -> Result<Option<f64>, Error> {
+        self.number_if(&[name], "a number that is not negative", |number| number >= 0.0)
+    }
+
+    fn number_if(&self, names: &[&str], expected: &str, good: impl Fn(f32) -> bool) -> Result<Option<f64>, Error> {
+        let Some((name, value)) = self.find(names) else { return Ok(None) };
+        match value.as_f64().filter(|number| (*number as f32).is_finite() && good(*number as f32)) {
+            Some(number) => Ok(Some(number)),
+            None => Err(self.bad_key(name, format_args!("is {value}, expected {expected}"))),
         }
+    }
+
+    /// A list of strings, or `None` where it is absent or null.
+    pub(super) fn texts(&self, name: &str) -> Result<Option<Vec<&str>>, Error> {
+        let Some((_, value)) = self.find(&[name]) else { return Ok(None) };
+        let texts = value.as_array().and_then(|list| list.iter().map(Value::as_str).collect());
+        texts.map(Some).ok_or_else(|| self.bad_key(name, format_args!("is {value}, expected a list of strings")))
     }
 
     pub(super) fn flag(&self, name: &str, default: bool) -> Result<bool, Error> {
         match self.find(&[name]) {
             None => Ok(default),
             Some((_, Value::Bool(flag))) => Ok(*flag),
-            Some((_, value)) => Err(self.bad(format!("`{name}` is {value}, expected true or false"))),
+            Some((_, value)) => Err(self.bad_key(name, format_args!("is {value}, expected true or false"))),
         }
     }
 
@@ -80,8 +125,20 @@ impl Config {
         match self.find(&[name]) {
             None => Ok(None),
             Some((_, Value::String(text))) => Ok(Some(text)),
-            Some((_, value)) => Err(self.bad(format!("`{name}` is {value}, expected a string"))),
+            Some((_, value)) => Err(self.bad_key(name, format_args!("is {value}, expected a string"))),
         }
+    }
+
+    /// Whether the key is there and null.
+    pub(super) fn is_null(&self, name: &str) -> bool {
+        self.keys.get(name).is_some_and(Value::is_null)
+    }
+
+    /// An activation function by the name that `transformers` has for it.
+    pub(super) fn activation(&self, name: &str, default: Activation) -> Result<Activation, Error> {
+        let Some(stated) = self.text(name)? else { return Ok(default) };
+        Activation::named(stated)
+            .ok_or_else(|| self.bad_key(name, format_args!("is `{stated}`, expected one of {}", Activation::NAMES)))
     }
 
     /// A token number. Some configs give a list of them: the first counts.
@@ -121,6 +178,16 @@ mod tests {
         }
         let error = config("{}").size(&["n_embd", "hidden_size"]).unwrap_err().to_string();
         assert!(error.contains("no `n_embd` or `hidden_size`"), "{error}");
+    }
+
+    #[test]
+    fn keys_within_a_key_are_named_with_it() {
+        let config = config(r#"{"rope": {"factor": -1, "kinds": ["a", 1]}, "none": {}, "text": "x"}"#);
+        let rope = config.section("rope").unwrap().expect("it is there");
+        assert!(rope.number(&["factor"]).unwrap_err().to_string().contains("`rope.factor` is -1"));
+        assert!(rope.texts("kinds").unwrap_err().to_string().contains("`rope.kinds`"));
+        assert!(config.section("none").unwrap().is_none() && config.section("absent").unwrap().is_none());
+        assert!(config.section("text").unwrap_err().to_string().contains("`text` is \"x\", expected an object"));
     }
 
     proptest! {

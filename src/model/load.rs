@@ -1,22 +1,26 @@
-//! Opens the files of a model: which architecture it is, its tensors under whatever prefix, how much memory it needs.
-//! Not here: the architectures, and where the files come from.
+//! Opens the files of a model: which family it is of, its tensors, how much memory it needs.
+//! Not here: the families, and where the files come from.
 
 use candle_core::Device;
 
 use super::config::Config;
+use super::decoder::{Decoder, Family, Plan};
+use super::gemma2::Gemma2;
 use super::gpt2::Gpt2;
-use super::layers::Values;
-use super::{Error, Loaded, Model, ModelFiles, Tokenizer};
-use crate::weights::{Array, TensorFiles};
+use super::llama::Llama;
+use super::needs::Needs;
+use super::neox::NeoX;
+use super::parts::Parts;
+use super::{Error, Loaded, Model, ModelFiles, Shape, Tokenizer, Unembedding};
+use crate::weights::TensorFiles;
 
-/// The architectures that can be run, by the `model_type` of their `config.json`.
-const SUPPORTED: [&str; 1] = ["gpt2"];
+/// The families that can be run, by the `model_type` of their `config.json`.
+const SUPPORTED: [&str; 4] = ["gpt2", "gemma2", "llama", "gpt_neox"];
 
 /// Loads a model and its tokenizer. On the CPU the weights stay mapped from their files; on another device they are
-/// copied to it.
-///
-/// Every weight is read once to see that it is finite: one pass over the memory that the first run needs anyway, and a
-/// wrong number can then be traced to its tensor and not to a screen full of NaN.
+/// copied to it. That every tensor is there with the right shape and type is seen at once; the values of a block are
+/// read when a pass first goes through it, so that blocks which no question needs cost nothing. Each value is then
+/// looked at once: a number that is none can be traced to its tensor and not to a screen full of NaN.
 ///
 /// # Errors
 /// [`Error::Read`], [`Error::Config`], [`Error::Architecture`], [`Error::Tokenizer`], [`Error::Weights`].
@@ -26,78 +30,110 @@ pub fn load(files: &ModelFiles, device: &Device) -> Result<Loaded, Error> {
 
 /// As [`load`]; without a device the weights are mapped and this program's own kernels run.
 pub(super) fn load_at(files: &ModelFiles, device: Option<&Device>) -> Result<Loaded, Error> {
+    fn decoder<F: Family + 'static>(
+        family: F,
+        files: &ModelFiles,
+        device: Option<&Device>,
+    ) -> Result<Box<dyn Model>, Error> {
+        let parts = Parts::new(TensorFiles::open(&files.weights)?, device, family.plan().prefix);
+        Ok(Box::new(Decoder::load(family, parts)?))
+    }
     let config = Config::read(&files.config)?;
-    let bos = config.token("bos_token_id");
-    let tensors = || TensorFiles::open(&files.weights);
-    let model: Box<dyn Model> = match architecture(&config)? {
-        "gpt2" => Box::new(Gpt2::load(&config, &Parts::new(tensors()?, device, "transformer."))?),
-        other => return Err(unsupported(&config, other)),
+    let model = match family(&config)? {
+        AnyFamily::Gpt2(family) => decoder(family, files, device)?,
+        AnyFamily::Gemma2(family) => decoder(family, files, device)?,
+        AnyFamily::Llama(family) => decoder(family, files, device)?,
+        AnyFamily::NeoX(family) => decoder(family, files, device)?,
     };
-    let tokenizer = Tokenizer::load(&files.tokenizer, bos)?;
-    tokenizer.fits(model.shape().vocab, files.config.name())?;
+    let tokenizer = tokenizer(&config, files, model.shape())?;
     Ok(Loaded { model: model.into(), tokenizer })
 }
 
-/// The bytes that the loaded model takes, of which the mapped ones can be taken back by the system: tensors as f32,
-/// keys and values of a full context.
+/// The words of a model without the model: what turns directions into token space, and the tokenizer.
+#[derive(Clone, Debug)]
+pub struct Words {
+    /// The unembedding.
+    pub unembedding: Unembedding,
+    /// The tokenizer.
+    pub tokenizer: Tokenizer,
+    /// The sizes of the model that is not loaded.
+    pub shape: Shape,
+}
+
+/// Loads the unembedding and the tokenizer alone: for questions that need no pass through the model.
+///
+/// # Errors
+/// As [`load`].
+pub fn unembedding_only(files: &ModelFiles) -> Result<Words, Error> {
+    let config = Config::read(&files.config)?;
+    let family = family(&config)?;
+    let plan = family.plan();
+    let parts = Parts::new(TensorFiles::open(&files.weights)?, None, plan.prefix);
+    let tokenizer = tokenizer(&config, files, &plan.shape)?;
+    Ok(Words { unembedding: plan.unembedding(&parts)?, tokenizer, shape: plan.shape.clone() })
+}
+
+/// The bytes that each part of the model takes, from config and headers.
 ///
 /// # Errors
 /// [`Error::Read`], [`Error::Config`], [`Error::Architecture`], [`Error::Weights`] when files or headers cannot be read.
-pub fn memory_needed(files: &ModelFiles) -> Result<u64, Error> {
+pub fn needs(files: &ModelFiles) -> Result<Needs, Error> {
     let config = Config::read(&files.config)?;
-    architecture(&config)?;
-    let tensors = TensorFiles::open(&files.weights)?;
-    let weights: u64 = tensors
-        .names()
-        .iter()
-        .map(|name| tensors.shape(name).map_or(0, |shape| shape.iter().map(|size| *size as u64).product::<u64>() * 4))
-        .sum();
-    let sizes = super::gpt2::sizes(&config)?;
-    let cache = [2, sizes.layers, sizes.context, sizes.d_model, size_of::<f32>()];
-    let cache = cache.into_iter().fold(1u64, |product, size| product.saturating_mul(size as u64));
-    Ok(cache.saturating_add(weights))
+    let family = family(&config)?;
+    let plan = family.plan();
+    Needs::of(plan, &Parts::new(TensorFiles::open(&files.weights)?, None, plan.prefix), &config)
 }
 
-fn architecture(config: &Config) -> Result<&str, Error> {
+/// The bytes that the whole model takes; see [`Needs`].
+///
+/// # Errors
+/// As [`needs`].
+pub fn memory_needed(files: &ModelFiles) -> Result<u64, Error> {
+    needs(files).map(|needs| needs.through(None))
+}
+
+/// A family, configured.
+enum AnyFamily {
+    Gpt2(Gpt2),
+    Gemma2(Gemma2),
+    Llama(Llama),
+    NeoX(NeoX),
+}
+
+impl AnyFamily {
+    fn plan(&self) -> &Plan {
+        match self {
+            Self::Gpt2(family) => family.plan(),
+            Self::Gemma2(family) => family.plan(),
+            Self::Llama(family) => family.plan(),
+            Self::NeoX(family) => family.plan(),
+        }
+    }
+}
+
+fn family(config: &Config) -> Result<AnyFamily, Error> {
     let found = config.text("model_type")?.ok_or_else(|| config.bad("it has no `model_type`"))?;
-    if SUPPORTED.contains(&found) { Ok(found) } else { Err(unsupported(config, found)) }
+    if let Some(quantised) = config.section("quantization_config")? {
+        let method = quantised.text("quant_method")?.unwrap_or("a method it does not name");
+        return Err(config.bad(format!("its weights are quantised by {method}; F32, F16, BF16 and F64 can be read")));
+    }
+    match found {
+        "gpt2" => Gpt2::read(config).map(AnyFamily::Gpt2),
+        "gemma2" => Gemma2::read(config).map(AnyFamily::Gemma2),
+        "llama" => Llama::read(config).map(AnyFamily::Llama),
+        "gpt_neox" => NeoX::read(config).map(AnyFamily::NeoX),
+        _ => Err(Error::Architecture {
+            file: config.file().to_owned(),
+            found: found.to_owned(),
+            supported: SUPPORTED.join(", "),
+        }),
+    }
 }
 
-fn unsupported(config: &Config, found: &str) -> Error {
-    Error::Architecture { file: config.file().to_owned(), found: found.to_owned(), supported: SUPPORTED.join(", ") }
-}
-
-/// The tensors of a model, as its parts ask for them.
-pub(super) struct Parts<'d> {
-    tensors: TensorFiles,
-    device: Option<&'d Device>,
-    prefix: &'static str,
-}
-
-impl<'d> Parts<'d> {
-    /// Tensors that may or may not carry `prefix`.
-    pub(super) fn new(tensors: TensorFiles, device: Option<&'d Device>, prefix: &'static str) -> Self {
-        Self { tensors, device, prefix }
-    }
-
-    /// The tensor as f32 of this shape, checked to be finite.
-    pub(super) fn array(&self, name: &str, shape: &[usize]) -> Result<Array, Error> {
-        let prefixed = format!("{}{name}", self.prefix);
-        let name = if self.tensors.has(&prefixed) { prefixed.as_str() } else { name };
-        let array = self.tensors.get_shaped(name, shape)?;
-        self.tensors.check_finite(name, &array)?;
-        Ok(array)
-    }
-
-    /// The tensor of this shape, where the model runs.
-    pub(super) fn values(&self, name: &str, shape: &[usize]) -> Result<Values, Error> {
-        Ok(self.place(self.array(name, shape)?)?)
-    }
-
-    /// The array, where the model runs.
-    pub(super) fn place(&self, array: Array) -> candle_core::Result<Values> {
-        Values::new(array, self.device)
-    }
+fn tokenizer(config: &Config, files: &ModelFiles, shape: &Shape) -> Result<Tokenizer, Error> {
+    let tokenizer = Tokenizer::load(&files.tokenizer, config.token("bos_token_id"))?;
+    tokenizer.fits(shape.vocab, files.config.name())?;
+    Ok(tokenizer)
 }
 
 #[cfg(test)]
@@ -146,7 +182,10 @@ mod tests {
     #[test]
     fn the_path_of_other_devices_agrees_with_the_mapped_one() {
         let one = &["model.safetensors"][..];
-        for (name, weights) in [("plain", one), ("untied", one), ("varied", one), ("half", one)] {
+        let alone =
+            ["plain", "untied", "varied", "half", "llama", "llama_linear", "llama_yarn", "gemma2", "pythia", "neox"];
+        let shards = &["model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors"][..];
+        for (name, weights) in alone.into_iter().map(|name| (name, one)).chain([("llama3", shards)]) {
             let files = files(name, weights);
             let mapped = load_at(&files, None).unwrap().model;
             let placed = load_at(&files, Some(&Device::Cpu)).unwrap().model;
@@ -164,10 +203,11 @@ mod tests {
     }
 
     #[test]
-    fn single_precision_stays_mapped_and_half_precision_is_converted() {
-        let tensors = |name| TensorFiles::open(&files(name, &["model.safetensors"]).weights).unwrap();
-        let array = |name| Parts::new(tensors(name), None, "transformer.").array("wte.weight", &[290, 16]).unwrap();
-        assert!(array("prefixed").is_mapped());
-        assert!(!array("half").is_mapped());
+    fn half_precision_is_kept_as_stored() {
+        let bytes = |name| {
+            let tensors = TensorFiles::open(&files(name, &["model.safetensors"]).weights).unwrap();
+            Parts::new(tensors, None, "transformer.").matrix("wte.weight", 290, 16).unwrap().bytes()
+        };
+        assert_eq!(["prefixed", "half", "bfloat"].map(bytes), [290 * 16 * 4, 290 * 16 * 2, 290 * 16 * 2]);
     }
 }

@@ -7,12 +7,12 @@
 use std::sync::{Arc, OnceLock};
 
 use crate::kernel::{self, View};
-use crate::weights::Array;
+use crate::weights::{Array, Matrix};
 
 /// The part of a model after the last block, for single directions. Clones share it.
 #[derive(Clone, Debug)]
 pub struct Unembedding {
-    matrix: Array,
+    matrix: Matrix,
     gain: Array,
     centred: bool,
     /// The mean row, made when first asked for: it costs a pass over the matrix.
@@ -33,13 +33,14 @@ impl Unembedding {
     ///
     /// # Panics
     /// When the two do not agree in `d_model`.
-    pub fn new(matrix: Array, gain: Array, centred: bool) -> Self {
-        assert_eq!(matrix.view().cols(), gain.len(), "sizes of unembedding and gain");
+    pub fn new(matrix: impl Into<Matrix>, gain: Array, centred: bool) -> Self {
+        let matrix = matrix.into();
+        assert_eq!(matrix.cols(), gain.len(), "sizes of unembedding and gain");
         Self { matrix, gain, centred, mean: Arc::default() }
     }
 
     /// [vocab, d_model].
-    pub const fn matrix(&self) -> &Array {
+    pub const fn matrix(&self) -> &Matrix {
         &self.matrix
     }
 
@@ -57,7 +58,7 @@ impl Unembedding {
             read.extend((0..d).map(|column| directions.at(row, column)));
             self.prepare(&mut read[start..]);
         }
-        let tiles = kernel::read_tiles(View::new(&read, n, d), self.matrix.view().t(), |columns, tile| {
+        let tiles = kernel::read_tiles(View::new(&read, n, d), self.matrix.t(), |columns, tile| {
             let first = columns.start as u32;
             tile.chunks_exact(columns.len()).map(|row| Ends::of(row, first, count)).collect::<Vec<_>>()
         });
@@ -81,7 +82,8 @@ impl Unembedding {
     /// When the token is beyond the vocabulary.
     pub fn token_direction(&self, token: u32) -> Vec<f32> {
         // Centring is a symmetric projection: (C v ⊙ g) · w = v · C (g ⊙ w).
-        let row = self.matrix.row(token as usize).iter().zip(self.mean());
+        let row = self.matrix.row(token as usize);
+        let row = row.iter().zip(self.mean());
         let mut direction: Vec<f32> = row.zip(&*self.gain).map(|((value, mean), gain)| (value - mean) * gain).collect();
         if self.centred {
             centre(&mut direction);
@@ -98,10 +100,11 @@ impl Unembedding {
 
     fn mean(&self) -> &[f32] {
         self.mean.get_or_init(|| {
-            let rows = self.matrix.view().rows();
+            let rows = self.matrix.rows();
             let mut sums = vec![0.0f64; self.gain.len()];
-            for row in self.matrix.chunks_exact(self.gain.len()) {
-                sums.iter_mut().zip(row).for_each(|(sum, value)| *sum += f64::from(*value));
+            for row in 0..rows {
+                let row = self.matrix.row(row);
+                sums.iter_mut().zip(&*row).for_each(|(sum, value)| *sum += f64::from(*value));
             }
             sums.iter().map(|sum| (sum / rows as f64) as f32).collect()
         })
@@ -166,7 +169,7 @@ mod tests {
         let v: Vec<f64> = v.iter().map(|x| f64::from(*x)).collect();
         let mean = if this.centred { v.iter().sum::<f64>() / v.len() as f64 } else { 0.0 };
         let u: Vec<f64> = v.iter().zip(&*this.gain).map(|(x, g)| (x - mean) * f64::from(*g)).collect();
-        let raw: Vec<f64> = (0..this.matrix.shape()[0])
+        let raw: Vec<f64> = (0..this.matrix.rows())
             .map(|id| this.matrix.row(id).iter().zip(&u).map(|(w, u)| f64::from(*w) * u).sum())
             .collect();
         let mean = raw.iter().sum::<f64>() / raw.len() as f64;

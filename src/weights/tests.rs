@@ -92,6 +92,76 @@ fn the_first_value_that_is_not_finite_is_found_in_any_chunk() {
     assert_eq!(Array::owned(Vec::new(), &[0, 4]).first_not_finite(), None);
 }
 
+/// The same values in every element type, each exactly representable.
+fn matrices(rows: usize, cols: usize, skew: usize) -> Vec<(&'static str, Matrix, Array)> {
+    let values: Vec<f32> = (0..rows * cols).map(|i| ((i * 7919) % 255) as f32 / 64.0 - 2.0).collect();
+    let bytes = |each: &dyn Fn(f32) -> Vec<u8>| values.iter().flat_map(|value| each(*value)).collect::<Vec<u8>>();
+    let shape = [rows, cols];
+    let files = open(&file(
+        &[
+            ("F32", "F32", &shape, f32_bytes(&values)),
+            ("F64", "F64", &shape, bytes(&|v| f64::from(v).to_le_bytes().to_vec())),
+            ("F16", "F16", &shape, bytes(&|v| half::f16::from_f32(v).to_le_bytes().to_vec())),
+            ("BF16", "BF16", &shape, bytes(&|v| half::bf16::from_f32(v).to_le_bytes().to_vec())),
+        ],
+        skew,
+    ))
+    .unwrap();
+    ["F32", "F64", "F16", "BF16"]
+        .map(|name| (name, files.matrix(name, rows, cols).unwrap(), files.get(name).unwrap()))
+        .into()
+}
+
+#[test]
+fn a_matrix_kept_as_stored_gives_the_very_bits_that_converting_it_gives() {
+    for (rows, cols, skew) in [(3, 5, 0), (700, 90, 1), (30, 2000, 0), (1, 70_000, 2), (70_000, 1, 4)] {
+        for (name, matrix, array) in matrices(rows, cols, skew) {
+            assert_eq!(matrix.to_array()[..], array[..], "{name}");
+            assert_eq!(matrix.row(rows - 1)[..], *array.row(rows - 1), "{name}");
+            let x: Vec<f32> = (0..3 * rows.max(cols)).map(|i| (i % 17) as f32 / 5.0 - 1.0).collect();
+            let (across, along) = (View::new(&x[..3 * cols], 3, cols), View::new(&x[..3 * rows], 3, rows));
+            let (mut got, mut want) = (vec![0.0; 3 * rows], vec![0.0; 3 * rows]);
+            crate::kernel::map_product(&mut got, across, matrix.t(), 192, |_, _| {});
+            crate::kernel::map_product(&mut want, across, array.view().t(), 192, |_, _| {});
+            assert_eq!(got, want, "{name}");
+            let (mut got, mut want) = (vec![0.0; 3 * cols], vec![0.0; 3 * cols]);
+            crate::kernel::map_product(&mut got, along, &matrix, 192, |_, _| {});
+            crate::kernel::map_product(&mut want, along, array.view(), 192, |_, _| {});
+            assert_eq!(got, want, "{name}");
+        }
+    }
+}
+
+#[test]
+fn a_matrix_takes_what_its_file_takes() {
+    let bytes: Vec<u64> = matrices(10, 6, 0).iter().map(|(_, matrix, _)| matrix.bytes()).collect();
+    assert_eq!(bytes, [240, 480, 120, 120]);
+    assert_eq!(matrices(10, 6, 1)[0].1.bytes(), 240);
+}
+
+#[test]
+fn a_stored_value_that_is_not_finite_is_found_in_any_chunk() {
+    for at in [0, 16_384, 39_999] {
+        let mut halves = vec![0x3c00u16; 40_000];
+        halves[at] = 0xfc00;
+        halves[39_999] = 0x7e01;
+        let bytes = halves.iter().flat_map(|bits| bits.to_le_bytes()).collect();
+        let files = open(&file(&[("h", "F16", &[400, 100], bytes)], 0)).unwrap();
+        let (place, value) = files.matrix("h", 400, 100).unwrap().first_not_finite().unwrap();
+        assert!(place == at && !value.is_finite(), "{place} {value}");
+    }
+    let files = open(&file(&[("b", "BF16", &[1, 2], vec![0x7f, 0x7f, 0x80, 0xff])], 0)).unwrap();
+    assert_eq!(files.matrix("b", 1, 2).unwrap().first_not_finite(), Some((1, f32::NEG_INFINITY)));
+    assert!(matrices(9, 9, 3).iter().all(|(_, matrix, _)| matrix.first_not_finite().is_none()));
+}
+
+#[test]
+fn eight_bit_types_are_refused_by_name() {
+    let files = open(&file(&[("q", "F8_E4M3", &[2, 2], vec![0; 4])], 0)).unwrap();
+    let error = files.matrix("q", 2, 2).unwrap_err().to_string();
+    assert!(error.contains("`q`") && error.contains("F8_E4M3") && error.contains("BF16"), "{error}");
+}
+
 #[test]
 fn parts_are_searched_together_and_must_not_overlap() {
     let dir = tempfile::tempdir().unwrap();

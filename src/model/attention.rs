@@ -1,0 +1,174 @@
+//! Causal attention: heads that may share keys and values, scores that may be capped, a window that may be bounded.
+//! Not here: what turns the residual stream into queries, keys and values.
+
+use candle_core::{D, Device, Tensor};
+use rayon::prelude::*;
+
+use super::layers::on_cpu;
+use crate::kernel::{self, View, maps};
+
+/// Query positions that one thread attends with at a time, so that the scores of a long prompt stay small.
+const QUERIES: usize = 64;
+
+/// How the attention of one block is computed.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Attention {
+    /// Heads that ask.
+    pub(super) heads: usize,
+    /// Heads that are asked, a divisor of `heads`: neighbouring heads share one (Ainslie et al., *GQA*, 2023).
+    pub(super) kv_heads: usize,
+    /// Values of a head.
+    pub(super) size: usize,
+    /// What the scores are multiplied by.
+    pub(super) scale: f32,
+    /// c of c · tanh(score / c).
+    pub(super) cap: Option<f32>,
+    /// How many positions are seen, the query's own among them; all where there is none.
+    pub(super) window: Option<usize>,
+}
+
+impl Attention {
+    /// The queries, [new, heads · size], stand at the last of the positions whose keys and values are given,
+    /// [positions, kv_heads · size]. Gives the mixed values, heads side by side, like the queries.
+    pub(super) fn forward(&self, queries: &Tensor, keys: &Tensor, values: &Tensor) -> candle_core::Result<Tensor> {
+        let (new, width) = queries.dims2()?;
+        let (positions, kv_width) = keys.dims2()?;
+        let sizes = width == self.heads * self.size && kv_width == self.kv_heads * self.size;
+        if !sizes || !self.heads.is_multiple_of(self.kv_heads) || keys.dims() != values.dims() || positions < new {
+            let shapes = (queries.dims(), keys.dims(), values.dims());
+            candle_core::bail!("queries, keys, values {shapes:?} for {self:?}");
+        }
+        if !queries.device().is_cpu() {
+            return self.on_device(queries, keys, values);
+        }
+        let sizes = (new, positions);
+        let out = on_cpu(queries, |q| on_cpu(keys, |k| on_cpu(values, |v| self.on_cpu(q, k, v, sizes))))???;
+        Tensor::from_vec(out, (new, width), &Device::Cpu)
+    }
+
+    /// The first position that a query at `position` sees.
+    fn first_seen(&self, position: usize) -> usize {
+        self.window.map_or(0, |window| (position + 1).saturating_sub(window))
+    }
+
+    /// `sizes` are new positions, all positions.
+    fn on_cpu(&self, q: &[f32], k: &[f32], v: &[f32], (new, positions): (usize, usize)) -> Vec<f32> {
+        let (size, width, kv_width) = (self.size, self.heads * self.size, self.kv_heads * self.size);
+        let (q, k, v) =
+            (View::new(q, new, width), View::new(k, positions, kv_width), View::new(v, positions, kv_width));
+        let (blocks, group) = (new.div_ceil(QUERIES), self.heads / self.kv_heads);
+        let attend = |part: usize| {
+            let (head, first) = (part / blocks, part % blocks * QUERIES);
+            let rows = first..new.min(first + QUERIES);
+            let columns = head * size..(head + 1) * size;
+            let shared = head / group * size..(head / group + 1) * size;
+            // The first of these queries sees back this far, the last of them up to here; the others less.
+            let seen = self.first_seen(positions - new + rows.start)..positions - new + rows.end;
+            let mut scores = vec![0.0; rows.len() * seen.len()];
+            let keys = k.select_rows(seen.clone()).columns(shared.clone());
+            kernel::product(&mut scores, q.select_rows(rows.clone()).columns(columns), keys.t());
+            for (row, scores) in scores.chunks_exact_mut(seen.len()).enumerate() {
+                let position = positions - new + first + row;
+                self.weigh(scores, self.first_seen(position) - seen.start, position + 1 - seen.start);
+            }
+            let mut mixed = vec![0.0; rows.len() * size];
+            let values = v.select_rows(seen.clone()).columns(shared);
+            kernel::product(&mut mixed, View::new(&scores, rows.len(), seen.len()), values);
+            mixed
+        };
+        let parts: Vec<Vec<f32>> = if new * positions * width < kernel::ALONE {
+            (0..self.heads * blocks).map(attend).collect()
+        } else {
+            (0..self.heads * blocks).into_par_iter().map(attend).collect()
+        };
+        let mut out = vec![0.0; new * width];
+        for (part, mixed) in parts.iter().enumerate() {
+            let (head, first) = (part / blocks, part % blocks * QUERIES);
+            for (row, values) in mixed.chunks_exact(size).enumerate() {
+                let start = (first + row) * width + head * size;
+                out[start..start + size].copy_from_slice(values);
+            }
+        }
+        out
+    }
+
+    /// Scores into weights: those within `first..end` add up to 1, the others are 0.
+    fn weigh(&self, scores: &mut [f32], first: usize, end: usize) {
+        let (before, scores) = scores.split_at_mut(first);
+        before.fill(0.0);
+        match self.cap {
+            None => maps::softmax(scores, end - first, self.scale),
+            Some(cap) => {
+                maps::soft_cap(&mut scores[..end - first], self.scale, cap);
+                maps::softmax(scores, end - first, 1.0);
+            }
+        }
+    }
+
+    fn on_device(&self, queries: &Tensor, keys: &Tensor, values: &Tensor) -> candle_core::Result<Tensor> {
+        let (new, positions, group) = (queries.dim(0)?, keys.dim(0)?, self.heads / self.kv_heads);
+        let split = |x: &Tensor| x.reshape((x.dim(0)?, (), self.size))?.transpose(0, 1)?.contiguous();
+        let spread = |x: &Tensor| {
+            let one = split(x)?.unsqueeze(1)?;
+            one.expand((self.kv_heads, group, positions, self.size))?.flatten(0, 1)?.contiguous()
+        };
+        let (q, k, v) = (split(queries)?, spread(keys)?, spread(values)?);
+        let mask: Vec<f32> = (positions - new..positions)
+            .flat_map(|query| {
+                let seen = self.first_seen(query)..=query;
+                (0..positions).map(move |key| if seen.contains(&key) { 0.0 } else { f32::NEG_INFINITY })
+            })
+            .collect();
+        let mask = Tensor::from_vec(mask, (new, positions), queries.device())?;
+        let mut scores = (q.matmul(&k.t()?)? * f64::from(self.scale))?;
+        if let Some(cap) = self.cap {
+            scores = ((scores / f64::from(cap))?.tanh()? * f64::from(cap))?;
+        }
+        let mixed = candle_nn::ops::softmax(&scores.broadcast_add(&mask)?, D::Minus1)?.matmul(&v)?;
+        mixed.transpose(0, 1)?.contiguous()?.flatten_from(1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tensor(rows: usize, cols: usize, seed: u32) -> Tensor {
+        let values = (0..(rows * cols) as u32)
+            .map(|i| ((i.wrapping_mul(2_654_435_761) ^ seed.wrapping_mul(40_503)) >> 8) as f32 / 4e6 - 2.0);
+        Tensor::from_iter(values, &Device::Cpu).unwrap().reshape((rows, cols)).unwrap()
+    }
+
+    const PLAIN: Attention = Attention { heads: 6, kv_heads: 6, size: 8, scale: 0.7, cap: None, window: None };
+
+    #[test]
+    fn attention_over_many_threads_is_that_of_the_device_path() {
+        let kinds = [
+            PLAIN,
+            Attention { kv_heads: 2, ..PLAIN },
+            Attention { window: Some(1), ..PLAIN },
+            Attention { kv_heads: 3, cap: Some(2.0), window: Some(70), ..PLAIN },
+        ];
+        for kind in kinds {
+            for (new, positions) in [(1, 1), (130, 200), (200, 200), (1, 3000)] {
+                let (k, v) = (tensor(positions, 8 * kind.kv_heads, 2), tensor(positions, 8 * kind.kv_heads, 3));
+                let q = tensor(new, 48, 1);
+                let (got, want) = (kind.forward(&q, &k, &v).unwrap(), kind.on_device(&q, &k, &v).unwrap());
+                let error = (got - want).unwrap().abs().unwrap().max_all().unwrap().to_scalar::<f32>().unwrap();
+                assert!(error < 2e-5, "{kind:?} {error}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_query_gives_the_same_bits_whatever_queries_stand_beside_it() {
+        let kind = Attention { kv_heads: 2, cap: Some(3.0), window: Some(37), ..PLAIN };
+        let (q, k, v) = (tensor(150, 48, 1), tensor(150, 16, 2), tensor(150, 16, 3));
+        let whole: Vec<Vec<f32>> = kind.forward(&q, &k, &v).unwrap().to_vec2().unwrap();
+        for (start, count) in [(0, 1), (149, 1), (60, 90), (3, 70)] {
+            let until = |x: &Tensor| x.narrow(0, 0, start + count).unwrap();
+            let part = kind.forward(&q.narrow(0, start, count).unwrap(), &until(&k), &until(&v)).unwrap();
+            assert_eq!(part.to_vec2::<f32>().unwrap(), whole[start..start + count]);
+        }
+    }
+}

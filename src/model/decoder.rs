@@ -1,0 +1,245 @@
+//! What all families have in common: an embedding, blocks one after the other, a final norm, a head; with hooks at the
+//! sites, a KV cache, and blocks that are read when a pass first needs them.
+//! Not here: what is in a block (one file per family), and how it is computed (`layers`, `attention`, `norm`, `rope`).
+
+use std::sync::OnceLock;
+
+use candle_core::Tensor;
+
+use super::layers::{Activation, Embedding, Layout, Linear};
+use super::norm::{Norm, Norms};
+use super::parts::Parts;
+use super::pass::{Visitor, check_finite};
+use super::rope::{Rope, Turns};
+use super::{Cache, Error, Logits, Model, Pass, Shape, Unembedding};
+use crate::site::{Site, SiteKind};
+use crate::weights::Matrix;
+
+/// What a config says about the parts that are alike in every family, and where the files keep them.
+#[derive(Clone, Debug)]
+pub(super) struct Plan {
+    pub(super) shape: Shape,
+    /// Heads of keys and values.
+    pub(super) kv_heads: usize,
+    /// What names may begin with.
+    pub(super) prefix: &'static str,
+    /// What names of a block begin with, after the prefix and before its number.
+    pub(super) blocks: &'static str,
+    /// The embedding of the tokens, [vocab, d_model].
+    pub(super) embedding: &'static str,
+    /// What its rows are multiplied by.
+    pub(super) embedding_scale: f32,
+    /// The embedding of the positions, [context, d_model], where there is one.
+    pub(super) positions: Option<&'static str>,
+    /// How queries and keys are turned, where they are.
+    pub(super) rope: Option<Rope>,
+    pub(super) norms: Norms,
+    /// The norm behind the last block.
+    pub(super) final_norm: &'static str,
+    /// Names of the head, [vocab, d_model]; the first that is there counts.
+    pub(super) head: &'static [&'static str],
+    /// Whether the embedding is the head where the files have none.
+    pub(super) tied: bool,
+    /// c of c · tanh(logit / c).
+    pub(super) logit_cap: Option<f32>,
+}
+
+/// One family of models, configured.
+pub(super) trait Family: std::fmt::Debug + Send + Sync {
+    /// What a block holds.
+    type Block: Block;
+
+    /// What is alike in every family.
+    fn plan(&self) -> &Plan;
+
+    /// Reads one block.
+    fn block(&self, parts: &Parts, layer: usize) -> Result<Self::Block, Error>;
+}
+
+/// One block of a model.
+pub(super) trait Block: std::fmt::Debug + Send + Sync {
+    /// The residual stream, [positions, d_model], through the block.
+    fn forward(&self, residual: &Tensor, step: &mut Step<'_, '_>) -> Result<Tensor, Error>;
+}
+
+/// What a block may do while a pass goes through it.
+pub(super) struct Step<'a, 'h> {
+    layer: usize,
+    cache: &'a mut Cache,
+    visitor: &'a mut Visitor<'h>,
+    turns: Option<&'a Turns>,
+}
+
+impl Step<'_, '_> {
+    /// The activation that is to stand at a site of this block.
+    pub(super) fn visit(&mut self, kind: SiteKind, activation: Tensor) -> Result<Tensor, Error> {
+        self.visitor.visit(self.layer, kind, activation)
+    }
+
+    /// Keys and values of all positions, given those of the new ones.
+    pub(super) fn remember(&mut self, keys: &Tensor, values: &Tensor) -> candle_core::Result<(Tensor, Tensor)> {
+        self.cache.append(self.layer, keys, values)
+    }
+
+    /// Queries or keys, heads of `size` values side by side, turned to their positions.
+    pub(super) fn turn(&self, x: &Tensor, size: usize) -> candle_core::Result<Tensor> {
+        self.turns.map_or_else(|| Ok(x.clone()), |turns| turns.apply(x, size))
+    }
+}
+
+/// A model of a family, on its device.
+#[derive(Debug)]
+pub(super) struct Decoder<F: Family> {
+    family: F,
+    parts: Parts,
+    tokens: Embedding,
+    positions: Option<Embedding>,
+    /// Each is read, and its values looked at, when a pass first goes through it: layers that no question needs are
+    /// never read.
+    blocks: Vec<OnceLock<F::Block>>,
+    final_norm: Norm,
+    /// Read when logits are first wanted.
+    head: OnceLock<Linear>,
+    unembedding: Unembedding,
+}
+
+impl<F: Family> Decoder<F> {
+    /// Sees that all tensors are there, with the right shapes and types, and reads those outside the blocks.
+    pub(super) fn load(family: F, parts: Parts) -> Result<Self, Error> {
+        let plan = family.plan();
+        let (d, vocab) = (plan.shape.d_model, plan.shape.vocab);
+        let headers = parts.headers();
+        headers.matrix(plan.embedding, vocab, d)?;
+        for layer in 0..plan.shape.layers {
+            family.block(&headers, layer)?;
+        }
+        let tokens = Embedding(parts.place_matrix(parts.matrix(plan.embedding, vocab, d)?)?);
+        let positions = plan.positions.map(|name| parts.matrix(name, plan.shape.context, d)).transpose()?;
+        Ok(Self {
+            tokens,
+            positions: positions.map(|matrix| parts.place_matrix(matrix)).transpose()?.map(Embedding),
+            blocks: std::iter::repeat_with(OnceLock::new).take(plan.shape.layers).collect(),
+            final_norm: plan.norms.read(&parts, plan.final_norm, d)?,
+            head: OnceLock::new(),
+            unembedding: plan.unembedding(&parts)?,
+            family,
+            parts,
+        })
+    }
+
+    fn block(&self, layer: usize) -> Result<&F::Block, Error> {
+        let cell = &self.blocks[layer];
+        if let Some(block) = cell.get() {
+            return Ok(block);
+        }
+        let block = self.family.block(&self.parts, layer)?;
+        Ok(cell.get_or_init(|| block))
+    }
+
+    fn head(&self) -> Result<&Linear, Error> {
+        if let Some(head) = self.head.get() {
+            return Ok(head);
+        }
+        let plan = self.family.plan();
+        let weight = match &self.tokens {
+            // On a device the two would be two copies.
+            Embedding(weight) if plan.head_name(&self.parts).is_none() => weight.clone(),
+            _ => self.parts.place_matrix(self.unembedding.matrix().clone())?,
+        };
+        let activation = plan.logit_cap.map(Activation::SoftCap);
+        Ok(self.head.get_or_init(|| Linear { weight, layout: Layout::OutIn, bias: None, activation }))
+    }
+
+    fn residual(&self, ids: &[u32], start: usize) -> candle_core::Result<Tensor> {
+        let mut residual = self.tokens.forward(ids)?;
+        let scale = self.family.plan().embedding_scale;
+        if scale != 1.0 {
+            residual = (residual * f64::from(scale))?;
+        }
+        match &self.positions {
+            None => Ok(residual),
+            Some(positions) => {
+                let places: Vec<u32> = (start..start + ids.len()).map(|position| position as u32).collect();
+                residual + positions.forward(&places)?
+            }
+        }
+    }
+
+    fn logits(&self, residual: &Tensor, wanted: Logits) -> Result<Option<Tensor>, Error> {
+        let rows = residual.dim(0)?;
+        let residual = match wanted {
+            Logits::None => return Ok(None),
+            Logits::Last => residual.narrow(0, rows - 1, 1)?,
+            Logits::All => residual.clone(),
+        };
+        Ok(Some(self.head()?.forward(&self.final_norm.forward(&residual)?)?))
+    }
+}
+
+impl Plan {
+    /// The head's name in these files, or `None` where the embedding is the head.
+    fn head_name(&self, parts: &Parts) -> Option<&'static str> {
+        let found = self.head.iter().copied().find(|name| parts.has(name));
+        // Where neither is true, the first name is the one to be missed.
+        if self.tied { found } else { found.or(self.head.first().copied()) }
+    }
+
+    fn head_matrix(&self, parts: &Parts) -> Result<Matrix, Error> {
+        parts.matrix(self.head_name(parts).unwrap_or(self.embedding), self.shape.vocab, self.shape.d_model)
+    }
+
+    /// What turns directions of the residual stream into token space.
+    pub(super) fn unembedding(&self, parts: &Parts) -> Result<Unembedding, Error> {
+        let gain = self.norms.gain(parts, self.final_norm, self.shape.d_model)?;
+        Ok(Unembedding::new(self.head_matrix(parts)?, gain, self.norms.centred()))
+    }
+}
+
+impl<F: Family> Model for Decoder<F> {
+    fn shape(&self) -> &Shape {
+        &self.family.plan().shape
+    }
+
+    fn site_size(&self, site: Site) -> Option<usize> {
+        let shape = self.shape();
+        let size = match site.kind {
+            SiteKind::AttnZ => shape.heads * shape.d_head,
+            SiteKind::ResidPre | SiteKind::ResidPost | SiteKind::MlpOut => shape.d_model,
+        };
+        (site.layer < shape.layers).then_some(size)
+    }
+
+    fn cache(&self) -> Cache {
+        Cache::new(self.shape().layers)
+    }
+
+    fn forward(&self, ids: &[u32], cache: &mut Cache, pass: Pass<'_>) -> Result<Option<Tensor>, Error> {
+        let layers = pass.begin(ids, cache, self.shape())?;
+        let Pass { logits, hook, cancel, .. } = pass;
+        let visitor = &mut Visitor::new(hook);
+        let rope = self.family.plan().rope.as_ref();
+        let turns = rope.map(|rope| rope.turns(cache.len(), ids.len(), self.parts.device())).transpose()?;
+        let mut residual = self.residual(ids, cache.len())?;
+        for layer in 0..layers {
+            cancel.check()?;
+            let block = self.block(layer)?;
+            residual = visitor.visit(layer, SiteKind::ResidPre, residual)?;
+            residual = block.forward(&residual, &mut Step { layer, cache, visitor, turns: turns.as_ref() })?;
+            residual = visitor.visit(layer, SiteKind::ResidPost, residual)?;
+        }
+        check_finite(&residual, layers)?;
+        if layers < self.blocks.len() {
+            visitor.visit(layers, SiteKind::ResidPre, residual)?;
+            cache.commit(ids, layers);
+            return Ok(None);
+        }
+        cancel.check()?;
+        let logits = self.logits(&residual, logits)?;
+        cache.commit(ids, layers);
+        Ok(logits)
+    }
+
+    fn unembedding(&self) -> &Unembedding {
+        &self.unembedding
+    }
+}

@@ -1,0 +1,134 @@
+//! GPT-NeoX, and Pythia of every size: *GPT-NeoX-20B* (Black et al., 2022) and *Pythia* (Biderman et al., 2023), as
+//! `transformers/models/gpt_neox/modeling_gpt_neox.py` computes it.
+//! Not here: the pieces it is made of.
+
+use candle_core::Tensor;
+
+use super::Error;
+use super::attention::Attention;
+use super::config::Config;
+use super::decoder::{Block, Family, Plan, Step};
+use super::layers::{Activation, Layout, Linear};
+use super::llama::shape;
+use super::norm::{Kind, Norm, Norms};
+use super::parts::{Parts, Sizes};
+use super::rope::{Names, Rope};
+use crate::site::SiteKind;
+
+/// What its configs call the base of the angles and the part of a head that is turned.
+const NAMES: Names =
+    Names { theta: &["rotary_emb_base", "rope_theta"], part: Some((&["rotary_pct", "partial_rotary_factor"], 0.25)) };
+
+/// GPT-NeoX as one config describes it, with the defaults of `GPTNeoXConfig`.
+#[derive(Debug)]
+pub(super) struct NeoX {
+    plan: Plan,
+    inner: usize,
+    activation: Activation,
+    /// Whether the projections of attention have biases.
+    attention_bias: bool,
+    /// Whether attention and MLP read the same residual stream.
+    parallel: bool,
+}
+
+#[derive(Debug)]
+pub(super) struct NeoXBlock {
+    before_attention: Norm,
+    /// For each head its query, key and value, one after the other, [3 · d_model, d_model].
+    attention_in: Linear,
+    attention: Attention,
+    attention_out: Linear,
+    before_mlp: Norm,
+    mlp_in: Linear,
+    mlp_out: Linear,
+    parallel: bool,
+}
+
+impl NeoX {
+    pub(super) fn read(config: &Config) -> Result<Self, Error> {
+        let shape = shape(config, None)?;
+        if shape.d_model != shape.heads * shape.d_head {
+            return Err(config.bad("`head_dim` is not `hidden_size` / `num_attention_heads`"));
+        }
+        let plan = Plan {
+            kv_heads: shape.heads,
+            prefix: "gpt_neox.",
+            blocks: "layers.",
+            embedding: "embed_in.weight",
+            embedding_scale: 1.0,
+            positions: None,
+            rope: Some(Rope::read(config, NAMES, shape.d_head, shape.context)?),
+            norms: Norms { kind: Kind::Layer, epsilon: config.positive(&["layer_norm_eps"], 1e-5)? },
+            final_norm: "final_layer_norm",
+            head: &["embed_out.weight", "lm_head.weight"],
+            tied: config.flag("tie_word_embeddings", false)?,
+            logit_cap: None,
+            shape,
+        };
+        Ok(Self {
+            plan,
+            inner: config.size(&["intermediate_size"])?,
+            activation: config.activation("hidden_act", Activation::GeluErf)?,
+            attention_bias: config.flag("attention_bias", true)?,
+            parallel: config.flag("use_parallel_residual", true)?,
+        })
+    }
+}
+
+impl Family for NeoX {
+    type Block = NeoXBlock;
+
+    fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    fn block(&self, parts: &Parts, layer: usize) -> Result<NeoXBlock, Error> {
+        let Plan { shape, norms, .. } = &self.plan;
+        let (d, name) = (shape.d_model, |part: &str| format!("layers.{layer}.{part}"));
+        let linear =
+            |part, inputs, outputs, biased| parts.linear(&name(part), Layout::OutIn, Sizes { inputs, outputs, biased });
+        let (heads, size) = (shape.heads, shape.d_head);
+        let scale = 1.0 / (size as f32).sqrt();
+        Ok(NeoXBlock {
+            before_attention: norms.read(parts, &name("input_layernorm"), d)?,
+            attention_in: linear("attention.query_key_value", d, 3 * d, self.attention_bias)?,
+            attention: Attention { heads, kv_heads: heads, size, scale, cap: None, window: None },
+            attention_out: linear("attention.dense", d, d, self.attention_bias)?,
+            before_mlp: norms.read(parts, &name("post_attention_layernorm"), d)?,
+            mlp_in: linear("mlp.dense_h_to_4h", d, self.inner, true)?.then(self.activation),
+            mlp_out: linear("mlp.dense_4h_to_h", self.inner, d, true)?,
+            parallel: self.parallel,
+        })
+    }
+}
+
+impl NeoXBlock {
+    fn attend(&self, residual: &Tensor, step: &mut Step<'_, '_>) -> Result<Tensor, Error> {
+        let (rows, d) = residual.dims2()?;
+        let Attention { heads, size, .. } = self.attention;
+        let all = self.attention_in.forward(&self.before_attention.forward(residual)?)?;
+        let all = all.reshape((rows, heads, 3, size))?;
+        let part = |index| all.narrow(2, index, 1)?.contiguous()?.reshape((rows, d));
+        let (queries, keys) = (step.turn(&part(0)?, size)?, step.turn(&part(1)?, size)?);
+        let (keys, values) = step.remember(&keys, &part(2)?)?;
+        let mixed = step.visit(SiteKind::AttnZ, self.attention.forward(&queries, &keys, &values)?)?;
+        Ok(self.attention_out.forward(&mixed)?)
+    }
+
+    fn mlp(&self, residual: &Tensor, step: &mut Step<'_, '_>) -> Result<Tensor, Error> {
+        let mlp = self.mlp_out.forward(&self.mlp_in.forward(&self.before_mlp.forward(residual)?)?)?;
+        step.visit(SiteKind::MlpOut, mlp)
+    }
+}
+
+impl Block for NeoXBlock {
+    fn forward(&self, residual: &Tensor, step: &mut Step<'_, '_>) -> Result<Tensor, Error> {
+        let attention = self.attend(residual, step)?;
+        if self.parallel {
+            let mlp = self.mlp(residual, step)?;
+            return Ok(((mlp + attention)? + residual)?);
+        }
+        let residual = (residual + attention)?;
+        Ok((self.mlp(&residual, step)? + residual)?)
+    }
+}

@@ -1,0 +1,116 @@
+//! The norms of the families: LayerNorm and RMSNorm.
+//! Not here: which of them a model has where.
+
+use candle_core::{Device, Tensor};
+use rayon::prelude::*;
+
+use super::Error;
+use super::layers::{Vector, on_cpu};
+use super::parts::Parts;
+use crate::kernel::maps;
+use crate::weights::Array;
+
+/// Values that one thread norms at a time: fewer cost less than waking another.
+const NORMED: usize = 1 << 15;
+
+/// How all norms of a model are computed.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Norms {
+    pub(super) kind: Kind,
+    pub(super) epsilon: f32,
+}
+
+/// Which norm it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// With `.weight` and `.bias`.
+    Layer,
+    /// With `.weight` alone.
+    Rms,
+    /// RMSNorm whose file holds the gain less 1.
+    RmsLessOne,
+}
+
+/// A norm over the last dimension.
+#[derive(Debug)]
+pub(super) struct Norm {
+    gain: Vector,
+    /// LayerNorm has one, RMSNorm has none.
+    bias: Option<Vector>,
+    epsilon: f32,
+}
+
+impl Norms {
+    /// The norm of this name.
+    pub(super) fn read(self, parts: &Parts, name: &str, size: usize) -> Result<Norm, Error> {
+        let bias = match self.kind {
+            Kind::Layer => Some(parts.vector(&format!("{name}.bias"), size)?),
+            Kind::Rms | Kind::RmsLessOne => None,
+        };
+        Ok(Norm { gain: parts.place(self.gain(parts, name, size)?)?, bias, epsilon: self.epsilon })
+    }
+
+    /// What the norm of this name multiplies by.
+    pub(super) fn gain(self, parts: &Parts, name: &str, size: usize) -> Result<Array, Error> {
+        let stored = parts.array(&format!("{name}.weight"), &[size])?;
+        Ok(match self.kind {
+            Kind::Layer | Kind::Rms => stored,
+            Kind::RmsLessOne => Array::owned(stored.iter().map(|value| 1.0 + value).collect::<Vec<_>>(), &[size]),
+        })
+    }
+
+    /// Whether the mean is taken out.
+    pub(super) fn centred(self) -> bool {
+        self.kind == Kind::Layer
+    }
+}
+
+impl Norm {
+    /// [rows, size] to the same.
+    pub(super) fn forward(&self, x: &Tensor) -> candle_core::Result<Tensor> {
+        match (&self.gain, &self.bias) {
+            (Vector::Mapped(gain), None) => rows(x, gain.len(), |row| maps::rms_norm(row, gain, self.epsilon)),
+            (Vector::Mapped(gain), Some(Vector::Mapped(bias))) => {
+                rows(x, gain.len(), |row| maps::layer_norm(row, gain, bias, self.epsilon))
+            }
+            (Vector::Held(gain), None) => candle_nn::ops::rms_norm(&x.contiguous()?, gain, self.epsilon),
+            (Vector::Held(gain), Some(Vector::Held(bias))) => {
+                candle_nn::ops::layer_norm(&x.contiguous()?, gain, bias, self.epsilon)
+            }
+            _ => candle_core::bail!("gain and bias on different devices"),
+        }
+    }
+}
+
+/// `norm` of every row.
+fn rows(x: &Tensor, size: usize, norm: impl Fn(&mut [f32]) + Sync) -> candle_core::Result<Tensor> {
+    let mut out = on_cpu(x, <[f32]>::to_vec)?;
+    let some = |rows: &mut [f32]| rows.chunks_exact_mut(size).for_each(&norm);
+    if out.len() <= NORMED {
+        some(&mut out);
+    } else {
+        out.par_chunks_mut(NORMED.next_multiple_of(size)).for_each(some);
+    }
+    Tensor::from_vec(out, x.shape(), &Device::Cpu)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn norms_over_many_threads_are_those_of_the_device_path() {
+        let values = |count: usize, seed: usize| -> Vec<f32> {
+            (0..count).map(|i| ((i * 7919 + seed * 104_729) % 2003) as f32 / 500.0 - 2.0).collect()
+        };
+        let x = Tensor::from_vec(values(300 * 130, 1), (300, 130), &Device::Cpu).unwrap();
+        let vector = |seed, device| Vector::new(Array::owned(values(130, seed), &[130]), device).unwrap();
+        for biased in [false, true] {
+            let norm =
+                |device| Norm { gain: vector(2, device), bias: biased.then(|| vector(3, device)), epsilon: 1e-5 };
+            let (got, want) = (norm(None).forward(&x).unwrap(), norm(Some(&Device::Cpu)).forward(&x).unwrap());
+            let error = (got - want).unwrap().abs().unwrap().max_all().unwrap().to_scalar::<f32>().unwrap();
+            assert!(error < 2e-5, "{error}");
+        }
+    }
+}

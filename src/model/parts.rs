@@ -1,0 +1,120 @@
+//! The tensors of a model's files, as its layers ask for them: under whatever prefix, checked, and where the model runs.
+//! Not here: which tensors a family has.
+
+use candle_core::Device;
+
+use super::Error;
+use super::layers::{Activation, Layout, Linear, Vector, Weight};
+use crate::weights::{self, Array, Matrix, TensorFiles};
+
+/// The tensors of a model. Clones share the files.
+#[derive(Clone)]
+pub(super) struct Parts {
+    tensors: TensorFiles,
+    device: Option<Device>,
+    prefix: &'static str,
+    /// Whether values are looked at, or headers only.
+    checked: bool,
+}
+
+impl Parts {
+    /// Tensors that may or may not carry `prefix`; without a device they stay mapped.
+    pub(super) fn new(tensors: TensorFiles, device: Option<&Device>, prefix: &'static str) -> Self {
+        Self { tensors, device: device.cloned(), prefix, checked: true }
+    }
+
+    /// The same tensors for asking whether all are there with the right shape and type: nothing of them is read.
+    pub(super) fn headers(&self) -> Self {
+        Self { device: None, checked: false, ..self.clone() }
+    }
+
+    /// Where the model runs; `None` is the CPU with this program's own kernels.
+    pub(super) const fn device(&self) -> Option<&Device> {
+        self.device.as_ref()
+    }
+
+    /// Whether there is such a tensor.
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.tensors.has(&self.name(name))
+    }
+
+    /// The bytes that the tensors for which `belongs` holds take; it gets names without the prefix.
+    pub(super) fn bytes(&self, belongs: impl Fn(&str) -> bool) -> u64 {
+        let of = |name: &&str| belongs(name.strip_prefix(self.prefix).unwrap_or(name));
+        let names = self.tensors.names().into_iter().filter(of);
+        names.map(|name| self.tensors.bytes(name).unwrap_or(0)).fold(0, u64::saturating_add)
+    }
+
+    /// The tensor as f32 of this shape.
+    pub(super) fn array(&self, name: &str, shape: &[usize]) -> Result<Array, Error> {
+        let name = self.name(name);
+        let array = self.tensors.get_shaped(&name, shape)?;
+        if self.checked {
+            self.tensors.check_finite(&name, &array)?;
+        }
+        Ok(array)
+    }
+
+    /// The matrix of this shape, kept in the element type of its file.
+    pub(super) fn matrix(&self, name: &str, rows: usize, cols: usize) -> Result<Matrix, Error> {
+        let name = self.name(name);
+        let matrix = self.tensors.matrix(&name, rows, cols)?;
+        let wrong = if self.checked { matrix.first_not_finite() } else { None };
+        let Some((index, value)) = wrong else { return Ok(matrix) };
+        let file = self.tensors.file_of(&name);
+        Err(weights::Error::NotFinite { file, tensor: name, value, index }.into())
+    }
+
+    /// A vector, where the model runs.
+    pub(super) fn vector(&self, name: &str, size: usize) -> Result<Vector, Error> {
+        Ok(self.place(self.array(name, &[size])?)?)
+    }
+
+    /// The vector, where the model runs.
+    pub(super) fn place(&self, array: Array) -> candle_core::Result<Vector> {
+        Vector::new(array, self.device.as_ref())
+    }
+
+    /// The matrix, where the model runs.
+    pub(super) fn place_matrix(&self, matrix: Matrix) -> candle_core::Result<Weight> {
+        Weight::new(matrix, self.device.as_ref())
+    }
+
+    /// The linear layer of this name, from `.weight` and, where it is `biased`, `.bias`.
+    pub(super) fn linear(&self, name: &str, layout: Layout, sizes: Sizes) -> Result<Linear, Error> {
+        let Sizes { inputs, outputs, biased } = sizes;
+        let (rows, cols) = match layout {
+            Layout::InOut => (inputs, outputs),
+            Layout::OutIn => (outputs, inputs),
+        };
+        let weight = self.place_matrix(self.matrix(&format!("{name}.weight"), rows, cols)?)?;
+        let bias = if biased { Some(self.vector(&format!("{name}.bias"), outputs)?) } else { None };
+        Ok(Linear { weight, layout, bias, activation: None })
+    }
+
+    fn name(&self, name: &str) -> String {
+        let prefixed = format!("{}{name}", self.prefix);
+        if self.tensors.has(&prefixed) { prefixed } else { name.to_owned() }
+    }
+}
+
+impl std::fmt::Debug for Parts {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Parts").field("files", &self.tensors.file_names()).finish_non_exhaustive()
+    }
+}
+
+/// The sizes of a linear layer.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Sizes {
+    pub(super) inputs: usize,
+    pub(super) outputs: usize,
+    pub(super) biased: bool,
+}
+
+impl Linear {
+    /// The same, followed by an activation function.
+    pub(super) fn then(self, activation: Activation) -> Self {
+        Self { activation: Some(activation), ..self }
+    }
+}

@@ -1,0 +1,247 @@
+//! Rotary position embeddings (Su et al., *RoFormer*, 2021), with the frequency scalings that configs state, as
+//! `transformers/modeling_rope_utils.py` computes them.
+//! Not here: attention.
+
+use std::f64::consts::{PI, TAU};
+
+use candle_core::{Device, Tensor};
+use rayon::prelude::*;
+
+use super::Error;
+use super::config::Config;
+use super::layers::on_cpu;
+
+/// Values that one thread turns at a time: fewer cost less than waking another.
+const TURNED: usize = 1 << 15;
+
+/// Most values of a head; larger ones are refused before a table of their angles is made.
+const LARGEST: usize = 1 << 16;
+
+/// The scalings that can be computed. `dynamic` changes nothing up to the context that its config states, and longer
+/// prompts are refused.
+const KINDS: &str = "default, linear, dynamic, yarn, llama3";
+
+/// The angles by which a model turns queries and keys.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Rope {
+    /// Radians for each position, one for each pair of values of a head. Values beyond the pairs stay as they are.
+    frequencies: Vec<f32>,
+    /// What cosines and sines are multiplied by: 1 but for yarn.
+    amplitude: f32,
+}
+
+/// Under which names a family's config keeps what other configs keep in `rope_parameters` or `rope_scaling`.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Names {
+    /// The base of the frequencies.
+    pub(super) theta: &'static [&'static str],
+    /// Which part of a head is turned, with the part where no config says so; `None` where it is always the whole.
+    pub(super) part: Option<(&'static [&'static str], f64)>,
+}
+
+/// The names most families use.
+pub(super) const NAMES: Names = Names { theta: &["rope_theta"], part: None };
+
+impl Rope {
+    /// The angles for heads of `head` values, for prompts of up to `context` positions.
+    pub(super) fn read(config: &Config, names: Names, head: usize, context: usize) -> Result<Self, Error> {
+        // `rope_scaling` wins where both stand, and an empty one counts as none, as in `transformers`.
+        let section = match config.section("rope_scaling")? {
+            Some(section) => Some(section),
+            None => config.section("rope_parameters")?,
+        };
+        let stated = |key: &str| section.as_ref().map_or(Ok(None), |section| section.number(&[key]));
+        let base = match stated("rope_theta")? {
+            Some(base) => base,
+            None => config.number(names.theta)?.unwrap_or(10_000.0),
+        };
+        let part = match names.part {
+            None => 1.0,
+            Some((top, default)) => match stated("partial_rotary_factor")? {
+                Some(part) => part,
+                None => config.number(top)?.unwrap_or(default),
+            },
+        };
+        if !(part > 0.0 && part <= 1.0) {
+            return Err(config.bad(format!("{part} of each head is to be turned, expected more than 0 and at most 1")));
+        }
+        let size = (head as f64 * part) as usize;
+        let pairs = size.div_ceil(2);
+        if head > LARGEST || 2 * pairs > head {
+            return Err(config.bad(format!("{size} of a head's {head} values cannot be turned in pairs")));
+        }
+        let plain = |index: usize| 1.0 / base.powf(f64::from((2 * index) as f32 / size as f32)) as f32;
+        let mut rope = Self { frequencies: (0..pairs).map(plain).collect(), amplitude: 1.0 };
+        if let Some(section) = section {
+            let kind = match section.text("rope_type")? {
+                Some(kind) => Some(kind),
+                None => section.text("type")?,
+            };
+            let scaling = Scaling { config, section: &section, base, size, context };
+            match kind {
+                None | Some("default" | "dynamic") => {}
+                Some("linear") => {
+                    let factor = scaling.needed("factor")? as f32;
+                    rope.frequencies.iter_mut().for_each(|frequency| *frequency /= factor);
+                }
+                Some("llama3") => scaling.llama3(&mut rope)?,
+                Some("yarn") => scaling.yarn(&mut rope)?,
+                Some(other) => {
+                    return Err(section.bad_key("rope_type", format!("is `{other}`, expected one of {KINDS}")));
+                }
+            }
+        }
+        if rope.frequencies.iter().all(|frequency| frequency.is_finite()) && rope.amplitude.is_finite() {
+            Ok(rope)
+        } else {
+            Err(config.bad("its rotary position embedding gives angles that are not finite"))
+        }
+    }
+
+    /// Cosines and sines for `count` positions from `start` on, where `device` has them; `None` is the CPU.
+    pub(super) fn turns(&self, start: usize, count: usize, device: Option<&Device>) -> candle_core::Result<Turns> {
+        // The angle is rounded to f32 before its cosine is taken, as in the reference: at large positions that rounding
+        // can be seen.
+        let angles = (start..start + count)
+            .flat_map(|position| self.frequencies.iter().map(move |frequency| position as f32 * frequency));
+        let (cos, sin): (Vec<f32>, Vec<f32>) = angles
+            .map(|angle| {
+                (f64::from(angle).cos() as f32 * self.amplitude, f64::from(angle).sin() as f32 * self.amplitude)
+            })
+            .unzip();
+        let pairs = self.frequencies.len();
+        match device {
+            None => Ok(Turns::Cpu { cos, sin, pairs }),
+            Some(device) => {
+                let place = |values: Vec<f32>| Tensor::from_vec(values, (count, 1, pairs), device);
+                Ok(Turns::Device { cos: place(cos)?, sin: place(sin)?, pairs })
+            }
+        }
+    }
+}
+
+/// What a scaling is computed from.
+struct Scaling<'a> {
+    config: &'a Config,
+    section: &'a Config,
+    base: f64,
+    /// Values of a head that are turned.
+    size: usize,
+    context: usize,
+}
+
+impl Scaling<'_> {
+    /// A number greater than 0 that must be there.
+    fn needed(&self, key: &str) -> Result<f64, Error> {
+        self.section.number(&[key])?.ok_or_else(|| self.section.bad_key(key, "is needed and not there"))
+    }
+
+    /// The context before scaling.
+    fn original(&self) -> Result<f64, Error> {
+        const KEY: &str = "original_max_position_embeddings";
+        let stated = match self.config.number(&[KEY])? {
+            Some(stated) => Some(stated),
+            None => self.section.number(&[KEY])?,
+        };
+        Ok(stated.unwrap_or(self.context as f64))
+    }
+
+    /// Llama 3.1: slow turns are slowed by the factor, quick ones kept, those between interpolated.
+    fn llama3(&self, rope: &mut Rope) -> Result<(), Error> {
+        let factor = self.needed("factor")? as f32;
+        let (low, high) = (self.needed("low_freq_factor")?, self.needed("high_freq_factor")?);
+        let original = self.original()?;
+        let (longest, shortest) = ((original / low) as f32, (original / high) as f32);
+        for frequency in &mut rope.frequencies {
+            let wave = (2.0 * PI) as f32 / *frequency;
+            if wave > longest {
+                *frequency /= factor;
+            } else if wave >= shortest {
+                let smooth = (original as f32 / wave - low as f32) / (high - low) as f32;
+                *frequency = (1.0 - smooth) * *frequency / factor + smooth * *frequency;
+            }
+        }
+        Ok(())
+    }
+
+    /// YaRN (Peng et al., 2023): a ramp from kept to slowed turns, and cosines and sines made larger.
+    fn yarn(&self, rope: &mut Rope) -> Result<(), Error> {
+        let original = self.original()?;
+        let factor = self.section.number(&["factor"])?.unwrap_or(self.context as f64 / original);
+        let either =
+            |key, default| Ok::<_, Error>(self.section.number_or_zero(key)?.filter(|n| *n != 0.0).unwrap_or(default));
+        let (fast, slow) = (either("beta_fast", 32.0)?, either("beta_slow", 1.0)?);
+        let size = self.size as f64;
+        let index = |turns: f64| size * (original / (turns * TAU)).ln() / (2.0 * self.base.ln());
+        let (mut low, mut high) = (index(fast), index(slow));
+        if self.section.flag("truncate", true)? {
+            (low, high) = (low.floor(), high.ceil());
+        }
+        (low, high) = (low.max(0.0), high.min(size - 1.0));
+        if low == high {
+            high += 0.001;
+        }
+        for (index, frequency) in rope.frequencies.iter_mut().enumerate() {
+            let slowed = ((index as f32 - low as f32) / (high - low) as f32).clamp(0.0, 1.0);
+            *frequency = *frequency / factor as f32 * slowed + *frequency * (1.0 - slowed);
+        }
+        let grown = |by: f64| if factor <= 1.0 { 1.0 } else { 0.1 * by * factor.ln() + 1.0 };
+        rope.amplitude = match self.section.number_or_zero("attention_factor")? {
+            Some(stated) => stated as f32,
+            None => match (either("mscale", 0.0)?, either("mscale_all_dim", 0.0)?) {
+                (one, all) if one != 0.0 && all != 0.0 => (grown(one) / grown(all)) as f32,
+                _ => grown(1.0) as f32,
+            },
+        };
+        Ok(())
+    }
+}
+
+/// Cosines and sines of the positions of one pass, [positions, pairs].
+#[derive(Debug)]
+pub(super) enum Turns {
+    Cpu { cos: Vec<f32>, sin: Vec<f32>, pairs: usize },
+    Device { cos: Tensor, sin: Tensor, pairs: usize },
+}
+
+impl Turns {
+    /// Turns every head of `x`, [positions, heads · size]: value i of a head is paired with value i + pairs, as the
+    /// hub's weights have it.
+    pub(super) fn apply(&self, x: &Tensor, size: usize) -> candle_core::Result<Tensor> {
+        let (rows, width) = x.dims2()?;
+        match self {
+            Self::Cpu { cos, sin, pairs } => {
+                if cos.len() != rows * pairs || width % size.max(1) != 0 || 2 * pairs > size {
+                    candle_core::bail!("{rows} rows of {width} values cannot be turned by {} angles", cos.len());
+                }
+                let mut out = on_cpu(x, <[f32]>::to_vec)?;
+                let turn = |(position, row): (usize, &mut [f32])| {
+                    let angles = position * pairs..(position + 1) * pairs;
+                    row.chunks_exact_mut(size).for_each(|head| turn(head, &cos[angles.clone()], &sin[angles.clone()]));
+                };
+                if out.len() <= TURNED {
+                    out.chunks_exact_mut(width).enumerate().for_each(turn);
+                } else {
+                    out.par_chunks_exact_mut(width).enumerate().for_each(turn);
+                }
+                Tensor::from_vec(out, (rows, width), &Device::Cpu)
+            }
+            Self::Device { cos, sin, pairs } => {
+                let heads = x.reshape((rows, width / size.max(1), size))?;
+                let (one, two) = (heads.narrow(2, 0, *pairs)?, heads.narrow(2, *pairs, *pairs)?);
+                let first = (one.broadcast_mul(cos)? - two.broadcast_mul(sin)?)?;
+                let second = (two.broadcast_mul(cos)? + one.broadcast_mul(sin)?)?;
+                let rest = heads.narrow(2, 2 * pairs, size - 2 * pairs)?;
+                Tensor::cat(&[first, second, rest], 2)?.reshape((rows, width))
+            }
+        }
+    }
+}
+
+/// One head.
+fn turn(head: &mut [f32], cos: &[f32], sin: &[f32]) {
+    let (one, rest) = head.split_at_mut(cos.len());
+    for (((one, two), cos), sin) in one.iter_mut().zip(rest).zip(cos).zip(sin) {
+        (*one, *two) = (*one * cos - *two * sin, *two * cos + *one * sin);
+    }
+}

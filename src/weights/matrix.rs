@@ -1,0 +1,258 @@
+//! A weight matrix in the element type of its file, made f32 a part at a time, while it is used: half precision keeps
+//! taking half the memory, and the numbers are those that converting the whole would give.
+//! Not here: vectors, which are converted when they are loaded (`Array`).
+
+use std::borrow::Cow;
+use std::ops::Range;
+use std::sync::Arc;
+
+use rayon::prelude::*;
+use safetensors::Dtype;
+
+use super::{Array, Storage, TensorFile};
+use crate::kernel::{Columns, View, maps};
+
+/// Values made f32 at a time: 256 KiB of them stay in a core's second-level cache.
+const MADE: usize = 1 << 16;
+
+/// Columns made at a time are a multiple of this, which the products' registers are filled by.
+const STEP: usize = 24;
+
+/// Elements that one thread looks at or converts at a time.
+const CHUNK: usize = 1 << 14;
+
+/// A row-major matrix. Clones share it.
+#[derive(Clone)]
+pub struct Matrix {
+    stored: Stored,
+    rows: usize,
+    cols: usize,
+}
+
+#[derive(Clone)]
+enum Stored {
+    Single(Array),
+    Other { file: Arc<TensorFile>, range: Range<usize>, element: Element },
+}
+
+/// An element type that is not f32 as this machine has it.
+#[derive(Clone, Copy)]
+enum Element {
+    Bf16,
+    F16,
+    F64,
+    /// Not at a multiple of four bytes, so that it cannot be used where it lies.
+    Unaligned,
+}
+
+/// A matrix whose rows are the columns of a product.
+#[derive(Clone, Copy)]
+pub struct Transposed<'m>(&'m Matrix);
+
+impl Matrix {
+    /// A matrix of a file, or `None` where the element type cannot be read.
+    pub(super) fn stored(
+        file: &Arc<TensorFile>,
+        range: Range<usize>,
+        dtype: Dtype,
+        (rows, cols): (usize, usize),
+    ) -> Option<Self> {
+        let aligned = bytemuck::try_cast_slice::<u8, f32>(&file.bytes[range.clone()]).is_ok();
+        let other = |element| Stored::Other { file: Arc::clone(file), range: range.clone(), element };
+        let stored = match dtype {
+            Dtype::F32 if aligned => {
+                let storage = Storage::Mapped { file: Arc::clone(file), range: range.clone() };
+                Stored::Single(Array { storage, shape: vec![rows, cols] })
+            }
+            Dtype::F32 => other(Element::Unaligned),
+            Dtype::BF16 => other(Element::Bf16),
+            Dtype::F16 => other(Element::F16),
+            Dtype::F64 => other(Element::F64),
+            _ => return None,
+        };
+        Some(Self { stored, rows, cols })
+    }
+
+    /// The number of rows.
+    pub const fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// The number of columns.
+    pub const fn cols(&self) -> usize {
+        self.cols
+    }
+
+    /// The bytes it takes.
+    pub fn bytes(&self) -> u64 {
+        let of_element = match &self.stored {
+            Stored::Other { element: Element::Bf16 | Element::F16, .. } => 2,
+            Stored::Single(_) | Stored::Other { element: Element::Unaligned, .. } => 4,
+            Stored::Other { element: Element::F64, .. } => 8,
+        };
+        (self.rows as u64).saturating_mul(self.cols as u64).saturating_mul(of_element)
+    }
+
+    /// Its rows as the columns of a product.
+    pub const fn t(&self) -> Transposed<'_> {
+        Transposed(self)
+    }
+
+    /// One row.
+    ///
+    /// # Panics
+    /// When there is no such row.
+    pub fn row(&self, row: usize) -> Cow<'_, [f32]> {
+        assert!(row < self.rows, "row {row} of {}", self.rows);
+        self.elements(row * self.cols..(row + 1) * self.cols)
+    }
+
+    /// The whole as f32.
+    pub fn to_array(&self) -> Array {
+        match &self.stored {
+            Stored::Single(array) => array.clone(),
+            Stored::Other { .. } => {
+                let mut values = vec![0.0; self.rows * self.cols];
+                values.par_chunks_mut(CHUNK).enumerate().for_each(|(chunk, out)| self.fill(chunk * CHUNK, out));
+                Array::owned(values, &[self.rows, self.cols])
+            }
+        }
+    }
+
+    /// The place and the value of the first element that is not finite, counted along the rows.
+    pub fn first_not_finite(&self) -> Option<(usize, f32)> {
+        let at = match &self.stored {
+            Stored::Single(array) => array.first_not_finite()?,
+            Stored::Other { file, range, element } => {
+                let bytes = &file.bytes[range.clone()];
+                // All exponent bits set means infinite or not a number.
+                match element {
+                    Element::Bf16 => first(bytes, |b| u16::from_le_bytes(b) & 0x7f80 == 0x7f80),
+                    Element::F16 => first(bytes, |b| u16::from_le_bytes(b) & 0x7c00 == 0x7c00),
+                    Element::F64 => first(bytes, |b| !(f64::from_le_bytes(b) as f32).is_finite()),
+                    Element::Unaligned => first(bytes, |b| !f32::from_le_bytes(b).is_finite()),
+                }?
+            }
+        };
+        Some((at, self.elements(at..at + 1)[0]))
+    }
+
+    fn elements(&self, range: Range<usize>) -> Cow<'_, [f32]> {
+        match &self.stored {
+            Stored::Single(array) => Cow::Borrowed(&array[range]),
+            Stored::Other { .. } => {
+                let mut values = vec![0.0; range.len()];
+                self.fill(range.start, &mut values);
+                Cow::Owned(values)
+            }
+        }
+    }
+
+    /// Writes the elements from `first` on, counted along the rows.
+    fn fill(&self, first: usize, out: &mut [f32]) {
+        let (file, range, element) = match &self.stored {
+            Stored::Single(array) => {
+                out.copy_from_slice(&array[first..first + out.len()]);
+                return;
+            }
+            Stored::Other { file, range, element } => (file, range, *element),
+        };
+        let bytes = |size: usize| {
+            let start = range.start + first * size;
+            &file.bytes[start..start + out.len() * size]
+        };
+        match element {
+            Element::Bf16 => maps::widen_bf16(bytes(2), out),
+            Element::F16 => maps::widen_f16(bytes(2), out),
+            Element::F64 => {
+                let stored = bytes(8).as_chunks().0;
+                out.iter_mut().zip(stored).for_each(|(out, bytes)| *out = f64::from_le_bytes(*bytes) as f32);
+            }
+            Element::Unaligned => {
+                let stored = bytes(4).as_chunks().0;
+                out.iter_mut().zip(stored).for_each(|(out, bytes)| *out = f32::from_le_bytes(*bytes));
+            }
+        }
+    }
+
+    /// Most rows or columns of `size` values that are made f32 at once.
+    fn most(&self, size: usize) -> usize {
+        match &self.stored {
+            Stored::Single(_) => usize::MAX,
+            Stored::Other { .. } => (MADE / size.max(1) / STEP * STEP).max(STEP),
+        }
+    }
+}
+
+/// The first element that is `bad`; a chunk is looked at without branches.
+fn first<const N: usize>(bytes: &[u8], bad: impl Fn([u8; N]) -> bool + Sync) -> Option<usize> {
+    let elements = bytes.as_chunks::<N>().0;
+    let any = |chunk: &[[u8; N]]| chunk.iter().fold(false, |any, element| any | bad(*element));
+    let chunk = elements.par_chunks(CHUNK).position_first(any)?;
+    elements[chunk * CHUNK..].iter().position(|element| bad(*element)).map(|at| chunk * CHUNK + at)
+}
+
+impl From<Array> for Matrix {
+    /// # Panics
+    /// When the array does not have two dimensions.
+    fn from(array: Array) -> Self {
+        let (rows, cols) = (array.view().rows(), array.view().cols());
+        Self { stored: Stored::Single(array), rows, cols }
+    }
+}
+
+impl Columns for &Matrix {
+    fn inner(&self) -> usize {
+        self.rows
+    }
+
+    fn count(&self) -> usize {
+        self.cols
+    }
+
+    fn most(&self) -> usize {
+        Matrix::most(self, self.rows)
+    }
+
+    fn view<'s>(&'s self, columns: Range<usize>, made: &'s mut Vec<f32>) -> View<'s> {
+        if let Stored::Single(array) = &self.stored {
+            return array.view().columns(columns);
+        }
+        let width = columns.len();
+        made.resize(self.rows * width, 0.0);
+        for (row, out) in made.chunks_exact_mut(width.max(1)).enumerate() {
+            self.fill(row * self.cols + columns.start, out);
+        }
+        View::new(made, self.rows, width)
+    }
+}
+
+impl Columns for Transposed<'_> {
+    fn inner(&self) -> usize {
+        self.0.cols
+    }
+
+    fn count(&self) -> usize {
+        self.0.rows
+    }
+
+    fn most(&self) -> usize {
+        self.0.most(self.0.cols)
+    }
+
+    fn view<'s>(&'s self, columns: Range<usize>, made: &'s mut Vec<f32>) -> View<'s> {
+        if let Stored::Single(array) = &self.0.stored {
+            return array.view().select_rows(columns).t();
+        }
+        let rows = columns.len();
+        made.resize(rows * self.0.cols, 0.0);
+        self.0.fill(columns.start * self.0.cols, made);
+        View::new(made, rows, self.0.cols).t()
+    }
+}
+
+impl std::fmt::Debug for Matrix {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Matrix").field("rows", &self.rows).field("cols", &self.cols).finish_non_exhaustive()
+    }
+}

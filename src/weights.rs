@@ -1,7 +1,8 @@
-//! Tensor files in safetensors form, memory-mapped, as f32.
+//! Tensor files in safetensors form, and PyTorch's (`pickle`), memory-mapped, as f32.
 //! Not here: which tensors a model or an SAE has.
 
 mod matrix;
+pub mod pickle;
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -31,6 +32,14 @@ pub enum Error {
     /// The file is no valid safetensors file.
     #[error("`{file}` is not a valid safetensors file: {why}")]
     Format {
+        /// The file.
+        file: String,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// The file is no PyTorch file that holds only data.
+    #[error("`{file}` cannot be read as a PyTorch file: {why}")]
+    Pickle {
         /// The file.
         file: String,
         /// What is wrong with it.

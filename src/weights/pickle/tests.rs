@@ -1,0 +1,134 @@
+//! PyTorch files against what torch saved, and against hostile bytes.
+
+use std::io::Write;
+
+use proptest::prelude::*;
+
+use super::*;
+
+/// A zip archive as PyTorch lays it out: entries stored as they are.
+fn archive(entries: &[(&str, &[u8])]) -> Vec<u8> {
+    let (mut out, mut directory) = (Vec::new(), Vec::new());
+    for (name, bytes) in entries {
+        let (place, size) = (out.len() as u32, (bytes.len() as u32).to_le_bytes());
+        // Checksum, both sizes, length of the name, length of the extra field.
+        let common = [&[0; 4][..], &size, &size, &(name.len() as u16).to_le_bytes(), &[0; 2]].concat();
+        out.extend([&b"PK\x03\x04"[..], &[0; 10], &common, name.as_bytes(), bytes].concat());
+        let place = place.to_le_bytes();
+        directory.extend([&b"PK\x01\x02"[..], &[0; 12], &common, &[0; 10], &place, name.as_bytes()].concat());
+    }
+    let (start, length) = ((out.len() as u32).to_le_bytes(), (directory.len() as u32).to_le_bytes());
+    out.extend(directory);
+    out.extend([&b"PK\x05\x06"[..], &[0; 8], &length, &start, &[0; 2]].concat());
+    out
+}
+
+fn open_bytes(bytes: &[u8]) -> Result<Value, Error> {
+    let mut file = tempfile::NamedTempFile::new().expect("a file");
+    file.write_all(bytes).expect("is written");
+    open(&Blob::path(file.path()))
+}
+
+/// Why a pickle is refused, with one storage `0` of four f32.
+fn refused(pickle: &[u8]) -> String {
+    let entries: [(&str, &[u8]); 2] = [("x/data.pkl", pickle), ("x/data/0", &[0; 16])];
+    match open_bytes(&archive(&entries)) {
+        Err(Error::Pickle { why, .. }) => why,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// A pickle of one tensor of these sizes on the storage of four f32.
+fn tensor(count: u8, offset: u8, shape: [u8; 2], strides: [u8; 2]) -> Vec<u8> {
+    let pair = |of: [u8; 2]| [b'K', of[0], b'K', of[1], 0x86];
+    [
+        &b"\x80\x02}U\x01wctorch._utils\n_rebuild_tensor_v2\n((U\x07storagectorch\nFloatStorage\nU\x010U\x03cpu"[..],
+        &[b'K', count, b't', b'Q', b'K', offset],
+        &pair(shape),
+        &pair(strides),
+        b"\x89Nt",
+        b"Rs.",
+    ]
+    .concat()
+}
+
+#[test]
+fn a_tensor_is_read_in_the_order_of_its_shape() {
+    let values: Vec<u8> = [1.0f32, 2.0, 3.0, 4.0].iter().flat_map(|v| v.to_le_bytes()).collect();
+    let read = |pickle: &[u8]| {
+        let value = open_bytes(&archive(&[("a/data.pkl", pickle), ("a/data/0", &values)])).expect("is read");
+        value.tensor("x", "w", &[2, 2]).expect("a tensor").to_vec()
+    };
+    assert_eq!(read(&tensor(4, 0, [2, 2], [2, 1])), [1.0, 2.0, 3.0, 4.0]);
+    assert_eq!(read(&tensor(4, 0, [2, 2], [1, 2])), [1.0, 3.0, 2.0, 4.0]);
+}
+
+#[test]
+fn what_is_no_data_is_refused_by_its_name() {
+    let why = refused(b"\x80\x02cposix\nsystem\nU\x04echo\x85R.");
+    assert!(why.contains("`posix.system`") && why.contains("nothing is executed"), "{why}");
+    assert!(refused(b"\x80\x04\x8c\x08builtins\x8c\x04eval\x93.").contains("`builtins.eval`"));
+    assert!(refused(b"\x80\x02I1\n.").contains("0x49"));
+    assert!(refused(b"\x80\x02ctorch\nFloatStorage\n.").contains("torch.FloatStorage"));
+}
+
+#[test]
+fn sizes_are_checked_before_anything_is_allocated() {
+    for pickle in [
+        tensor(4, 0, [3, 2], [2, 1]),
+        tensor(4, 1, [2, 2], [2, 1]),
+        // Four thousand elements on one place.
+        tensor(4, 0, [200, 200], [0, 0]),
+        tensor(5, 0, [2, 2], [2, 1]),
+    ] {
+        let why = refused(&pickle);
+        assert!(why.contains("beyond its storage") || why.contains("16 bytes for 5 elements"), "{why}");
+    }
+    assert!(refused(b"\x80\x02X\xff\xff\xff\x7fa.").contains("cut off"));
+}
+
+#[test]
+fn endless_and_exploding_values_are_refused() {
+    // A list that holds itself, and lists of lists that double thirty times.
+    assert!(refused(b"\x80\x02]q\x00h\x00a.").contains("too deep"));
+    let mut laughs = b"\x80\x02]q\x00".to_vec();
+    for level in 0..30u8 {
+        laughs.extend([b']', b'q', level + 1, b'(', b'h', level, b'h', level, b'e']);
+    }
+    laughs.push(b'.');
+    assert!(refused(&laughs).contains("too many"));
+}
+
+#[test]
+fn damaged_archives_are_refused() {
+    let whole = archive(&[("x/data.pkl", b"\x80\x02}.")]);
+    assert!(matches!(open_bytes(&whole), Ok(Value::Dict(pairs)) if pairs.is_empty()));
+    for length in 0..whole.len() {
+        assert!(open_bytes(&whole[..length]).is_err(), "{length} bytes of {}", whole.len());
+    }
+    assert!(open_bytes(&archive(&[("x/other", b"")])).is_err());
+    let big: [(&str, &[u8]); 2] = [("x/data.pkl", b"\x80\x02}."), ("x/byteorder", b"big")];
+    assert!(open_bytes(&archive(&big)).is_err());
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(400))]
+    #[test]
+    fn no_bytes_bring_it_down(
+        flips in proptest::collection::vec((0.0f64..1.0, 0u8..=255), 1..6), shape in 0u8..4,
+    ) {
+        let pickle = tensor(4, 0, [shape, 2], [2, 1]);
+        let mut bytes = archive(&[("x/data.pkl", &pickle), ("x/data/0", &[0; 16])]);
+        for (at, byte) in flips {
+            let at = (bytes.len() as f64 * at) as usize;
+            bytes[at] = byte;
+        }
+        if let Ok(Value::Dict(pairs)) = open_bytes(&bytes) {
+            for (name, value) in pairs {
+                if let Value::Tensor(tensor) = value {
+                    let _ = tensor.array(&name);
+                }
+            }
+        }
+    }
+}

@@ -16,6 +16,7 @@ mod decode;
 mod encode;
 mod forest;
 pub mod lens;
+pub mod meta;
 pub mod metrics;
 mod nearest;
 pub mod stitch;
@@ -176,6 +177,18 @@ pub enum Error {
         theta: f32,
         /// The lowest one that can be answered.
         floor: f32,
+    },
+    /// A meta-SAE that does not fit what it is asked about.
+    #[error("the meta-SAE does not fit: {what}")]
+    Meta {
+        /// Why.
+        what: String,
+    },
+    /// A latent whose decoder row is zero: it has no direction.
+    #[error("the decoder row of latent {latent} is zero: there is nothing to take apart")]
+    Zero {
+        /// The latent.
+        latent: usize,
     },
     /// Nobody wants the answer any more.
     #[error(transparent)]

@@ -11,14 +11,17 @@
 use crate::task::{Cancel, Cancelled, OnProgress, Progress};
 
 mod adam;
+mod checkpoint;
 mod data;
 mod save;
 mod select;
 mod step;
 
+pub use checkpoint::Keep;
 pub use save::{Dtype, Origin};
 
 use data::Data;
+pub(super) use data::directions;
 use step::State;
 
 /// How to train.
@@ -174,37 +177,111 @@ pub fn train(
     cancel: &Cancel,
     progress: OnProgress<'_>,
 ) -> Result<Trained, TrainError> {
-    check(config)?;
-    let mut data = Data::new(rows, d_in, config)?;
-    let mut state = State::new(d_in, config, data.mean());
-    let late = config.steps - ((config.steps as f32 * LATE) as usize).clamp(1, config.steps);
-    let (mut floors, mut closing) = (Vec::new(), (0.0f64, 0.0f64));
-    let mut batch = Vec::new();
-    for step in 0..config.steps {
+    let mut training = Training::new(rows, d_in, config)?;
+    while !training.is_done() {
         cancel.check()?;
-        data.next_batch(&mut batch);
-        let outcome = state.step(&batch, schedule(config, step) * config.rate, config);
+        training.step()?;
+        training.tell(progress);
+    }
+    Ok(training.finish())
+}
+
+/// [`train`], with checkpoints: what was begun with the same rows and settings and not finished goes on where it
+/// stopped, and comes to the same bits as if it had never stopped. The checkpoint is removed at the end.
+///
+/// # Errors
+/// As [`train`], and [`TrainError::Write`] for a checkpoint that cannot be written; the one before it stays.
+pub fn train_kept(
+    rows: &[f32],
+    d_in: usize,
+    config: &Config,
+    keep: Keep<'_>,
+    cancel: &Cancel,
+    progress: OnProgress<'_>,
+) -> Result<Trained, TrainError> {
+    let mut training = Training::new(rows, d_in, config)?;
+    let mut kept = checkpoint::Kept::begin(keep, &mut training)?;
+    while !training.is_done() {
+        if cancel.is_cancelled() {
+            kept.write(&training)?;
+        }
+        cancel.check()?;
+        training.step()?;
+        kept.write_when_due(&training)?;
+        training.tell(progress);
+    }
+    kept.end();
+    Ok(training.finish())
+}
+
+/// Training under way.
+struct Training<'a> {
+    config: &'a Config,
+    data: Data<'a>,
+    state: State,
+    /// Steps done.
+    steps: usize,
+    /// Sum and number of the smallest activations kept in late batches.
+    floors: (f64, usize),
+    /// Squared errors and squared distances to the mean of late batches.
+    closing: (f64, f64),
+    batch: Vec<f32>,
+    last: Option<step::Outcome>,
+}
+
+impl<'a> Training<'a> {
+    fn new(rows: &'a [f32], d_in: usize, config: &'a Config) -> Result<Self, TrainError> {
+        check(config)?;
+        let data = Data::new(rows, d_in, config)?;
+        let state = State::new(d_in, config, data.mean());
+        let (floors, closing) = ((0.0, 0), (0.0, 0.0));
+        Ok(Self { config, data, state, steps: 0, floors, closing, batch: Vec::new(), last: None })
+    }
+
+    const fn is_done(&self) -> bool {
+        self.steps >= self.config.steps
+    }
+
+    fn step(&mut self) -> Result<(), TrainError> {
+        let config = self.config;
+        let late = config.steps - ((config.steps as f32 * LATE) as usize).clamp(1, config.steps);
+        self.data.next_batch(&mut self.batch);
+        let outcome = self.state.step(&self.batch, schedule(config, self.steps) * config.rate, config);
         if !outcome.loss.is_finite() {
-            return Err(TrainError::Diverged { step });
+            return Err(TrainError::Diverged { step: self.steps });
         }
-        if step >= late {
-            floors.extend(outcome.floor.map(f64::from));
-            closing.0 += f64::from(outcome.loss);
-            closing.1 += f64::from(outcome.total);
+        if self.steps >= late {
+            if let Some(floor) = outcome.floor {
+                self.floors = (self.floors.0 + f64::from(floor), self.floors.1 + 1);
+            }
+            self.closing.0 += f64::from(outcome.loss);
+            self.closing.1 += f64::from(outcome.total);
         }
-        if (step + 1) % REPORT == 0 || step + 1 == config.steps {
+        self.steps += 1;
+        self.last = Some(outcome);
+        Ok(())
+    }
+
+    /// Reports now and then.
+    fn tell(&self, progress: OnProgress<'_>) {
+        let Some(last) = &self.last else { return };
+        if self.steps.is_multiple_of(REPORT) || self.is_done() {
             progress(Progress {
                 figures: vec![
-                    ("explained variance".into(), f64::from(1.0 - outcome.loss / outcome.total)),
-                    ("dead".into(), state.dead(config.dead_after) as f64),
+                    ("explained variance".into(), f64::from(1.0 - last.loss / last.total)),
+                    ("dead".into(), self.state.dead(self.config.dead_after) as f64),
+                    ("mean active".into(), f64::from(last.active)),
                 ],
-                ..Progress::steps("step", (step + 1) as u64, config.steps as u64)
+                ..Progress::steps("step", self.steps as u64, self.config.steps as u64)
             });
         }
     }
-    let threshold = floors.iter().sum::<f64>() / floors.len().max(1) as f64;
-    let explained = 1.0 - closing.0 / closing.1;
-    Ok(state.finish(threshold as f32, explained as f32, data.scale(), config))
+
+    fn finish(self) -> Trained {
+        let threshold = self.floors.0 / self.floors.1.max(1) as f64;
+        let explained = 1.0 - self.closing.0 / self.closing.1;
+        self.state.finish(threshold as f32, explained as f32, self.data.scale(), self.config)
+    }
 }
 
 fn check(config: &Config) -> Result<(), TrainError> {

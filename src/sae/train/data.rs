@@ -59,6 +59,22 @@ impl<'a> Data<'a> {
         &self.mean
     }
 
+    /// Brings the order of the rows to where it is after `batches`, without reading them.
+    pub fn skip(&mut self, batches: usize) {
+        for _ in 0..batches {
+            if self.at + self.batch > self.order.len() {
+                self.order.shuffle(&mut self.rng);
+                self.at = 0;
+            }
+            self.at += self.batch;
+        }
+    }
+
+    /// The rows as they came.
+    pub const fn rows(&self) -> &[f32] {
+        self.rows
+    }
+
     /// Fills `batch` with the next rows, scaled; after all rows were seen they come in another order.
     pub fn next_batch(&mut self, batch: &mut Vec<f32>) {
         batch.clear();

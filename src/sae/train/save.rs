@@ -8,6 +8,8 @@ use safetensors::tensor::{Dtype as Stored, TensorView};
 use serde_json::json;
 
 use super::{TrainError, Trained};
+use crate::sae::{Activation, Error, Normalisation, Parts, Sae};
+use crate::weights::Array;
 
 /// How the weights are stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,6 +45,27 @@ impl Trained {
         let mut config = serde_json::to_vec_pretty(&self.config(dtype, origin)).unwrap_or_default();
         config.push(b'\n');
         write(&folder.join("cfg.json"), &config)
+    }
+
+    /// The SAE itself, ready to use.
+    ///
+    /// # Errors
+    /// As [`Sae::new`]; none for what [`super::train`] gave.
+    pub fn sae(&self) -> Result<Sae, Error> {
+        let (d, n) = (self.d_in, self.width);
+        let array = |values: &[f32], shape: &[usize]| Array::owned(values.to_vec(), shape);
+        let mut sae = Sae::new(Parts {
+            w_enc: array(&self.w_enc, &[d, n]),
+            b_enc: array(&self.b_enc, &[n]),
+            w_dec: array(&self.w_dec, &[n, d]),
+            b_dec: array(&self.b_dec, &[d]),
+            apply_b_dec_to_input: true,
+            rescale_acts_by_decoder_norm: false,
+            activation: Activation::JumpRelu { threshold: Array::owned(vec![self.threshold; n], &[n]) },
+            normalisation: Normalisation::None,
+        })?;
+        "jumprelu".clone_into(&mut sae.metadata.architecture);
+        Ok(sae)
     }
 
     fn config(&self, dtype: Dtype, origin: &Origin) -> serde_json::Value {

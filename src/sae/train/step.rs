@@ -40,6 +40,8 @@ pub struct Outcome {
     pub total: f32,
     /// The smallest activation kept.
     pub floor: Option<f32>,
+    /// Activations kept for a row, mean over the batch.
+    pub active: f32,
 }
 
 /// The batch as the gradients read it: centred rows, and the gradient of the loss by the reconstruction.
@@ -97,6 +99,52 @@ impl State {
         }
     }
 
+    /// Everything that a step changes: weights and moments, and counters as 32 bits each.
+    pub fn parts(&self) -> [(&'static str, &[f32]); 12] {
+        [
+            ("encoder", &self.encoder),
+            ("b_enc", &self.b_enc),
+            ("decoder", &self.decoder),
+            ("b_dec", &self.b_dec),
+            ("encoder_first", &self.encoder_moments.first),
+            ("encoder_second", &self.encoder_moments.second),
+            ("b_enc_first", &self.b_enc_moments.first),
+            ("b_enc_second", &self.b_enc_moments.second),
+            ("decoder_first", &self.decoder_moments.first),
+            ("decoder_second", &self.decoder_moments.second),
+            ("b_dec_first", &self.b_dec_moments.first),
+            ("b_dec_second", &self.b_dec_moments.second),
+        ]
+    }
+
+    /// The same, to be filled.
+    pub fn parts_mut(&mut self) -> [(&'static str, &mut [f32]); 12] {
+        [
+            ("encoder", &mut self.encoder),
+            ("b_enc", &mut self.b_enc),
+            ("decoder", &mut self.decoder),
+            ("b_dec", &mut self.b_dec),
+            ("encoder_first", &mut self.encoder_moments.first),
+            ("encoder_second", &mut self.encoder_moments.second),
+            ("b_enc_first", &mut self.b_enc_moments.first),
+            ("b_enc_second", &mut self.b_enc_moments.second),
+            ("decoder_first", &mut self.decoder_moments.first),
+            ("decoder_second", &mut self.decoder_moments.second),
+            ("b_dec_first", &mut self.b_dec_moments.first),
+            ("b_dec_second", &mut self.b_dec_moments.second),
+        ]
+    }
+
+    /// Batches since each latent last fired, steps done, and where the next selection begins to look.
+    pub fn counters(&self) -> (&[u32], i32, f32) {
+        (&self.silent, self.steps, self.floor)
+    }
+
+    /// The same, set. `silent` has one entry for each latent.
+    pub fn set_counters(&mut self, silent: Vec<u32>, steps: i32, floor: f32) {
+        (self.silent, self.steps, self.floor) = (silent, steps, floor);
+    }
+
     /// Latents silent for `after` batches or more.
     pub fn dead(&self, after: u32) -> usize {
         self.silent.iter().filter(|s| **s >= after).count()
@@ -121,7 +169,8 @@ impl State {
         for (latent, silent) in self.silent.iter_mut().enumerate() {
             *silent = if kept.latent(latent).is_empty() { silent.saturating_add(1) } else { 0 };
         }
-        Outcome { loss, total: spread(batch, self.d), floor: kept.floor }
+        let active = kept.by_row.len() as f32 / rows as f32;
+        Outcome { loss, total: spread(batch, self.d), floor: kept.floor, active }
     }
 
     /// x̂ − x for each row, \[B, d\].

@@ -29,7 +29,11 @@ enum Node {
     Dict(Vec<(Id, Id)>),
     /// `module.name`.
     Global(String),
-    Storage { range: Range<usize>, count: usize, element: Element },
+    Storage {
+        range: Range<usize>,
+        count: usize,
+        element: Element,
+    },
 }
 
 struct Machine<'a> {
@@ -343,9 +347,10 @@ impl Machine<'_> {
         let span = if elements == 0 {
             0
         } else {
-            let last = shape.iter().zip(&strides).try_fold(0usize, |sum, (size, stride)| {
-                sum.checked_add((size - 1).checked_mul(*stride)?)
-            });
+            let last = shape
+                .iter()
+                .zip(&strides)
+                .try_fold(0usize, |sum, (size, stride)| sum.checked_add((size - 1).checked_mul(*stride)?));
             last.and_then(|last| last.checked_add(1)).ok_or_else(beyond)?
         };
         // More elements than places would let a small file ask for any amount of memory.

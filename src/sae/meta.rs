@@ -12,7 +12,6 @@ pub use published::{Published, published};
 pub use table::{Quality, Table};
 pub use train::{MEAN_ACTIVE, default_width, recipe, rows};
 
-use crate::kernel::dot;
 use crate::task::Cancel;
 
 use super::{Error, Neighbour, Sae, nearest_all};
@@ -191,26 +190,18 @@ pub fn random_edit(row: &[f32], edited: &[f32], seed: u64) -> Vec<f32> {
     if across == 0.0 || row.len() < 2 {
         return row.to_vec();
     }
-    let mut side: Vec<f64> = super::train::directions(1, row.len(), seed).iter().map(|v| f64::from(*v)).collect();
-    let overlap: f64 = side.iter().zip(&wide).map(|(s, w)| s * w).sum::<f64>() / squared;
-    side.iter_mut().zip(&wide).for_each(|(s, w)| *s -= overlap * w);
-    let length = side.iter().map(|s| s * s).sum::<f64>().sqrt().max(f64::MIN_POSITIVE);
-    let scale = across * squared.sqrt() / length;
-    wide.iter().zip(&side).map(|(w, s)| (along * w + scale * s) as f32).collect()
-}
-
-/// The direction of a meta-latent, \[d_in\].
-///
-/// # Errors
-/// [`Error::Latent`].
-pub fn direction(meta: &Sae, meta_latent: usize) -> Result<&[f32], Error> {
-    meta.decoder_row(meta_latent)
-}
-
-/// The cosine of two directions; 0 where one of them is zero.
-pub fn cosine(a: &[f32], b: &[f32]) -> f32 {
-    let lengths = (dot(a, a) * dot(b, b)).sqrt();
-    if lengths == 0.0 { 0.0 } else { dot(a, b) / lengths }
+    for seed in seed.. {
+        let mut side: Vec<f64> = super::train::directions(1, row.len(), seed).iter().map(|v| f64::from(*v)).collect();
+        let overlap: f64 = side.iter().zip(&wide).map(|(s, w)| s * w).sum::<f64>() / squared;
+        side.iter_mut().zip(&wide).for_each(|(s, w)| *s -= overlap * w);
+        let length = side.iter().map(|s| s * s).sum::<f64>().sqrt();
+        // One that happens to be the row's own direction leaves only rounding: another seed has another.
+        if length > 1e-3 {
+            let scale = across * squared.sqrt() / length;
+            return wide.iter().zip(&side).map(|(w, s)| (along * w + scale * s) as f32).collect();
+        }
+    }
+    row.to_vec()
 }
 
 #[cfg(test)]

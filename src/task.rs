@@ -21,6 +21,8 @@ pub enum Slot {
     Labels,
     /// Latents by number or promoted token.
     Search,
+    /// Latents that the work queue is filtered by.
+    Filter,
     /// What putting a latent of a wider SAE into a narrower one does.
     Verdict,
     /// The stitched SAE that is built by hand.

@@ -77,7 +77,7 @@ fn short(cell: &ratatui::buffer::Cell) -> String {
 }
 
 /// The screens that a person sees, by the keys that lead there.
-const WALKS: [(&str, &str, &[&str]); 9] = [
+const WALKS: [(&str, &str, &[&str]); 15] = [
     ("start", sample::PROMPT, &[]),
     ("prompt", sample::PROMPT, &["e"]),
     ("latents", sample::PROMPT, &["left", "3", "down", "p", "down"]),
@@ -86,6 +86,12 @@ const WALKS: [(&str, &str, &[&str]); 9] = [
     ("help", sample::PROMPT, &["?"]),
     ("palette", sample::PROMPT, &["ctrl-p", "p", "i", "n"]),
     ("search", sample::PROMPT, &["/", "e", "down"]),
+    ("queue", sample::PROMPT, &["left", "5", "down", "space", "down", "n"]),
+    ("filter", sample::PROMPT, &["5", "c", "c", "/", "e"]),
+    ("workbench", sample::PROMPT, &["5", "c", "c", "space", "down", "x", "down", "x", "down", "space", "6", "down"]),
+    ("curve", sample::PROMPT, &["5", "space", "7", "pagedown", "pagedown"]),
+    ("group", sample::PROMPT, &["5", "c", "c", "o", "o", "shift-o", "-", "<", "space", "8"]),
+    ("export", sample::PROMPT, &["5", "space", "shift-e"]),
     ("suites", sample::PROMPT, &["s", "down", "down", "down"]),
 ];
 
@@ -93,6 +99,8 @@ fn walk(prompt: &str, keys: &[&str]) -> App {
     let mut app = sample::ready(prompt);
     for key in keys {
         sample::press(&mut app, key);
+        // A person sees a frame between two keys, and what came into view is asked for.
+        draw(&mut app, theme(Depth::Ansi256), (80, 24));
     }
     app
 }

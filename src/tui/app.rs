@@ -1,6 +1,7 @@
 //! The state of the explorer, and small questions to it.
 //! Not here: how it changes (`update`), how it looks (`view`).
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use ratatui_textarea::TextArea;
@@ -16,6 +17,7 @@ use crate::tui::keys::Place;
 use crate::tui::labels::LabelStore;
 use crate::tui::over::Over;
 use crate::tui::speed::Speed;
+use crate::tui::stitch::{PairIds, Stitch};
 
 /// A pane that can have the focus.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -28,11 +30,47 @@ pub enum Focus {
     Latents,
     /// The chosen latent's card.
     Card,
+    /// The work queue of two SAEs.
+    Queue,
+    /// The stitched SAE that is built by hand.
+    Bench,
+    /// The way from the narrower to the wider SAE.
+    Curve,
+    /// The latents that hang together with the chosen one.
+    Group,
+}
+
+/// What stands below the prompt and its tokens.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Page {
+    /// The latents of the token and the card of one.
+    #[default]
+    Explore,
+    /// Two SAEs compared and stitched.
+    Stitch,
+}
+
+impl Page {
+    /// Its panes in the order of the Tab key.
+    #[must_use]
+    pub const fn order(self) -> &'static [Focus] {
+        match self {
+            Self::Explore => &[Focus::Prompt, Focus::Tokens, Focus::Latents, Focus::Card],
+            Self::Stitch => &[Focus::Prompt, Focus::Tokens, Focus::Queue, Focus::Bench, Focus::Curve, Focus::Group],
+        }
+    }
 }
 
 impl Focus {
-    /// The panes in the order of the Tab key.
-    pub const ORDER: [Self; 4] = [Self::Prompt, Self::Tokens, Self::Latents, Self::Card];
+    /// The page it stands on; none for those that stand on every page.
+    #[must_use]
+    pub const fn page(self) -> Option<Page> {
+        match self {
+            Self::Prompt | Self::Tokens => None,
+            Self::Latents | Self::Card => Some(Page::Explore),
+            Self::Queue | Self::Bench | Self::Curve | Self::Group => Some(Page::Stitch),
+        }
+    }
 
     /// Where keys go while it is focused.
     #[must_use]
@@ -42,6 +80,10 @@ impl Focus {
             Self::Tokens => Place::Tokens,
             Self::Latents => Place::Latents,
             Self::Card => Place::Card,
+            Self::Queue => Place::Queue,
+            Self::Bench => Place::Bench,
+            Self::Curve => Place::Curve,
+            Self::Group => Place::Group,
         }
     }
 }
@@ -75,14 +117,18 @@ pub struct Start {
     pub mouse: bool,
     /// Which characters the terminal shows.
     pub charset: Charset,
+    /// The person's home directory, for paths that begin with `~`.
+    pub home: Option<PathBuf>,
 }
 
 /// The state of the explorer.
 pub struct App {
     /// Columns and rows.
     pub size: (u16, u16),
-    /// The focused pane.
+    /// The focused pane; changed by [`App::look_at`], so that it is on the page shown.
     pub focus: Focus,
+    /// The page shown.
+    pub page: Page,
     /// What lies over the panes, the topmost last.
     pub over: Vec<Over>,
     /// The prompt.
@@ -103,6 +149,8 @@ pub struct App {
     pub asked_card: Option<LatentRef>,
     /// Names of latents.
     pub labels: LabelStore,
+    /// Two SAEs compared and stitched.
+    pub stitch: Stitch,
     /// The known suites.
     pub catalogue: Remote<Vec<SuiteEntry>, Report>,
     /// The download: the suite's id.
@@ -141,6 +189,8 @@ pub struct App {
     pub mouse: bool,
     /// Which characters the terminal shows.
     pub charset: Charset,
+    /// The person's home directory.
+    pub home: Option<PathBuf>,
     /// Ticks since something became pending; nothing is shown as stale before the first.
     pub ticks: u32,
     /// Where things were on the last frame.
@@ -158,6 +208,7 @@ impl App {
         Self {
             size,
             focus: Focus::Tokens,
+            page: Page::Explore,
             over: Vec::new(),
             editor: editor_of(&prompt),
             suite: start.suite.clone(),
@@ -168,6 +219,7 @@ impl App {
             card: Remote::default(),
             asked_card: None,
             labels: LabelStore::default(),
+            stitch: Stitch::default(),
             catalogue: Remote::default(),
             pull: Remote::default(),
             pulled: None,
@@ -187,6 +239,7 @@ impl App {
             notice: None,
             mouse: start.mouse,
             charset: start.charset,
+            home: start.home.clone(),
             ticks: 0,
             hits: Hits::default(),
         }
@@ -271,10 +324,10 @@ impl App {
     /// Whether anything was asked for and has not been answered.
     #[must_use]
     pub fn is_pending(&self) -> bool {
-        self.is_computing() || self.pull.is_pending()
+        self.is_computing() || self.pull.is_pending() || self.stitch.tables.is_pending()
     }
 
-    /// Whether anything but a download is awaited.
+    /// Whether anything is awaited beside a download and what is computed ahead.
     #[must_use]
     pub fn is_computing(&self) -> bool {
         self.opened.is_pending()
@@ -283,6 +336,7 @@ impl App {
             || self.catalogue.is_pending()
             || self.found.is_pending()
             || self.labels.is_pending()
+            || self.stitch.is_computing()
     }
 
     /// Whether an asking has lasted long enough to be shown: quick answers never flicker.
@@ -291,44 +345,40 @@ impl App {
         self.ticks > 0
     }
 
-    /// The rows of the card's ladder, from the narrowest SAE to the widest.
-    #[must_use]
-    pub fn ladder_rows(&self) -> Vec<LadderRow> {
-        let Some(card) = self.card.value() else { return Vec::new() };
-        // Where there is room, more than the nearest.
-        let each = if self.hits.card_rows >= 3 * self.saes().len() + 10 { 3 } else { 1 };
-        let mut rows = Vec::new();
-        for (place, sae) in self.saes().iter().enumerate() {
-            if sae.id == card.sae {
-                rows.push(LadderRow { place, rank: 0, latent: card.latent, cosine: None, class: None });
-            } else if let Some(entry) = card.ladder.iter().find(|e| e.sae == sae.id) {
-                let near = entry.nearest.iter().take(each).enumerate();
-                rows.extend(near.map(|(rank, near)| LadderRow {
-                    place,
-                    rank,
-                    latent: near.latent,
-                    cosine: Some(near.cosine),
-                    class: entry.class.filter(|_| rank == 0),
-                }));
+    /// Focuses a pane and shows the page that it stands on.
+    pub fn look_at(&mut self, pane: Focus) {
+        if pane.page() == Some(Page::Stitch) {
+            if self.page == Page::Explore {
+                self.stitch.left = self.focus;
             }
+            self.stitch.shown = pane;
         }
-        rows
+        self.page = pane.page().unwrap_or(self.page);
+        self.focus = pane;
     }
-}
 
-/// One row of the card's ladder: the nearest latent of one SAE.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct LadderRow {
-    /// The SAE's place in the suite.
-    pub place: usize,
-    /// Which of that SAE's nearest latents this is, from 0.
-    pub rank: usize,
-    /// The latent.
-    pub latent: u32,
-    /// Cosine of the decoder rows; none for the card's own latent.
-    pub cosine: Option<f32>,
-    /// The class of the card's latent with respect to that SAE.
-    pub class: Option<crate::analysis::Class>,
+    /// The chosen SAE and the narrower one that it is compared with: the one the person chose, else the next one down.
+    /// None for the narrowest.
+    #[must_use]
+    pub fn pair(&self) -> Option<PairIds> {
+        let narrower = self.narrower();
+        let chosen = self.stitch.against.as_ref().and_then(|id| narrower.iter().find(|s| s.id == *id));
+        let small = chosen.or(narrower.last())?;
+        Some(PairIds { small: small.id.clone(), large: self.sae()?.id.clone() })
+    }
+
+    /// The loaded SAEs narrower than the chosen one, from the narrowest.
+    #[must_use]
+    pub fn narrower(&self) -> Vec<&SaeInfo> {
+        self.saes().get(..self.sae).unwrap_or_default().iter().filter(|s| s.loaded).collect()
+    }
+
+    /// On how many of the prompt's positions a latent fires, and how strongly at most.
+    #[must_use]
+    pub fn in_prompt(&self, of: &LatentRef) -> (usize, f32) {
+        let heat = self.heat(of);
+        (heat.iter().filter(|v| **v > 0.0).count(), heat.iter().copied().fold(0.0, f32::max))
+    }
 }
 
 /// How strongly a latent fires at a position.

@@ -80,10 +80,13 @@ pub fn activation(value: f32) -> String {
     }
 }
 
-/// A share as percent: `41.2 %`.
+/// A share as percent: `41.2%`; what is there at all never reads as nothing.
 #[must_use]
 pub fn percent(share: f64) -> String {
     let percent = share * 100.0;
+    if percent > 0.0 && percent < 0.05 {
+        return "<0.1%".into();
+    }
     if percent >= 99.95 || percent == 0.0 { format!("{percent:.0}%") } else { format!("{percent:.1}%") }
 }
 
@@ -113,6 +116,9 @@ mod tests {
             (-12.3, "-12.3"),
         ] {
             assert_eq!(short(value), text);
+        }
+        for (share, text) in [(0.0, "0%"), (0.000_01, "<0.1%"), (0.0005, "0.1%"), (0.412, "41.2%"), (1.0, "100%")] {
+            assert_eq!(percent(share), text);
         }
         assert_eq!(millis(8.31), "8.3 ms");
         assert_eq!(millis(2400.0), "2.4 s");

@@ -18,12 +18,33 @@ pub enum Target {
     Latent(usize),
     /// A row of the card's ladder.
     Ladder(usize),
+    /// A row of the work queue.
+    Queue(usize),
+    /// A row of the workbench's list of changes.
+    Change(usize),
+    /// A latent of the group.
+    Member(usize),
+    /// The name of a pane that is not shown.
+    Tab(Focus),
     /// An SAE, by its place in the suite.
     Sae(usize),
     /// A row of the list that lies over the panes.
     Row(usize),
     /// What lies over the panes, as a whole.
     Over,
+}
+
+/// Parts of stitching that a frame shows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Drawn {
+    /// The verdict in full, with cross-entropies.
+    pub verdict: bool,
+    /// The workbench's measures.
+    pub bench: bool,
+    /// The curve.
+    pub curve: bool,
+    /// The group.
+    pub group: bool,
 }
 
 /// What a frame tells `update`.
@@ -38,6 +59,12 @@ pub struct Hits {
     pub over_rows: usize,
     /// Lines of the text that lies over the panes.
     pub over_lines: usize,
+    /// Rows of the work queue, the group or the list of changes.
+    pub stitch_rows: usize,
+    /// Which parts of stitching are on screen: what is not drawn is not asked for.
+    pub drawn: Drawn,
+    /// Where the caret of the text that takes the keys stands.
+    pub caret: Option<Position>,
     /// The first token of each line of tokens, all lines.
     pub token_lines: Vec<usize>,
 }

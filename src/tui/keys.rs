@@ -94,6 +94,46 @@ pub enum Action {
     Accept,
     /// Close, go back, let go.
     Close,
+    /// Go to the work queue.
+    FocusQueue,
+    /// Go to the workbench.
+    FocusBench,
+    /// Go to the curve.
+    FocusCurve,
+    /// Go to the group.
+    FocusGroup,
+    /// Compare with a narrower SAE than now.
+    AgainstNarrower,
+    /// Compare with a wider SAE than now.
+    AgainstWider,
+    /// Change θ by hundredths.
+    Threshold(i8),
+    /// Put the chosen latent into the stitched SAE, or take it out.
+    Toggle,
+    /// Swap the chosen latent's group, or swap it back.
+    Swap,
+    /// Take the last change of the stitched SAE back.
+    UndoChange,
+    /// Make it again.
+    RedoChange,
+    /// Take all changes of the stitched SAE back.
+    ClearChanges,
+    /// Write the stitched SAE.
+    Export,
+    /// Sort, or take steps, in another order.
+    Order,
+    /// The other way round.
+    Reverse,
+    /// Show others of the queue.
+    Show,
+    /// Filter the queue by text.
+    Filter,
+    /// The next latent on which the rules disagree.
+    NextDisagreement,
+    /// The one before.
+    PreviousDisagreement,
+    /// Choose the text that is measured on.
+    ChooseText,
     /// Something in a text.
     Edit(Edit),
 }
@@ -150,10 +190,22 @@ pub enum Place {
     Latents,
     /// The chosen latent's card.
     Card,
+    /// The work queue.
+    Queue,
+    /// The workbench.
+    Bench,
+    /// The curve.
+    Curve,
+    /// The group.
+    Group,
     /// The search for latents.
     Search,
     /// The command palette.
     Palette,
+    /// The queue's text filter.
+    Filter,
+    /// A path that is typed.
+    Path,
     /// The list of suites.
     Suites,
     /// A question before something costly.
@@ -164,26 +216,32 @@ pub enum Place {
 
 impl Place {
     /// All of them.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 15] = [
         Self::Prompt,
         Self::Tokens,
         Self::Latents,
         Self::Card,
+        Self::Queue,
+        Self::Bench,
+        Self::Curve,
+        Self::Group,
         Self::Search,
         Self::Palette,
+        Self::Filter,
+        Self::Path,
         Self::Suites,
         Self::Confirm,
         Self::Reading,
     ];
 
-    const fn bit(self) -> u16 {
+    const fn bit(self) -> u32 {
         1 << self as u16
     }
 
     /// Whether a printable key is text there.
     #[must_use]
     pub const fn takes_text(self) -> bool {
-        matches!(self, Self::Prompt | Self::Search | Self::Palette)
+        matches!(self, Self::Prompt | Self::Search | Self::Palette | Self::Filter | Self::Path)
     }
 
     /// Its name in help and README.
@@ -194,8 +252,14 @@ impl Place {
             Self::Tokens => "Tokens",
             Self::Latents => "Latents",
             Self::Card => "Card",
+            Self::Queue => "Queue",
+            Self::Bench => "Workbench",
+            Self::Curve => "Curve",
+            Self::Group => "Group",
             Self::Search => "Search",
             Self::Palette => "Commands",
+            Self::Filter => "Filter",
+            Self::Path => "Path",
             Self::Suites => "Suites",
             Self::Confirm => "Question",
             Self::Reading => "Help",
@@ -205,21 +269,29 @@ impl Place {
 
 /// A set of places.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Places(u16);
+pub struct Places(u32);
 
 impl Places {
     /// Everywhere.
-    pub const ALL: Self = Self(0x1ff);
+    pub const ALL: Self = Self::of(&Place::ALL);
+    /// The panes of the first page in which a letter is a command.
+    pub const EXPLORE: Self = Self::of(&[Place::Tokens, Place::Latents, Place::Card]);
+    /// The panes in which two SAEs are compared and stitched.
+    pub const STITCH: Self = Self::of(&[Place::Queue, Place::Bench, Place::Curve, Place::Group]);
     /// The panes in which a letter is a command.
-    pub const PANES: Self = Self::of(&[Place::Tokens, Place::Latents, Place::Card]);
+    pub const PANES: Self = Self::EXPLORE.and(Self::STITCH);
     /// The panes, the prompt too.
-    pub const MAIN: Self = Self::of(&[Place::Prompt, Place::Tokens, Place::Latents, Place::Card]);
-    /// What lies over the panes.
-    pub const OVER: Self = Self::of(&[Place::Search, Place::Palette, Place::Suites, Place::Confirm, Place::Reading]);
+    pub const MAIN: Self = Self::PANES.and(Self::of(&[Place::Prompt]));
     /// Fields of text.
-    pub const TEXTS: Self = Self::of(&[Place::Prompt, Place::Search, Place::Palette]);
+    pub const TEXTS: Self = Self::FIELDS.and(Self::of(&[Place::Prompt, Place::Filter, Place::Path]));
     /// Lists under a field of text.
     pub const FIELDS: Self = Self::of(&[Place::Search, Place::Palette]);
+
+    /// The places of both sets.
+    #[must_use]
+    pub const fn and(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
 
     /// The set of these.
     #[must_use]
@@ -290,8 +362,8 @@ fn where_name(places: Places) -> String {
     match places {
         Places::ALL => "everywhere".into(),
         Places::MAIN => "all panes".into(),
-        Places::PANES => "tokens, latents, card".into(),
-        Places::OVER => "over the panes".into(),
+        Places::PANES => "all but the prompt".into(),
+        Places::STITCH => "stitching".into(),
         Places::TEXTS => "fields of text".into(),
         _ => {
             let names: Vec<_> =

@@ -16,6 +16,7 @@ pub struct LabelStore {
     // Asked for without success: not asked for again, or a failure would repeat for ever.
     refused: HashSet<LatentRef>,
     asked: Vec<LatentRef>,
+    dense: HashSet<LatentRef>,
     remote: Remote<(), Report>,
 }
 
@@ -24,6 +25,21 @@ impl LabelStore {
     #[must_use]
     pub fn get(&self, of: &LatentRef) -> Option<&[TokenValue]> {
         self.known.get(of).map(Vec::as_slice)
+    }
+
+    /// Whether a latent is known to fire on more than half of the tokens seen.
+    #[must_use]
+    pub fn is_dense(&self, of: &LatentRef) -> bool {
+        self.dense.contains(of)
+    }
+
+    /// Notes whether a latent fires on more than half of the tokens seen.
+    pub fn mark_dense(&mut self, of: LatentRef, dense: bool) {
+        if dense {
+            self.dense.insert(of);
+        } else {
+            self.dense.remove(&of);
+        }
     }
 
     /// Whether an answer is awaited.
@@ -77,6 +93,7 @@ impl LabelStore {
         self.known.clear();
         self.refused.clear();
         self.asked.clear();
+        self.dense.clear();
         self.remote.clear();
     }
 }

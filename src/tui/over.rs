@@ -28,6 +28,10 @@ pub enum Over {
     Palette(Field),
     /// The search for latents.
     Search(Field),
+    /// The queue's text filter; it is drawn in the queue itself.
+    Filter(Field),
+    /// A path.
+    Path(Field, PathFor),
     /// The list of suites.
     Suites {
         /// The chosen row.
@@ -35,6 +39,15 @@ pub enum Over {
     },
     /// A question before something costly.
     Confirm(Question),
+}
+
+/// What a path is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PathFor {
+    /// The folder for the stitched SAE.
+    Export,
+    /// The text to measure on.
+    Text,
 }
 
 /// A field of text over a list.
@@ -58,6 +71,23 @@ pub struct Question {
 }
 
 impl Over {
+    /// The field of text, when it has one.
+    #[must_use]
+    pub const fn field(&self) -> Option<&Field> {
+        match self {
+            Self::Palette(field) | Self::Search(field) | Self::Filter(field) | Self::Path(field, _) => Some(field),
+            Self::Help { .. } | Self::Error { .. } | Self::Suites { .. } | Self::Confirm(_) => None,
+        }
+    }
+
+    /// The same, to be changed.
+    pub const fn field_mut(&mut self) -> Option<&mut Field> {
+        match self {
+            Self::Palette(field) | Self::Search(field) | Self::Filter(field) | Self::Path(field, _) => Some(field),
+            Self::Help { .. } | Self::Error { .. } | Self::Suites { .. } | Self::Confirm(_) => None,
+        }
+    }
+
     /// Where keys go while it is topmost.
     #[must_use]
     pub const fn place(&self) -> Place {
@@ -65,6 +95,8 @@ impl Over {
             Self::Help { .. } | Self::Error { .. } => Place::Reading,
             Self::Palette(_) => Place::Palette,
             Self::Search(_) => Place::Search,
+            Self::Filter(_) => Place::Filter,
+            Self::Path(..) => Place::Path,
             Self::Suites { .. } => Place::Suites,
             Self::Confirm(_) => Place::Confirm,
         }

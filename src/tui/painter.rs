@@ -7,7 +7,8 @@ use std::rc::Rc;
 
 use ratatui::backend::CrosstermBackend;
 use ratatui::buffer::Buffer;
-use ratatui::layout::Rect;
+use ratatui::layout::{Position, Rect};
+use ratatui::style::Modifier;
 use ratatui::{Terminal, TerminalOptions, Viewport};
 
 use crate::tui::app::App;
@@ -38,6 +39,7 @@ pub struct Painter {
     terminal: Terminal<CrosstermBackend<Sink>>,
     sink: Sink,
     last: Buffer,
+    caret: Option<Position>,
 }
 
 impl Painter {
@@ -56,7 +58,7 @@ impl Painter {
         // Clearing by hand: the library's own way asks the terminal where its cursor is, and the input thread would
         // take the answer.
         sink.0.borrow_mut().extend_from_slice(b"\x1b[0m\x1b[2J\x1b[H");
-        Ok(Self { terminal, sink, last: Buffer::empty(area) })
+        Ok(Self { terminal, sink, last: Buffer::empty(area), caret: None })
     }
 
     /// Draws a frame: the bytes to write, none when nothing changed, and where things are.
@@ -67,18 +69,23 @@ impl Painter {
         let first = !self.sink.0.borrow().is_empty();
         let mut hits = Hits::default();
         let frame = self.terminal.draw(|frame| hits = view(app, theme, frame))?;
-        let changed = first || *frame.buffer != self.last;
+        let changed = first || *frame.buffer != self.last || hits.caret != self.caret;
         if changed {
             self.last = frame.buffer.clone();
+            self.caret = hits.caret;
         }
         let body = std::mem::take(&mut *self.sink.0.borrow_mut());
         let bytes = if changed { [BEGIN, &body, END].concat() } else { Vec::new() };
         Ok((bytes, hits))
     }
 
-    /// The cells of the last frame.
+    /// The cells of the last frame, the one under the caret reversed: a picture has no caret of its own.
     #[must_use]
-    pub const fn cells(&self) -> &Buffer {
-        &self.last
+    pub fn cells(&self) -> Buffer {
+        let mut cells = self.last.clone();
+        if let Some(cell) = self.caret.and_then(|caret| cells.cell_mut(caret)) {
+            cell.modifier.insert(Modifier::REVERSED);
+        }
+        cells
     }
 }

@@ -69,7 +69,8 @@ impl Options {
             Some(false) => crate::text::Charset::Unicode,
             None => detect::charset(env),
         };
-        Start { suite: self.suite.clone(), prompt: self.prompt.clone(), mouse: !self.no_mouse, charset }
+        let home = env("HOME").filter(|home| !home.is_empty()).map(std::path::PathBuf::from);
+        Start { suite: self.suite.clone(), prompt: self.prompt.clone(), mouse: !self.no_mouse, charset, home }
     }
 }
 
@@ -269,7 +270,7 @@ impl Shell {
                 Effect::Cancel(slot) => engine.cancel(slot),
                 Effect::Copy(text) => copy(&text).map_err(|e| lost(&e))?,
                 Effect::Save(format) => {
-                    let saved = save(self.painter.cells(), format, self.theme);
+                    let saved = save(&self.painter.cells(), format, self.theme);
                     *dirty |= update(&mut self.app, Msg::Saved(saved)).dirty;
                 }
                 Effect::Mouse(on) => self.guard.mouse(on).map_err(|e| lost(&e))?,

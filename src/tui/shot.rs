@@ -78,7 +78,7 @@ impl<E: Engine> Stage<E> {
             }
             self.rest(*step == Step::Wait)?;
         }
-        Ok(self.painter.cells().clone())
+        Ok(self.painter.cells())
     }
 
     fn send(&mut self, msg: Msg) -> bool {

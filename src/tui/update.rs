@@ -14,6 +14,9 @@ mod mouse;
 mod news;
 mod over;
 mod select;
+mod stitch;
+mod stitch_news;
+mod stitch_wants;
 mod wants;
 
 /// Takes one message.
@@ -129,7 +132,7 @@ fn interrupt(app: &mut App, effects: &mut Vec<Effect>) {
         app.run.abandon();
         effects.push(Effect::Cancel(Slot::Run));
         say(app, "run cancelled; r runs the prompt again");
-    } else {
+    } else if !stitch::interrupt(app, effects) {
         effects.push(Effect::Quit);
     }
 }

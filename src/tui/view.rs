@@ -8,8 +8,9 @@ use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 
 use crate::text;
-use crate::tui::app::{App, Focus};
+use crate::tui::app::{App, Focus, Page};
 use crate::tui::hits::{Hits, Target};
+use crate::tui::over::Over;
 use crate::tui::theme::Theme;
 
 mod areas;
@@ -25,6 +26,7 @@ mod next;
 mod popup;
 mod prompt;
 mod status;
+mod stitch;
 mod suites;
 mod tokens;
 mod trouble;
@@ -43,25 +45,37 @@ pub fn view(app: &App, theme: &Theme, frame: &mut Frame<'_>) -> Hits {
         return hits;
     }
     let mut pen = Pen { buf: frame.buffer_mut(), theme: *theme, hits: &mut hits };
-    let areas = Areas::of(area);
+    let areas = Areas::of(area, app.page);
     header::draw(app, areas.header, &mut pen);
     prompt::draw(app, areas.prompt, &mut pen);
     tokens::draw(app, areas.tokens, &mut pen);
-    latents::draw(app, areas.latents, &mut pen);
-    card::draw(app, areas.card, &mut pen);
-    next::draw(app, areas.next, &mut pen);
-    if let Some(area) = areas.ladder {
-        ladder::draw(app, area, &mut pen);
-    }
-    for area in areas.columns.into_iter().flatten() {
-        pen.column(area);
+    match app.page {
+        Page::Explore => explore(app, &areas, &mut pen),
+        Page::Stitch => stitch::draw(app, areas.main, &mut pen),
     }
     status::draw(app, areas.status, &mut pen);
     footer::draw(app, areas.footer, &mut pen);
     for over in &app.over {
+        // A caret below what lies over it is none.
+        pen.hits.caret = pen.hits.caret.filter(|_| matches!(over, Over::Filter(_)));
         popup::draw(app, over, area, &mut pen);
     }
+    if let Some(caret) = hits.caret {
+        frame.set_cursor_position(caret);
+    }
     hits
+}
+
+fn explore(app: &App, areas: &Areas, pen: &mut Pen<'_>) {
+    latents::draw(app, areas.latents, pen);
+    card::draw(app, areas.card, pen);
+    next::draw(app, areas.next, pen);
+    if let Some(area) = areas.ladder {
+        ladder::draw(app, area, pen);
+    }
+    for area in areas.columns.into_iter().flatten() {
+        pen.column(area);
+    }
 }
 
 fn too_small(area: Rect, buf: &mut Buffer) {
@@ -176,9 +190,10 @@ pub(crate) struct Title<'a> {
     pub right: String,
 }
 
-/// The tokens that name a latent, for one line.
+/// The tokens that name a latent, for one line; one that fires on more than half of all tokens is called dense first.
 pub(crate) fn label_text(app: &App, theme: Theme, of: &crate::tui::app::LatentRef, most: usize) -> Option<String> {
     let tokens = app.labels.get(of)?;
     let shown: Vec<String> = tokens.iter().take(most).map(|t| text::token(&t.text, theme.charset)).collect();
-    Some(shown.join(" "))
+    let dense = if app.labels.is_dense(of) { "(dense) " } else { "" };
+    Some(format!("{dense}{}", shown.join(" ")))
 }

@@ -2,6 +2,9 @@
 //! Not here: anything computed.
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
+#[path = "stitching.rs"]
+pub mod stitching;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -229,7 +232,7 @@ pub fn answer(job: &Job) -> Outcome {
         }),
         Job::Catalogue => Outcome::Catalogue(catalogue()),
         Job::Pull { suite } => Outcome::Pulled(suite.clone()),
-        other => panic!("the screens do not ask for {other:?} yet"),
+        job => stitching::answer(job).unwrap_or_else(|| panic!("the screens do not ask for {job:?}")),
     }
 }
 
@@ -262,7 +265,7 @@ pub fn press(app: &mut App, key: &str) -> Vec<Effect> {
 }
 
 pub fn new(prompt: Option<&str>, charset: Charset) -> App {
-    let start = Start { suite: "demo".into(), prompt: prompt.map(str::to_owned), mouse: true, charset };
+    let start = Start { suite: "demo".into(), prompt: prompt.map(str::to_owned), mouse: true, charset, home: None };
     App::new(&start, (80, 24))
 }
 

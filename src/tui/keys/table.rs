@@ -27,7 +27,19 @@ const SUITES: Places = Places::of(&[Place::Suites]);
 const CONFIRM: Places = Places::of(&[Place::Confirm]);
 const READING: Places = Places::of(&[Place::Reading]);
 const SCROLLED: Places = Places::of(&[Place::Suites, Place::Reading]);
-const LISTS: Places = Places::of(&[Place::Latents, Place::Card, Place::Suites, Place::Reading]);
+const LISTS: Places = Places::of(&[Place::Latents, Place::Card, Place::Suites, Place::Reading]).and(Places::STITCH);
+const QUEUE: Places = Places::of(&[Place::Queue]);
+const BENCH: Places = Places::of(&[Place::Bench]);
+const CURVE: Places = Places::of(&[Place::Curve]);
+const GROUP: Places = Places::of(&[Place::Group]);
+const FILTER: Places = Places::of(&[Place::Filter]);
+const PATH: Places = Places::of(&[Place::Path]);
+/// Where a latent of the wider SAE is chosen.
+const LATENT: Places = Places::of(&[Place::Latents, Place::Card, Place::Queue, Place::Group]);
+/// Where the workbench is in view.
+const CHANGES: Places = LATENT.and(BENCH);
+/// Where letters search latents.
+const SEARCHED: Places = Places::EXPLORE.and(Places::of(&[Place::Bench, Place::Curve, Place::Group]));
 
 /// Every key of the explorer.
 pub const TABLE: &[Binding] = &[
@@ -64,6 +76,106 @@ pub const TABLE: &[Binding] = &[
     row(Action::Down, "latent.next", &[key!(down), key!(j)], WALK, "latent", "The weaker latent"),
     row(Action::Up, "ladder.previous", &[key!(up), key!(k)], CARD, "", "The narrower SAE's nearest latent"),
     row(Action::Down, "ladder.next", &[key!(down), key!(j)], CARD, "ladder", "The wider SAE's nearest latent"),
+    row(Action::Up, "queue.previous", &[key!(up), key!(k)], QUEUE, "", "The latent above in the queue"),
+    row(Action::Down, "queue.next", &[key!(down), key!(j)], QUEUE, "latent", "The latent below in the queue"),
+    row(Action::Up, "bench.previous", &[key!(up), key!(k)], BENCH, "", "The change above"),
+    row(Action::Down, "bench.next", &[key!(down), key!(j)], BENCH, "change", "The change below"),
+    row(Action::Up, "curve.previous", &[key!(up), key!(k)], CURVE, "", "The point before, towards the narrower SAE"),
+    row(Action::Down, "curve.next", &[key!(down), key!(j)], CURVE, "point", "The point after, towards the wider SAE"),
+    row(Action::Up, "group.previous", &[key!(up), key!(k)], GROUP, "", "The latent above; narrower SAE first"),
+    row(Action::Down, "group.next", &[key!(down), key!(j)], GROUP, "latent", "The latent below; narrower SAE first"),
+    row(
+        Action::NextDisagreement,
+        "queue.next-disagreement",
+        &[key!(n)],
+        QUEUE,
+        "disagree",
+        "The next latent on which the cosine rule and c* disagree",
+    ),
+    row(
+        Action::PreviousDisagreement,
+        "queue.previous-disagreement",
+        &[key!(shift - n)],
+        QUEUE,
+        "",
+        "The one before it",
+    ),
+    row(
+        Action::Toggle,
+        "bench.toggle",
+        &[key!(space)],
+        LATENT,
+        "put in",
+        "Put the latent into the stitched SAE, or take it out again",
+    ),
+    row(
+        Action::Toggle,
+        "bench.take-back",
+        &[key!(space), key!(delete)],
+        BENCH,
+        "take back",
+        "Take the chosen change back",
+    ),
+    row(Action::Order, "queue.sort", &[key!(o)], QUEUE, "sort", "Sort by ΔMSE, c*, m, firing rate, here, latent"),
+    row(
+        Action::Show,
+        "queue.show",
+        &[key!(c)],
+        QUEUE,
+        "show",
+        "Show all, novel, reconstructions, where rules disagree…",
+    ),
+    row(Action::Filter, "queue.filter", &[key!('/')], QUEUE, "filter", "Filter by number or promoted token"),
+    row(Action::Reverse, "queue.reverse", &[key!(shift - o)], QUEUE, "", "Sort the other way round"),
+    row(
+        Action::Order,
+        "curve.order",
+        &[key!(o)],
+        CURVE,
+        "order",
+        "Take steps in the order of effect, of cosine, or at random",
+    ),
+    row(
+        Action::Swap,
+        "bench.swap",
+        &[key!(x)],
+        LATENT,
+        "swap group",
+        "Swap the latent's group into the stitched SAE, or back",
+    ),
+    row(Action::UndoChange, "bench.undo", &[key!(u)], CHANGES, "undo", "Take the last change of the stitched SAE back"),
+    row(
+        Action::RedoChange,
+        "bench.redo",
+        &[key!(shift - u), key!(ctrl - r)],
+        CHANGES,
+        "",
+        "Make that change of the stitched SAE again",
+    ),
+    row(
+        Action::Export,
+        "bench.export",
+        &[key!(shift - e)],
+        Places::STITCH,
+        "export",
+        "Write the stitched SAE as a folder that SAELens opens",
+    ),
+    row(
+        Action::ClearChanges,
+        "bench.clear",
+        &[key!(shift - x)],
+        BENCH,
+        "clear",
+        "Take all changes of the stitched SAE back",
+    ),
+    row(
+        Action::Accept,
+        "stitch.open",
+        &[key!(enter)],
+        Places::of(&[Place::Queue, Place::Bench, Place::Group]),
+        "card",
+        "Go to the chosen latent's card",
+    ),
     row(Action::Accept, "tokens.open", &[key!(enter)], TOKENS, "", "Go to the latents of the token"),
     row(Action::Accept, "latents.open", &[key!(enter)], LATENTS, "card", "Hold the latent and go to its card"),
     row(Action::Accept, "card.jump", &[key!(enter)], CARD, "jump there", "Jump to the chosen latent of the ladder"),
@@ -92,6 +204,48 @@ pub const TABLE: &[Binding] = &[
         "The wider SAE; the latent follows to its nearest",
     ),
     row(
+        Action::FocusQueue,
+        "pane.queue",
+        &[key!(5), key!(w)],
+        Places::EXPLORE,
+        "stitch",
+        "Go to the work queue: all latents of the SAE, compared",
+    ),
+    row(
+        Action::Threshold(1),
+        "threshold.up",
+        &[key!('+'), key!('=')],
+        Places::PANES,
+        "",
+        "θ up by 0.01: more latents are novel",
+    ),
+    row(
+        Action::Threshold(-1),
+        "threshold.down",
+        &[key!('-')],
+        Places::PANES,
+        "",
+        "θ down by 0.01: fewer latents are novel",
+    ),
+    row(Action::Threshold(5), "threshold.up-more", &[key!('>')], Places::PANES, "", "θ up by 0.05"),
+    row(Action::Threshold(-5), "threshold.down-more", &[key!('<')], Places::PANES, "", "θ down by 0.05"),
+    row(
+        Action::AgainstNarrower,
+        "against.narrower",
+        &[key!('{')],
+        Places::PANES,
+        "",
+        "Compare with a narrower SAE than now",
+    ),
+    row(
+        Action::AgainstWider,
+        "against.wider",
+        &[key!('}')],
+        Places::PANES,
+        "",
+        "Compare with a wider one than now, up to the next one down",
+    ),
+    row(
         Action::FocusPrompt,
         "pane.prompt",
         &[key!(e), key!(i), key!(1)],
@@ -103,12 +257,12 @@ pub const TABLE: &[Binding] = &[
         Action::Search,
         "latents.search",
         &[key!('/')],
-        Places::PANES,
+        SEARCHED,
         "search",
         "Search latents by number or promoted token",
     ),
-    row(Action::NextFound, "search.next", &[key!(n)], Places::PANES, "", "The next latent that the search found"),
-    row(Action::PreviousFound, "search.previous", &[key!(shift - n)], Places::PANES, "", "The one before it"),
+    row(Action::NextFound, "search.next", &[key!(n)], SEARCHED, "", "The next latent that the search found"),
+    row(Action::PreviousFound, "search.previous", &[key!(shift - n)], SEARCHED, "", "The one before it"),
     row(
         Action::Pin,
         "latents.pin",
@@ -119,6 +273,7 @@ pub const TABLE: &[Binding] = &[
     ),
     row(Action::Suites, "suites.open", &[key!(s)], Places::PANES, "suites", "Other models and SAEs: open, download"),
     row(Action::Close, "latents.leave", &[key!(esc)], LATENTS, "", "Back to the tokens"),
+    row(Action::Close, "stitch.leave", &[key!(esc)], Places::STITCH, "back", "Back to the latents and the card"),
     row(Action::Close, "card.leave", &[key!(esc)], CARD, "back", "Back to the latents"),
     row(
         Action::Back,
@@ -184,6 +339,39 @@ pub const TABLE: &[Binding] = &[
     row(Action::FocusTokens, "pane.tokens", &[key!(2)], Places::PANES, "", "Go to the tokens"),
     row(Action::FocusLatents, "pane.latents", &[key!(3)], Places::PANES, "", "Go to the latents"),
     row(Action::FocusCard, "pane.card", &[key!(4)], Places::PANES, "", "Go to the card"),
+    row(Action::FocusQueue, "pane.queue-again", &[key!(5), key!(w)], Places::STITCH, "", "Go to the work queue"),
+    row(
+        Action::FocusBench,
+        "pane.bench",
+        &[key!(6)],
+        Places::PANES,
+        "",
+        "Go to the workbench: the stitched SAE built by hand",
+    ),
+    row(
+        Action::FocusCurve,
+        "pane.curve",
+        &[key!(7)],
+        Places::PANES,
+        "",
+        "Go to the curve: the way from the narrower to the wider SAE",
+    ),
+    row(
+        Action::FocusGroup,
+        "pane.group",
+        &[key!(8)],
+        Places::PANES,
+        "",
+        "Go to the group: what hangs together with the latent",
+    ),
+    row(
+        Action::ChooseText,
+        "text.choose",
+        &[key!(shift - t)],
+        Places::STITCH,
+        "",
+        "Choose the text that is measured on",
+    ),
     row(Action::NextPane, "pane.next", &[key!(tab)], Places::MAIN, "", "The next pane"),
     row(Action::PreviousPane, "pane.previous", &[key!(backtab)], Places::MAIN, "", "The pane before"),
     // Lists over the panes.
@@ -214,6 +402,17 @@ pub const TABLE: &[Binding] = &[
         "Close",
     ),
     row(Action::Close, "suites.close", &[key!(esc), key!(q)], SUITES, "close", "Close the list; a download goes on"),
+    row(
+        Action::Accept,
+        "filter.keep",
+        &[key!(enter), key!(down)],
+        FILTER,
+        "keep",
+        "Keep the filter and go to the queue",
+    ),
+    row(Action::Close, "filter.drop", &[key!(esc)], FILTER, "no filter", "Drop the filter"),
+    row(Action::Accept, "path.take", &[key!(enter)], PATH, "do it", "Take this path"),
+    row(Action::Close, "path.close", &[key!(esc)], PATH, "close", "Close without doing anything"),
     row(Action::Close, "field.close", &[key!(esc)], Places::FIELDS, "close", "Close without choosing"),
     // Within a text.
     row(Action::Edit(Edit::Left), "text.left", &[key!(left)], Places::TEXTS, "", "One character left"),
@@ -307,7 +506,7 @@ pub const TABLE: &[Binding] = &[
         Action::Help,
         "help",
         &[key!('?'), key!(f1)],
-        Places::of(&[Place::Tokens, Place::Latents, Place::Card, Place::Suites, Place::Confirm]),
+        Places::PANES.and(Places::of(&[Place::Suites, Place::Confirm])),
         "help",
         "Help for what is focused",
     ),

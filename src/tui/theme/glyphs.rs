@@ -32,6 +32,14 @@ pub struct Glyphs {
     pub good: &'static str,
     /// Between cause and effect.
     pub arrow: &'static str,
+    /// Before what an error fell and rose on.
+    pub change: [&'static str; 2],
+    /// One for another.
+    pub swap: &'static str,
+    /// The threshold of classes.
+    pub theta: &'static str,
+    /// What a latent of the ladder is to the card's: narrower and as near as θ, wider and nearest to it, the nearest there.
+    pub kin: [&'static str; 3],
     /// The corners and sides of a box: top left, top right, bottom left, bottom right, across, down.
     pub frame: [&'static str; 6],
 }
@@ -50,6 +58,10 @@ const UNICODE: Glyphs = Glyphs {
     bad: "✗",
     good: "✓",
     arrow: "→",
+    change: ["↓", "↑"],
+    swap: "⇄",
+    theta: "θ",
+    kin: ["↑", "↓", "≈"],
     frame: ["╭", "╮", "╰", "╯", "─", "│"],
 };
 
@@ -67,6 +79,10 @@ const ASCII: Glyphs = Glyphs {
     bad: "x",
     good: "v",
     arrow: "->",
+    change: ["v", "^"],
+    swap: "x",
+    theta: "theta",
+    kin: ["^", "v", "~"],
     frame: ["+", "+", "+", "+", "-", "|"],
 };
 
@@ -133,8 +149,10 @@ mod tests {
             g.lying.concat(),
             g.spinner.concat(),
             g.frame.concat(),
+            g.change.concat(),
+            g.kin.concat(),
         ];
         assert!(all.concat().is_ascii());
-        assert!([g.chosen, g.column, g.dot, g.more, g.bad, g.good, g.arrow].concat().is_ascii());
+        assert!([g.chosen, g.column, g.dot, g.more, g.bad, g.good, g.arrow, g.swap, g.theta].concat().is_ascii());
     }
 }

@@ -2,11 +2,11 @@
 //! Not here: what they do in lists and texts that lie over the panes.
 
 use crate::task::Slot;
-use crate::tui::app::{App, Focus, LatentRef, MOST_PINS};
+use crate::tui::app::{App, Focus, LatentRef, MOST_PINS, Page};
 use crate::tui::keys::{Action, Edit};
 use crate::tui::msg::Effect;
 use crate::tui::over::{Field, Over};
-use crate::tui::update::{always, ask, open, over, say, select};
+use crate::tui::update::{always, ask, open, over, say, select, stitch};
 
 /// Does an action in the focused pane; gives whether anything may have changed.
 pub(super) fn in_panes(app: &mut App, action: Action, effects: &mut Vec<Effect>) -> bool {
@@ -15,12 +15,27 @@ pub(super) fn in_panes(app: &mut App, action: Action, effects: &mut Vec<Effect>)
     }
     match action {
         Action::Edit(edit) => edit_prompt(app, edit),
-        Action::NextPane => turn_focus(app, 1),
-        Action::PreviousPane => turn_focus(app, Focus::ORDER.len() - 1),
-        Action::FocusPrompt => app.focus = Focus::Prompt,
-        Action::FocusTokens => app.focus = Focus::Tokens,
-        Action::FocusLatents => app.focus = Focus::Latents,
+        Action::NextPane => turn_focus(app, true),
+        Action::PreviousPane => turn_focus(app, false),
+        Action::FocusPrompt => app.look_at(Focus::Prompt),
+        Action::FocusTokens => app.look_at(Focus::Tokens),
+        Action::FocusLatents => app.look_at(Focus::Latents),
         Action::FocusCard => select::enter_card(app),
+        Action::FocusQueue => stitch::enter(app, Focus::Queue),
+        Action::FocusBench => stitch::enter(app, Focus::Bench),
+        Action::FocusCurve => stitch::enter(app, Focus::Curve),
+        Action::FocusGroup => stitch::enter(app, Focus::Group),
+        Action::AgainstNarrower => stitch::against(app, -1),
+        Action::AgainstWider => stitch::against(app, 1),
+        Action::Threshold(by) => stitch::threshold(app, by),
+        Action::Toggle => stitch::toggle(app),
+        Action::Swap => stitch::swap(app),
+        Action::UndoChange | Action::RedoChange | Action::ClearChanges => stitch::travel(app, action),
+        Action::Export | Action::ChooseText => stitch::ask_path(app, action),
+        Action::Order | Action::Reverse | Action::Show => stitch::arrange(app, action),
+        Action::Filter => stitch::open_filter(app),
+        Action::NextDisagreement => stitch::next_disagreement(app, 1),
+        Action::PreviousDisagreement => stitch::next_disagreement(app, -1),
         Action::Left => select::move_token(app, -1),
         Action::Right => select::move_token(app, 1),
         Action::Up => up_down(app, -1),
@@ -59,23 +74,31 @@ fn edit_prompt(app: &mut App, edit: Edit) {
     // Down from the last line leaves the prompt, as one moves down a page.
     let last = app.editor.lines().len().saturating_sub(1);
     if edit == Edit::Down && app.editor.cursor().0 >= last {
-        app.focus = Focus::Tokens;
+        app.look_at(Focus::Tokens);
         return;
     }
     over::edit_area(&mut app.editor, edit);
     select::follow_caret(app);
 }
 
-fn turn_focus(app: &mut App, by: usize) {
-    let at = Focus::ORDER.iter().position(|f| *f == app.focus).unwrap_or(0);
-    app.focus = Focus::ORDER[(at + by) % Focus::ORDER.len()];
-    if app.focus == Focus::Card {
-        select::enter_card(app);
+fn turn_focus(app: &mut App, forward: bool) {
+    let order = app.page.order();
+    let at = order.iter().position(|f| *f == app.focus).unwrap_or(0);
+    let to = if forward { at + 1 } else { at + order.len() - 1 };
+    match order.get(to % order.len()).copied() {
+        Some(Focus::Card) => select::enter_card(app),
+        Some(pane) => app.look_at(pane),
+        None => {}
     }
 }
 
 fn up_down(app: &mut App, by: isize) {
-    if app.focus == Focus::Card { select::move_ladder(app, by) } else { select::move_latent(app, by) }
+    match (app.focus, app.page) {
+        (Focus::Card, _) => select::move_ladder(app, by),
+        // The list of latents is on the other page; what is shown moves.
+        (_, Page::Stitch) => stitch::step(app, by),
+        _ => select::move_latent(app, by),
+    }
 }
 
 fn leap(app: &mut App, action: Action) {
@@ -86,6 +109,7 @@ fn leap(app: &mut App, action: Action) {
             let far = isize::try_from(app.ladder_rows().len()).unwrap_or(isize::MAX);
             select::move_ladder(app, if matches!(action, Action::First | Action::PageUp) { -far } else { far });
         }
+        Focus::Queue | Focus::Bench | Focus::Curve | Focus::Group => stitch::leap(app, action),
         Focus::Prompt => {}
     }
 }
@@ -117,7 +141,8 @@ fn next_found(app: &mut App, by: isize) {
 
 fn accept(app: &mut App) {
     match app.focus {
-        Focus::Tokens => app.focus = Focus::Latents,
+        Focus::Tokens if app.page == Page::Stitch => app.look_at(app.stitch.shown),
+        Focus::Tokens => app.look_at(Focus::Latents),
         Focus::Latents => {
             if let Some(chosen) = app.chosen() {
                 app.held = true;
@@ -126,15 +151,18 @@ fn accept(app: &mut App) {
             }
         }
         Focus::Card => select::jump_ladder(app),
-        Focus::Prompt => {}
+        Focus::Queue | Focus::Bench | Focus::Group => stitch::accept(app),
+        Focus::Prompt | Focus::Curve => {}
     }
 }
 
 fn close(app: &mut App) {
     match app.focus {
-        Focus::Prompt | Focus::Latents => app.focus = Focus::Tokens,
-        Focus::Card => app.focus = Focus::Latents,
+        Focus::Prompt | Focus::Latents => app.look_at(Focus::Tokens),
+        Focus::Card => app.look_at(Focus::Latents),
+        Focus::Tokens if app.page == Page::Stitch => app.look_at(app.stitch.shown),
         Focus::Tokens => select::release(app),
+        Focus::Queue | Focus::Bench | Focus::Curve | Focus::Group => stitch::leave(app),
     }
 }
 
@@ -176,6 +204,7 @@ fn retry(app: &mut App, effects: &mut Vec<Effect>) {
     }
     app.asked_prompt = None;
     app.asked_card = None;
+    app.stitch.ask_again();
 }
 
 /// The error that a person would ask about: that of what is most basic.
@@ -187,7 +216,8 @@ fn show_error(app: &mut App) {
         .or(app.run.failure())
         .or(app.card.failure())
         .or(app.catalogue.failure())
-        .or(app.found.failure());
+        .or(app.found.failure())
+        .or(app.stitch.failure());
     match failure.cloned() {
         Some(report) => app.over.push(Over::Error { report, top: 0 }),
         None => say(app, "nothing went wrong"),

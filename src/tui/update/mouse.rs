@@ -6,7 +6,7 @@ use ratatui_textarea::CursorMove;
 use crate::tui::app::{App, Focus};
 use crate::tui::hits::Target;
 use crate::tui::msg::{Effect, Mouse, MouseDid};
-use crate::tui::update::{over, select};
+use crate::tui::update::{over, select, stitch};
 
 /// Rows that one notch of the wheel moves.
 const NOTCH: isize = 3;
@@ -37,20 +37,20 @@ fn click(app: &mut App, target: Option<Target>, effects: &mut Vec<Effect>) -> bo
         return true;
     }
     match target {
-        Some(Target::Pane(pane)) => app.focus = pane,
+        Some(Target::Pane(pane)) => app.look_at(pane),
         Some(Target::Caret(line, column)) => {
-            app.focus = Focus::Prompt;
+            app.look_at(Focus::Prompt);
             let (line, column) = (u16::try_from(line).unwrap_or(u16::MAX), u16::try_from(column).unwrap_or(u16::MAX));
             app.editor.move_cursor(CursorMove::Jump(line, column));
             select::follow_caret(app);
         }
         Some(Target::Token(token)) => {
-            app.focus = Focus::Tokens;
+            app.look_at(Focus::Tokens);
             select::choose_token(app, token);
         }
         Some(Target::Latent(rank)) => {
             let same = app.focus == Focus::Latents && app.rank() == Some(rank);
-            app.focus = Focus::Latents;
+            app.look_at(Focus::Latents);
             select::choose_rank(app, rank);
             if same {
                 select::enter_card(app);
@@ -58,12 +58,33 @@ fn click(app: &mut App, target: Option<Target>, effects: &mut Vec<Effect>) -> bo
         }
         Some(Target::Ladder(row)) => {
             let same = app.focus == Focus::Card && app.ladder_row == row;
-            app.focus = Focus::Card;
+            app.look_at(Focus::Card);
             app.ladder_row = row;
             if same {
                 select::jump_ladder(app);
             }
         }
+        Some(Target::Queue(row)) => {
+            let same = app.focus == Focus::Queue && app.stitch.queue.at == row;
+            app.look_at(Focus::Queue);
+            stitch::choose_row(app, row);
+            if same {
+                stitch::accept(app);
+            }
+        }
+        Some(Target::Change(row)) => {
+            app.look_at(Focus::Bench);
+            app.stitch.change_row = row;
+        }
+        Some(Target::Member(row)) => {
+            let same = app.focus == Focus::Group && app.stitch.group_row == row;
+            app.look_at(Focus::Group);
+            app.stitch.group_row = row;
+            if same {
+                stitch::accept(app);
+            }
+        }
+        Some(Target::Tab(pane)) => stitch::enter(app, pane),
         Some(Target::Sae(sae)) => select::choose_sae(app, sae),
         Some(Target::Row(_) | Target::Over) | None => return had_notice,
     }
@@ -79,6 +100,10 @@ fn wheel(app: &mut App, target: Option<Target>, by: isize) -> bool {
         Some(Target::Pane(Focus::Tokens) | Target::Token(_)) => select::move_token(app, by),
         Some(Target::Pane(Focus::Latents) | Target::Latent(_)) => select::move_latent(app, by),
         Some(Target::Pane(Focus::Card) | Target::Ladder(_)) => select::move_ladder(app, by),
+        Some(Target::Pane(pane)) if pane == app.stitch.shown => stitch::step(app, by),
+        Some(Target::Queue(_)) if app.stitch.shown == Focus::Queue => stitch::step(app, by * NOTCH),
+        Some(Target::Change(_)) if app.stitch.shown == Focus::Bench => stitch::step(app, by),
+        Some(Target::Member(_)) if app.stitch.shown == Focus::Group => stitch::step(app, by),
         _ => return false,
     }
     true

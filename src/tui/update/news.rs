@@ -8,10 +8,11 @@ use crate::analysis::Run;
 use crate::report::{Kind, Report};
 use crate::session::{Opened, Outcome};
 use crate::task::{Progress, Slot, Ticket};
-use crate::tui::app::{App, Focus, Notice, editor_of};
+use crate::tui::app::{App, Focus, LatentRef, Notice, Page, editor_of};
 use crate::tui::msg::{Effect, Event};
 use crate::tui::over::Over;
-use crate::tui::update::{actions, open, say, select};
+use crate::tui::stitch::Stitch;
+use crate::tui::update::{actions, open, say, select, stitch_news};
 
 /// Takes news of a job; gives whether anything changed: stale news changes nothing.
 pub(super) fn take(
@@ -44,17 +45,7 @@ fn progressed(app: &mut App, slot: Slot, ticket: Ticket, progress: Progress, at:
             current
         }
         Slot::Labels => false,
-        Slot::Verdict
-        | Slot::Bench
-        | Slot::Family
-        | Slot::Text
-        | Slot::Pair
-        | Slot::Group
-        | Slot::Curve
-        | Slot::Loss
-        | Slot::CurveLoss
-        | Slot::Export
-        | Slot::Tables => false,
+        slot => stitch_news::progressed(app, slot, ticket, progress),
     }
 }
 
@@ -90,6 +81,7 @@ fn answered(
         Slot::Card => {
             let answer = answer.and_then(|o| if let Outcome::Card(o) = o { Ok(o) } else { Err(mixed_up()) });
             settle(&mut app.card, ticket, answer) && {
+                note_dense(app);
                 select::place_ladder_row(app);
                 true
             }
@@ -98,17 +90,6 @@ fn answered(
             let answer = answer.and_then(|o| if let Outcome::Labels(o) = o { Ok(o) } else { Err(mixed_up()) });
             app.labels.answer(ticket, answer)
         }
-        Slot::Verdict
-        | Slot::Bench
-        | Slot::Family
-        | Slot::Text
-        | Slot::Pair
-        | Slot::Group
-        | Slot::Curve
-        | Slot::Loss
-        | Slot::CurveLoss
-        | Slot::Export
-        | Slot::Tables => false,
         Slot::Search => {
             let answer = answer.and_then(|o| if let Outcome::Found(o) = o { Ok(o) } else { Err(mixed_up()) });
             settle(&mut app.found, ticket, answer) && {
@@ -140,11 +121,27 @@ fn answered(
                 true
             }
         }
+        slot => stitch_news::answered(app, slot, ticket, answer),
     }
 }
 
+/// Notes a latent that has fired on more than half of the tokens seen: what it promotes says little about it.
+fn note_dense(app: &mut App) {
+    let Some(card) = app.card.value() else { return };
+    let of = LatentRef { sae: card.sae.clone(), latent: card.latent };
+    let dense = card.seen.tokens >= DENSE_FROM && card.seen.fired * 2 > card.seen.tokens;
+    app.labels.mark_dense(of, dense);
+}
+
+/// Tokens that must have been seen before a latent is called dense.
+const DENSE_FROM: u64 = 10;
+
 /// Takes an answer; one that says "cancelled" only ends the waiting.
-fn settle<T>(remote: &mut crate::task::Remote<T, Report>, ticket: Ticket, answer: Result<T, Report>) -> bool {
+pub(super) fn settle<T>(
+    remote: &mut crate::task::Remote<T, Report>,
+    ticket: Ticket,
+    answer: Result<T, Report>,
+) -> bool {
     if answer.as_ref().is_err_and(|report| report.kind == Kind::Cancelled) {
         let current = ticket == remote.ticket() && remote.is_pending();
         if current {
@@ -155,7 +152,7 @@ fn settle<T>(remote: &mut crate::task::Remote<T, Report>, ticket: Ticket, answer
     remote.answer(ticket, answer)
 }
 
-fn mixed_up() -> Report {
+pub(super) fn mixed_up() -> Report {
     Report::new("the answer does not fit the question").kind(Kind::Bug)
 }
 
@@ -167,8 +164,11 @@ fn suite_opened(app: &mut App, opened: &Arc<Opened>) {
         app.prepared = Some(opened.prompt.clone());
     }
     if app.prompt().is_empty() {
-        app.focus = Focus::Prompt;
+        app.look_at(Focus::Prompt);
     }
+    app.stitch = Stitch::opened(opened.threshold);
+    app.look_at(if app.page == Page::Explore { app.focus } else { Focus::Tokens });
+    app.page = Page::Explore;
     app.run.clear();
     app.card.clear();
     app.found.clear();
@@ -205,6 +205,7 @@ fn suite_failed(app: &mut App, report: Report, something_is_shown: bool, effects
 /// A run's answer: the token under the caret while the person types, else the one they were at, else the last.
 fn run_arrived(app: &mut App, run: &Arc<Run>) {
     app.shown_prompt = app.asked_prompt.clone().unwrap_or_default();
+    app.stitch.runs += 1;
     app.token = app.token.min(run.tokens.len().saturating_sub(1));
     app.latents_top = 0;
     if app.focus == Focus::Prompt {

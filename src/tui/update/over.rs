@@ -11,7 +11,7 @@ use crate::tui::format;
 use crate::tui::keys::{Action, Edit};
 use crate::tui::msg::Effect;
 use crate::tui::over::{Over, Question, commands};
-use crate::tui::update::{act as act_anywhere, always, ask, open, say, select};
+use crate::tui::update::{act as act_anywhere, always, ask, open, say, select, stitch};
 
 /// Does an action in what lies topmost.
 pub(super) fn act(app: &mut App, action: Action, effects: &mut Vec<Effect>) -> bool {
@@ -19,7 +19,7 @@ pub(super) fn act(app: &mut App, action: Action, effects: &mut Vec<Effect>) -> b
         return done;
     }
     match action {
-        Action::Close => drop(app.over.pop()),
+        Action::Close => close(app),
         Action::Help => app.over.push(Over::Help { about: app.place(), top: 0 }),
         Action::Accept => accept(app, effects),
         Action::Up => step(app, -1),
@@ -32,6 +32,12 @@ pub(super) fn act(app: &mut App, action: Action, effects: &mut Vec<Effect>) -> b
         _ => return false,
     }
     true
+}
+
+fn close(app: &mut App) {
+    if matches!(app.over.pop(), Some(Over::Filter(_))) {
+        app.stitch.queue.text.clear();
+    }
 }
 
 fn page(app: &App) -> isize {
@@ -57,7 +63,7 @@ fn step(app: &mut App, by: isize) {
         Some(Over::Help { top, .. } | Over::Error { top, .. }) => *top = top.saturating_add_signed(by).min(lines),
         Some(Over::Palette(field) | Over::Search(field)) => field.row = field.row.saturating_add_signed(by).min(last),
         Some(Over::Suites { row }) => *row = row.saturating_add_signed(by).min(last),
-        Some(Over::Confirm(_)) | None => {}
+        Some(Over::Filter(_) | Over::Path(..) | Over::Confirm(_)) | None => {}
     }
 }
 
@@ -85,7 +91,7 @@ pub(super) fn accept(app: &mut App, effects: &mut Vec<Effect>) {
             if let Some(command) = commands(app.focus, field.input.value()).get(field.row) {
                 // Commands of the panes do nothing in the prompt, where letters are text.
                 if app.focus == Focus::Prompt && command.action != Action::FocusPrompt {
-                    app.focus = Focus::Tokens;
+                    app.look_at(Focus::Tokens);
                 }
                 act_anywhere(app, command.action, effects);
             }
@@ -97,7 +103,7 @@ pub(super) fn accept(app: &mut App, effects: &mut Vec<Effect>) {
                 app.over.pop();
                 select::visit(app, &LatentRef { sae, latent });
                 go_where_it_fires(app);
-                app.focus = Focus::Latents;
+                app.look_at(Focus::Latents);
             }
         }
         Some(Over::Suites { row }) => {
@@ -108,6 +114,14 @@ pub(super) fn accept(app: &mut App, effects: &mut Vec<Effect>) {
         Some(Over::Confirm(question)) => {
             app.over.pop();
             pull(app, question.suite, effects);
+        }
+        Some(Over::Filter(_)) => {
+            app.over.pop();
+            app.look_at(Focus::Queue);
+        }
+        Some(Over::Path(field, what)) => {
+            app.over.pop();
+            stitch::take_path(app, field.input.value(), what, effects);
         }
         Some(Over::Help { .. } | Over::Error { .. }) => drop(app.over.pop()),
         None => {}
@@ -140,14 +154,16 @@ fn choose_suite(app: &mut App, entry: &SuiteEntry, effects: &mut Vec<Effect>) {
         return;
     }
     let missing = entry.download_bytes.map(|all| all.saturating_sub(entry.cached_bytes));
-    let size = missing.map_or_else(|| "an unknown number of bytes".to_owned(), format::bytes);
     let mut know = vec![format!("model {}, {} SAEs at {}", entry.model, entry.saes.len(), entry.site_name())];
     if entry.cached_bytes > 0 {
         know.push(format!("{} of it are on this machine already", format::bytes(entry.cached_bytes)));
     }
     know.extend(entry.licence.as_ref().map(|l| format!("licence: {l}")));
     know.extend(entry.gated.clone());
-    let ask = format!("Download {size} for {}?", entry.id);
+    let ask = missing.map_or_else(
+        || format!("Download {}? Its size is not stated; it shows once the hub has answered.", entry.id),
+        |bytes| format!("Download {} for {}?", format::bytes(bytes), entry.id),
+    );
     app.over.push(Over::Confirm(Question { suite: entry.id.clone(), ask, know }));
 }
 
@@ -162,32 +178,39 @@ fn pull(app: &mut App, suite: String, effects: &mut Vec<Effect>) {
 pub(super) fn paste(app: &mut App, text: &str) -> bool {
     let text = text.replace("\r\n", "\n").replace('\r', "\n");
     if !app.over.is_empty() {
-        let Some(Over::Palette(field) | Over::Search(field)) = app.over.last_mut() else { return false };
+        let Some(field) = app.over.last_mut().and_then(Over::field_mut) else { return false };
         for c in text.lines().next().unwrap_or_default().chars() {
             field.input.handle(InputRequest::InsertChar(c));
         }
         field.row = 0;
+        take_filter(app);
         return true;
     }
-    app.focus = Focus::Prompt;
+    app.look_at(Focus::Prompt);
     app.editor.insert_str(&text);
     true
 }
 
 /// One typed character.
 pub(super) fn insert(app: &mut App, c: char) {
-    match app.over.last_mut() {
-        Some(Over::Palette(field) | Over::Search(field)) => {
-            field.input.handle(InputRequest::InsertChar(c));
-            field.row = 0;
-        }
-        Some(_) => {}
-        None => app.editor.insert_char(c),
+    if app.over.is_empty() {
+        app.editor.insert_char(c);
+    } else if let Some(field) = app.over.last_mut().and_then(Over::field_mut) {
+        field.input.handle(InputRequest::InsertChar(c));
+        field.row = 0;
+        take_filter(app);
+    }
+}
+
+/// The queue follows its filter while it is typed.
+fn take_filter(app: &mut App) {
+    if let Some(Over::Filter(field)) = app.over.last() {
+        field.input.value().clone_into(&mut app.stitch.queue.text);
     }
 }
 
 fn edit_field(app: &mut App, edit: Edit) {
-    let Some(Over::Palette(field) | Over::Search(field)) = app.over.last_mut() else { return };
+    let Some(field) = app.over.last_mut().and_then(Over::field_mut) else { return };
     let request = match edit {
         Edit::Left => InputRequest::GoToPrevChar,
         Edit::Right => InputRequest::GoToNextChar,
@@ -205,6 +228,7 @@ fn edit_field(app: &mut App, edit: Edit) {
     if field.input.handle(request).is_some_and(|changed| changed.value) {
         field.row = 0;
     }
+    take_filter(app);
 }
 
 /// A change or move in the prompt.

@@ -52,7 +52,7 @@ pub(super) fn follow_strongest(app: &mut App) {
     choose(app, strongest);
 }
 
-fn choose(app: &mut App, latent: Option<u32>) {
+pub(super) fn choose(app: &mut App, latent: Option<u32>) {
     if app.latent != latent {
         app.latent = latent;
         app.ladder_row = usize::MAX;
@@ -96,7 +96,7 @@ pub(super) fn leap_latent(app: &mut App, action: Action) {
 
 /// Focuses the card; the ladder's cursor starts on the next SAE that is wider, where new things are.
 pub(super) fn enter_card(app: &mut App) {
-    app.focus = Focus::Card;
+    app.look_at(Focus::Card);
     place_ladder_row(app);
 }
 

@@ -8,7 +8,7 @@ use crate::task::Slot;
 use crate::tui::app::{App, LatentRef};
 use crate::tui::msg::Effect;
 use crate::tui::over::Over;
-use crate::tui::update::ask;
+use crate::tui::update::{ask, stitch, stitch_wants};
 
 /// Likeliest next tokens asked for at each position.
 const NEXT: usize = 12;
@@ -20,6 +20,7 @@ const AHEAD: usize = 12;
 /// Asks for what is missing and keeps scrolling positions within their lists.
 pub(super) fn settle(app: &mut App, effects: &mut Vec<Effect>) {
     scroll(app);
+    stitch::settle(app);
     // While a suite loads, what is asked would be answered by the one that is leaving.
     if app.opened.value().is_none() || app.opened.is_pending() {
         return;
@@ -28,6 +29,7 @@ pub(super) fn settle(app: &mut App, effects: &mut Vec<Effect>) {
     card(app, effects);
     search(app, effects);
     labels(app, effects);
+    stitch_wants::ask_all(app, effects);
 }
 
 fn scroll(app: &mut App) {
@@ -112,6 +114,7 @@ fn wanted(app: &App) -> Vec<LatentRef> {
     for row in app.ladder_rows() {
         wanted.extend(app.saes().get(row.place).map(|s| LatentRef { sae: s.id.clone(), latent: row.latent }));
     }
+    wanted.extend(stitch_wants::names(app));
     wanted.extend(app.pins.iter().cloned());
     wanted.retain(|l| loaded(&l.sae));
     wanted

@@ -3,6 +3,8 @@
 
 use ratatui::layout::Rect;
 
+use crate::tui::app::Page;
+
 /// The places of the panes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Areas {
@@ -15,6 +17,8 @@ pub(super) struct Areas {
     pub next: Rect,
     /// The SAEs side by side, where there is room.
     pub ladder: Option<Rect>,
+    /// All of these: what stands between the tokens and the status line.
+    pub main: Rect,
     /// The lines between columns.
     pub columns: [Option<Rect>; 2],
     pub status: Rect,
@@ -22,8 +26,8 @@ pub(super) struct Areas {
 }
 
 impl Areas {
-    /// The places on a screen; they depend on its size alone, so that nothing jumps while one types.
-    pub(super) fn of(screen: Rect) -> Self {
+    /// The places on a screen; they depend on its size and the page alone, so that nothing jumps while one types.
+    pub(super) fn of(screen: Rect, page: Page) -> Self {
         let (width, height) = (screen.width, screen.height);
         let lines = |small: u16, usual: u16, tall: u16, huge: u16| match height {
             0..20 => small,
@@ -39,13 +43,18 @@ impl Areas {
             area
         };
         let header = cut(1);
-        let prompt = cut(1 + lines(1, 2, 3, 4));
-        let tokens = cut(1 + lines(2, 4, 6, 9));
+        // Lists are what one looks at where SAEs are compared: prompt and tokens stay, with fewer rows.
+        let (prompt, tokens) = match page {
+            Page::Explore => (lines(1, 2, 3, 4), lines(2, 4, 6, 6)),
+            Page::Stitch => (lines(1, 1, 2, 3), lines(2, 3, 5, 6)),
+        };
+        let prompt = cut(1 + prompt);
+        let tokens = cut(1 + tokens);
         let below = 2;
         let main = cut(rest_rows(height, &[header, prompt, tokens], below));
         let status = cut(1);
         let footer = cut(1);
-        let mut areas = Self { header, prompt, tokens, status, footer, ..Self::default() };
+        let mut areas = Self { header, prompt, tokens, main, status, footer, ..Self::default() };
         match (width, height) {
             (150.., 24..) => areas.three_columns(main),
             (100.., 30..) => areas.two_rows(main),
@@ -102,7 +111,7 @@ mod tests {
     fn panes_fill_every_screen_without_touching() {
         for (width, height) in [(60, 15), (80, 24), (99, 50), (100, 30), (120, 40), (150, 24), (200, 60), (400, 120)] {
             let screen = Rect::new(0, 0, width, height);
-            let a = Areas::of(screen);
+            let a = Areas::of(screen, Page::Explore);
             let mut all = vec![a.header, a.prompt, a.tokens, a.latents, a.card, a.next, a.status, a.footer];
             all.extend(a.ladder);
             all.extend(a.columns.into_iter().flatten());

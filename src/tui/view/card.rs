@@ -5,12 +5,14 @@ use ratatui::layout::Rect;
 use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 
+use super::stitch::verdict_line;
 use super::{Pen, Title, label_text, trouble};
 use crate::analysis::{Class, LatentCard, TokenValue};
 use crate::text;
-use crate::tui::app::{App, Focus, LadderRow, LatentRef};
+use crate::tui::app::{App, Focus, LatentRef};
 use crate::tui::format;
 use crate::tui::hits::Target;
+use crate::tui::ladder::{Kin, LadderRow};
 
 pub(super) fn draw(app: &App, area: Rect, pen: &mut Pen<'_>) {
     pen.hit_pane(area, Focus::Card);
@@ -54,13 +56,20 @@ fn draw_card(app: &App, card: &LatentCard, area: Rect, pen: &mut Pen<'_>) {
     let theme = pen.theme;
     let ladder = app.ladder_rows();
     // The ladder is what one moves in: the lists above it give way on a small screen.
-    let room = usize::from(area.height).saturating_sub(ladder.len() + 2);
+    let room = usize::from(area.height).saturating_sub(ladder.len() + 3);
     let lines = (room / 2).clamp(1, 3);
     let second = if room > 1 { lines.min(room - 1) } else { 0 };
     let width = usize::from(area.width);
     let mut all = token_lines("promotes", &card.promoted, theme.promoted(), width, lines, pen);
     all.extend(token_lines("suppresses", &card.suppressed, theme.suppressed(), width, second, pen));
     all.push(fires(app, card, width, pen));
+    // The narrowest has nothing to be compared with; the others keep the line while the answer is awaited.
+    if app.saes().iter().find(|s| s.loaded).is_some_and(|narrowest| narrowest.id != card.sae) {
+        let mut spans = vec![Span::styled(format!("{:<NAMES$}", "verdict"), theme.quiet())];
+        let verdict = verdict_line(app, card, width.saturating_sub(NAMES), pen);
+        spans.extend(verdict.map(|line| line.spans).unwrap_or_default());
+        all.push(Line::from(spans));
+    }
     if room > all.len() + 2 {
         all.push(Line::from(Span::styled(
             format!("{:<NAMES$}bias {}", "encoder", format::short(card.encoder_bias.into())),
@@ -123,7 +132,9 @@ fn fires<'a>(app: &App, card: &LatentCard, width: usize, pen: &Pen<'_>) -> Line<
     let mut parts = vec![format!("{count} of {}", heat.len())];
     if card.seen.tokens > 0 {
         let share = format::percent(card.seen.fired as f64 / card.seen.tokens as f64);
-        parts.push(format!("seen {share} of {}", format::count(card.seen.tokens)));
+        let of = LatentRef { sae: card.sae.clone(), latent: card.latent };
+        let dense = if app.labels.is_dense(&of) { "dense: " } else { "" };
+        parts.push(format!("{dense}seen {share} of {}", format::count(card.seen.tokens)));
     }
     if let Some((position, value)) = strongest
         && here < *value
@@ -160,8 +171,10 @@ impl Columns {
 
     fn head<'a>(&self, pen: &Pen<'_>) -> Line<'a> {
         let (sae, latent, class) = (self.sae, self.latent, self.class);
-        let head =
-            format!("  {:<sae$} {:>latent$} {:>5} {:<class$} {:>5}  {}", "SAE", "latent", "cos", "class", "here", "");
+        let head = format!(
+            "  {:<sae$} {:>latent$} {:>5} {:<class$} {:>5} {:>3}",
+            "SAE", "latent", "cos", "class", "here", "in"
+        );
         Line::from(Span::styled(head, pen.theme.quiet()))
     }
 }
@@ -177,6 +190,11 @@ fn draw_ladder(app: &App, rows: &[LadderRow], columns: &Columns, area: Rect, pen
         pen.line(at, 0, &ladder_line(app, row, focused && index == app.ladder_row, columns, pen));
         pen.hits.add(at, Target::Ladder(index));
     }
+    if top + height < rows.len() && height > 0 {
+        let note = format!(" {} more ", rows.len() - top - height);
+        let x = area.right().saturating_sub(note.len() as u16);
+        pen.text(Rect { x, width: area.right() - x, y: area.bottom() - 1, height: 1 }, 0, &note, pen.theme.notice());
+    }
 }
 
 fn ladder_line<'a>(app: &App, row: &LadderRow, cursor: bool, columns: &Columns, pen: &Pen<'_>) -> Line<'a> {
@@ -184,15 +202,11 @@ fn ladder_line<'a>(app: &App, row: &LadderRow, cursor: bool, columns: &Columns, 
     let glyphs = theme.glyphs();
     let sae = app.saes().get(row.place).map(|s| s.id.clone()).unwrap_or_default();
     let of = LatentRef { sae, latent: row.latent };
-    let here = app.heat(&of).get(app.token).copied().unwrap_or(0.0);
+    let heat = app.heat(&of);
+    let here = heat.get(app.token).copied().unwrap_or(0.0);
+    let count = heat.iter().filter(|v| **v > 0.0).count();
     let own = row.cosine.is_none();
-    let short = columns.class < "reconstruction".len();
-    let class = match row.class {
-        Some(Class::Novel) => "novel",
-        Some(Class::Reconstruction) if short => "recon",
-        Some(Class::Reconstruction) => "reconstruction",
-        None => "",
-    };
+    let class = class_name(row, columns.class < "reconstruction".len());
     let sae_name = if row.rank == 0 { text::prose(&of.sae, theme.charset) } else { String::new() };
     let name = format!("{} {:>2$}", text::fit(&sae_name, columns.sae, theme.charset), row.latent, columns.latent);
     let name_style = if cursor {
@@ -202,21 +216,41 @@ fn ladder_line<'a>(app: &App, row: &LadderRow, cursor: bool, columns: &Columns, 
     } else {
         Style::new()
     };
+    let [parent, child, near] = glyphs.kin;
+    let kin = match row.kin {
+        Kin::Own => " ",
+        Kin::Parent => parent,
+        Kin::Child => child,
+        Kin::Near => near,
+    };
     let class_style = if row.class == Some(Class::Novel) { theme.notice() } else { theme.quiet() };
     let value = if here > 0.0 { format::activation(here) } else { glyphs.dot.to_owned() };
+    let times = if count > 0 { count.to_string() } else { String::new() };
+    let more = if row.more > 0 { format!("+{} more  ", row.more) } else { String::new() };
     Line::from(vec![
         Span::styled(if cursor { glyphs.chosen } else { " " }, theme.accent()),
-        Span::raw(" "),
+        Span::styled(kin, theme.quiet()),
         Span::styled(name, name_style),
         Span::raw(format!(" {:>5} ", row.cosine.map_or_else(|| "this".to_owned(), cosine))),
         Span::styled(format!("{class:<0$} ", columns.class), class_style),
-        Span::styled(format!("{value:>5}  "), if here > 0.0 { theme.bar() } else { theme.quiet() }),
+        Span::styled(format!("{value:>5} "), if here > 0.0 { theme.bar() } else { theme.quiet() }),
+        Span::styled(format!("{times:>3}  "), theme.quiet()),
+        Span::styled(more, theme.notice()),
         Span::raw(label_text(app, theme, &of, 4).unwrap_or_default()),
     ])
 }
 
+fn class_name(row: &LadderRow, short: bool) -> &'static str {
+    match row.class {
+        Some(Class::Novel) => "novel",
+        Some(Class::Reconstruction) if short => "recon",
+        Some(Class::Reconstruction) => "reconstruction",
+        None => "",
+    }
+}
+
 /// A cosine without the zero that all share: `.672`, `-.031`, `1.00`.
-fn cosine(value: f32) -> String {
+pub(super) fn cosine(value: f32) -> String {
     let text = format!("{value:.3}");
     match text.strip_prefix("0.") {
         Some(rest) => format!(".{rest}"),

@@ -25,9 +25,33 @@ fn about(place: Place) -> &'static [&'static str] {
         ],
         Place::Card => &[
             "One latent: the tokens its decoder row promotes and suppresses (logit per unit of activation), where it fires,",
-            "(in this prompt; in all that was run), and its nearest latent by cosine in every other SAE. novel: no latent of the narrower SAE comes near it;",
-            "reconstr.: the narrower SAE has it in some form. here: how strongly that latent fires on the chosen token.",
+            "(in this prompt; in all that was run), the verdict against a narrower SAE, and its family: ↑ a parent, a latent",
+            "of a narrower SAE with cosine ≥ θ; ↓ a child, a latent of a wider SAE whose nearest here is this one; ≈ the nearest",
+            "there without being either. novel: no latent of the narrower SAE comes near it; recon: the narrower SAE has it in",
+            "some form. here: how strongly that latent fires on the chosen token; in: on how many tokens of the prompt.",
         ],
+        Place::Queue => &[
+            "Every latent of the chosen SAE compared with a narrower one. m: its largest cosine there; novel when m < θ.",
+            "c*: above ½ exactly when putting it alone into the narrower SAE lowers the squared error on the text; ΔMSE: by how",
+            "much. ! marks latents on which the two rules disagree: novel but no help, or a reconstruction that does help.",
+            "fires: on what share of the text; here: how strongly on the chosen token. + is in the workbench.",
+        ],
+        Place::Bench => &[
+            "A stitched SAE, built by hand on the narrower one: each latent keeps its own encoder, decoded parts are added, the",
+            "decoder bias is mixed by how many latents of each SAE are in. MSE, explained variance (EV), L0 and cross-entropy",
+            "(CE, by splicing into the model) stand between those of its parents. The tokens show where the error fell and rose.",
+        ],
+        Place::Curve => &[
+            "The way from the narrower to the wider SAE: novel latents are put in, then groups swapped, then what nothing of the",
+            "wider SAE matches taken out. ◆ is the workbench, ▲ the chosen point, the lines part the phases. The ROC-AUC says",
+            "how well a small cosine tells that putting a latent in lowers the error: 1 always, 0.5 no better than chance.",
+        ],
+        Place::Group => &[
+            "Latents of both SAEs that hang together by cosines ≥ θ: narrower at the left, wider at the right. A swap takes the",
+            "left side out and puts the right side in. The chosen latent's lines are bright and its cosines stand before the others.",
+        ],
+        Place::Filter => &["The queue shows the latents that promote this token, or the latent of this number."],
+        Place::Path => &["A path; ~ is your home directory."],
         Place::Search => &["A number finds that latent; text finds the latents that promote the token most."],
         Place::Palette => &["A few letters of what you want are enough."],
         Place::Suites => &[
@@ -44,6 +68,9 @@ const WORDS: &[(&str, &str)] = &[
     ("L0", "how many latents fire on a token, on average"),
     ("expl.var, EV", "explained variance: 1 is a perfect reconstruction, 0 no better than the mean"),
     ("MSE", "mean squared error of the reconstruction, per dimension"),
+    ("novel", "no latent of the narrower SAE has a cosine of θ or more with it"),
+    ("recon", "reconstruction: some latent of the narrower SAE does"),
+    ("c*", "Σ a·(r·d) / Σ a²·|d|²: above ½ when putting the latent in lowers the error"),
     ("next token", "what the model itself expects after the chosen token"),
 ];
 
@@ -61,7 +88,10 @@ pub(super) fn lines(place: Place, width: usize, theme: Theme) -> Vec<Line<'stati
     section(&mut out, "Also", keys::rows(place).filter(|r| !own(r.places)), ascii, theme);
     out.push(Line::from(Span::styled("Words", theme.strong())));
     for (word, meaning) in WORDS {
-        out.push(Line::from(vec![Span::styled(format!("  {word:<18} "), theme.key()), Span::raw(*meaning)]));
+        out.push(Line::from(vec![
+            Span::styled(format!("  {word:<18} "), theme.key()),
+            Span::raw(plain(meaning, ascii)),
+        ]));
     }
     out
 }
@@ -82,13 +112,34 @@ fn section(
         let names: Vec<String> = row.keys.iter().map(|k| key_name(*k, ascii)).collect();
         out.push(Line::from(vec![
             Span::styled(format!("  {} ", crate::text::fit(&names.join(" "), 18, theme.charset)), theme.key()),
-            Span::raw(row.about),
+            Span::raw(plain(row.about, ascii)),
         ]));
     }
     out.push(Line::default());
 }
 
-/// Marks of the text as the terminal can show them.
-fn plain(text: &str, ascii: bool) -> String {
-    if ascii { text.replace('·', "_").replace('⏎', "\\n").replace(['⟨', '⟩'], "") } else { text.to_owned() }
+/// Text of the program itself as the terminal can show it.
+pub(super) fn plain(text: &str, ascii: bool) -> String {
+    const SIGNS: [(&str, &str); 15] = [
+        ("·", "_"),
+        ("⏎", "\\n"),
+        ("⟨", "<"),
+        ("⟩", ">"),
+        ("≥", ">="),
+        ("θ", "theta"),
+        ("Δ", "d"),
+        ("½", "1/2"),
+        ("Σ", "sum "),
+        ("²", "^2"),
+        ("↑", "^"),
+        ("↓", "v"),
+        ("≈", "~"),
+        ("◆", "*"),
+        ("▲", "^"),
+    ];
+    if !ascii {
+        return text.to_owned();
+    }
+    let plain = SIGNS.iter().fold(text.to_owned(), |text, (sign, plain)| text.replace(sign, plain));
+    plain.replace('…', "...").replace('−', "-")
 }

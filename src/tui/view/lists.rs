@@ -1,8 +1,8 @@
 //! The palette and the search: a field of text over a list.
 //! Not here: what is in the lists.
 
-use ratatui::layout::Rect;
-use ratatui::style::{Modifier, Style};
+use ratatui::layout::{Position, Rect};
+use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 
 use super::popup::{centred, framed};
@@ -12,7 +12,7 @@ use crate::tui::app::{App, LatentRef};
 use crate::tui::format;
 use crate::tui::hits::Target;
 use crate::tui::keys::key_name;
-use crate::tui::over::{Field, commands};
+use crate::tui::over::{Field, PathFor, commands};
 
 pub(super) fn palette(app: &App, field: &Field, screen: Rect, pen: &mut Pen<'_>) {
     let area = centred(screen, 84, 24);
@@ -29,7 +29,7 @@ pub(super) fn palette(app: &App, field: &Field, screen: Rect, pen: &mut Pen<'_>)
         let key = command.key.map(|k| key_name(k, ascii)).unwrap_or_default();
         Line::from(vec![
             Span::styled(
-                format!("{:<54} ", text::truncate(command.about, 54, pen.theme.charset)),
+                text::fit(&super::help::plain(command.about, ascii), 55, pen.theme.charset),
                 row_style(chosen, pen),
             ),
             Span::styled(format!("{key:>9}"), pen.theme.key()),
@@ -95,26 +95,42 @@ fn lower(area: Rect, rows: u16) -> Rect {
 }
 
 /// The field with its caret.
-fn field_line(field: &Field, area: Rect, pen: &mut Pen<'_>) {
+pub(super) fn field_line(field: &Field, area: Rect, pen: &mut Pen<'_>) {
     let typed = field.input.value();
     let room = usize::from(area.width).saturating_sub(3);
     let before: String = typed.chars().take(field.input.cursor()).collect();
-    let under: String = typed.chars().skip(field.input.cursor()).take(1).collect();
-    let after: String = typed.chars().skip(field.input.cursor() + 1).collect();
+    let after: String = typed.chars().skip(field.input.cursor()).collect();
     let show = |s: &str| text::prose(s, pen.theme.charset);
     // Of a long text the end before the caret is what one looks at.
     let mut before = show(&before);
     while text::width(&before) > room.saturating_sub(1) {
         before = before.chars().skip(1).collect();
     }
-    let under = if under.is_empty() { " ".to_owned() } else { show(&under) };
+    let caret = area.x + 2 + text::width(&before) as u16;
+    if caret < area.right() && area.height > 0 {
+        pen.hits.caret = Some(Position::new(caret, area.y));
+    }
     let line = Line::from(vec![
         Span::styled(format!("{} ", pen.theme.glyphs().chosen), pen.theme.accent()),
         Span::raw(before),
-        Span::styled(under, Style::new().add_modifier(Modifier::REVERSED)),
         Span::raw(show(&after)),
     ]);
     pen.line(area, 0, &line);
+}
+
+/// A path that is asked for, and what it is for.
+pub(super) fn path(field: &Field, what: PathFor, screen: Rect, pen: &mut Pen<'_>) {
+    let (title, about) = match what {
+        PathFor::Export => (
+            "Save the stitched SAE",
+            "a new folder, which SAELens opens: SAE.load_from_disk(folder); nothing is overwritten",
+        ),
+        PathFor::Text => ("Measure on a text", "a text file in UTF-8; empty for the text that comes with the program"),
+    };
+    let inner = framed(centred(screen, 92, 5), title, pen);
+    field_line(field, inner, pen);
+    let about = text::truncate(about, usize::from(inner.width), pen.theme.charset);
+    pen.text(inner, 2, &about, pen.theme.quiet());
 }
 
 /// The rows of a list, with the chosen one in view and marked.

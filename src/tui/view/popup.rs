@@ -23,6 +23,9 @@ pub(super) fn draw(app: &App, over: &Over, screen: Rect, pen: &mut Pen<'_>) {
         Over::Error { report, top } => error(report, *top, screen, pen),
         Over::Palette(field) => lists::palette(app, field, screen, pen),
         Over::Search(field) => lists::search(app, field, screen, pen),
+        // Drawn in the queue, which follows it.
+        Over::Filter(_) => {}
+        Over::Path(field, what) => lists::path(field, *what, screen, pen),
         Over::Suites { row } => suites::draw(app, *row, screen, pen),
         Over::Confirm(question) => confirm(question, screen, pen),
     }

@@ -3,8 +3,8 @@
 //!
 //! Drawn here and not by the editor's own widget: the text may hold characters that a terminal would obey.
 
-use ratatui::layout::Rect;
-use ratatui::style::{Modifier, Style};
+use ratatui::layout::{Position, Rect};
+use ratatui::style::Style;
 use ratatui_textarea::DataCursor;
 use unicode_segmentation::UnicodeSegmentation;
 
@@ -84,10 +84,12 @@ fn draw_row(row: &[Cell], area: Rect, caret: (usize, usize), focused: bool, pen:
         let ends = row.get(i + 1).map_or(usize::MAX, |next| next.column);
         let under_caret = cell.line == caret.0 && cell.column <= caret.1 && caret.1 < ends;
         let under_caret = focused && under_caret && (i + 1 < row.len() || cell.column == caret.1);
-        let style = if under_caret { Style::new().add_modifier(Modifier::REVERSED) } else { Style::new() };
+        if under_caret {
+            pen.hits.caret = Some(Position::new(x, area.y));
+        }
         let room = usize::from(area.right().saturating_sub(x));
         let cells = (text::width(&cell.shown)).min(room) as u16;
-        pen.buf.set_stringn(x, area.y, &cell.shown, room, style);
+        pen.buf.set_stringn(x, area.y, &cell.shown, room, Style::new());
         let last = i + 1 == row.len();
         let width = if last { area.right().saturating_sub(x) } else { cells };
         pen.hits.add(Rect { x, y: area.y, width, height: 1 }, Target::Caret(cell.line, cell.column));

@@ -85,7 +85,39 @@ fn pending<'a>(app: &App, pen: &Pen<'_>) -> Vec<Span<'a>> {
     if app.found.is_pending() {
         return say("searching".into());
     }
+    if let Some(text) = stitching(app, theme.charset) {
+        return say(text);
+    }
     Vec::new()
+}
+
+/// What is awaited of stitching, where its own pane does not say so.
+fn stitching(app: &App, charset: text::Charset) -> Option<String> {
+    let stitch = &app.stitch;
+    let told = |what: &str, progress: Option<&Progress>| {
+        let share = progress.and_then(whole_share).map(|s| format!(" {}", format::percent(s))).unwrap_or_default();
+        let what = progress.map_or_else(|| what.to_owned(), |p| text::prose(&p.what, charset));
+        Some(format!("{}{share}", text::truncate(&what, 40, charset)))
+    };
+    if stitch.export.is_pending() {
+        return told("saving the stitched SAE", stitch.export.progressed());
+    }
+    if stitch.pair.is_pending() {
+        return told("comparing two SAEs", stitch.pair.progressed());
+    }
+    if stitch.curve.is_pending() {
+        return told("measuring the curve", stitch.curve.progressed());
+    }
+    if stitch.curve_loss.is_pending() {
+        return told("measuring cross-entropies", stitch.curve_loss.progressed());
+    }
+    if stitch.loss.is_pending() {
+        return told("measuring cross-entropy", stitch.loss.progressed());
+    }
+    if stitch.tables.is_pending() {
+        return told("comparing all SAEs", stitch.tables.progressed());
+    }
+    None
 }
 
 /// The share of the whole that is done.

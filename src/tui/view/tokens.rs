@@ -2,13 +2,13 @@
 //! Not here: choosing a token.
 
 use ratatui::layout::Rect;
-use ratatui::style::Modifier;
+use ratatui::style::{Modifier, Style};
 use ratatui::text::Span;
 
 use super::flow;
 use super::{Pen, Title, label_text, status, trouble};
 use crate::text;
-use crate::tui::app::{App, Focus, LatentRef};
+use crate::tui::app::{App, Focus, LatentRef, Page};
 use crate::tui::format;
 use crate::tui::hits::Target;
 use crate::tui::theme::{Depth, glyphs};
@@ -21,8 +21,19 @@ struct Heat {
     pin: Option<usize>,
 }
 
+impl Heat {
+    /// The share of the strongest at a position.
+    fn share(&self, position: usize) -> f32 {
+        self.values.get(position).map_or(0.0, |v| if self.most > 0.0 { v / self.most } else { 0.0 })
+    }
+}
+
 pub(super) fn draw(app: &App, area: Rect, pen: &mut Pen<'_>) {
     pen.hit_pane(area, Focus::Tokens);
+    if let Some(errors) = error_changes(app) {
+        draw_errors(app, &errors, area, pen);
+        return;
+    }
     let chosen = app.chosen();
     let heat = chosen.as_ref().map(|c| heat_of(app, c, None));
     let title = title(app, chosen.as_ref(), heat.as_ref(), pen);
@@ -37,7 +48,51 @@ pub(super) fn draw(app: &App, area: Rect, pen: &mut Pen<'_>) {
     let inner = trouble::draw_lines(&trouble::first_lines(failure, one, pen.theme.charset), inner, pen);
     let mut heats: Vec<Heat> = heat.into_iter().collect();
     heats.extend(app.pins.iter().enumerate().map(|(n, pin)| heat_of(app, pin, Some(n))));
-    draw_tokens(app, &heats, inner, pen);
+    draw_tokens(app, &Marks::Heats(&heats), inner, pen);
+}
+
+/// Where the workbench is shown and changed anything: by what share of the narrower SAE's error each token's error
+/// changed.
+fn error_changes(app: &App) -> Option<Vec<f64>> {
+    if app.page != Page::Stitch || app.stitch.shown != Focus::Bench {
+        return None;
+    }
+    let pair = app.pair()?;
+    let bench = app.stitch.bench.value().filter(|b| b.small == pair.small && b.large == pair.large)?;
+    if bench.changes.is_empty() || bench.errors.len() != app.tokens().len() {
+        return None;
+    }
+    let share = |(small, now, _): &(f64, f64, f64)| if *small > 0.0 { (now - small) / small } else { 0.0 };
+    Some(bench.errors.iter().map(share).collect())
+}
+
+/// The tokens by what the workbench did to their error: a sign and a bar below each, green for less and red for more.
+fn draw_errors(app: &App, errors: &[f64], area: Rect, pen: &mut Pen<'_>) {
+    let theme = pen.theme;
+    let small = app.pair().map(|pair| text::prose(&pair.small, theme.charset)).unwrap_or_default();
+    let [better, worse] = theme.glyphs().change;
+    let title = Title {
+        name: "2 Tokens",
+        about: vec![
+            Span::raw(format!("error against {small}  ")),
+            Span::styled(format!("{better} fell"), theme.good()),
+            Span::raw("  "),
+            Span::styled(format!("{worse} rose"), theme.bad()),
+        ],
+        right: errors.get(app.token).map_or(String::new(), |e| format!("{:+.2}% here", e * 100.0)),
+    };
+    let inner = pen.pane(area, &title, app.focus == Focus::Tokens);
+    let inner = Rect { width: inner.width.saturating_sub(1), ..inner };
+    let most = errors.iter().fold(0.0_f64, |most, e| most.max(e.abs()));
+    draw_tokens(app, &Marks::Errors(errors, most), inner, pen);
+}
+
+/// What is drawn on the tokens.
+enum Marks<'a> {
+    /// How strongly latents fire.
+    Heats(&'a [Heat]),
+    /// By what share errors changed, and the largest of them.
+    Errors(&'a [f64], f64),
 }
 
 /// The strengths of a latent; the strongest is that of the prompt's own tokens, since position 0 fires on nothing but
@@ -96,7 +151,7 @@ fn draw_empty(app: &App, area: Rect, pen: &mut Pen<'_>) {
     pen.text(area, 0, &text, pen.theme.quiet());
 }
 
-fn draw_tokens(app: &App, heats: &[Heat], area: Rect, pen: &mut Pen<'_>) {
+fn draw_tokens(app: &App, marks: &Marks<'_>, area: Rect, pen: &mut Pen<'_>) {
     let charset = pen.theme.charset;
     let most = usize::from(area.width).saturating_sub(1);
     let texts: Vec<String> =
@@ -106,7 +161,11 @@ fn draw_tokens(app: &App, heats: &[Heat], area: Rect, pen: &mut Pen<'_>) {
     let placed = flow::flow(&widths, &breaks, usize::from(area.width));
     pen.hits.token_lines = flow::line_starts(&placed);
     let lines = placed.last().map_or(0, |p| p.line + 1);
-    let rows = rows_per_line(lines, heats.len(), area.height, pen.theme.depth);
+    let rows = match marks {
+        Marks::Heats(heats) => rows_per_line(lines, heats.len(), area.height, pen.theme.depth),
+        // The sign is what tells without colours.
+        Marks::Errors(..) => rows_per_line(lines, 1, area.height, Depth::Mono),
+    };
     let shown = (usize::from(area.height) / rows).max(1);
     let cursor = placed.get(app.token).map_or(0, |p| p.line);
     let top = flow::top(cursor, shown, lines);
@@ -114,7 +173,7 @@ fn draw_tokens(app: &App, heats: &[Heat], area: Rect, pen: &mut Pen<'_>) {
     for (position, place) in placed.iter().enumerate().filter(|(_, p)| (top..top + shown).contains(&p.line)) {
         let y = area.y + ((place.line - top) * rows) as u16;
         let at = Rect { x: area.x + place.x as u16, y, width: place.cells as u16, height: 1 };
-        draw_token(app, position, &texts[position], heats, (at, rows), pen);
+        draw_token(app, position, &texts[position], marks, (at, rows), pen);
         if stale {
             pen.tint(Rect { height: rows as u16, ..at }.intersection(area), pen.theme.stale());
         }
@@ -132,13 +191,16 @@ fn rows_per_line(lines: usize, heats: usize, height: u16, depth: Depth) -> usize
     if crowded && heats <= 1 && depth >= Depth::Ansi256 { 1 } else { full }
 }
 
-fn draw_token(app: &App, position: usize, shown: &str, heats: &[Heat], at: (Rect, usize), pen: &mut Pen<'_>) {
+fn draw_token(app: &App, position: usize, shown: &str, marks: &Marks<'_>, at: (Rect, usize), pen: &mut Pen<'_>) {
     let (at, rows) = at;
     let theme = pen.theme;
     let body = Rect { x: at.x + 1, width: at.width.saturating_sub(1), ..at };
-    let share =
-        |heat: &Heat| heat.values.get(position).map_or(0.0, |v| if heat.most > 0.0 { v / heat.most } else { 0.0 });
-    let mut style = heats.iter().find(|h| h.pin.is_none()).map_or_else(Default::default, |h| theme.heat(share(h)));
+    let mut style = match marks {
+        Marks::Heats(heats) => {
+            heats.iter().find(|h| h.pin.is_none()).map_or_else(Default::default, |h| theme.heat(h.share(position)))
+        }
+        Marks::Errors(errors, _) => error_style(errors.get(position).copied().unwrap_or(0.0), pen),
+    };
     if position == app.token {
         let [before, after] = theme.glyphs().around;
         pen.text(at, 0, before, theme.accent());
@@ -148,11 +210,39 @@ fn draw_token(app: &App, position: usize, shown: &str, heats: &[Heat], at: (Rect
         style = style.add_modifier(mark | Modifier::BOLD);
     }
     pen.text(body, 0, shown, style);
-    for (row, heat) in heats.iter().enumerate().take(rows.saturating_sub(1)) {
-        let glyph = glyphs::level(theme.glyphs(), share(heat));
-        let bar = glyph.repeat(usize::from(body.width));
-        let style = heat.pin.map_or(theme.bar(), |n| theme.pin(n));
-        pen.buf.set_stringn(body.x, body.y + 1 + row as u16, &bar, usize::from(body.width), style);
+    let room = usize::from(body.width);
+    match marks {
+        Marks::Heats(heats) => {
+            for (row, heat) in heats.iter().enumerate().take(rows.saturating_sub(1)) {
+                let bar = glyphs::level(theme.glyphs(), heat.share(position)).repeat(room);
+                let style = heat.pin.map_or(theme.bar(), |n| theme.pin(n));
+                pen.buf.set_stringn(body.x, body.y + 1 + row as u16, &bar, room, style);
+            }
+        }
+        Marks::Errors(errors, most) if rows > 1 => {
+            let change = errors.get(position).copied().unwrap_or(0.0);
+            let [better, worse] = theme.glyphs().change;
+            if change.abs() >= LEAST_CHANGE {
+                let sign = if change < 0.0 { better } else { worse };
+                let level = glyphs::level(theme.glyphs(), (change.abs() / most) as f32);
+                let bar = format!("{sign}{}", level.repeat(room.saturating_sub(1)));
+                pen.buf.set_stringn(body.x, body.y + 1, &bar, room, error_style(change, pen));
+            }
+        }
+        Marks::Errors(..) => {}
+    }
+}
+
+/// Smaller changes of an error are drawn as none.
+const LEAST_CHANGE: f64 = 5e-4;
+
+fn error_style(change: f64, pen: &Pen<'_>) -> Style {
+    if change <= -LEAST_CHANGE {
+        pen.theme.good()
+    } else if change >= LEAST_CHANGE {
+        pen.theme.bad()
+    } else {
+        Style::new()
     }
 }
 

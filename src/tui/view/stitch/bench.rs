@@ -1,0 +1,204 @@
+//! The workbench: the stitched SAE's measures beside its parents', which tokens it made better and worse, and what was
+//! put in and taken out. Not here: changing it.
+
+use ratatui::layout::Rect;
+use ratatui::style::Style;
+use ratatui::text::{Line, Span};
+
+use super::super::{Pen, flow, label_text, trouble};
+use super::{count, waiting};
+use crate::analysis::{Bench, BenchLoss, Change, Measures};
+use crate::text;
+use crate::tui::app::{App, Focus, LatentRef};
+use crate::tui::format;
+use crate::tui::hits::Target;
+use crate::tui::stitch::PairIds;
+
+pub(super) fn draw(app: &App, pair: &PairIds, area: Rect, pen: &mut Pen<'_>) {
+    let theme = pen.theme;
+    pen.hits.drawn.bench = true;
+    let area = Rect { x: area.x + 1, width: area.width.saturating_sub(2), ..area };
+    let failure =
+        trouble::first_lines(app.stitch.bench.failure(), Rect { height: area.height.min(3), ..area }, theme.charset);
+    let area = trouble::draw_lines(&failure, area, pen);
+    let bench = app.stitch.bench.value().filter(|b| b.small == pair.small && b.large == pair.large);
+    let Some(bench) = bench else {
+        if failure.is_empty() {
+            waiting(app, None, None, "measuring", area, pen);
+        }
+        return;
+    };
+    let key = app.stitch.bench.answers();
+    let loss = app.stitch.bench_loss.as_ref().filter(|(k, _)| Some(k) == key).map(|(_, loss)| &**loss);
+    let mut lines = table(bench, loss, usize::from(area.width), pen);
+    lines.push(tokens_line(app, bench, usize::from(area.width), pen));
+    lines.push(summary(app, pair, bench, pen));
+    let used = (lines.len() as u16).min(area.height);
+    for (row, line) in lines.iter().enumerate() {
+        pen.line(area, row as u16, line);
+    }
+    if app.stitch.bench.is_pending() && app.waits() {
+        pen.tint(Rect { height: used, ..area }, theme.stale());
+    }
+    list(app, pair, Rect { y: area.y + used, height: area.height - used, ..area }, pen);
+}
+
+/// Cells of the names at the left, and of a column.
+const NAMES: usize = 9;
+const CELLS: usize = 7;
+
+/// The stitched SAE between its parents: on the prompt, and on the text where there is room.
+fn table<'a>(bench: &Bench, loss: Option<&BenchLoss>, width: usize, pen: &Pen<'_>) -> Vec<Line<'a>> {
+    let theme = pen.theme;
+    let both = width >= NAMES + 2 * (4 * (CELLS + 1)) + 3;
+    let block = 4 * (CELLS + 1);
+    let on_prompt = format!("on the prompt, {} tokens", bench.tokens.0);
+    let on_text = if bench.text.is_some() {
+        format!("on the text, {} tokens", count(bench.tokens.1))
+    } else {
+        "on the text: not measured yet".into()
+    };
+    let mut head = format!("{:NAMES$} {on_prompt:<block$}", "");
+    let columns = format!("{:>CELLS$} {:>CELLS$} {:>CELLS$} {:>CELLS$} ", "MSE", "EV", "L0", "CE");
+    let mut names = format!("{:NAMES$} {columns}", "");
+    if both {
+        head = format!("{head} {on_text}");
+        names = format!("{names} {columns}");
+    }
+    let mut out = vec![
+        Line::from(Span::styled(text::truncate(&head, width, theme.charset), theme.quiet())),
+        Line::from(Span::styled(names, theme.quiet())),
+    ];
+    let parents = &bench.parents;
+    let rows: [(&str, Measures, Option<Measures>); 3] = [
+        (&bench.small, parents[0].0, parents[0].1),
+        ("stitched", bench.prompt, loss.and_then(|l| l.reencoded).or(bench.text)),
+        (&bench.large, parents[1].0, parents[1].1),
+    ];
+    let losses = |pick: fn(&crate::analysis::Losses) -> Option<f64>| {
+        loss.map_or((None, None), |l| (pick(&l.prompt), pick(&l.text)))
+    };
+    let ce = [losses(|l| l.small), losses(|l| l.now), losses(|l| l.large)];
+    for (i, (name, prompt, text_measures)) in rows.into_iter().enumerate() {
+        let now = i == 1;
+        let style = if now { theme.strong() } else { Style::new() };
+        let name = text::fit(&text::prose(name, theme.charset), NAMES, theme.charset);
+        let mut row = format!("{name} {}", measures(Some(prompt), ce[i].0));
+        if both {
+            row = format!("{row} {}", measures(text_measures, ce[i].1));
+        }
+        out.push(Line::from(Span::styled(row, style)));
+    }
+    out
+}
+
+fn measures(measures: Option<Measures>, ce: Option<f64>) -> String {
+    let none = || "-".to_owned();
+    let Some(m) = measures else { return format!("{:>CELLS$} {:>CELLS$} {:>CELLS$} {:>CELLS$} ", "-", "-", "-", "-") };
+    let variance = m.explained_variance.map_or_else(none, |v| format!("{v:.4}"));
+    let ce = ce.or(m.ce).map_or_else(none, |v| format!("{v:.4}"));
+    format!("{:>CELLS$} {variance:>CELLS$} {:>CELLS$} {ce:>CELLS$} ", format::short(m.mse), format::short(m.l0))
+}
+
+/// The tokens that gained and lost most, in whole parts.
+fn tokens_line<'a>(app: &App, bench: &Bench, width: usize, pen: &Pen<'_>) -> Line<'a> {
+    let theme = pen.theme;
+    let mut changes: Vec<(usize, f64)> = bench
+        .errors
+        .iter()
+        .enumerate()
+        .filter(|(_, (small, ..))| *small > 0.0)
+        .map(|(position, (small, now, _))| (position, (now - small) / small))
+        .filter(|(_, change)| change.abs() >= 0.0005)
+        .collect();
+    if changes.is_empty() {
+        return Line::from(Span::styled("no token of the prompt changed", theme.quiet()));
+    }
+    changes.sort_by(|a, b| a.1.total_cmp(&b.1));
+    let [better, worse] = theme.glyphs().change;
+    let name =
+        |position: usize| app.tokens().get(position).map(|t| text::token(&t.text, theme.charset)).unwrap_or_default();
+    let gained = changes.iter().take_while(|(_, c)| *c < 0.0).count();
+    let mut spans = Vec::new();
+    let mut used = 0;
+    let mut add = |said: String, style: Style| {
+        let cells = text::width(&said);
+        if used + cells <= width {
+            used += cells;
+            spans.push(Span::styled(said, style));
+        }
+    };
+    add(format!("{better} {gained} better "), theme.good());
+    for (position, change) in changes.iter().take(gained.min(3)) {
+        add(format!(" {} {:+.1}%", text::truncate(&name(*position), 12, theme.charset), change * 100.0), Style::new());
+    }
+    add(format!("   {worse} {} worse ", changes.len() - gained), theme.bad());
+    for (position, change) in changes.iter().rev().take((changes.len() - gained).min(3)) {
+        add(format!(" {} {:+.1}%", text::truncate(&name(*position), 12, theme.charset), change * 100.0), Style::new());
+    }
+    Line::from(spans)
+}
+
+/// How many are in and out, and what can be undone.
+fn summary<'a>(app: &App, pair: &PairIds, bench: &Bench, pen: &Pen<'_>) -> Line<'a> {
+    let theme = pen.theme;
+    let (undo, redo) = app.stitch.changes.get(pair).map_or((0, 0), |changes| changes.depth());
+    let mut spans = vec![Span::raw(format!("{} in, {} out", bench.inserted, bench.removed))];
+    spans.push(Span::styled(format!("   {undo} to undo, {redo} to redo"), theme.quiet()));
+    if bench.reencoded {
+        spans.push(Span::styled("   latents compete: encoded again", theme.notice()));
+    }
+    if app.stitch.export.is_pending() && app.waits() {
+        spans.push(Span::styled(format!("   saving {}", theme.glyphs().more), theme.notice()));
+    }
+    Line::from(spans)
+}
+
+/// What was put in and taken out.
+fn list(app: &App, pair: &PairIds, area: Rect, pen: &mut Pen<'_>) {
+    let theme = pen.theme;
+    let changes = app.stitch.changes(pair);
+    let focused = app.focus == Focus::Bench;
+    pen.hits.stitch_rows = usize::from(area.height);
+    if changes.is_empty() {
+        let text = "nothing stitched yet: Space puts a latent in, x swaps its group (queue, card, group)";
+        pen.text(area, 0, &text::truncate(text, usize::from(area.width), theme.charset), theme.quiet());
+        return;
+    }
+    let row = app.stitch.change_row.min(changes.len() - 1);
+    let rows = usize::from(area.height);
+    let top = flow::top(row, rows, changes.len());
+    for (y, (index, change)) in changes.iter().enumerate().skip(top).take(rows).enumerate() {
+        let chosen = focused && index == row;
+        let at = Rect { y: area.y + y as u16, height: 1, ..area };
+        pen.line(at, 0, &change_line(app, pair, change, chosen, pen));
+        pen.hits.add(at, Target::Change(index));
+    }
+}
+
+fn change_line<'a>(app: &App, pair: &PairIds, change: &Change, chosen: bool, pen: &Pen<'_>) -> Line<'a> {
+    let theme = pen.theme;
+    let glyphs = theme.glyphs();
+    let clean = |id: &str| text::prose(id, theme.charset);
+    let (sign, style, name, of) = match change {
+        Change::Insert(latent) => {
+            let of = LatentRef { sae: pair.large.clone(), latent: *latent };
+            ("+", theme.good(), format!("{}/{latent}", clean(&pair.large)), of)
+        }
+        Change::Remove(latent) => {
+            let of = LatentRef { sae: pair.small.clone(), latent: *latent };
+            ("-", theme.bad(), format!("{}/{latent}", clean(&pair.small)), of)
+        }
+        Change::Swap { small, large } => {
+            let first = large.first().copied().unwrap_or(0);
+            let of = LatentRef { sae: pair.large.clone(), latent: first };
+            (glyphs.swap, theme.accent(), format!("group of {first}: {} out, {} in", small.len(), large.len()), of)
+        }
+    };
+    Line::from(vec![
+        Span::styled(if chosen { glyphs.chosen } else { " " }, theme.accent()),
+        Span::styled(format!(" {sign} "), style),
+        Span::styled(name, if chosen { theme.chosen(true) } else { Style::new() }),
+        Span::styled(format!("  {}", label_text(app, theme, &of, 6).unwrap_or_default()), theme.quiet()),
+    ])
+}

@@ -1,0 +1,219 @@
+//! Whether a latent is new with respect to a narrower SAE, and what putting it in does.
+//! Not here: what is built of many (`bench`).
+
+use std::sync::Arc;
+
+use ratatui::layout::Rect;
+use ratatui::style::Style;
+use ratatui::text::{Line, Span};
+
+use super::super::card::cosine;
+use super::super::{Pen, Title, label_text};
+use super::{c_star, count, plain, signed, waiting};
+use crate::analysis::{Class, Effect, LatentCard, Verdict};
+use crate::text;
+use crate::tui::app::{App, LatentRef};
+use crate::tui::format;
+use crate::tui::stitch::PairIds;
+
+/// The verdict on a latent, with cross-entropies when they have come; and whether it answers an older question.
+fn current(app: &App, pair: &PairIds, latent: Option<u32>) -> Option<(Arc<Verdict>, bool)> {
+    let verdict = app.stitch.verdict.value()?;
+    let about_it = verdict.small == pair.small && verdict.large == pair.large && Some(verdict.latent) == latent;
+    if !about_it {
+        return None;
+    }
+    let key = app.stitch.verdict.answers();
+    let loss = app.stitch.verdict_loss.as_ref().filter(|(k, _)| Some(k) == key).map(|(_, verdict)| verdict);
+    let stale = app.stitch.verdict.is_pending() && app.waits();
+    Some((loss.unwrap_or(verdict).clone(), stale))
+}
+
+/// The verdict in a pane of its own.
+pub(super) fn draw(app: &App, pair: &PairIds, area: Rect, pen: &mut Pen<'_>) {
+    let theme = pen.theme;
+    let charset = theme.charset;
+    let name = app.latent.map_or(String::new(), |latent| {
+        format!("{}/{latent} against {}", text::prose(&pair.large, charset), text::prose(&pair.small, charset))
+    });
+    let title = Title { name: "Verdict", about: vec![Span::styled(name, theme.accent())], right: String::new() };
+    let inner = pen.pane(area, &title, false);
+    let inner = Rect { x: inner.x + 1, width: inner.width.saturating_sub(2), ..inner };
+    pen.hits.drawn.verdict = true;
+    let Some((verdict, stale)) = current(app, pair, app.latent) else {
+        waiting(app, app.stitch.verdict.failure(), None, "measuring", inner, pen);
+        return;
+    };
+    let width = usize::from(inner.width);
+    let mut lines: Vec<Line<'_>> = words(&verdict, width, charset, pen);
+    lines.push(Line::default());
+    lines.push(rule(app, &verdict, pen));
+    lines.extend(table(&verdict, width, pen));
+    for (row, line) in lines.iter().take(usize::from(inner.height)).enumerate() {
+        pen.line(inner, row as u16, line);
+    }
+    if stale {
+        pen.tint(inner, theme.stale());
+    }
+}
+
+/// The same in four lines.
+pub(super) fn short(app: &App, pair: &PairIds, area: Rect, pen: &mut Pen<'_>) {
+    let theme = pen.theme;
+    let rule = theme.glyphs().rule[0].repeat(usize::from(area.width));
+    pen.text(area, 0, &rule, theme.rule(false));
+    let inner = Rect {
+        x: area.x + 1,
+        y: area.y + 1,
+        width: area.width.saturating_sub(2),
+        height: area.height.saturating_sub(1),
+    };
+    pen.hits.drawn.verdict = true;
+    let Some((verdict, stale)) = current(app, pair, app.latent) else {
+        waiting(app, app.stitch.verdict.failure(), None, "measuring", inner, pen);
+        return;
+    };
+    let words = verdict_words(&verdict, theme.charset);
+    let words = text::truncate(&words, usize::from(inner.width), theme.charset);
+    pen.text(inner, 0, &words, class_style(&verdict, pen));
+    let width = usize::from(inner.width);
+    pen.text(inner, 1, &effect_line("prompt", Some(&verdict.prompt), width, pen), Style::new());
+    pen.text(inner, 2, &effect_line("text", verdict.text.as_ref(), width, pen), Style::new());
+    if stale {
+        pen.tint(inner, theme.stale());
+    }
+}
+
+/// The verdict in one line, for a card: it changes with the card, not before it.
+pub(crate) fn line<'a>(app: &App, card: &LatentCard, width: usize, pen: &Pen<'_>) -> Option<Line<'a>> {
+    let verdict = app.stitch.verdict.value().filter(|verdict| verdict.large == card.sae)?;
+    let pair = PairIds { small: verdict.small.clone(), large: verdict.large.clone() };
+    let (verdict, stale) = current(app, &pair, Some(card.latent))?;
+    let theme = pen.theme;
+    let (name, style) = class_name(&verdict, pen);
+    let bang = if verdict.agrees == Some(false) { " !" } else { "" };
+    let mut said = format!(" to {}", text::prose(&verdict.small, theme.charset));
+    let delta = plain("ΔMSE", pen);
+    let change = |effect: &Effect| effect.after.mse - effect.before.mse;
+    let mut parts = vec![format!("m {}", cosine(verdict.m))];
+    match verdict.prompt.c_star {
+        Some(c) => {
+            parts.push(format!("c* {}", c_star(Some(c))));
+            parts.push(format!("{delta} {}", signed(change(&verdict.prompt))));
+        }
+        None => parts.push("silent in this prompt".into()),
+    }
+    if let Some(text) = verdict.text.as_ref().filter(|text| text.c_star.is_some()) {
+        parts.push(format!("on text c* {}", c_star(text.c_star)));
+    }
+    for part in parts {
+        let next = format!("{said}  {part}");
+        if text::width(&next) + name.len() + bang.len() > width {
+            break;
+        }
+        said = next;
+    }
+    let quiet = if stale { theme.stale() } else { Style::new() };
+    Some(Line::from(vec![Span::styled(name, style), Span::styled(bang, theme.bad()), Span::styled(said, quiet)]))
+}
+
+fn class_name(verdict: &Verdict, pen: &Pen<'_>) -> (&'static str, Style) {
+    match verdict.class {
+        Class::Novel => ("novel", pen.theme.notice()),
+        Class::Reconstruction => ("recon", Style::new()),
+    }
+}
+
+fn class_style(verdict: &Verdict, pen: &Pen<'_>) -> Style {
+    if verdict.agrees == Some(false) { pen.theme.bad() } else { pen.theme.strong() }
+}
+
+fn verdict_words(verdict: &Verdict, charset: text::Charset) -> String {
+    let bang = if verdict.agrees == Some(false) { "! " } else { "" };
+    format!("{bang}{}", text::prose(&verdict.words, charset))
+}
+
+fn words<'a>(verdict: &Verdict, width: usize, charset: text::Charset, pen: &Pen<'_>) -> Vec<Line<'a>> {
+    let style = class_style(verdict, pen);
+    text::wrap(&verdict_words(verdict, charset), width)
+        .into_iter()
+        .map(|line| Line::from(Span::styled(line, style)))
+        .collect()
+}
+
+/// The cosine rule: m against θ, and whose cosine it is.
+fn rule<'a>(app: &App, verdict: &Verdict, pen: &Pen<'_>) -> Line<'a> {
+    let theme = pen.theme;
+    let of = LatentRef { sae: verdict.small.clone(), latent: verdict.nearest.latent };
+    let sign = if verdict.m < verdict.threshold { "<" } else { ">=" };
+    Line::from(vec![
+        Span::raw(format!("m {} {sign} {} {}", cosine(verdict.m), theme.glyphs().theta, cosine(verdict.threshold))),
+        Span::styled("  nearest ", theme.quiet()),
+        Span::styled(format!("{}/{}", text::prose(&of.sae, theme.charset), of.latent), theme.accent()),
+        Span::raw(format!(" {}", label_text(app, theme, &of, 4).unwrap_or_default())),
+    ])
+}
+
+/// What putting it in does, as a table.
+fn table<'a>(verdict: &Verdict, width: usize, pen: &Pen<'_>) -> Vec<Line<'a>> {
+    let theme = pen.theme;
+    let head = plain(
+        &format!("{:<8}{:>14} {:>6} {:>9} {:>9} {:>8} {:>9}", "", "fires on", "c*", "ΔMSE", "%", "ΔL0", "ΔCE"),
+        pen,
+    );
+    let mut out = vec![Line::from(Span::styled(text::truncate(&head, width, theme.charset), theme.quiet()))];
+    for (name, effect) in [("prompt", Some(&verdict.prompt)), ("text", verdict.text.as_ref())] {
+        let Some(effect) = effect else {
+            out.push(Line::from(Span::styled(format!("{name:<8}not measured yet"), theme.quiet())));
+            continue;
+        };
+        let fires = format!("{} of {}", format::count(effect.fired), count(effect.tokens));
+        let [mse, share, l0, ce] = changes(effect);
+        let helps = effect.after.mse < effect.before.mse;
+        out.push(Line::from(vec![
+            Span::styled(format!("{name:<8}"), theme.quiet()),
+            Span::raw(format!("{fires:>14} {:>6} ", c_star(effect.c_star))),
+            Span::styled(format!("{mse:>9} {share:>9}"), if helps { theme.good() } else { Style::new() }),
+            Span::raw(format!(" {l0:>8} {ce:>9}")),
+        ]));
+    }
+    if verdict.reencoded {
+        out.push(Line::from(Span::styled("latents compete: the prompt was encoded again", theme.quiet())));
+    }
+    out
+}
+
+/// ΔMSE, ΔMSE as a share, ΔL0, ΔCE.
+fn changes(effect: &Effect) -> [String; 4] {
+    let (before, after) = (effect.before, effect.after);
+    let share = if before.mse > 0.0 { (after.mse - before.mse) / before.mse } else { 0.0 };
+    let ce = before.ce.zip(after.ce).map_or_else(|| "-".to_owned(), |(before, after)| signed(after - before));
+    [signed(after.mse - before.mse), format!("{:+.2}%", share * 100.0), signed(after.l0 - before.l0), ce]
+}
+
+/// What putting it in does, on one line.
+fn effect_line(name: &str, effect: Option<&Effect>, width: usize, pen: &Pen<'_>) -> String {
+    let Some(effect) = effect else { return format!("{name:<7}not measured yet") };
+    let on = format!("on {} tok", count(effect.tokens));
+    if effect.c_star.is_none() {
+        return format!("{name:<7}never fires {on}");
+    }
+    let [mse, share, l0, ce] = changes(effect);
+    let parts = [
+        format!("fires {}", format::count(effect.fired)),
+        format!("c* {}", c_star(effect.c_star)),
+        format!("ΔMSE {mse} ({share})"),
+        format!("ΔL0 {l0}"),
+        format!("ΔCE {ce}"),
+        on,
+    ];
+    let mut said = format!("{name:<6}");
+    for part in parts {
+        let next = format!("{said} {}", plain(&part, pen));
+        if text::width(&next) > width {
+            break;
+        }
+        said = next;
+    }
+    said
+}

@@ -37,9 +37,9 @@ fn sae(width: usize, seed: u64) -> Sae {
     let share = 30.0 / width as f32;
     let threshold = (-2.0 * (share * 2.5).ln()).sqrt();
     Sae::new(Parts {
-        w_enc: Array::owned(w_enc, &[D_IN, width]),
+        w_enc: Array::owned(w_enc, &[D_IN, width]).into(),
         b_enc: Array::owned(vec![-threshold; width], &[width]),
-        w_dec: Array::owned(w_dec, &[width, D_IN]),
+        w_dec: Array::owned(w_dec, &[width, D_IN]).into(),
         b_dec: Array::owned(vec![0.0; D_IN], &[D_IN]),
         apply_b_dec_to_input: true,
         rescale_acts_by_decoder_norm: false,

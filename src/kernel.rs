@@ -135,8 +135,8 @@ impl Columns for View<'_> {
 }
 
 /// Room that one thread keeps between tiles.
-#[derive(Default)]
-struct Room {
+#[derive(Debug, Default)]
+pub struct Room {
     /// Columns made for the asking.
     made: Vec<f32>,
     /// What they give, before it is put in its place.
@@ -144,7 +144,10 @@ struct Room {
 }
 
 /// `tile = a · b`, row-major [a.rows, columns], in some columns of `b`, on the calling thread.
-fn tile_product(tile: &mut [f32], a: View<'_>, b: impl Columns, columns: Range<usize>, room: &mut Room) {
+///
+/// # Panics
+/// When the shapes do not agree.
+pub fn tile_product(tile: &mut [f32], a: View<'_>, b: impl Columns, columns: Range<usize>, room: &mut Room) {
     let (most, width) = (b.most().max(1), columns.len());
     if width <= most {
         product(tile, a, b.view(columns, &mut room.made));
@@ -236,19 +239,20 @@ pub const ROWS: usize = 128;
 /// [rows, columns]. Results come in the order of the columns.
 pub fn fold_tiles<T: Send>(
     a: View<'_>,
-    b: View<'_>,
+    b: impl Columns,
     start: impl Fn(&Range<usize>) -> T + Sync + Send,
     step: impl Fn(&mut T, &Range<usize>, &[f32]) + Sync + Send,
 ) -> Vec<T> {
-    (0..b.cols.div_ceil(TILE))
+    let cols = b.count();
+    (0..cols.div_ceil(TILE))
         .into_par_iter()
-        .map_init(Vec::new, |block: &mut Vec<f32>, index| {
-            let columns = index * TILE..b.cols.min((index + 1) * TILE);
+        .map_init(Default::default, |(block, room): &mut (Vec<f32>, Room), index| {
+            let columns = index * TILE..cols.min((index + 1) * TILE);
             let mut folded = start(&columns);
             for first in (0..a.rows).step_by(ROWS) {
                 let rows = first..a.rows.min(first + ROWS);
                 block.resize(rows.len() * columns.len(), 0.0);
-                product(block, a.select_rows(rows), b.columns(columns.clone()));
+                tile_product(block, a.select_rows(rows), b, columns.clone(), room);
                 step(&mut folded, &columns, block);
             }
             folded

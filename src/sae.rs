@@ -4,16 +4,18 @@
 //! The form, for an activation x of length d_in:
 //! x′ = normalise(x), pre = (x′ − c·b_dec)·W_enc + b_enc, f = act(pre), x̂ = undo(f·W_dec + b_dec), c ∈ {0, 1}.
 
+use std::borrow::Cow;
 use std::sync::OnceLock;
 
 use crate::task::Cancelled;
-use crate::weights::{self, Array};
+use crate::weights::{self, Array, Matrix};
 
 pub mod classes;
 mod codes;
 mod column;
 mod decode;
 mod encode;
+mod encoder;
 mod forest;
 pub mod lens;
 pub mod meta;
@@ -26,9 +28,14 @@ pub mod train;
 pub use classes::{Census, Class, Classes, Group};
 pub use codes::{Affine, Codes};
 pub use column::Column;
+pub use encoder::Encoder;
 pub use forest::{Comparison, Edge, Forest, compare};
 pub use lens::SaeFiles;
 pub use nearest::{NearestTable, Neighbour, nearest_all};
+
+/// Most bytes of a matrix that is read through before use, so that what is not finite is found at once. In a larger one
+/// it is found where it matters, when an activation or a reconstruction overflows.
+const READ_THROUGH: u64 = 4 << 30;
 
 /// Why an SAE could not be had or could not do what was asked.
 #[derive(Debug, thiserror::Error)]
@@ -238,12 +245,12 @@ pub enum Normalisation {
 /// What an SAE is made of. [`Sae::new`] checks that it fits together.
 #[derive(Clone, Debug)]
 pub struct Parts {
-    /// \[d_in, width\].
-    pub w_enc: Array,
+    /// x·W_enc, \[d_in, width\].
+    pub w_enc: Encoder,
     /// \[width\].
     pub b_enc: Array,
     /// \[width, d_in\].
-    pub w_dec: Array,
+    pub w_dec: Matrix,
     /// \[d_in\].
     pub b_dec: Array,
     /// Whether b_dec is taken from the input before it is encoded (c = 1).
@@ -300,10 +307,21 @@ impl Sae {
     /// # Errors
     /// [`Error::Empty`], [`Error::Parts`] when shapes disagree, [`Error::PartNotFinite`], [`Error::K`].
     pub fn new(parts: Parts) -> Result<Self, Error> {
-        let (d_in, width) = match *parts.w_enc.shape() {
-            [d_in, width] if d_in > 0 && width > 0 => (d_in, width),
-            ref found => return Err(Error::Empty { found: found.to_vec() }),
-        };
+        let (d_in, width) = (parts.w_enc.d_in(), parts.w_enc.width());
+        if d_in == 0 || width == 0 {
+            return Err(Error::Empty { found: vec![d_in, width] });
+        }
+        let (rows, cols) = (parts.w_dec.rows(), parts.w_dec.cols());
+        if (rows, cols) != (width, d_in) {
+            return Err(Error::Parts { tensor: "W_dec", found: vec![rows, cols], expected: vec![width, d_in] });
+        }
+        for (tensor, matrix) in [("W_enc", parts.w_enc.matrix()), ("W_dec", &parts.w_dec)] {
+            if matrix.bytes() <= READ_THROUGH
+                && let Some((index, value)) = matrix.first_not_finite()
+            {
+                return Err(Error::PartNotFinite { tensor, value, index });
+            }
+        }
         for (tensor, array, expected) in parts.named(d_in, width) {
             if array.shape() != expected {
                 return Err(Error::Parts { tensor, found: array.shape().to_vec(), expected });
@@ -328,12 +346,12 @@ impl Sae {
 
     /// The length of an activation.
     pub fn d_in(&self) -> usize {
-        self.parts.w_dec.shape()[1]
+        self.parts.w_dec.cols()
     }
 
     /// The number of latents.
     pub fn width(&self) -> usize {
-        self.parts.w_dec.shape()[0]
+        self.parts.w_dec.rows()
     }
 
     /// What it is made of.
@@ -345,7 +363,7 @@ impl Sae {
     ///
     /// # Errors
     /// [`Error::Latent`].
-    pub fn decoder_row(&self, latent: usize) -> Result<&[f32], Error> {
+    pub fn decoder_row(&self, latent: usize) -> Result<Cow<'_, [f32]>, Error> {
         self.check_latent(latent)?;
         Ok(self.parts.w_dec.row(latent))
     }
@@ -368,7 +386,7 @@ impl Sae {
     /// [`Error::Latent`].
     pub fn decoder_norm(&self, latent: usize) -> Result<f32, Error> {
         let row = self.decoder_row(latent)?;
-        Ok(nearest::squared_norm(row).sqrt())
+        Ok(nearest::squared_norm(&row).sqrt())
     }
 
     /// What an activation of `latent` is multiplied by when it is decoded: 1, or one over the decoder row's length
@@ -397,14 +415,9 @@ impl Sae {
 }
 
 impl Parts {
-    /// Every array with its name in SAELens files and the shape it must have.
+    /// Every vector with its name in SAELens files and the shape it must have.
     fn named(&self, d_in: usize, width: usize) -> Vec<(&'static str, &Array, Vec<usize>)> {
-        let mut named = vec![
-            ("W_enc", &self.w_enc, vec![d_in, width]),
-            ("b_enc", &self.b_enc, vec![width]),
-            ("W_dec", &self.w_dec, vec![width, d_in]),
-            ("b_dec", &self.b_dec, vec![d_in]),
-        ];
+        let mut named = vec![("b_enc", &self.b_enc, vec![width]), ("b_dec", &self.b_dec, vec![d_in])];
         match &self.activation {
             Activation::Relu | Activation::TopK { .. } => {}
             Activation::JumpRelu { threshold } => named.push(("threshold", threshold, vec![width])),

@@ -104,6 +104,8 @@ struct TensorFile {
 enum Bytes {
     Static(&'static [u8]),
     Mapped(Mmap),
+    /// Made from a file's, such as in another order.
+    Owned(Vec<u8>),
 }
 
 impl std::ops::Deref for Bytes {
@@ -112,6 +114,7 @@ impl std::ops::Deref for Bytes {
         match self {
             Self::Static(bytes) => bytes,
             Self::Mapped(map) => map,
+            Self::Owned(bytes) => bytes,
         }
     }
 }

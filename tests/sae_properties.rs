@@ -27,9 +27,9 @@ fn broken(count: usize, seed: u64) -> Vec<f32> {
 
 fn parts(d_in: usize, width: usize, activation: Activation, make: impl Fn(usize, u64) -> Vec<f32>) -> Parts {
     Parts {
-        w_enc: Array::owned(make(d_in * width, 1), &[d_in, width]),
+        w_enc: Array::owned(make(d_in * width, 1), &[d_in, width]).into(),
         b_enc: Array::owned(make(width, 2), &[width]),
-        w_dec: Array::owned(make(d_in * width, 3), &[width, d_in]),
+        w_dec: Array::owned(make(d_in * width, 3), &[width, d_in]).into(),
         b_dec: Array::owned(make(d_in, 4), &[d_in]),
         apply_b_dec_to_input: true,
         rescale_acts_by_decoder_norm: false,
@@ -56,13 +56,14 @@ fn activation(kind: usize, width: usize, seed: u64) -> Activation {
 /// The plain dense encoder, one pair at a time.
 fn reference(sae: &Sae, x: &[f32]) -> Vec<Vec<(u32, f32)>> {
     let parts = sae.parts();
+    let w_enc = parts.w_enc.to_array();
     x.chunks(sae.d_in())
         .map(|row| {
             let products: Vec<f32> = (0..sae.width())
                 .map(|latent| {
                     let terms = row.iter().enumerate().map(|(dim, x)| {
                         let bias = if parts.apply_b_dec_to_input { parts.b_dec[dim] } else { 0.0 };
-                        (x - bias) * parts.w_enc[dim * sae.width() + latent]
+                        (x - bias) * w_enc[dim * sae.width() + latent]
                     });
                     terms.sum()
                 })
@@ -171,9 +172,9 @@ proptest! {
         }
         let normalisation = [Normalisation::LayerNorm, Normalisation::ConstantNorm, Normalisation::Scale(0.125)][kind];
         let sae = Sae::new(Parts {
-            w_enc: Array::owned(eye, &[d_in, 2 * d_in]),
+            w_enc: Array::owned(eye, &[d_in, 2 * d_in]).into(),
             b_enc: Array::owned(vec![0.0; 2 * d_in], &[2 * d_in]),
-            w_dec: Array::owned(back, &[2 * d_in, d_in]),
+            w_dec: Array::owned(back, &[2 * d_in, d_in]).into(),
             b_dec: Array::owned(vec![0.0; d_in], &[d_in]),
             normalisation,
             ..parts(d_in, 2 * d_in, Activation::Relu, |n, _| vec![0.0; n])
@@ -205,7 +206,7 @@ proptest! {
             }
             let row = large.decoder_row(latent).unwrap();
             let mut all: Vec<Neighbour> = (0..m)
-                .map(|other| Neighbour { latent: other as u32, cosine: plain_cosine(row, small.decoder_row(other).unwrap()) })
+                .map(|other| Neighbour { latent: other as u32, cosine: plain_cosine(&row, &small.decoder_row(other).unwrap()) })
                 .collect();
             all.sort_by(|a, b| b.cosine.total_cmp(&a.cosine).then(a.latent.cmp(&b.latent)));
             for (got, want) in one.iter().zip(&all) {
@@ -230,7 +231,7 @@ fn plain_cosine(a: &[f32], b: &[f32]) -> f32 {
 fn tiny(w_dec: &[f32], d_in: usize) -> Sae {
     let width = w_dec.len() / d_in;
     let mut parts = parts(d_in, width, Activation::Relu, |n, _| vec![0.0; n]);
-    parts.w_dec = Array::owned(w_dec.to_vec(), &[width, d_in]);
+    parts.w_dec = Array::owned(w_dec.to_vec(), &[width, d_in]).into();
     Sae::new(parts).unwrap()
 }
 
@@ -277,7 +278,7 @@ fn an_activation_that_is_not_finite_is_an_error() {
 fn an_overflow_is_an_error_and_no_number() {
     for kind in 0..4 {
         let mut parts = parts(2, 4, activation(kind, 4, 1), broken);
-        parts.w_enc = Array::owned(vec![3e38; 8], &[2, 4]);
+        parts.w_enc = Array::owned(vec![3e38; 8], &[2, 4]).into();
         let sae = Sae::new(parts).unwrap();
         let error = sae.encode(&[0.0, 0.0, 9e9, 9e9], &Cancel::new()).unwrap_err();
         assert!(matches!(error, Error::Overflow { row: 1, place: "latent", .. }), "{error}");

@@ -43,9 +43,9 @@ fn sae(d_in: usize, width: usize, kind: usize, seed: u64) -> Sae {
 
 fn parts(d_in: usize, width: usize, kind: usize, seed: u64) -> Parts {
     Parts {
-        w_enc: Array::owned(fine(d_in * width, seed * 9 + 1), &[d_in, width]),
+        w_enc: Array::owned(fine(d_in * width, seed * 9 + 1), &[d_in, width]).into(),
         b_enc: Array::owned(fine(width, seed * 9 + 2).iter().map(|b| b - 0.5).collect::<Vec<_>>(), &[width]),
-        w_dec: Array::owned(fine(d_in * width, seed * 9 + 3), &[width, d_in]),
+        w_dec: Array::owned(fine(d_in * width, seed * 9 + 3), &[width, d_in]).into(),
         b_dec: Array::owned(fine(d_in, seed * 9 + 4), &[d_in]),
         apply_b_dec_to_input: seed.is_multiple_of(2),
         rescale_acts_by_decoder_norm: false,
@@ -144,7 +144,7 @@ proptest! {
         let theta = theta as f32 / 20.0;
         let with = |width: usize, seed: u64| {
             let rows = if coarse { values(d_in * width, seed, 1, 1.0) } else { fine(d_in * width, seed) };
-            Sae::new(Parts { w_dec: Array::owned(rows, &[width, d_in]), ..parts(d_in, width, 0, seed) }).unwrap()
+            Sae::new(Parts { w_dec: Array::owned(rows, &[width, d_in]).into(), ..parts(d_in, width, 0, seed) }).unwrap()
         };
         let (large, small) = (with(n, seed), with(m, seed + 1));
         let comparison = compare(&large, &small, 1, -1.0, &never(), &|_| ()).unwrap();

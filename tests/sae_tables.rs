@@ -16,9 +16,9 @@ const D_IN: usize = 6;
 fn sae(width: usize, seed: u32) -> Sae {
     let row = (0..(D_IN * width) as u32).map(|i| ((i.wrapping_mul(2_654_435_761) ^ seed) % 1000) as f32 / 500.0 - 1.0);
     Sae::new(Parts {
-        w_enc: Array::owned(vec![0.0; D_IN * width], &[D_IN, width]),
+        w_enc: Array::owned(vec![0.0; D_IN * width], &[D_IN, width]).into(),
         b_enc: Array::owned(vec![0.0; width], &[width]),
-        w_dec: Array::owned(row.collect::<Vec<_>>(), &[width, D_IN]),
+        w_dec: Array::owned(row.collect::<Vec<_>>(), &[width, D_IN]).into(),
         b_dec: Array::owned(vec![0.0; D_IN], &[D_IN]),
         apply_b_dec_to_input: true,
         rescale_acts_by_decoder_norm: false,

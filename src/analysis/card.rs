@@ -45,7 +45,7 @@ pub fn card(
     let Rung { id, sae } = rungs[of];
     let row = sae.decoder_row(latent)?;
     let (promoted, suppressed) = words.map_or_else(Default::default, |words| {
-        let ends = words.unembedding.ends(View::new(row, 1, row.len()), top).pop().unwrap_or_default();
+        let ends = words.unembedding.ends(View::new(&row, 1, row.len()), top).pop().unwrap_or_default();
         (tokens::values(&ends.promoted, words.tokenizer), tokens::values(&ends.suppressed, words.tokenizer))
     });
     let mut ladder = Vec::new();
@@ -87,7 +87,7 @@ impl Class {
 pub fn labels(sae: &Sae, latents: &[u32], words: Words<'_>, top: usize) -> Result<Vec<(u32, Vec<TokenValue>)>, Error> {
     let mut rows = Vec::with_capacity(latents.len() * sae.d_in());
     for &latent in latents {
-        rows.extend_from_slice(sae.decoder_row(latent as usize)?);
+        rows.extend_from_slice(&sae.decoder_row(latent as usize)?);
     }
     let ends = words.unembedding.ends(View::new(&rows, latents.len(), sae.d_in()), top);
     Ok(latents

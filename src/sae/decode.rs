@@ -36,7 +36,7 @@ impl Sae {
         for (&latent, value) in latents.iter().zip(values) {
             let latent = latent as usize;
             let value = value * self.decode_gain(latent);
-            out.iter_mut().zip(self.parts.w_dec.row(latent)).for_each(|(x, d)| *x += value * d);
+            out.iter_mut().zip(self.parts.w_dec.row(latent).iter()).for_each(|(x, d)| *x += value * d);
         }
     }
 

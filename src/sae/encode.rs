@@ -60,7 +60,7 @@ impl Sae {
         let x = View::new(&prepared, rows, self.d_in());
         let tiles = kernel::fold_tiles(
             x,
-            self.parts.w_enc.view(),
+            &self.parts.w_enc,
             |_| Tile::default(),
             |tile, columns, products| {
                 if !cancel.is_cancelled() {

@@ -7,7 +7,7 @@
 use crate::blob::Blob;
 use crate::weights::{self, Array, TensorFiles};
 
-use super::{Activation, Error, Parts, Sae};
+use super::{Activation, Encoder, Error, Parts, Sae};
 
 mod config;
 mod save;
@@ -26,7 +26,7 @@ pub struct SaeFiles {
     pub sparsity: Option<Blob>,
 }
 
-/// Opens an SAE; weights that are f32 in the file stay mapped.
+/// Opens an SAE; its matrices stay mapped, in the element type of the file.
 ///
 /// # Errors
 /// [`Error::Read`], [`Error::Config`], [`Error::Unsupported`] and [`Error::Weights`], each naming the file.
@@ -87,9 +87,9 @@ fn parts(config: &Config, tensors: &TensorFiles) -> Result<Parts, Error> {
         _ => vector("b_enc")?,
     };
     Ok(Parts {
-        w_enc: tensors.get_shaped("W_enc", &[d_in, width])?,
+        w_enc: Encoder::Columns(tensors.matrix("W_enc", d_in, width)?),
         b_enc,
-        w_dec: tensors.get_shaped("W_dec", &[width, d_in])?,
+        w_dec: tensors.matrix("W_dec", width, d_in)?,
         b_dec: tensors.get_shaped("b_dec", &[d_in])?,
         apply_b_dec_to_input: config.apply_b_dec_to_input,
         rescale_acts_by_decoder_norm: config.rescale_acts_by_decoder_norm,

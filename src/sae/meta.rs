@@ -96,7 +96,7 @@ pub fn breakdown(meta: &Sae, of: &Sae, latent: usize, cancel: &Cancel) -> Result
     let mut components: Vec<Component> = Vec::with_capacity(latents.len());
     for (&meta_latent, &activation) in latents.iter().zip(values) {
         let direction = meta.decoder_row(meta_latent as usize)?;
-        let share = f64::from(activation * meta.decode_gain(meta_latent as usize)) * wide(direction, &row) / squared;
+        let share = f64::from(activation * meta.decode_gain(meta_latent as usize)) * wide(&direction, &row) / squared;
         components.push(Component { meta_latent, activation, share });
     }
     components.sort_by(|a, b| b.activation.total_cmp(&a.activation).then(a.meta_latent.cmp(&b.meta_latent)));
@@ -168,7 +168,7 @@ pub fn edited(meta: &Sae, of: &Sae, latent: usize, edits: &[Edit], cancel: &Canc
     for (meta_latent, by) in amounts {
         let by = by * f64::from(meta.decode_gain(meta_latent as usize));
         let direction = meta.decoder_row(meta_latent as usize)?;
-        new.iter_mut().zip(direction).for_each(|(w, d)| *w += by * f64::from(*d));
+        new.iter_mut().zip(direction.iter()).for_each(|(w, d)| *w += by * f64::from(*d));
     }
     let length = new.iter().map(|w| w * w).sum::<f64>().sqrt();
     if !(length.is_finite() && length > 1e-6) {

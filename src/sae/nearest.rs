@@ -11,9 +11,9 @@ use std::ops::Range;
 
 use rayon::prelude::*;
 
-use crate::kernel;
+use crate::kernel::{self, View};
 use crate::task::{Cancel, OnProgress, Progress};
-use crate::weights::Array;
+use crate::weights::Matrix;
 
 use super::{Column, Error, Sae};
 
@@ -63,7 +63,7 @@ impl Sae {
     /// # Errors
     /// [`Error::Latent`], [`Error::Sizes`].
     pub fn nearest(&self, latent: usize, other: &Self, k: usize) -> Result<Vec<Neighbour>, Error> {
-        other.nearest_to(self.decoder_row(latent)?, k)
+        other.nearest_to(&self.decoder_row(latent)?, k)
     }
 
     /// The `k` latents whose decoder rows are nearest to `direction`, \[d_in\], nearest first, ties to the lower index.
@@ -74,20 +74,13 @@ impl Sae {
         self.check_direction(direction)?;
         let norm = squared_norm(direction);
         let norms = self.squared_norms();
-        let parts: Vec<Best> = self
-            .parts
-            .w_dec
-            .par_chunks(ROWS * self.d_in())
-            .enumerate()
-            .map(|(chunk, rows)| {
-                let mut best = Best::new(k);
-                for (at, row) in rows.chunks_exact(self.d_in()).enumerate() {
-                    let latent = chunk * ROWS + at;
-                    best.offer(latent, cosine(direction, norm, row, norms[latent]));
-                }
-                best
-            })
-            .collect();
+        let parts = blocks(&self.parts.w_dec, |first, rows| {
+            let mut best = Best::new(k);
+            for (latent, row) in (first..).zip(rows.chunks_exact(self.d_in())) {
+                best.offer(latent, cosine(direction, norm, row, norms[latent]));
+            }
+            best
+        });
         let mut best = Best::new(k);
         for neighbour in parts.iter().flat_map(|part| &part.list) {
             best.offer(neighbour.latent as usize, neighbour.cosine);
@@ -101,8 +94,9 @@ impl Sae {
     /// [`Error::Sizes`], [`Error::InputNotFinite`].
     pub fn dot_rows(&self, direction: &[f32]) -> Result<Vec<f32>, Error> {
         self.check_direction(direction)?;
-        let rows = self.parts.w_dec.par_chunks_exact(self.d_in());
-        Ok(rows.with_min_len(ROWS).map(|row| kernel::dot(direction, row)).collect())
+        let dots =
+            |_, rows: &[f32]| rows.chunks_exact(self.d_in()).map(|row| kernel::dot(direction, row)).collect::<Vec<_>>();
+        Ok(blocks(&self.parts.w_dec, dots).concat())
     }
 
     fn check_direction(&self, direction: &[f32]) -> Result<(), Error> {
@@ -183,22 +177,23 @@ struct Columns<'a> {
 
 impl<'a> Columns<'a> {
     fn new(small: &'a Sae, near: f32) -> Self {
-        let rows = small.parts.w_dec.chunks_exact(small.d_in());
-        let inverse = rows.zip(small.squared_norms()).map(|(row, &norm)| inverse_norm(row, norm)).collect();
+        let norms = small.squared_norms().iter().enumerate();
+        let inverse = norms.map(|(latent, &norm)| inverse_norm(small, latent, norm)).collect();
         Self { small, inverse, slack: (4 * small.d_in() + 64) as f32 * f32::EPSILON / 2.0, near }
     }
 
     fn nearest_of(&self, large: &Sae, rows: Range<usize>, k: usize, cancel: &Cancel) -> Vec<Best> {
         let mut best = vec![Best::new(k); rows.len()];
-        let (a, b) = (large.parts.w_dec.view().select_rows(rows.clone()), self.small.parts.w_dec.view().t());
-        let mut tile = Vec::new();
-        for start in (0..b.cols()).step_by(kernel::TILE) {
+        let block = large.parts.w_dec.block(rows.clone());
+        let (a, b) = (View::new(&block, rows.len(), large.d_in()), self.small.parts.w_dec.t());
+        let (mut tile, mut room) = (Vec::new(), kernel::Room::default());
+        for start in (0..self.small.width()).step_by(kernel::TILE) {
             if cancel.is_cancelled() {
                 break;
             }
-            let columns = start..b.cols().min(start + kernel::TILE);
+            let columns = start..self.small.width().min(start + kernel::TILE);
             tile.resize(rows.len() * columns.len(), 0.0);
-            kernel::product(&mut tile, a, b.columns(columns.clone()));
+            kernel::tile_product(&mut tile, a, b, columns.clone(), &mut room);
             for ((latent, products), best) in rows.clone().zip(tile.chunks_exact(columns.len())).zip(&mut best) {
                 self.offer(large, latent, columns.start, products, best);
             }
@@ -209,8 +204,7 @@ impl<'a> Columns<'a> {
     /// Offers one latent's products with some columns; only what may be among the nearest is computed closely.
     fn offer(&self, large: &Sae, latent: usize, first: usize, products: &[f32], best: &mut Best) {
         const CHUNK: usize = 32;
-        let (row, norm) = (large.parts.w_dec.row(latent), large.squared_norms()[latent]);
-        let own = inverse_norm(row, norm);
+        let own = inverse_norm(large, latent, large.squared_norms()[latent]);
         let inverse = &self.inverse[first..first + products.len()];
         for (chunk, (products, inverse)) in products.chunks(CHUNK).zip(inverse.chunks(CHUNK)).enumerate() {
             let floor = best.floor().min(self.near) - self.slack;
@@ -274,9 +268,17 @@ pub(super) fn squared_norm(row: &[f32]) -> f32 {
 }
 
 /// ‖row‖² of every row of a matrix.
-pub(super) fn squared_norms(rows: &Array) -> Vec<f32> {
-    let cols = rows.shape()[1].max(1);
-    rows.par_chunks_exact(cols).with_min_len(ROWS).map(squared_norm).collect()
+pub(super) fn squared_norms(rows: &Matrix) -> Vec<f32> {
+    let cols = rows.cols().max(1);
+    blocks(rows, |_, block| block.chunks_exact(cols).map(squared_norm).collect::<Vec<_>>()).concat()
+}
+
+/// What `of` makes of each block of rows and the first one's number, in order, on all threads.
+fn blocks<T: Send>(rows: &Matrix, of: impl Fn(usize, &[f32]) -> T + Sync) -> Vec<T> {
+    (0..rows.rows().div_ceil(ROWS))
+        .into_par_iter()
+        .map(|index| of(index * ROWS, &rows.block(index * ROWS..rows.rows().min((index + 1) * ROWS))))
+        .collect()
 }
 
 /// Whether products and sums around a row of this squared length stay well inside the range of f32.
@@ -284,10 +286,10 @@ fn ordinary(squared: f32) -> bool {
     (1e-20..=1e20).contains(&squared)
 }
 
-fn inverse_norm(row: &[f32], squared: f32) -> f32 {
+fn inverse_norm(sae: &Sae, latent: usize, squared: f32) -> f32 {
     if ordinary(squared) {
         1.0 / squared.sqrt()
-    } else if row.iter().all(|&value| value == 0.0) {
+    } else if sae.parts.w_dec.row(latent).iter().all(|&value| value == 0.0) {
         0.0
     } else {
         f32::NAN
@@ -297,7 +299,7 @@ fn inverse_norm(row: &[f32], squared: f32) -> f32 {
 /// The cosine of two latents' decoder rows.
 pub(super) fn cosine_of(a: &Sae, a_latent: usize, b: &Sae, b_latent: usize) -> f32 {
     let norms = (a.squared_norms()[a_latent], b.squared_norms()[b_latent]);
-    cosine(a.parts.w_dec.row(a_latent), norms.0, b.parts.w_dec.row(b_latent), norms.1)
+    cosine(&a.parts.w_dec.row(a_latent), norms.0, &b.parts.w_dec.row(b_latent), norms.1)
 }
 
 /// The cosine of two rows with their squared lengths; 0 when either is a row of zeros.

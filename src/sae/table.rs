@@ -172,8 +172,12 @@ fn map(file: &fs::File) -> io::Result<Mmap> {
 
 /// A hash of decoder rows and their shape; parts of 1 MiB are hashed on all threads.
 pub(super) fn decoder_hash(sae: &Sae) -> [u8; 32] {
-    let bytes: &[u8] = bytemuck::cast_slice(&sae.parts.w_dec);
-    let parts: Vec<_> = bytes.par_chunks(1 << 20).map(Sha256::digest).collect();
+    /// 1 MiB of f32.
+    const PART: usize = 1 << 18;
+    let (rows, total) = (&sae.parts.w_dec, sae.width() * sae.d_in());
+    let part =
+        |start: usize| Sha256::digest(bytemuck::cast_slice::<f32, u8>(&rows.elements(start..total.min(start + PART))));
+    let parts: Vec<_> = (0..total.div_ceil(PART)).into_par_iter().map(|index| part(index * PART)).collect();
     let mut hash = Sha256::new();
     for number in [sae.width(), sae.d_in()] {
         hash.update((number as u64).to_le_bytes());

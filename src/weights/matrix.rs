@@ -9,7 +9,7 @@ use std::sync::Arc;
 use rayon::prelude::*;
 use safetensors::Dtype;
 
-use super::{Array, Storage, TensorFile};
+use super::{Array, Bytes, Storage, TensorFile};
 use crate::kernel::{Columns, View, maps};
 
 /// Values made f32 at a time: 256 KiB of them stay in a core's second-level cache.
@@ -17,6 +17,9 @@ const MADE: usize = 1 << 16;
 
 /// Columns made at a time are a multiple of this, which the products' registers are filled by.
 const STEP: usize = 24;
+
+/// Columns made at a time where they lie across the file: 128 f32 are 8 cache lines.
+const STRIDED: usize = 128;
 
 /// Elements that one thread looks at or converts at a time.
 const CHUNK: usize = 1 << 14;
@@ -107,6 +110,28 @@ impl Matrix {
         self.elements(row * self.cols..(row + 1) * self.cols)
     }
 
+    /// Some of the rows, side by side.
+    ///
+    /// # Panics
+    /// When they are not all there.
+    pub fn block(&self, rows: Range<usize>) -> Cow<'_, [f32]> {
+        assert!(rows.start <= rows.end && rows.end <= self.rows, "rows {rows:?} of {}", self.rows);
+        self.elements(rows.start * self.cols..rows.end * self.cols)
+    }
+
+    /// Whether it is used where it lies in its file, in whatever element type.
+    pub fn is_mapped(&self) -> bool {
+        match &self.stored {
+            Stored::Single(array) => array.is_mapped(),
+            Stored::Other { file, .. } => !matches!(file.bytes, Bytes::Owned(_)),
+        }
+    }
+
+    /// Whether its values are f32 that can be used where they are.
+    pub const fn is_plain(&self) -> bool {
+        matches!(self.stored, Stored::Single(_))
+    }
+
     /// The whole as f32.
     pub fn to_array(&self) -> Array {
         match &self.stored {
@@ -137,7 +162,11 @@ impl Matrix {
         Some((at, self.elements(at..at + 1)[0]))
     }
 
-    fn elements(&self, range: Range<usize>) -> Cow<'_, [f32]> {
+    /// Some of the elements, counted along the rows.
+    ///
+    /// # Panics
+    /// When they are not all there.
+    pub fn elements(&self, range: Range<usize>) -> Cow<'_, [f32]> {
         match &self.stored {
             Stored::Single(array) => Cow::Borrowed(&array[range]),
             Stored::Other { .. } => {
@@ -146,6 +175,29 @@ impl Matrix {
                 Cow::Owned(values)
             }
         }
+    }
+
+    /// Some of the columns, [rows, columns]; `made` is room to make them f32 in.
+    pub fn columns_made<'s>(&'s self, columns: Range<usize>, made: &'s mut Vec<f32>) -> View<'s> {
+        if let Stored::Single(array) = &self.stored {
+            return array.view().columns(columns);
+        }
+        let width = columns.len();
+        made.resize(self.rows * width, 0.0);
+        for (row, out) in made.chunks_exact_mut(width.max(1)).enumerate() {
+            self.fill(row * self.cols + columns.start, out);
+        }
+        View::new(made, self.rows, width)
+    }
+
+    /// Some of the rows as columns, [cols, rows]; `made` is room to make them f32 in.
+    pub fn rows_made<'s>(&'s self, rows: Range<usize>, made: &'s mut Vec<f32>) -> View<'s> {
+        if let Stored::Single(array) = &self.stored {
+            return array.view().select_rows(rows).t();
+        }
+        made.resize(rows.len() * self.cols, 0.0);
+        self.fill(rows.start * self.cols, made);
+        View::new(made, rows.len(), self.cols).t()
     }
 
     /// Writes the elements from `first` on, counted along the rows.
@@ -175,6 +227,31 @@ impl Matrix {
         }
     }
 
+    /// The rows as columns, in memory of their own and in the same element type.
+    #[must_use]
+    pub fn transposed(&self) -> Self {
+        let (rows, cols) = (self.cols, self.rows);
+        let stored = match &self.stored {
+            Stored::Single(array) => {
+                Stored::Single(Array::owned(transposed(array, self.rows, self.cols), &[rows, cols]))
+            }
+            Stored::Other { file, range, element } => {
+                let bytes = &file.bytes[range.clone()];
+                let bytes = match element {
+                    Element::Bf16 | Element::F16 => {
+                        transposed(bytes.as_chunks::<2>().0, self.rows, self.cols).into_flattened()
+                    }
+                    Element::Unaligned => transposed(bytes.as_chunks::<4>().0, self.rows, self.cols).into_flattened(),
+                    Element::F64 => transposed(bytes.as_chunks::<8>().0, self.rows, self.cols).into_flattened(),
+                };
+                let range = 0..bytes.len();
+                let file = Arc::new(TensorFile { name: file.name.clone(), bytes: Bytes::Owned(bytes) });
+                Stored::Other { file, range, element: *element }
+            }
+        };
+        Self { stored, rows, cols }
+    }
+
     /// Most rows or columns of `size` values that are made f32 at once.
     fn most(&self, size: usize) -> usize {
         match &self.stored {
@@ -182,6 +259,23 @@ impl Matrix {
             Stored::Other { .. } => (MADE / size.max(1) / STEP * STEP).max(STEP),
         }
     }
+}
+
+/// The elements of a row-major matrix, column by column, on all threads.
+fn transposed<T: Copy + Default + Send + Sync>(elements: &[T], rows: usize, cols: usize) -> Vec<T> {
+    /// Columns that are moved together: a row's part of them fills some cache lines.
+    const TOGETHER: usize = 64;
+    let mut out = vec![T::default(); rows * cols];
+    out.par_chunks_mut((TOGETHER * rows).max(1)).enumerate().for_each(|(index, out)| {
+        let first = index * TOGETHER;
+        let columns = out.len() / rows.max(1);
+        for (row, elements) in elements.chunks_exact(cols.max(1)).enumerate() {
+            for (column, element) in elements[first..first + columns].iter().enumerate() {
+                out[column * rows + row] = *element;
+            }
+        }
+    });
+    out
 }
 
 /// The first element that is `bad`; a chunk is looked at without branches.
@@ -211,19 +305,15 @@ impl Columns for &Matrix {
     }
 
     fn most(&self) -> usize {
-        Matrix::most(self, self.rows)
+        match &self.stored {
+            // A row gives few bytes of each column: what is made is larger, so that reading it is not all waiting.
+            Stored::Other { element: Element::Unaligned, .. } => Matrix::most(self, self.rows).max(STRIDED),
+            _ => Matrix::most(self, self.rows),
+        }
     }
 
     fn view<'s>(&'s self, columns: Range<usize>, made: &'s mut Vec<f32>) -> View<'s> {
-        if let Stored::Single(array) = &self.stored {
-            return array.view().columns(columns);
-        }
-        let width = columns.len();
-        made.resize(self.rows * width, 0.0);
-        for (row, out) in made.chunks_exact_mut(width.max(1)).enumerate() {
-            self.fill(row * self.cols + columns.start, out);
-        }
-        View::new(made, self.rows, width)
+        self.columns_made(columns, made)
     }
 }
 
@@ -241,13 +331,7 @@ impl Columns for Transposed<'_> {
     }
 
     fn view<'s>(&'s self, columns: Range<usize>, made: &'s mut Vec<f32>) -> View<'s> {
-        if let Stored::Single(array) = &self.0.stored {
-            return array.view().select_rows(columns).t();
-        }
-        let rows = columns.len();
-        made.resize(rows * self.0.cols, 0.0);
-        self.0.fill(columns.start * self.0.cols, made);
-        View::new(made, rows, self.0.cols).t()
+        self.0.rows_made(columns, made)
     }
 }
 

@@ -156,6 +156,21 @@ fn a_stored_value_that_is_not_finite_is_found_in_any_chunk() {
 }
 
 #[test]
+fn rows_become_columns_in_every_element_type() {
+    for (name, matrix, plain) in matrices(131, 77, 1) {
+        let turned = matrix.transposed();
+        assert_eq!((turned.rows(), turned.cols(), turned.bytes()), (77, 131, matrix.bytes()), "{name}");
+        assert!(!turned.is_mapped());
+        let (turned, back) = (turned.to_array(), turned.transposed().to_array());
+        for row in 0..131 {
+            assert!((0..77).all(|col| turned[col * 131 + row] == plain[row * 77 + col]), "{name}, row {row}");
+        }
+        assert_eq!(back[..], plain[..], "{name}");
+        assert_eq!(matrix.block(3..9)[..], plain[3 * 77..9 * 77], "{name}");
+    }
+}
+
+#[test]
 fn eight_bit_types_are_refused_by_name() {
     let files = open(&file(&[("q", "F8_E4M3", &[2, 2], vec![0; 4])], 0)).unwrap();
     let error = files.matrix("q", 2, 2).unwrap_err().to_string();

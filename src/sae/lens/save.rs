@@ -51,8 +51,8 @@ fn weights(sae: &Sae, vectors: &Vectors<'_>, folder: &Path) -> Result<Vec<u8>, E
     let (width, d_in) = (sae.width(), sae.d_in());
     let mut tensors: BTreeMap<&str, (Vec<usize>, Vec<u8>)> = BTreeMap::new();
     let bytes = |values: &[f32], factor: f32| values.iter().flat_map(|value| (value * factor).to_le_bytes()).collect();
-    tensors.insert("W_enc", (vec![d_in, width], bytes(&parts.w_enc, factor)));
-    tensors.insert("W_dec", (vec![width, d_in], bytes(&parts.w_dec, 1.0 / factor)));
+    tensors.insert("W_enc", (vec![d_in, width], bytes(&parts.w_enc.to_array(), factor)));
+    tensors.insert("W_dec", (vec![width, d_in], bytes(&parts.w_dec.to_array(), 1.0 / factor)));
     tensors.insert("b_dec", (vec![d_in], bytes(&parts.b_dec, 1.0 / factor)));
     for (name, values) in vectors {
         tensors.insert(name, (vec![width], bytes(values, 1.0)));

@@ -49,9 +49,9 @@ pub fn published(weights: &Blob, config: Option<&Blob>) -> Result<Published, Err
     };
     let tensor = |name: &str, shape: &[usize]| state.tensor(file, name, shape);
     let parts = Parts {
-        w_enc: tensor("W_enc", &[d_in, width])?,
+        w_enc: tensor("W_enc", &[d_in, width])?.into(),
         b_enc: Array::owned(vec![0.0; width], &[width]),
-        w_dec: tensor("W_dec", &[width, d_in])?,
+        w_dec: tensor("W_dec", &[width, d_in])?.into(),
         b_dec: tensor("b_dec", &[d_in])?,
         apply_b_dec_to_input: true,
         rescale_acts_by_decoder_norm: false,

@@ -123,7 +123,7 @@ pub(super) fn unit_rows(of: &Sae, latents: Vec<usize>) -> Result<(Vec<f32>, Vec<
     let (mut rows, mut zero) = (Vec::with_capacity(latents.len() * of.d_in()), Vec::with_capacity(latents.len()));
     for latent in latents {
         let start = rows.len();
-        rows.extend_from_slice(of.decoder_row(latent)?);
+        rows.extend_from_slice(&of.decoder_row(latent)?);
         zero.push(scale_to_unit(&mut rows[start..]) == 0.0);
     }
     Ok((rows, zero))

@@ -16,9 +16,9 @@ fn sae(width: usize, d: usize, seed: u64, threshold: f32, zero: Option<usize>) -
         w_dec[row * d..(row + 1) * d].fill(0.0);
     }
     Sae::new(Parts {
-        w_enc: Array::owned(w_enc, &[d, width]),
+        w_enc: Array::owned(w_enc, &[d, width]).into(),
         b_enc: Array::owned(vec![0.0; width], &[width]),
-        w_dec: Array::owned(w_dec, &[width, d]),
+        w_dec: Array::owned(w_dec, &[width, d]).into(),
         b_dec: Array::owned(directions(1, d, seed + 1).iter().map(|v| 0.1 * v).collect::<Vec<_>>(), &[d]),
         apply_b_dec_to_input: true,
         rescale_acts_by_decoder_norm: false,
@@ -50,9 +50,9 @@ proptest! {
         for part in &parts.components {
             prop_assert!(part.activation > threshold);
             let direction = meta.decoder_row(part.meta_latent as usize).expect("is there");
-            sum.iter_mut().zip(direction).for_each(|(s, d)| *s += f64::from(part.activation * d));
+            sum.iter_mut().zip(direction.iter()).for_each(|(s, d)| *s += f64::from(part.activation * d));
         }
-        for (sum, row) in sum.iter().zip(of.decoder_row(latent).expect("is there")) {
+        for (sum, row) in sum.iter().zip(of.decoder_row(latent).expect("is there").iter()) {
             prop_assert!((sum * f64::from(parts.norm) - f64::from(*row)).abs() < 1e-5);
         }
         let shares = parts.components.iter().map(|part| part.share).sum::<f64>() + parts.bias + parts.rest;
@@ -83,7 +83,7 @@ proptest! {
     ) {
         let (of, meta, never) = (sae(30, 12, seed, 0.0, None), sae(20, 12, seed + 7, 0.1, None), Cancel::new());
         let parts = breakdown(&meta, &of, latent, &never).expect("has parts");
-        let row = of.decoder_row(latent).expect("is there");
+        let row = &*of.decoder_row(latent).expect("is there");
         let silent = (0..20).find(|m| parts.components.iter().all(|part| part.meta_latent != *m)).expect("one is silent");
         for nothing in [vec![], vec![Edit::Remove(silent)], vec![Edit::Add(other, by), Edit::Add(other, -by)]] {
             prop_assert_eq!(&edited(&meta, &of, latent, &nothing, &never).expect("is edited"), row);

@@ -41,8 +41,9 @@ impl Pair<'_> {
             let shift = sae.input_shift();
             let first = latents.len();
             latents.extend(chosen.iter().map(|&latent| sae.folded(latent, shift[latent])));
+            let encoder = sae.parts.w_enc.to_array();
             for dim in 0..d_in {
-                let from = &sae.parts.w_enc[dim * sae.width()..(dim + 1) * sae.width()];
+                let from = &encoder[dim * sae.width()..(dim + 1) * sae.width()];
                 for (at, &latent) in chosen.iter().enumerate() {
                     w_enc[dim * width + first + at] = from[latent] * latents[first + at].length;
                 }
@@ -54,9 +55,9 @@ impl Pair<'_> {
         }
         let vector = |of: &dyn Fn(&Latent) -> f32| Array::owned(latents.iter().map(of).collect::<Vec<_>>(), &[width]);
         let mut stitched = Sae::new(Parts {
-            w_enc: Array::owned(w_enc, &[d_in, width]),
+            w_enc: Array::owned(w_enc, &[d_in, width]).into(),
             b_enc: vector(&|latent| latent.bias),
-            w_dec: Array::owned(w_dec, &[width, d_in]),
+            w_dec: Array::owned(w_dec, &[width, d_in]).into(),
             b_dec: Array::owned(self.bias(selection.alpha()), &[d_in]),
             apply_b_dec_to_input: false,
             rescale_acts_by_decoder_norm: self.competes() && self.small.parts.rescale_acts_by_decoder_norm,
@@ -92,7 +93,7 @@ impl Sae {
         let mut shift = vec![0.0; self.width()];
         if self.parts.apply_b_dec_to_input {
             let bias = kernel::View::new(&self.parts.b_dec, 1, self.d_in());
-            kernel::product_parallel(&mut shift, bias, self.parts.w_enc.view());
+            kernel::map_product(&mut shift, bias, &self.parts.w_enc, kernel::TILE, |_, _| {});
         }
         shift
     }

@@ -5,6 +5,8 @@
 //! ΔSSE = Σ_t(−2 r_t·u_t + ‖u_t‖²) and c* = Σ r_t·u_t / Σ‖u_t‖²: the change lowers the error exactly when c* > ½.
 //! The decoder bias is held: how it is mixed depends on how many latents there are, not on one change.
 
+use std::borrow::Cow;
+
 use rayon::prelude::*;
 
 use crate::kernel;
@@ -52,7 +54,7 @@ pub struct Scores {
 }
 
 /// A latent that fires: its change, its decoder row's factor and the row.
-type Term<'a> = (u32, f32, &'a [f32]);
+type Term<'a> = (u32, f32, Cow<'a, [f32]>);
 
 impl Scores {
     /// Scores for inserting each latent of the larger SAE alone; change i is latent i.
@@ -184,14 +186,14 @@ fn score_row(mut terms: Vec<Term<'_>>, residual: &[f32]) -> Vec<(u32, f64, f64)>
     terms
         .chunk_by(|a, b| a.0 == b.0)
         .map(|terms| {
-            if let [(change, factor, row)] = *terms {
-                let (factor, gain) = (f64::from(factor), f64::from(kernel::dot(residual, row)));
-                return (change, factor * gain, factor * factor * f64::from(kernel::dot(row, row)));
+            if let [(change, factor, row)] = terms {
+                let (factor, gain) = (f64::from(*factor), f64::from(kernel::dot(residual, row)));
+                return (*change, factor * gain, factor * factor * f64::from(kernel::dot(row, row)));
             }
             sum.clear();
             sum.resize(residual.len(), 0.0);
             for (_, factor, row) in terms {
-                sum.iter_mut().zip(*row).for_each(|(u, d)| *u += factor * d);
+                sum.iter_mut().zip(row.iter()).for_each(|(u, d)| *u += factor * d);
             }
             (terms[0].0, f64::from(kernel::dot(residual, &sum)), f64::from(kernel::dot(&sum, &sum)))
         })

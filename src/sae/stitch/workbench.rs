@@ -210,7 +210,7 @@ impl<'a> Workbench<'a> {
             let factor = f64::from(value) * scale * if put { 1.0 } else { -1.0 };
             let residual = &mut self.residual[row * d_in..(row + 1) * d_in];
             let mut along = 0.0;
-            for ((r, sum), &d) in residual.iter_mut().zip(&mut self.weighted).zip(direction) {
+            for ((r, sum), &d) in residual.iter_mut().zip(&mut self.weighted).zip(direction.iter()) {
                 let d = f64::from(d);
                 along += *r * d;
                 *r -= factor * d;

@@ -55,9 +55,9 @@ impl Trained {
         let (d, n) = (self.d_in, self.width);
         let array = |values: &[f32], shape: &[usize]| Array::owned(values.to_vec(), shape);
         let mut sae = Sae::new(Parts {
-            w_enc: array(&self.w_enc, &[d, n]),
+            w_enc: array(&self.w_enc, &[d, n]).into(),
             b_enc: array(&self.b_enc, &[n]),
-            w_dec: array(&self.w_dec, &[n, d]),
+            w_dec: array(&self.w_dec, &[n, d]).into(),
             b_dec: array(&self.b_dec, &[d]),
             apply_b_dec_to_input: true,
             rescale_acts_by_decoder_norm: false,

@@ -51,6 +51,9 @@ fn explorer() {
     }
 }
 
+/// What makes this file run the explorer.
+const EXPLORER: [&str; 4] = ["explorer", "--exact", "--nocapture", "--test-threads=1"];
+
 /// A terminal with the explorer in it.
 struct Session {
     screen: Arc<Mutex<vt100::Parser>>,
@@ -62,10 +65,14 @@ struct Session {
 
 impl Session {
     fn start(mode: &str, env: &[(&str, &str)]) -> Self {
+        let mut command = CommandBuilder::new(std::env::current_exe().expect("this program"));
+        command.args(EXPLORER);
+        Self::run(command, mode, env)
+    }
+
+    fn run(mut command: CommandBuilder, mode: &str, env: &[(&str, &str)]) -> Self {
         let size = PtySize { rows: 24, cols: 80, pixel_width: 0, pixel_height: 0 };
         let pty = native_pty_system().openpty(size).expect("a pseudo-terminal");
-        let mut command = CommandBuilder::new(std::env::current_exe().expect("this program"));
-        command.args(["explorer", "--exact", "--nocapture", "--test-threads=1"]);
         for name in ["NO_COLOR", "COLORTERM", "SSH_CONNECTION", "SSH_TTY", "SSH_CLIENT", "LC_ALL"] {
             command.env_remove(name);
         }
@@ -190,6 +197,21 @@ fn follows_the_size_of_its_terminal_and_says_when_it_is_too_small() {
     session.wait_for("strongest here");
     session.press("q");
     session.end();
+    session.assert_restored();
+}
+
+#[test]
+fn with_something_else_on_standard_input_keys_come_from_the_terminal() {
+    let program = std::env::current_exe().expect("this program");
+    let mut command = CommandBuilder::new("sh");
+    let line = format!("echo piped | '{}' {}", program.display(), EXPLORER.join(" "));
+    command.args(["-c", line.as_str()]);
+    let mut session = Session::run(command, "plain", &[]);
+    session.wait_for(" fire ");
+    session.press("5");
+    session.wait_for("Queue");
+    session.press("q");
+    assert_eq!(session.end().exit_code(), 0);
     session.assert_restored();
 }
 

@@ -34,17 +34,34 @@ pub enum Target {
     Over,
 }
 
-/// Parts of stitching that a frame shows.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Drawn {
+/// A part of stitching.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
     /// The verdict in full, with cross-entropies.
-    pub verdict: bool,
+    Verdict,
     /// The workbench's measures.
-    pub bench: bool,
+    Bench,
     /// The curve.
-    pub curve: bool,
+    Curve,
     /// The group.
-    pub group: bool,
+    Group,
+}
+
+/// The parts of stitching that a frame shows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Drawn(u8);
+
+impl Drawn {
+    /// Notes that a part is shown.
+    pub const fn add(&mut self, part: Part) {
+        self.0 |= 1 << part as u8;
+    }
+
+    /// Whether a part is shown.
+    #[must_use]
+    pub const fn has(self, part: Part) -> bool {
+        self.0 & (1 << part as u8) != 0
+    }
 }
 
 /// What a frame tells `update`.

@@ -43,6 +43,9 @@ pub type CurveKey = (PairIds, ThetaBits, Order);
 /// What a group is about: pair, side, latent, θ.
 pub type GroupKey = (PairIds, Side, u32, ThetaBits);
 
+/// What an SAE does in the prompt is about: which run, token and SAE.
+pub type PromptKey = (u64, usize, String);
+
 /// What cross-entropies are about: they share a slot, since they share the model.
 #[derive(Clone, Debug, PartialEq)]
 pub enum LossKey {
@@ -130,7 +133,7 @@ pub struct Stitch {
     /// Choosing the text to measure on.
     pub text: Remote<TextInfo, Report>,
     /// What every latent of the wider SAE does in the prompt: for which run, token and SAE.
-    pub prompt: Option<((u64, usize, String), Arc<Vec<InPrompt>>)>,
+    pub prompt: Option<(PromptKey, Arc<Vec<InPrompt>>)>,
 }
 
 impl Default for Stitch {

@@ -29,8 +29,8 @@ pub fn check(env: Env<'_>) -> Result<(), Report> {
         let hint = "for scripts and pipes there is `saescope run --prompt TEXT`, with `--json` for programs";
         Err(Report::new(what).because(why).hint(hint).kind(Kind::Usage))
     };
-    if !io::stdin().is_terminal() {
-        return refuse("standard input is not a terminal");
+    if !io::stdin().is_terminal() && !has_own_terminal() {
+        return refuse("standard input is not a terminal, and there is no other");
     }
     if !io::stdout().is_terminal() {
         return refuse("standard output is not a terminal");
@@ -39,6 +39,11 @@ pub fn check(env: Env<'_>) -> Result<(), Report> {
         return refuse("TERM is `dumb`: this terminal cannot move its cursor");
     }
     Ok(())
+}
+
+/// Whether keys can be read from the terminal itself where standard input is something else, such as a pipe.
+fn has_own_terminal() -> bool {
+    cfg!(unix) && std::fs::File::open("/dev/tty").is_ok_and(|tty| tty.is_terminal())
 }
 
 /// The modes, held; dropping gives them back.

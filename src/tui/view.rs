@@ -73,6 +73,7 @@ fn explore(app: &App, areas: &Areas, pen: &mut Pen<'_>) {
     if let Some(area) = areas.ladder {
         ladder::draw(app, area, pen);
     }
+    stitch::beside(app, areas.verdict, areas.group, pen);
     for area in areas.columns.into_iter().flatten() {
         pen.column(area);
     }

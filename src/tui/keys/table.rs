@@ -35,7 +35,9 @@ const GROUP: Places = Places::of(&[Place::Group]);
 const FILTER: Places = Places::of(&[Place::Filter]);
 const PATH: Places = Places::of(&[Place::Path]);
 /// Where a latent of the wider SAE is chosen.
-const LATENT: Places = Places::of(&[Place::Latents, Place::Card, Place::Queue, Place::Group]);
+const LATENT: Places = Places::of(&[Place::Queue, Place::Group]);
+/// The same on the page of latents, where other keys come first in the footer.
+const EXPLORED: Places = Places::of(&[Place::Latents, Place::Card]);
 /// Where the workbench is in view.
 const CHANGES: Places = LATENT.and(BENCH);
 /// Where letters search latents.
@@ -335,6 +337,24 @@ pub const TABLE: &[Binding] = &[
         Places::PANES,
         "",
         "Mouse on or off (off lets the terminal select text)",
+    ),
+    row(
+        Action::Toggle,
+        "card.toggle",
+        &[key!(space)],
+        EXPLORED,
+        "",
+        "Put the latent into the stitched SAE, or take it out again",
+    ),
+    row(Action::Swap, "card.swap", &[key!(x)], EXPLORED, "", "Swap the latent's group into the stitched SAE, or back"),
+    row(Action::UndoChange, "card.undo", &[key!(u)], EXPLORED, "", "Take the last change of the stitched SAE back"),
+    row(
+        Action::RedoChange,
+        "card.redo",
+        &[key!(shift - u), key!(ctrl - r)],
+        EXPLORED,
+        "",
+        "Make that change of the stitched SAE again",
     ),
     row(Action::FocusTokens, "pane.tokens", &[key!(2)], Places::PANES, "", "Go to the tokens"),
     row(Action::FocusLatents, "pane.latents", &[key!(3)], Places::PANES, "", "Go to the latents"),

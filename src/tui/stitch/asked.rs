@@ -8,23 +8,23 @@ use crate::task::{Progress, Remote, Ticket};
 #[derive(Clone, Debug)]
 pub struct Asked<K, T> {
     remote: Remote<T, Report>,
-    asked: Option<K>,
+    question: Option<K>,
     answers: Option<K>,
 }
 
 impl<K, T> Default for Asked<K, T> {
     fn default() -> Self {
-        Self { remote: Remote::default(), asked: None, answers: None }
+        Self { remote: Remote::default(), question: None, answers: None }
     }
 }
 
 impl<K: PartialEq + Clone, T> Asked<K, T> {
     /// Asks unless this was asked last; gives the ticket to ask with.
     pub fn want(&mut self, key: &K) -> Option<Ticket> {
-        if self.asked.as_ref() == Some(key) {
+        if self.question.as_ref() == Some(key) {
             return None;
         }
-        self.asked = Some(key.clone());
+        self.question = Some(key.clone());
         Some(self.remote.ask())
     }
 
@@ -41,7 +41,7 @@ impl<K: PartialEq + Clone, T> Asked<K, T> {
         let fine = answer.is_ok();
         let taken = self.remote.answer(ticket, answer);
         if taken && fine {
-            self.answers.clone_from(&self.asked);
+            self.answers.clone_from(&self.question);
         }
         taken
     }
@@ -68,7 +68,7 @@ impl<K: PartialEq + Clone, T> Asked<K, T> {
 
     /// The question asked last.
     pub const fn question(&self) -> Option<&K> {
-        self.asked.as_ref()
+        self.question.as_ref()
     }
 
     /// Whether an answer is awaited.
@@ -98,8 +98,8 @@ impl<K: PartialEq + Clone, T> Asked<K, T> {
 
     /// Lets a question that failed or was abandoned be asked again.
     pub fn retry(&mut self) {
-        if !self.is_pending() && self.asked != self.answers || self.remote.failure().is_some() {
-            self.asked = None;
+        if !self.is_pending() && self.question != self.answers || self.remote.failure().is_some() {
+            self.question = None;
         }
     }
 }

@@ -17,18 +17,12 @@ use crate::tui::update::{ask, say, select};
 /// Goes to a pane of stitching. From the narrowest SAE the ladder is climbed by one: there is nothing to compare it with.
 pub(super) fn enter(app: &mut App, pane: Focus) {
     if app.pair().is_none() {
-        let narrowest = app.sae().map(|s| s.id.clone());
         select::turn_sae(app, 1);
-        match (app.pair(), narrowest) {
-            (Some(pair), _) => {
-                let PairIds { small, large } = pair;
-                say(app, format!("{small} is the narrowest SAE: this compares the next wider, {large}, with it"));
-            }
-            (None, _) => {
-                say(app, "stitching needs two loaded SAEs of the suite; s shows suites");
-                return;
-            }
-        }
+        let Some(PairIds { small, large }) = app.pair() else {
+            say(app, "stitching needs two loaded SAEs of the suite; s shows suites");
+            return;
+        };
+        say(app, format!("{small} is the narrowest SAE: this compares the next wider, {large}, with it"));
     }
     // What is compared must not change while one moves along the tokens.
     app.held = app.latent.is_some();

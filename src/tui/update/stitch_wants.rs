@@ -5,6 +5,7 @@ use crate::analysis::{Change, CurveView, Side};
 use crate::session::Job;
 use crate::task::Slot;
 use crate::tui::app::{App, Focus, LatentRef, Page};
+use crate::tui::hits::Part;
 use crate::tui::msg::Effect;
 use crate::tui::stitch::{BenchKey, LossKey, PairIds, VerdictKey};
 use crate::tui::update::ask;
@@ -111,7 +112,7 @@ fn bench_key(app: &App, pair: &PairIds) -> BenchKey {
 }
 
 fn bench(app: &mut App, pair: &PairIds, effects: &mut Vec<Effect>) {
-    if !can_measure(app) || !(app.hits.drawn.bench || app.hits.drawn.curve) {
+    if !can_measure(app) || !(app.hits.drawn.has(Part::Bench) || app.hits.drawn.has(Part::Curve)) {
         return;
     }
     let key = bench_key(app, pair);
@@ -122,7 +123,7 @@ fn bench(app: &mut App, pair: &PairIds, effects: &mut Vec<Effect>) {
 }
 
 fn group(app: &mut App, pair: &PairIds, effects: &mut Vec<Effect>) {
-    let Some(latent) = app.latent.filter(|_| app.hits.drawn.group) else { return };
+    let Some(latent) = app.latent.filter(|_| app.hits.drawn.has(Part::Group)) else { return };
     let key = (pair.clone(), Side::Large, latent, app.stitch.theta());
     if let Some(ticket) = app.stitch.group.want(&key) {
         let PairIds { small, large } = pair.clone();
@@ -132,7 +133,7 @@ fn group(app: &mut App, pair: &PairIds, effects: &mut Vec<Effect>) {
 }
 
 fn curve(app: &mut App, pair: &PairIds, effects: &mut Vec<Effect>) {
-    if !app.hits.drawn.curve {
+    if !app.hits.drawn.has(Part::Curve) {
         return;
     }
     let (threshold, order) = (app.stitch.threshold, app.stitch.order);
@@ -165,11 +166,11 @@ fn losses(app: &mut App, pair: &PairIds, effects: &mut Vec<Effect>) {
     }
     let stitch = &app.stitch;
     let verdict = verdict_key(app, pair)
-        .filter(|key| app.hits.drawn.verdict && stitch.verdict.of(key).is_some())
+        .filter(|key| app.hits.drawn.has(Part::Verdict) && stitch.verdict.of(key).is_some())
         .filter(|key| stitch.verdict_loss.as_ref().is_none_or(|(k, _)| k != key))
         .map(LossKey::Verdict);
     let bench = Some(bench_key(app, pair))
-        .filter(|key| app.hits.drawn.bench && stitch.bench.of(key).is_some())
+        .filter(|key| app.hits.drawn.has(Part::Bench) && stitch.bench.of(key).is_some())
         .filter(|key| stitch.bench_loss.as_ref().is_none_or(|(k, _)| k != key))
         .map(LossKey::Bench);
     let mut wanted =
@@ -208,7 +209,7 @@ pub(super) fn names(app: &App) -> Vec<LatentRef> {
             Change::Swap { large: l, .. } => names.extend(l.first().map(|latent| large(*latent))),
         }
     }
-    if app.hits.drawn.group {
+    if app.hits.drawn.has(Part::Group) {
         let top = app.stitch.group_row.saturating_sub(rows);
         names.extend(
             super::stitch::members(app)

@@ -17,6 +17,10 @@ pub(super) struct Areas {
     pub next: Rect,
     /// The SAEs side by side, where there is room.
     pub ladder: Option<Rect>,
+    /// The verdict in full, where there is room.
+    pub verdict: Option<Rect>,
+    /// The group, where there is room.
+    pub group: Option<Rect>,
     /// All of these: what stands between the tokens and the status line.
     pub main: Rect,
     /// The lines between columns.
@@ -87,9 +91,25 @@ impl Areas {
         (self.card, self.columns[1]) = (middle, Some(column));
         let next = (right.height / 2).min(14);
         self.next = Rect { height: next, ..right };
-        self.ladder = Some(Rect { y: right.y + next, height: right.height - next, ..right });
+        let below = Rect { y: right.y + next, height: right.height - next, ..right };
+        self.ladder = Some(below);
+        if main.height >= TALL {
+            let verdict = Rect { y: middle.bottom() - VERDICT, height: VERDICT, ..middle };
+            self.card.height -= VERDICT;
+            self.verdict = Some(verdict);
+            let group = Rect { y: below.y + LADDER, height: below.height - LADDER, ..below };
+            self.ladder = Some(Rect { height: LADDER, ..below });
+            self.group = Some(group);
+        }
     }
 }
+
+/// Rows of the middle of a screen that has room for the verdict and the group beside all else.
+const TALL: u16 = 38;
+/// Rows of the verdict.
+const VERDICT: u16 = 11;
+/// Rows of the SAEs side by side, when something stands below them.
+const LADDER: u16 = 12;
 
 fn rest_rows(height: u16, above: &[Rect], below: u16) -> u16 {
     height.saturating_sub(below + above.iter().map(|a| a.height).sum::<u16>())
@@ -114,6 +134,8 @@ mod tests {
             let a = Areas::of(screen, Page::Explore);
             let mut all = vec![a.header, a.prompt, a.tokens, a.latents, a.card, a.next, a.status, a.footer];
             all.extend(a.ladder);
+            all.extend(a.verdict);
+            all.extend(a.group);
             all.extend(a.columns.into_iter().flatten());
             assert_eq!(all.iter().map(|r| r.area()).sum::<u32>(), screen.area(), "{width}x{height}");
             for (i, one) in all.iter().enumerate() {

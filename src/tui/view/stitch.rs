@@ -43,6 +43,21 @@ pub(super) fn draw(app: &App, area: Rect, pen: &mut Pen<'_>) {
     }
 }
 
+/// Verdict and group on the page of latents, where there is room for them.
+pub(super) fn beside(app: &App, verdict: Option<Rect>, group: Option<Rect>, pen: &mut Pen<'_>) {
+    let pair = app.pair();
+    if let (Some(area), Some(pair)) = (verdict, &pair) {
+        verdict::draw(app, pair, area, pen);
+    }
+    if let Some(area) = group {
+        // Groups are asked for once all SAEs are compared: until then they would hold up what is looked at.
+        match pair.filter(|_| app.stitch.tables.value().is_some()) {
+            Some(pair) => titled(app, &pair, Focus::Group, area, pen),
+            None => drop(pen.pane(area, &super::Title { name: "8 Group", ..Default::default() }, false)),
+        }
+    }
+}
+
 fn pane(app: &App, pair: &PairIds, which: Focus, area: Rect, pen: &mut Pen<'_>) {
     match which {
         Focus::Bench => bench::draw(app, pair, area, pen),

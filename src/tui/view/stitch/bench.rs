@@ -11,12 +11,12 @@ use crate::analysis::{Bench, BenchLoss, Change, Measures};
 use crate::text;
 use crate::tui::app::{App, Focus, LatentRef};
 use crate::tui::format;
-use crate::tui::hits::Target;
-use crate::tui::stitch::PairIds;
+use crate::tui::hits::{Part, Target};
+use crate::tui::stitch::{Changes, PairIds};
 
 pub(super) fn draw(app: &App, pair: &PairIds, area: Rect, pen: &mut Pen<'_>) {
     let theme = pen.theme;
-    pen.hits.drawn.bench = true;
+    pen.hits.drawn.add(Part::Bench);
     let area = Rect { x: area.x + 1, width: area.width.saturating_sub(2), ..area };
     let failure =
         trouble::first_lines(app.stitch.bench.failure(), Rect { height: area.height.min(3), ..area }, theme.charset);
@@ -142,7 +142,7 @@ fn tokens_line<'a>(app: &App, bench: &Bench, width: usize, pen: &Pen<'_>) -> Lin
 /// How many are in and out, and what can be undone.
 fn summary<'a>(app: &App, pair: &PairIds, bench: &Bench, pen: &Pen<'_>) -> Line<'a> {
     let theme = pen.theme;
-    let (undo, redo) = app.stitch.changes.get(pair).map_or((0, 0), |changes| changes.depth());
+    let (undo, redo) = app.stitch.changes.get(pair).map_or((0, 0), Changes::depth);
     let mut spans = vec![Span::raw(format!("{} in, {} out", bench.inserted, bench.removed))];
     spans.push(Span::styled(format!("   {undo} to undo, {redo} to redo"), theme.quiet()));
     if bench.reencoded {

@@ -12,11 +12,12 @@ use crate::analysis::{CurvePoint, CurveView, Order, Phase};
 use crate::text;
 use crate::tui::app::{App, Focus};
 use crate::tui::format;
+use crate::tui::hits::Part;
 use crate::tui::stitch::PairIds;
 
 pub(super) fn draw(app: &App, pair: &PairIds, area: Rect, pen: &mut Pen<'_>) {
     let theme = pen.theme;
-    pen.hits.drawn.curve = true;
+    pen.hits.drawn.add(Part::Curve);
     let area = Rect { x: area.x + 1, width: area.width.saturating_sub(2), ..area };
     let failure = app.stitch.curve.failure().or(app.stitch.curve_loss.failure());
     let failure = trouble::first_lines(failure, Rect { height: area.height.min(3), ..area }, theme.charset);

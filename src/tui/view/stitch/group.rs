@@ -13,7 +13,7 @@ use crate::analysis::{GroupView, Side};
 use crate::text;
 use crate::tui::app::{App, Focus, LatentRef};
 use crate::tui::format;
-use crate::tui::hits::Target;
+use crate::tui::hits::{Part, Target};
 use crate::tui::stitch::PairIds;
 
 /// Cells of the lines between the two sides.
@@ -21,7 +21,7 @@ const BAND: u16 = 14;
 
 pub(super) fn draw(app: &App, pair: &PairIds, area: Rect, pen: &mut Pen<'_>) {
     let theme = pen.theme;
-    pen.hits.drawn.group = true;
+    pen.hits.drawn.add(Part::Group);
     let area = Rect { x: area.x + 1, width: area.width.saturating_sub(2), ..area };
     let failure =
         trouble::first_lines(app.stitch.group.failure(), Rect { height: area.height.min(3), ..area }, theme.charset);
@@ -62,12 +62,12 @@ fn picture(app: &App, pair: &PairIds, group: &GroupView, area: Rect, pen: &mut P
     let theme = pen.theme;
     let part = if group.complete { "" } else { "; only the lines that hold it together" };
     let head = format!(
-        "{} of {} and {} of {}, {} pairs with cosine >= {:.2}{part}",
+        "{} of {} and {} of {}, {} with cosine >= {:.2}{part}",
         group.small.len(),
         text::prose(&pair.small, theme.charset),
         group.large.len(),
         text::prose(&pair.large, theme.charset),
-        group.edges.len(),
+        if group.edges.len() == 1 { "1 pair".to_owned() } else { format!("{} pairs", group.edges.len()) },
         group.threshold,
     );
     pen.text(area, 0, &text::truncate(&head, usize::from(area.width), theme.charset), theme.quiet());

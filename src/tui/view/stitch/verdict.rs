@@ -14,6 +14,7 @@ use crate::analysis::{Class, Effect, LatentCard, Verdict};
 use crate::text;
 use crate::tui::app::{App, LatentRef};
 use crate::tui::format;
+use crate::tui::hits::Part;
 use crate::tui::stitch::PairIds;
 
 /// The verdict on a latent, with cross-entropies when they have come; and whether it answers an older question.
@@ -39,7 +40,7 @@ pub(super) fn draw(app: &App, pair: &PairIds, area: Rect, pen: &mut Pen<'_>) {
     let title = Title { name: "Verdict", about: vec![Span::styled(name, theme.accent())], right: String::new() };
     let inner = pen.pane(area, &title, false);
     let inner = Rect { x: inner.x + 1, width: inner.width.saturating_sub(2), ..inner };
-    pen.hits.drawn.verdict = true;
+    pen.hits.drawn.add(Part::Verdict);
     let Some((verdict, stale)) = current(app, pair, app.latent) else {
         waiting(app, app.stitch.verdict.failure(), None, "measuring", inner, pen);
         return;
@@ -68,7 +69,7 @@ pub(super) fn short(app: &App, pair: &PairIds, area: Rect, pen: &mut Pen<'_>) {
         width: area.width.saturating_sub(2),
         height: area.height.saturating_sub(1),
     };
-    pen.hits.drawn.verdict = true;
+    pen.hits.drawn.add(Part::Verdict);
     let Some((verdict, stale)) = current(app, pair, app.latent) else {
         waiting(app, app.stitch.verdict.failure(), None, "measuring", inner, pen);
         return;
@@ -157,30 +158,52 @@ fn rule<'a>(app: &App, verdict: &Verdict, pen: &Pen<'_>) -> Line<'a> {
 /// What putting it in does, as a table.
 fn table<'a>(verdict: &Verdict, width: usize, pen: &Pen<'_>) -> Vec<Line<'a>> {
     let theme = pen.theme;
-    let head = plain(
-        &format!("{:<8}{:>14} {:>6} {:>9} {:>9} {:>8} {:>9}", "", "fires on", "c*", "ΔMSE", "%", "ΔL0", "ΔCE"),
-        pen,
-    );
-    let mut out = vec![Line::from(Span::styled(text::truncate(&head, width, theme.charset), theme.quiet()))];
+    let wide = width >= WIDE;
+    let names = if wide {
+        ["fires on", "c*", "ΔMSE", "%", "ΔL0", "ΔCE"]
+    } else {
+        ["fires", "c*", "", "ΔMSE", "ΔL0", "ΔCE"]
+    };
+    let head = row("", &names.map(|name| plain(name, pen)), wide);
+    let mut out = vec![Line::from(Span::styled(head.concat(), theme.quiet()))];
     for (name, effect) in [("prompt", Some(&verdict.prompt)), ("text", verdict.text.as_ref())] {
         let Some(effect) = effect else {
-            out.push(Line::from(Span::styled(format!("{name:<8}not measured yet"), theme.quiet())));
+            out.push(Line::from(Span::styled(format!("{name:<7}not measured yet"), theme.quiet())));
             continue;
         };
-        let fires = format!("{} of {}", format::count(effect.fired), count(effect.tokens));
+        let fired = format::count(effect.fired);
+        let fires = if wide { format!("{fired} of {}", count(effect.tokens)) } else { fired };
         let [mse, share, l0, ce] = changes(effect);
+        let [name, fires, error, rest] = row(name, &[fires, c_star(effect.c_star), mse, share, l0, ce], wide);
         let helps = effect.after.mse < effect.before.mse;
         out.push(Line::from(vec![
-            Span::styled(format!("{name:<8}"), theme.quiet()),
-            Span::raw(format!("{fires:>14} {:>6} ", c_star(effect.c_star))),
-            Span::styled(format!("{mse:>9} {share:>9}"), if helps { theme.good() } else { Style::new() }),
-            Span::raw(format!(" {l0:>8} {ce:>9}")),
+            Span::styled(name, theme.quiet()),
+            Span::raw(fires),
+            Span::styled(error, if helps { theme.good() } else { Style::new() }),
+            Span::raw(rest),
         ]));
+    }
+    if !wide {
+        let on = |effect: &Effect| count(effect.tokens);
+        let text = verdict.text.as_ref().map_or(String::new(), |text| format!(", text {}", on(text)));
+        let said = format!("on how many tokens: prompt {}{text}", on(&verdict.prompt));
+        out.push(Line::from(Span::styled(said, theme.quiet())));
     }
     if verdict.reencoded {
         out.push(Line::from(Span::styled("latents compete: the prompt was encoded again", theme.quiet())));
     }
     out
+}
+
+/// Cells of a verdict that has room for all columns.
+const WIDE: usize = 68;
+
+/// A row of the table in four parts: name, firing and c*, the error, the rest.
+fn row(name: &str, cells: &[String; 6], wide: bool) -> [String; 4] {
+    let [fires, c, mse, share, l0, ce] = cells;
+    let (fires, mse) =
+        if wide { (format!("{fires:>14}"), format!(" {mse:>9}")) } else { (format!("{fires:>7}"), String::new()) };
+    [format!("{name:<7}"), format!("{fires} {c:>6}"), format!("{mse} {share:>8}"), format!(" {l0:>8} {ce:>9}")]
 }
 
 /// ΔMSE, ΔMSE as a share, ΔL0, ΔCE.

@@ -4,19 +4,23 @@
 pub mod card;
 mod family;
 pub mod live;
+pub mod meta;
 mod pair_view;
 pub mod splice;
 mod stitching;
+pub mod surgery;
 pub mod tokens;
 
 use serde::Serialize;
 
 pub use family::{Family, Relation, Rung};
+pub use meta::{BreakdownView, Histogram, Member, MemberFiring, MetaCard, MetaInfo, MetaLabel, MetaRun, TokenFiring};
 pub use pair_view::{Counts, PairView, QueueRow};
 pub use stitching::{
     Bench, BenchLoss, Change, CurveLoss, CurvePoint, CurveView, Effect, GroupView, Losses, Measures, Order, Phase,
     Side, TextInfo, Verdict,
 };
+pub use surgery::{Arm, ArmView, Continuation, Named, Operation, Sampling, SurgeryView};
 
 use crate::site::Site;
 
@@ -211,19 +215,31 @@ pub enum Class {
 pub struct MetaEntry {
     /// The meta-SAE's id.
     pub meta: String,
-    /// Share of the decoder row's squared length that is explained.
+    /// Share of the decoder row's squared length that is explained: 1 − ‖w − ŵ‖² / ‖w‖².
     pub explained: f32,
+    /// What the meta-SAE's b_dec brings, as a share in the sense of [`MetaComponent::share`].
+    pub bias: f32,
+    /// What is left, in the same sense: shares, bias and rest add up to 1.
+    pub rest: f32,
     /// Its meta-latents, strongest first.
     pub components: Vec<MetaComponent>,
 }
 
 /// A meta-latent within a latent.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct MetaComponent {
     /// Its index in the meta-SAE.
     pub meta_latent: u32,
-    /// How strongly.
+    /// How strongly, for the decoder row scaled to length 1.
     pub activation: f32,
+    /// a·(d·w)/‖w‖²: what it brings to the row's squared length, as a share.
+    pub share: f32,
+    /// The tokens it promotes most, best first.
+    pub promoted: Vec<TokenValue>,
+    /// The latents it is in most strongly.
+    pub members: Vec<Member>,
+    /// Whether the run of another seed found it too; none where there is no other run.
+    pub stable: Option<bool>,
 }
 
 /// How often a latent has fired.

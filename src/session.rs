@@ -5,6 +5,8 @@ mod catalogue;
 mod failure;
 mod loaded;
 mod memory;
+mod meta;
+mod meta_train;
 mod open;
 
 use std::path::PathBuf;
@@ -15,8 +17,9 @@ use serde::Serialize;
 pub use memory::available as available_memory;
 
 use crate::analysis::{
-    Bench, BenchLoss, Change, CurveLoss, CurveView, Family, GroupView, LatentCard, Order, PairView, Run, Side,
-    TextInfo, TokenValue, Verdict,
+    Arm, Bench, BenchLoss, BreakdownView, Change, Continuation, CurveLoss, CurveView, Family, GroupView, LatentCard,
+    MetaCard, MetaInfo, MetaLabel, MetaRun, Operation, Order, PairView, Run, Sampling, Side, SurgeryView, TextInfo,
+    TokenValue, Verdict,
 };
 use crate::hub::Hub;
 use crate::report::{Kind, Report};
@@ -184,6 +187,80 @@ pub enum Job {
         /// A file in UTF-8.
         file: Option<PathBuf>,
     },
+    /// The meta-SAEs of the loaded SAEs: those of the suite and those that this program trained. What their tables say
+    /// is there once they were made. The answer is [`Outcome::Metas`].
+    Metas,
+    /// Put all decoder rows of an SAE through a meta-SAE, so that members are known. The answer is [`Outcome::Meta`].
+    Meta {
+        /// The SAE's id.
+        sae: String,
+        /// The meta-SAE's id, or a folder.
+        meta: String,
+    },
+    /// What a latent is made of. The answer is [`Outcome::Breakdown`].
+    Breakdown {
+        /// The SAE's id.
+        sae: String,
+        /// The latent.
+        latent: u32,
+        /// The meta-SAE's id, or a folder; all that the SAE has otherwise.
+        meta: Option<String>,
+    },
+    /// A meta-latent's card. The answer is [`Outcome::MetaCard`].
+    MetaCard {
+        /// The SAE's id.
+        sae: String,
+        /// The meta-SAE's id, or a folder.
+        meta: String,
+        /// The meta-latent.
+        meta_latent: u32,
+        /// Members, tokens and neighbours wanted in each list.
+        top: usize,
+    },
+    /// The prompt that was run last, by meta-latents. The answer is [`Outcome::MetaRun`].
+    MetaRun {
+        /// The SAE's id.
+        sae: String,
+        /// The meta-SAE's id, or a folder.
+        meta: String,
+    },
+    /// Short names of meta-latents. The answer is [`Outcome::MetaLabels`].
+    MetaLabels {
+        /// The SAE's id.
+        sae: String,
+        /// The meta-SAE's id, or a folder.
+        meta: String,
+        /// The meta-latents.
+        meta_latents: Vec<u32>,
+    },
+    /// What comes next with a latent's decoder row edited, beside the untouched model and a random edit. The answer is
+    /// [`Outcome::Surgery`].
+    Surgery {
+        /// The edit.
+        operation: Operation,
+        /// The prompt.
+        prompt: String,
+        /// Likeliest next tokens wanted of each model.
+        next: usize,
+        /// Texts whose log-probability is wanted.
+        named: Vec<String>,
+    },
+    /// How one of the three models goes on; progress carries the text so far. The answer is [`Outcome::Continued`].
+    Continue {
+        /// The edit.
+        operation: Operation,
+        /// The prompt.
+        prompt: String,
+        /// Which model.
+        arm: Arm,
+        /// Tokens wanted.
+        tokens: usize,
+        /// How each is chosen.
+        sampling: Sampling,
+    },
+    /// Train a meta-SAE on an SAE's decoder rows; what was begun and not finished goes on. The answer is
+    /// [`Outcome::Trained`].
+    TrainMeta(MetaRecipe),
     /// The known suites and what of them is on this machine. The answer is [`Outcome::Catalogue`].
     Catalogue,
     /// Download what is missing of a suite. The answer is [`Outcome::Pulled`].
@@ -230,6 +307,24 @@ pub enum Outcome {
     Exported(PathBuf),
     /// The text that is measured on.
     Text(TextInfo),
+    /// The meta-SAEs of the loaded SAEs.
+    Metas(Arc<Vec<MetaState>>),
+    /// What is known of a meta-SAE.
+    Meta(Arc<MetaInfo>),
+    /// What a latent is made of.
+    Breakdown(Arc<BreakdownView>),
+    /// A meta-latent's card.
+    MetaCard(Arc<MetaCard>),
+    /// The prompt by meta-latents.
+    MetaRun(Arc<MetaRun>),
+    /// Names of meta-latents.
+    MetaLabels(MetaLabels),
+    /// What comes next with an edit.
+    Surgery(Arc<SurgeryView>),
+    /// How a model goes on.
+    Continued(Arc<Continuation>),
+    /// A meta-SAE is trained, kept and loaded.
+    Trained(Arc<MetaTrained>),
     /// The known suites.
     Catalogue(Vec<SuiteEntry>),
     /// A download is complete; the suite's id.
@@ -281,6 +376,77 @@ pub struct Labels {
     pub sae: String,
     /// Each latent with the tokens it promotes most, best first.
     pub labels: Vec<(u32, Vec<TokenValue>)>,
+}
+
+/// A meta-SAE that is there, or was to be.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct MetaState {
+    /// Its id.
+    pub meta: String,
+    /// The SAE whose decoder rows it takes apart.
+    pub sae: String,
+    /// Meta-latents; none where it cannot be used.
+    pub width: Option<usize>,
+    /// Whether this program trained it.
+    pub trained: bool,
+    /// What is known of it, once its table was made ([`Job::Meta`]).
+    pub info: Option<Arc<MetaInfo>>,
+    /// Why it cannot be used.
+    pub failure: Option<Report>,
+}
+
+/// Names of meta-latents of one meta-SAE.
+#[derive(Clone, Debug, PartialEq)]
+pub struct MetaLabels {
+    /// The SAE's id.
+    pub sae: String,
+    /// The meta-SAE's id.
+    pub meta: String,
+    /// The names.
+    pub labels: Vec<MetaLabel>,
+}
+
+/// How a meta-SAE is to be trained (methods §5).
+#[derive(Clone, Debug, PartialEq)]
+pub struct MetaRecipe {
+    /// The SAE's id.
+    pub sae: String,
+    /// Meta-latents; 3/64 of the SAE's latents otherwise.
+    pub width: Option<usize>,
+    /// Meta-latents active in a row, in the mean.
+    pub k: usize,
+    /// Steps of Adam.
+    pub steps: usize,
+    /// Rows of a step; more than there are means all.
+    pub batch: usize,
+    /// Learning rate.
+    pub rate: f32,
+    /// Seed of the first weights and of the order of the rows.
+    pub seed: u64,
+    /// The folder it is written to; the program's own otherwise.
+    pub out: Option<PathBuf>,
+}
+
+impl MetaRecipe {
+    /// The paper's settings.
+    #[must_use]
+    pub fn new(sae: impl Into<String>) -> Self {
+        let config = crate::sae::meta::recipe(0, crate::sae::meta::MEAN_ACTIVE);
+        let (k, steps, batch, rate, seed) = (config.k, config.steps, config.batch, config.rate, config.seed);
+        Self { sae: sae.into(), width: None, k, steps, batch, rate, seed, out: None }
+    }
+}
+
+/// A meta-SAE that was trained.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct MetaTrained {
+    /// What is known of it.
+    #[serde(flatten)]
+    pub info: MetaInfo,
+    /// How long training took, this time.
+    pub seconds: f64,
+    /// Where it is kept.
+    pub folder: PathBuf,
 }
 
 /// Latents that a search found.
@@ -337,12 +503,15 @@ pub struct Setup {
     pub suites: Vec<PathBuf>,
     /// The memory that is free for use, in bytes; none when that is not known.
     pub memory: fn() -> Option<u64>,
+    /// Where meta-SAEs that this program trains are kept; none where nothing is to be kept.
+    pub metas: Option<PathBuf>,
 }
 
 /// What is loaded, and the one way to ask it for something.
 pub struct Session {
     setup: Setup,
     loaded: Option<Loaded>,
+    metas: meta::Metas,
 }
 
 /// What a headless run is to give beside what a person typing gets.
@@ -373,7 +542,7 @@ impl Session {
     /// Nothing loaded yet.
     #[must_use]
     pub const fn new(setup: Setup) -> Self {
-        Self { setup, loaded: None }
+        Self { setup, loaded: None, metas: meta::Metas::none() }
     }
 
     /// Does a job, on the calling thread.
@@ -392,7 +561,7 @@ impl Session {
                 self.loaded()?.run(&prompt, &options, cancel).map(|run| Outcome::Run(Arc::new(run)))
             }
             Job::Card { sae, latent, top } => {
-                self.loaded()?.card(&sae, latent, None, top).map(|card| Outcome::Card(Arc::new(card)))
+                self.card(&sae, latent, None, top).map(|card| Outcome::Card(Arc::new(card)))
             }
             Job::Labels { sae, latents } => self.loaded()?.labels(&sae, &latents).map(Outcome::Labels),
             Job::Search { sae, query } => self.loaded()?.search(&sae, &query).map(Outcome::Found),
@@ -408,6 +577,36 @@ impl Session {
             | Job::Group { .. }
             | Job::Export { .. }
             | Job::Text { .. } => Err(Report::new("stitching is not there yet")),
+            Job::Metas => Ok(Outcome::Metas(Arc::new(self.metas.states()))),
+            Job::Meta { sae, meta } => {
+                self.scope(&sae, &meta, cancel)?.info().map(|info| Outcome::Meta(Arc::new(info)))
+            }
+            Job::Breakdown { sae, latent, meta } => {
+                let wanted = meta.as_deref();
+                self.breakdown(&sae, latent, wanted, cancel).map(|view| Outcome::Breakdown(Arc::new(view)))
+            }
+            Job::MetaCard { sae, meta, meta_latent, top } => {
+                let scope = self.scope(&sae, &meta, cancel)?;
+                scope.card(meta_latent, top).map(|card| Outcome::MetaCard(Arc::new(card)))
+            }
+            Job::MetaRun { sae, meta } => Ok(Outcome::MetaRun(Arc::new(self.scope(&sae, &meta, cancel)?.run()))),
+            Job::MetaLabels { sae, meta, meta_latents } => {
+                let labels = self.scope(&sae, &meta, cancel)?.labels(&meta_latents)?;
+                Ok(Outcome::MetaLabels(MetaLabels { sae, meta, labels }))
+            }
+            Job::Surgery { operation, prompt, next, named } => {
+                let scope = self.scope(&operation.sae, &operation.meta, cancel)?;
+                let view = scope.surgery(&operation, &prompt, next, &named, cancel)?;
+                Ok(Outcome::Surgery(Arc::new(view)))
+            }
+            Job::Continue { operation, prompt, arm, tokens, sampling } => {
+                let scope = self.scope(&operation.sae, &operation.meta, cancel)?;
+                let goal = meta::Goal { arm, tokens, sampling };
+                scope.go_on(&operation, &prompt, &goal, cancel, progress).map(|text| Outcome::Continued(Arc::new(text)))
+            }
+            Job::TrainMeta(recipe) => {
+                self.train_meta(&recipe, cancel, progress).map(|trained| Outcome::Trained(Arc::new(trained)))
+            }
             Job::Catalogue => Ok(Outcome::Catalogue(catalogue::entries(&self.setup))),
             Job::Pull { suite } => {
                 let suite = self.suite(&suite)?;
@@ -439,7 +638,9 @@ impl Session {
     ) -> Result<Opened, Report> {
         let plan = open::plan(&self.setup, suite, saes)?;
         self.loaded = None;
+        self.metas = meta::Metas::none();
         let loaded = open::load(plan, cancel, progress)?;
+        self.metas = meta::Metas::find(&loaded.room(), &self.setup, cancel)?;
         let opened = loaded.opened();
         self.loaded = Some(loaded);
         Ok(opened)
@@ -466,7 +667,53 @@ impl Session {
     /// # Errors
     /// That there is no such SAE or latent.
     pub fn card(&mut self, sae: &str, latent: u32, threshold: Option<f32>, top: usize) -> Result<LatentCard, Report> {
-        self.loaded()?.card(sae, latent, threshold, top)
+        let mut card = self.loaded()?.card(sae, latent, threshold, top)?;
+        if let Some(loaded) = &self.loaded {
+            card.meta = self.metas.entries(&loaded.room(), sae, latent)?;
+        }
+        Ok(card)
+    }
+
+    /// A meta-SAE with its table, made where it was not there.
+    fn scope(&mut self, sae: &str, meta: &str, cancel: &Cancel) -> Result<meta::Scope<'_>, Report> {
+        self.loaded()?;
+        let Self { loaded: Some(loaded), metas, .. } = self else { return Err(Report::new("no suite is loaded")) };
+        metas.scope(loaded.room(), sae, meta, cancel)
+    }
+
+    fn breakdown(
+        &mut self,
+        sae: &str,
+        latent: u32,
+        meta: Option<&str>,
+        cancel: &Cancel,
+    ) -> Result<BreakdownView, Report> {
+        let wanted = meta.map_or_else(|| self.metas.of(sae), |meta| vec![meta.to_owned()]);
+        if wanted.is_empty() {
+            let loaded = self.loaded()?;
+            return Err(meta::none_of(&loaded.room(), sae));
+        }
+        let mut metas = Vec::with_capacity(wanted.len());
+        for meta in wanted {
+            metas.push(self.scope(sae, &meta, cancel)?.entry(latent, cancel)?);
+        }
+        Ok(BreakdownView { sae: sae.to_owned(), latent, metas })
+    }
+
+    fn train_meta(
+        &mut self,
+        recipe: &MetaRecipe,
+        cancel: &Cancel,
+        progress: OnProgress<'_>,
+    ) -> Result<MetaTrained, Report> {
+        let started = std::time::Instant::now();
+        let loaded = self.loaded()?;
+        let of = loaded.room().sae(&recipe.sae)?.clone();
+        let trained = meta_train::train(&of, recipe, self.setup.metas.as_deref(), cancel, progress)?;
+        let seconds = started.elapsed().as_secs_f64();
+        let (id, folder) = (trained.id.clone(), trained.folder.clone());
+        self.metas.add(&recipe.sae, trained);
+        Ok(MetaTrained { info: self.scope(&recipe.sae, &id, cancel)?.info()?, seconds, folder })
     }
 
     /// Forgets what the last run left, after a job that broke off in the middle of it.

@@ -43,6 +43,26 @@ pub enum Slot {
     CurveLoss,
     /// Writing the stitched SAE.
     Export,
+    /// What a latent is made of.
+    Breakdown,
+    /// The card of a meta-latent.
+    MetaCard,
+    /// The prompt by meta-latents.
+    MetaRun,
+    /// Short names of the meta-latents on screen.
+    MetaLabels,
+    /// What comes next with a latent's decoder row edited.
+    Surgery,
+    /// How the untouched model goes on, the edited one, and the one with a random edit.
+    Untouched,
+    /// See [`Slot::Untouched`].
+    Edited,
+    /// See [`Slot::Untouched`].
+    Random,
+    /// Which meta-SAEs there are, and making their tables.
+    Metas,
+    /// Training a meta-SAE.
+    MetaTrain,
     /// Comparing all SAEs with each other.
     Tables,
     /// The list of known suites with what is cached.

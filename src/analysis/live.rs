@@ -210,7 +210,7 @@ impl Metrics {
 }
 
 /// Takes the mean over the activation from it (methods §1), summed in f64.
-fn center(row: &mut [f32]) {
+pub(super) fn center(row: &mut [f32]) {
     let mean = row.iter().map(|value| f64::from(*value)).sum::<f64>() / row.len() as f64;
     for value in row {
         *value -= mean as f32;

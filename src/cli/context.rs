@@ -29,7 +29,7 @@ impl Context {
         let settings = Settings::read(args.given(), &env, &directories.config_file())?;
         let hub = Hub::from_env(env).map_err(|error| Report::from(error).kind(Kind::Usage))?;
         let suites: Vec<PathBuf> = vec![directories.suites()];
-        let setup = Setup { hub, suites, memory: available_memory };
+        let setup = Setup { hub, suites, memory: available_memory, metas: Some(directories.metas()) };
         Ok(Self { settings, directories, setup, prompt: args.prompt.clone() })
     }
 

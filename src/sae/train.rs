@@ -187,7 +187,8 @@ pub fn train(
 }
 
 /// [`train`], with checkpoints: what was begun with the same rows and settings and not finished goes on where it
-/// stopped, and comes to the same bits as if it had never stopped. The checkpoint is removed at the end.
+/// stopped, and comes to the same bits as if it had never stopped. The checkpoint stays, to be removed once the result
+/// is in safety.
 ///
 /// # Errors
 /// As [`train`], and [`TrainError::Write`] for a checkpoint that cannot be written; the one before it stays.
@@ -210,7 +211,6 @@ pub fn train_kept(
         kept.write_when_due(&training)?;
         training.tell(progress);
     }
-    kept.end();
     Ok(training.finish())
 }
 

@@ -12,6 +12,7 @@ use crate::analysis::{LatentCard, Run, Seen, Timings, tokens};
 use crate::model::{self, Logits, Pass};
 use crate::report::{Kind, Report};
 use crate::sae::Sae;
+use crate::session::meta::Room;
 use crate::session::{Found, Labels, Opened, RawRun, RunOptions, SaeInfo, failure};
 use crate::site::SiteKind;
 use crate::suite::{SaeEntry, Suite};
@@ -151,6 +152,11 @@ impl Loaded {
         let matches = card::search(&self.saes[place].sae, query, self.words())
             .map_err(|error| failure::of_sae(format!("cannot search SAE `{sae}`"), &error))?;
         Ok(Found { sae: sae.to_owned(), query: query.to_owned(), meaning: matches.meaning, latents: matches.latents })
+    }
+
+    /// What meta-SAEs look at.
+    pub fn room(&self) -> Room<'_> {
+        Room { suite: &self.suite, model: &self.model, saes: &self.saes, live: &self.live }
     }
 
     pub fn forget_run(&mut self) {

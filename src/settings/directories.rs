@@ -12,6 +12,8 @@ pub struct Directories {
     pub config: PathBuf,
     /// `$XDG_STATE_HOME/saescope`.
     pub state: PathBuf,
+    /// `$XDG_DATA_HOME/saescope`.
+    pub data: PathBuf,
 }
 
 impl Directories {
@@ -29,6 +31,7 @@ impl Directories {
         Ok(Self {
             config: base("XDG_CONFIG_HOME", ".config")?.join("saescope"),
             state: base("XDG_STATE_HOME", ".local/state")?.join("saescope"),
+            data: base("XDG_DATA_HOME", ".local/share")?.join("saescope"),
         })
     }
 
@@ -42,6 +45,12 @@ impl Directories {
     #[must_use]
     pub fn suites(&self) -> PathBuf {
         self.config.join("suites")
+    }
+
+    /// Where meta-SAEs are kept that were trained here.
+    #[must_use]
+    pub fn metas(&self) -> PathBuf {
+        self.data.join("meta")
     }
 
     /// The log.
@@ -68,6 +77,7 @@ mod tests {
         let usual = find(&[("HOME", "/h")]);
         assert_eq!(usual.config_file(), Path::new("/h/.config/saescope/config.toml"));
         assert_eq!(usual.log(), Path::new("/h/.local/state/saescope/log"));
+        assert_eq!(usual.metas(), Path::new("/h/.local/share/saescope/meta"));
         let given = find(&[("HOME", "/h"), ("XDG_CONFIG_HOME", "/c"), ("XDG_STATE_HOME", "relative")]);
         assert_eq!(given.suites(), Path::new("/c/saescope/suites"));
         assert_eq!(given.log(), Path::new("/h/.local/state/saescope/log"), "a relative path does not count");

@@ -92,6 +92,11 @@ fn read_k(config: &Blob, width: usize, d_in: usize) -> Result<Option<usize>, Err
 }
 
 impl Published {
+    /// The SAE as the file has it, with τ = 0.
+    pub const fn sae(&self) -> &Sae {
+        &self.sae
+    }
+
     /// The SAE with this τ.
     ///
     /// # Errors

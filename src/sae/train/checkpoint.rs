@@ -69,12 +69,6 @@ impl Kept {
         Ok(())
     }
 
-    /// Training is over: the checkpoint has no use any more.
-    pub fn end(self) {
-        // One that stays is overwritten or ignored by the next run.
-        let _ = fs::remove_file(self.file);
-    }
-
     fn bytes(&self, training: &Training<'_>) -> Result<Vec<u8>, safetensors::SafeTensorError> {
         let (silent, steps, floor) = training.state.counters();
         let numbers = [
@@ -178,7 +172,6 @@ mod tests {
         let resumed = train_kept(&rows, 8, &config, keep, &Cancel::new(), &count).expect("trained");
         assert_eq!(resumed, whole);
         assert_eq!(steps.get(), 5, "the last fifty steps were left");
-        assert!(!file.exists());
     }
 
     #[test]

@@ -1,0 +1,182 @@
+//! Training meta-SAEs and keeping them: in a folder of the SAE's hash, each as SAELens writes it, with a note of what it
+//! was trained on. Not here: the trainer (`sae::train`), and what is asked of a meta-SAE (`meta.rs`).
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use crate::report::{Kind, Report};
+use crate::sae::train::{Config, Dtype, Keep, Origin, TrainError, train_kept};
+use crate::sae::{Sae, meta};
+use crate::session::meta::open_folder;
+use crate::session::{MetaRecipe, failure};
+use crate::task::{Cancel, OnProgress, Progress};
+
+/// Time between two checkpoints: a killed run loses less than a minute.
+const EVERY: Duration = Duration::from_secs(20);
+/// The note beside the weights.
+const NOTE: &str = "meta.json";
+/// The checkpoint of a run that is not over.
+const UNFINISHED: &str = "unfinished";
+
+/// A meta-SAE that this program trained.
+pub struct Kept {
+    pub id: String,
+    pub folder: PathBuf,
+    pub k: Option<usize>,
+    pub meta: Result<Sae, Report>,
+}
+
+/// The folder of all that was trained for an SAE.
+fn folder_of(metas: &Path, of: &Sae) -> PathBuf {
+    let hash: String = of.decoder_hash()[..16].iter().map(|byte| format!("{byte:02x}")).collect();
+    metas.join(format!("{}{hash}", prefix(of)))
+}
+
+/// What the folder's name begins with, which costs no hash.
+fn prefix(of: &Sae) -> String {
+    format!("{}x{}-", of.width(), of.d_in())
+}
+
+/// All that was trained for an SAE and is whole, by id.
+pub fn kept(metas: Option<&Path>, of: &Sae) -> Vec<Kept> {
+    let Some(metas) = metas else { return Vec::new() };
+    let names = |folder: &Path| -> Vec<String> {
+        let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+        let mut names: Vec<String> = entries.filter_map(|entry| entry.file_name().into_string().ok()).collect();
+        names.sort();
+        names
+    };
+    if !names(metas).iter().any(|name| name.starts_with(&prefix(of))) {
+        return Vec::new();
+    }
+    let folder = folder_of(metas, of);
+    let whole = names(&folder).into_iter().filter(|name| folder.join(name).join("cfg.json").is_file());
+    whole
+        .map(|id| {
+            let folder = folder.join(&id);
+            let note = fs::read(folder.join(NOTE)).ok().and_then(|bytes| serde_json::from_slice::<Value>(&bytes).ok());
+            let k = note.as_ref().and_then(|note| note["k"].as_u64()).map(|k| k as usize);
+            Kept { k, meta: open_folder(&folder), id, folder }
+        })
+        .collect()
+}
+
+/// Trains a meta-SAE, or goes on with one that was begun, and keeps it.
+///
+/// # Errors
+/// Settings that make no sense, rows that cannot be learnt from, a full disk (what was learnt up to the last checkpoint
+/// is kept), and that it was cancelled (so is that).
+pub fn train(
+    of: &Sae,
+    recipe: &MetaRecipe,
+    metas: Option<&Path>,
+    cancel: &Cancel,
+    progress: OnProgress<'_>,
+) -> Result<Kept, Report> {
+    let what = format!("cannot train a meta-SAE on SAE `{}`", recipe.sae);
+    let config = config(of, recipe, &what)?;
+    let id = id(&config);
+    let folder = match (&recipe.out, metas) {
+        (Some(out), _) => out.clone(),
+        (None, Some(metas)) => folder_of(metas, of).join(&id),
+        (None, None) => {
+            return Err(Report::new(what).because("there is no folder to keep it in").kind(Kind::Usage));
+        }
+    };
+    let rows = meta::rows(of).map_err(|error| failure::of_sae(what.clone(), &error))?;
+    let started = Instant::now();
+    let first = std::cell::Cell::new(None);
+    let tell = |mut step: Progress| {
+        let begun = first.get().unwrap_or(step.done);
+        first.set(Some(begun));
+        if let (Some(total), true) = (step.total, step.done > begun) {
+            let left = started.elapsed().as_secs_f64() / (step.done - begun) as f64 * (total - step.done) as f64;
+            step.figures.push(("seconds left".to_owned(), left));
+        }
+        progress(step);
+    };
+    let wrong = |error: TrainError| report(&what, &error, &folder);
+    let unfinished = folder.join(UNFINISHED);
+    let keep = Keep { file: &unfinished, every: EVERY };
+    let trained = train_kept(&rows, of.d_in(), &config, keep, cancel, &tell).map_err(wrong)?;
+    let note = note(of, recipe, &config);
+    let origin = Origin {
+        model_name: of.metadata.model_name.clone().unwrap_or_default(),
+        hook_name: format!("decoder rows of SAE {} at {}", recipe.sae, of.metadata.hook_name.as_deref().unwrap_or("?")),
+        prepend_bos: of.metadata.prepend_bos.unwrap_or(false),
+        context_size: of.metadata.context_size.unwrap_or(0),
+    };
+    let noted = fs::write(folder.join(NOTE), note);
+    let noted = noted.map_err(|source| TrainError::Write { file: folder.join(NOTE).display().to_string(), source });
+    // cfg.json is written last: where it is, everything is.
+    noted.and_then(|()| trained.save(&folder, Dtype::F32, &origin)).map_err(wrong)?;
+    // Now that the result is in safety. One that stays is overwritten or ignored by the next run.
+    let _ = fs::remove_file(unfinished);
+    let meta = trained.sae().map_err(|error| failure::of_sae(what.clone(), &error))?;
+    let id = recipe.out.as_ref().map_or(id, |out| out.display().to_string());
+    Ok(Kept { id, folder, k: Some(config.k), meta: Ok(meta) })
+}
+
+fn config(of: &Sae, recipe: &MetaRecipe, what: &str) -> Result<Config, Report> {
+    let width = recipe.width.unwrap_or_else(|| meta::default_width(of.width()));
+    if width > of.width() {
+        return Err(Report::new(what)
+            .because(format!("{width} meta-latents are more than the SAE's {} latents", of.width()))
+            .hint(format!("{} are usual for this SAE", meta::default_width(of.width())))
+            .kind(Kind::Usage));
+    }
+    let paper = meta::recipe(width, recipe.k);
+    Ok(Config { steps: recipe.steps, batch: recipe.batch, rate: recipe.rate, seed: recipe.seed, ..paper })
+}
+
+/// The folder's name: what tells one run from another.
+fn id(config: &Config) -> String {
+    let usual = meta::recipe(config.width, config.k);
+    let mut id = format!("{}-k{}-s{}", config.width, config.k, config.seed);
+    for (letter, given, usual) in [("n", config.steps, usual.steps), ("b", config.batch, usual.batch)] {
+        if given != usual {
+            id += &format!("-{letter}{given}");
+        }
+    }
+    if config.rate != usual.rate {
+        id += &format!("-lr{}", config.rate);
+    }
+    id
+}
+
+/// What it was trained on and how.
+fn note(of: &Sae, recipe: &MetaRecipe, config: &Config) -> String {
+    let hash: String = of.decoder_hash().iter().map(|byte| format!("{byte:02x}")).collect();
+    let note = json!({
+        "sae": recipe.sae,
+        "sae_latents": of.width(),
+        "sae_decoder_sha256": hash,
+        "width": config.width,
+        "k": config.k,
+        "steps": config.steps,
+        "batch": config.batch,
+        "lr": config.rate,
+        "seed": config.seed,
+        "program": concat!("saescope ", env!("CARGO_PKG_VERSION")),
+    });
+    format!("{note:#}\n")
+}
+
+fn report(what: &str, error: &TrainError, folder: &Path) -> Report {
+    match error {
+        TrainError::Cancelled(cancelled) => {
+            Report::from(*cancelled).hint("what was learnt is kept: the same command goes on from there")
+        }
+        TrainError::Write { .. } => Report::caused(what, error).hint(format!(
+            "make room, or choose another folder than {}; what was learnt up to the last checkpoint is kept, and the \
+             same command goes on from there",
+            folder.display()
+        )),
+        TrainError::Setting { .. } => Report::caused(what, error).kind(Kind::Usage),
+        TrainError::Constant => Report::caused(what, error).hint("all decoder rows of this SAE point the same way"),
+        _ => Report::caused(what, error),
+    }
+}

@@ -13,6 +13,7 @@ pub mod tokens;
 
 use serde::Serialize;
 
+pub use crate::sae::meta::Edit;
 pub use family::{Family, Relation, Rung};
 pub use meta::{BreakdownView, Histogram, Member, MemberFiring, MetaCard, MetaInfo, MetaLabel, MetaRun, TokenFiring};
 pub use pair_view::{Counts, PairView, QueueRow};

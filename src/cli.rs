@@ -8,6 +8,7 @@ mod explore;
 mod latent;
 mod log;
 mod manual;
+mod meta;
 mod output;
 mod progress;
 mod pull;
@@ -61,6 +62,7 @@ fn dispatch(args: Args, output: &Output) -> Result<u8, Report> {
         Some(Command::Pull(options)) => pull::pull(&context, &options, output),
         Some(Command::Run(options)) => run::run(&context, &options, output),
         Some(Command::Latent(options)) => latent::latent(&context, &options, output),
+        Some(Command::Meta(options)) => meta::meta(&context, &options, output),
         Some(Command::Doctor(options)) => doctor::doctor(&context, &options, output),
         Some(Command::Completions(_) | Command::Man | Command::Config(_)) => Ok(0),
     }

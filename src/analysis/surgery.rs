@@ -128,6 +128,17 @@ pub struct Theatre<'a> {
     pub latent: u32,
 }
 
+/// What one model answers.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Answer {
+    /// Its likeliest next tokens, best first.
+    pub next: Vec<NextToken>,
+    /// Log-probabilities of the texts that were named.
+    pub logprobs: Vec<f32>,
+    /// Where the latent fires.
+    pub fires: Vec<super::meta::TokenFiring>,
+}
+
 /// Adds f_i(x)·change where the latent fires. A change of zeros touches nothing.
 struct Scalpel<'a> {
     theatre: &'a Theatre<'a>,
@@ -190,7 +201,7 @@ impl Theatre<'_> {
         next: usize,
         named: &[Vec<u32>],
         cancel: &Cancel,
-    ) -> Result<(Vec<NextToken>, Vec<f32>, Vec<super::meta::TokenFiring>), model::Error> {
+    ) -> Result<Answer, model::Error> {
         let mut scalpel = self.scalpel(change, cancel);
         let logits = self.logits(ids, Logits::Last, &mut scalpel, cancel)?;
         let vocab = self.model.shape().vocab;
@@ -209,7 +220,8 @@ impl Theatre<'_> {
             let sum: f64 = all.chunks_exact(vocab).zip(text).map(|(row, id)| logprob(row, *id)).sum();
             logprobs.push(sum as f32);
         }
-        Ok((tokens::likeliest(&logits, next, self.tokenizer), logprobs, scalpel.fires))
+        let next = tokens::likeliest(&logits, next, self.tokenizer);
+        Ok(Answer { next, logprobs, fires: scalpel.fires })
     }
 
     fn logits(

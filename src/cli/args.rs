@@ -59,6 +59,9 @@ pub enum Command {
     Run(Run),
     /// Show a latent's card: promoted tokens, nearest latents in every other SAE.
     Latent(Latent),
+    /// Train and use meta-SAEs: what latents are made of.
+    #[command(subcommand)]
+    Meta(Meta),
     /// Show terminal, device, directories and versions; with --suite, whether it opens.
     Doctor(Doctor),
     /// Play keys on an in-memory terminal and save the last screen.
@@ -154,6 +157,135 @@ pub struct Latent {
     pub json: bool,
 }
 
+/// The commands of `meta`.
+#[derive(Debug, Subcommand)]
+pub enum Meta {
+    /// Train a meta-SAE on an SAE's decoder rows; ^C keeps what was learnt, and the same command goes on.
+    Train(MetaTrain),
+    /// Show what a latent is made of, or what a meta-latent is.
+    Show(MetaShow),
+    /// Measure how well a meta-SAE explains the decoder rows.
+    Eval(MetaEval),
+    /// Edit a latent by its meta-latents and see what the model says then.
+    Edit(MetaEdit),
+}
+
+/// Which meta-SAE.
+#[derive(Debug, clap::Args)]
+pub struct MetaChoice {
+    /// The SAE's id.
+    #[arg(long, value_name = "ID")]
+    pub sae: String,
+    /// The meta-SAE's id, or its folder; the SAE's only one otherwise.
+    #[arg(long, value_name = "ID|DIR")]
+    pub meta: Option<String>,
+}
+
+/// Options of `meta train`.
+#[derive(Debug, clap::Args)]
+pub struct MetaTrain {
+    /// The SAE's id.
+    #[arg(long, value_name = "ID")]
+    pub sae: String,
+    /// Meta-latents; 3/64 of the SAE's latents otherwise.
+    #[arg(long, value_name = "W")]
+    pub width: Option<usize>,
+    /// Meta-latents active in a row, in the mean.
+    #[arg(long, value_name = "K", default_value_t = 4)]
+    pub k: usize,
+    /// Steps of Adam.
+    #[arg(long, value_name = "N", default_value_t = 2000)]
+    pub steps: usize,
+    /// Rows of a step; more than there are means all.
+    #[arg(long, value_name = "ROWS", default_value_t = 16_384)]
+    pub batch: usize,
+    /// Learning rate.
+    #[arg(long, value_name = "RATE", default_value_t = 1e-3)]
+    pub lr: f32,
+    /// Seed of the first weights and of the order of the rows.
+    #[arg(long, value_name = "SEED", default_value_t = 0)]
+    pub seed: u64,
+    /// The folder it is written to; the program's own otherwise, where it is found again.
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// Print one JSON object.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Options of `meta show`.
+#[derive(Debug, clap::Args)]
+#[command(group = clap::ArgGroup::new("what").required(true).args(["latent", "meta_latent"]))]
+pub struct MetaShow {
+    /// Which meta-SAE.
+    #[command(flatten)]
+    pub choice: MetaChoice,
+    /// The latent to take apart.
+    #[arg(long, value_name = "N")]
+    pub latent: Option<u32>,
+    /// The meta-latent to show.
+    #[arg(long, value_name = "M")]
+    pub meta_latent: Option<u32>,
+    /// Members, tokens and neighbours in each list.
+    #[arg(long, value_name = "K", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub top: u32,
+    /// Print one JSON object.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Options of `meta eval`.
+#[derive(Debug, clap::Args)]
+pub struct MetaEval {
+    /// Which meta-SAE.
+    #[command(flatten)]
+    pub choice: MetaChoice,
+    /// Print one JSON object.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Options of `meta edit`.
+#[derive(Debug, clap::Args)]
+pub struct MetaEdit {
+    /// Which meta-SAE.
+    #[command(flatten)]
+    pub choice: MetaChoice,
+    /// The latent whose decoder row is edited.
+    #[arg(long, value_name = "N")]
+    pub latent: u32,
+    /// Take a meta-latent out (repeatable).
+    #[arg(long, value_name = "M")]
+    pub remove: Vec<u32>,
+    /// Put a meta-latent in with an activation (repeatable).
+    #[arg(long, value_name = "M:A", value_parser = addition)]
+    pub add: Vec<(u32, f32)>,
+    /// Take the first out and put the second in with its activation (repeatable).
+    #[arg(long, value_name = "M:M", value_parser = exchange)]
+    pub exchange: Vec<(u32, u32)>,
+    /// The prompt (repeatable).
+    #[arg(long, value_name = "TEXT", required = true)]
+    pub prompt: Vec<String>,
+    /// A word whose log-probability is told (repeatable).
+    #[arg(long, value_name = "WORD")]
+    pub word: Vec<String>,
+    /// Likeliest next tokens of each model.
+    #[arg(long, value_name = "K", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub logits: u32,
+    /// Tokens that each model goes on with.
+    #[arg(long, value_name = "N", default_value_t = 16)]
+    pub tokens: u32,
+    /// Sample with this temperature instead of taking the likeliest token.
+    #[arg(long, value_name = "T")]
+    pub temperature: Option<f64>,
+    /// Seed of the random edit and of sampling.
+    #[arg(long, value_name = "SEED", default_value_t = 0)]
+    pub seed: u64,
+    /// Print one JSON object.
+    #[arg(long)]
+    pub json: bool,
+}
+
 /// Options of `doctor`.
 #[derive(Debug, clap::Args)]
 pub struct Doctor {
@@ -203,6 +335,10 @@ impl Args {
             Some(Command::Pull(options)) => options.json,
             Some(Command::Run(options)) => options.json,
             Some(Command::Latent(options)) => options.json,
+            Some(Command::Meta(Meta::Train(options))) => options.json,
+            Some(Command::Meta(Meta::Show(options))) => options.json,
+            Some(Command::Meta(Meta::Eval(options))) => options.json,
+            Some(Command::Meta(Meta::Edit(options))) => options.json,
             Some(Command::Doctor(options)) => options.json,
             _ => false,
         }
@@ -242,6 +378,21 @@ fn cosine(text: &str) -> Result<f32, String> {
     }
 }
 
+fn addition(text: &str) -> Result<(u32, f32), String> {
+    let wrong = || "an addition is a meta-latent and its activation, such as 228:0.3".to_owned();
+    let (meta_latent, activation) = text.split_once(':').ok_or_else(wrong)?;
+    match (meta_latent.parse(), activation.parse::<f32>()) {
+        (Ok(meta_latent), Ok(activation)) if activation.is_finite() => Ok((meta_latent, activation)),
+        _ => Err(wrong()),
+    }
+}
+
+fn exchange(text: &str) -> Result<(u32, u32), String> {
+    let wrong = || "an exchange is two meta-latents, such as 281:1512".to_owned();
+    let (out, new) = text.split_once(':').ok_or_else(wrong)?;
+    out.parse().ok().zip(new.parse().ok()).ok_or_else(wrong)
+}
+
 fn size(text: &str) -> Result<(u16, u16), String> {
     let wrong = || "a size is columns x rows, such as 120x40; 10x5 to 500x200".to_owned();
     let (columns, rows) = text.split_once(['x', 'X']).ok_or_else(wrong)?;
@@ -265,6 +416,10 @@ mod tests {
         assert_eq!(size("80x24"), Ok((80, 24)));
         for wrong in ["80", "80x", "0x0", "x24", "99999x24", "-1x4"] {
             assert!(size(wrong).is_err(), "{wrong}");
+        }
+        assert_eq!((addition("3:0.5"), exchange("3:4")), (Ok((3, 0.5)), Ok((3, 4))));
+        for wrong in ["3", "3:", ":1", "3:NaN", "a:b"] {
+            assert!(addition(wrong).is_err() && exchange(wrong).is_err(), "{wrong}");
         }
         assert_eq!(cosine("-0.5"), Ok(-0.5));
         for wrong in ["1.5", "NaN", "seven"] {

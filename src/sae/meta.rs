@@ -73,7 +73,9 @@ pub fn unit_row(of: &Sae, latent: usize) -> Result<(Vec<f32>, f32), Error> {
 fn scale_to_unit(row: &mut [f32]) -> f32 {
     let norm = row.iter().map(|v| f64::from(*v).powi(2)).sum::<f64>().sqrt();
     if norm > 0.0 {
-        row.iter_mut().for_each(|v| *v = (f64::from(*v) / norm) as f32);
+        for value in row.iter_mut() {
+            *value = (f64::from(*value) / norm) as f32;
+        }
     }
     norm as f32
 }

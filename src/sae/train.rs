@@ -17,7 +17,7 @@ mod save;
 mod select;
 mod step;
 
-pub use checkpoint::Keep;
+pub use checkpoint::{Keep, hex};
 pub use save::{Dtype, Origin};
 
 use data::Data;

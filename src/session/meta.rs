@@ -387,10 +387,10 @@ impl Scope<'_> {
         let texts: Vec<Vec<u32>> = named.iter().map(|text| surgery::named(text, tokenizer)).collect();
         let (mut arms, mut logprobs, mut fires) = (Vec::new(), Vec::new(), Vec::new());
         for (arm, change) in Arm::ALL.into_iter().zip(&changes) {
-            let (next, found, at) = theatre.ask(&ids, change, next, &texts, cancel).map_err(wrong)?;
-            arms.push(ArmView { arm, next });
-            logprobs.push(found);
-            fires = at;
+            let answer = theatre.ask(&ids, change, next, &texts, cancel).map_err(wrong)?;
+            arms.push(ArmView { arm, next: answer.next });
+            logprobs.push(answer.logprobs);
+            fires = answer.fires;
         }
         let of = |at: usize| std::array::from_fn(|arm: usize| logprobs[arm][at]);
         let row = self.of().decoder_norm(operation.latent as usize).unwrap_or(0.0);
@@ -436,7 +436,9 @@ impl Scope<'_> {
             .map_err(|error| failure::of_model("cannot go on with the prompt", &error))?;
         let tokenizer = &self.room.model.tokenizer;
         let mut tokens = tokens::views(&new, tokenizer);
-        tokens.iter_mut().for_each(|token| token.position += ids.len());
+        for token in &mut tokens {
+            token.position += ids.len();
+        }
         Ok(Continuation { arm: goal.arm, tokens, text: tokenizer.decode(&new) })
     }
 }

@@ -1,6 +1,7 @@
 //! Training meta-SAEs and keeping them: in a folder of the SAE's hash, each as SAELens writes it, with a note of what it
 //! was trained on. Not here: the trainer (`sae::train`), and what is asked of a meta-SAE (`meta.rs`).
 
+use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -8,7 +9,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use crate::report::{Kind, Report};
-use crate::sae::train::{Config, Dtype, Keep, Origin, TrainError, train_kept};
+use crate::sae::train::{Config, Dtype, Keep, Origin, TrainError, hex, train_kept};
 use crate::sae::{Sae, meta};
 use crate::session::meta::open_folder;
 use crate::session::{MetaRecipe, failure};
@@ -31,8 +32,7 @@ pub struct Kept {
 
 /// The folder of all that was trained for an SAE.
 fn folder_of(metas: &Path, of: &Sae) -> PathBuf {
-    let hash: String = of.decoder_hash()[..16].iter().map(|byte| format!("{byte:02x}")).collect();
-    metas.join(format!("{}{hash}", prefix(of)))
+    metas.join(prefix(of) + &hex(&of.decoder_hash()[..16]))
 }
 
 /// What the folder's name begins with, which costs no hash.
@@ -138,22 +138,22 @@ fn id(config: &Config) -> String {
     let mut id = format!("{}-k{}-s{}", config.width, config.k, config.seed);
     for (letter, given, usual) in [("n", config.steps, usual.steps), ("b", config.batch, usual.batch)] {
         if given != usual {
-            id += &format!("-{letter}{given}");
+            // Writing to a string does not fail.
+            let _ = write!(id, "-{letter}{given}");
         }
     }
     if config.rate != usual.rate {
-        id += &format!("-lr{}", config.rate);
+        let _ = write!(id, "-lr{}", config.rate);
     }
     id
 }
 
 /// What it was trained on and how.
 fn note(of: &Sae, recipe: &MetaRecipe, config: &Config) -> String {
-    let hash: String = of.decoder_hash().iter().map(|byte| format!("{byte:02x}")).collect();
     let note = json!({
         "sae": recipe.sae,
         "sae_latents": of.width(),
-        "sae_decoder_sha256": hash,
+        "sae_decoder_sha256": hex(of.decoder_hash()),
         "width": config.width,
         "k": config.k,
         "steps": config.steps,

@@ -134,7 +134,12 @@ fn key(rows: &[f32], training: &Training<'_>) -> String {
     let mut hash = Sha256::new();
     hash.update(format!("1 {:?}", training.config));
     hash.update(bytemuck::cast_slice(rows));
-    hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+    hex(&hash.finalize())
+}
+
+/// Bytes as two digits each.
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
 }
 
 fn failed(file: &Path, source: std::io::Error) -> TrainError {

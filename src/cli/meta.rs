@@ -1,0 +1,364 @@
+//! `saescope meta`: train meta-SAEs, take latents apart, edit them.
+//! Not here: doing it (`session`).
+
+use std::fmt::Write as _;
+
+use serde_json::{Value, json};
+
+use crate::analysis::{
+    Arm, BreakdownView, Continuation, Member, MetaCard, MetaEntry, MetaInfo, Operation, Sampling, SurgeryView,
+    TokenValue,
+};
+use crate::cli::args::{self, Meta, MetaChoice};
+use crate::cli::context::Context;
+use crate::cli::output::{Output, say};
+use crate::cli::progress::{Line, cancel_on_interrupt};
+use crate::report::{Kind, Report};
+use crate::session::{Job, MetaRecipe, Outcome, Session};
+use crate::suite::Error;
+use crate::task::{Cancel, OnProgress};
+use crate::text::{Charset, prose, token};
+
+pub fn meta(context: &Context, options: &Meta, output: &Output) -> Result<u8, Report> {
+    let asked = Asked { context, output, cancel: cancel_on_interrupt() };
+    match options {
+        Meta::Train(options) => asked.train(options),
+        Meta::Show(options) => asked.show(options),
+        Meta::Eval(options) => asked.eval(options),
+        Meta::Edit(options) => asked.edit(options),
+    }
+}
+
+/// What every command of `meta` stands on.
+struct Asked<'a> {
+    context: &'a Context,
+    output: &'a Output,
+    cancel: Cancel,
+}
+
+impl Asked<'_> {
+    /// A session with the SAE, and with the others that are here where `all` are wanted.
+    fn session(&self, sae: &str, all: bool) -> Result<Session, Report> {
+        let mut session = self.context.session();
+        let suite = session.suite(&self.context.settings.suite)?;
+        suite.sae(sae)?;
+        let here = |entry: &&crate::suite::SaeEntry| {
+            let missing = || matches!(suite.sae_files(entry, &self.context.setup.hub), Err(Error::Missing { .. }));
+            entry.id == sae || (all && !missing())
+        };
+        let saes: Vec<String> = suite.saes.iter().filter(here).map(|entry| entry.id.clone()).collect();
+        session.open(suite, &saes, &self.cancel, &|_| {})?;
+        Ok(session)
+    }
+
+    fn ask(&self, session: &mut Session, job: Job, progress: OnProgress<'_>) -> Result<Outcome, Report> {
+        session.exec(job, &self.cancel, progress)
+    }
+
+    /// The meta-SAE that was chosen, or the only one there is.
+    fn choose(&self, session: &mut Session, choice: &MetaChoice) -> Result<String, Report> {
+        if let Some(meta) = &choice.meta {
+            return Ok(meta.clone());
+        }
+        let Outcome::Metas(metas) = self.ask(session, Job::Metas, &|_| {})? else { return Err(mixed_up()) };
+        let of: Vec<_> = metas.iter().filter(|meta| meta.sae == choice.sae).collect();
+        match of.as_slice() {
+            // Asking for any name says that there is none, and what to do.
+            [] => Ok(String::new()),
+            [only] => Ok(only.meta.clone()),
+            several => {
+                let ids: Vec<&str> = several.iter().map(|meta| meta.meta.as_str()).collect();
+                Err(Report::new(format!("SAE `{}` has several meta-SAEs", choice.sae))
+                    .hint(format!("choose with --meta: {}", ids.join(", ")))
+                    .kind(Kind::Usage))
+            }
+        }
+    }
+
+    fn train(&self, options: &args::MetaTrain) -> Result<u8, Report> {
+        let mut session = self.session(&options.sae, false)?;
+        let recipe = MetaRecipe {
+            sae: options.sae.clone(),
+            width: options.width,
+            k: options.k,
+            steps: options.steps,
+            batch: options.batch,
+            rate: options.lr,
+            seed: options.seed,
+            out: options.out.clone(),
+        };
+        let line = Line::new();
+        let trained = self.ask(&mut session, Job::TrainMeta(recipe), &|progress| line.show(&progress));
+        line.end();
+        let Outcome::Trained(trained) = trained? else { return Err(mixed_up()) };
+        if self.output.is_json() {
+            return Output::object(&*trained).map(|()| 0);
+        }
+        say(&format!("{} s; it is in {}", trained.seconds.round(), trained.folder.display()));
+        Output::text(&quality(&trained.info)).map(|()| 0)
+    }
+
+    fn eval(&self, options: &args::MetaEval) -> Result<u8, Report> {
+        let started = std::time::Instant::now();
+        let mut session = self.session(&options.choice.sae, false)?;
+        let (sae, meta) = (options.choice.sae.clone(), self.choose(&mut session, &options.choice)?);
+        let Outcome::Meta(info) = self.ask(&mut session, Job::Meta { sae, meta }, &|_| {})? else {
+            return Err(mixed_up());
+        };
+        if self.output.is_json() {
+            let mut answer = serde_json::to_value(&*info).unwrap_or(Value::Null);
+            answer["seconds"] = json!(started.elapsed().as_secs_f64());
+            return Output::object(&answer).map(|()| 0);
+        }
+        Output::text(&quality(&info)).map(|()| 0)
+    }
+
+    fn show(&self, options: &args::MetaShow) -> Result<u8, Report> {
+        let mut session = self.session(&options.choice.sae, true)?;
+        let (sae, meta) = (options.choice.sae.clone(), self.choose(&mut session, &options.choice)?);
+        let top = options.top as usize;
+        if let Some(latent) = options.latent {
+            let job = Job::Breakdown { sae, latent, meta: Some(meta) };
+            let Outcome::Breakdown(view) = self.ask(&mut session, job, &|_| {})? else { return Err(mixed_up()) };
+            if self.output.is_json() {
+                return Output::object(&parts_json(&view)).map(|()| 0);
+            }
+            return Output::text(&parts(&view)).map(|()| 0);
+        }
+        let job = Job::MetaCard { sae, meta, meta_latent: options.meta_latent.unwrap_or(0), top };
+        let Outcome::MetaCard(card) = self.ask(&mut session, job, &|_| {})? else { return Err(mixed_up()) };
+        if self.output.is_json() {
+            return Output::object(&*card).map(|()| 0);
+        }
+        Output::text(&card_words(&card)).map(|()| 0)
+    }
+
+    fn edit(&self, options: &args::MetaEdit) -> Result<u8, Report> {
+        use crate::analysis::Edit;
+        let mut session = self.session(&options.choice.sae, false)?;
+        let meta = self.choose(&mut session, &options.choice)?;
+        let removed = options.remove.iter().map(|out| Edit::Remove(*out));
+        let added = options.add.iter().map(|(new, by)| Edit::Add(*new, *by));
+        let exchanged = options.exchange.iter().map(|(out, new)| Edit::Exchange(*out, *new));
+        let operation = Operation {
+            sae: options.choice.sae.clone(),
+            meta,
+            latent: options.latent,
+            edits: removed.chain(added).chain(exchanged).collect(),
+            seed: options.seed,
+        };
+        let mut answers = Vec::new();
+        for prompt in &options.prompt {
+            let view = self.surgery(&mut session, &operation, prompt, options)?;
+            let goes_on = self.continuations(&mut session, &operation, prompt, options)?;
+            answers.push((prompt.clone(), view, goes_on));
+        }
+        if self.output.is_json() {
+            let prompts: Vec<Value> = answers
+                .iter()
+                .map(|(prompt, view, goes_on)| {
+                    json!({ "prompt": prompt, "fires": view.fires, "arms": view.arms, "named": view.named,
+                            "continuations": goes_on, "notes": view.notes })
+                })
+                .collect();
+            let size = answers.first().map_or(0.0, |(_, view, _)| view.size);
+            let answer = json!({ "sae": operation.sae, "meta": operation.meta, "latent": operation.latent,
+                                 "size": size, "prompts": prompts });
+            return Output::object(&answer).map(|()| 0);
+        }
+        let text: String = answers.iter().map(|(prompt, view, on)| surgery_words(prompt, view, on)).collect();
+        Output::text(&text).map(|()| 0)
+    }
+
+    fn surgery(
+        &self,
+        session: &mut Session,
+        operation: &Operation,
+        prompt: &str,
+        options: &args::MetaEdit,
+    ) -> Result<SurgeryView, Report> {
+        let job = Job::Surgery {
+            operation: operation.clone(),
+            prompt: prompt.to_owned(),
+            next: options.logits as usize,
+            named: options.word.clone(),
+        };
+        match self.ask(session, job, &|_| {})? {
+            Outcome::Surgery(view) => Ok(SurgeryView::clone(&view)),
+            _ => Err(mixed_up()),
+        }
+    }
+
+    fn continuations(
+        &self,
+        session: &mut Session,
+        operation: &Operation,
+        prompt: &str,
+        options: &args::MetaEdit,
+    ) -> Result<Vec<Continuation>, Report> {
+        let sampling = options.temperature.map_or(Sampling::Greedy, |temperature| Sampling::Random {
+            temperature,
+            top_p: 1.0,
+            seed: options.seed,
+        });
+        let mut all = Vec::new();
+        for arm in Arm::ALL.into_iter().filter(|_| options.tokens > 0) {
+            let (operation, prompt) = (operation.clone(), prompt.to_owned());
+            let job = Job::Continue { operation, prompt, arm, tokens: options.tokens as usize, sampling };
+            match self.ask(session, job, &|_| {})? {
+                Outcome::Continued(text) => all.push(Continuation::clone(&text)),
+                _ => return Err(mixed_up()),
+            }
+        }
+        Ok(all)
+    }
+}
+
+fn mixed_up() -> Report {
+    Report::new("the answer is not what was asked for").kind(Kind::Bug)
+}
+
+fn shown(text: &str) -> String {
+    prose(text, Charset::Unicode)
+}
+
+fn words(values: &[TokenValue]) -> String {
+    let words: Vec<String> = values.iter().map(|value| token(&value.text, Charset::Unicode)).collect();
+    words.join(" ")
+}
+
+fn members(members: &[Member]) -> String {
+    let members: Vec<String> =
+        members.iter().map(|member| format!("{} {:.2}", member.latent, member.activation)).collect();
+    members.join(", ")
+}
+
+fn quality(info: &MetaInfo) -> String {
+    let explained = info.variance_explained.map_or_else(|| "-".to_owned(), |v| format!("{:.2} %", v * 100.0));
+    let stable = info.stable.map_or_else(String::new, |stable| format!(" · {stable} stable over seeds"));
+    let mut text = format!(
+        "meta-SAE {} of SAE {} · {} meta-latents\nvariance explained {explained} · {:.2} active in a row · {} dead · \
+         τ {:.4}{stable}\n",
+        shown(&info.meta),
+        shown(&info.sae),
+        info.width,
+        info.mean_active,
+        info.dead,
+        info.threshold
+    );
+    for note in &info.notes {
+        // Writing to a string does not fail.
+        let _ = writeln!(text, "note: {note}");
+    }
+    text
+}
+
+/// One object for the one meta-SAE that was asked for.
+fn parts_json(view: &BreakdownView) -> Value {
+    let mut answer = json!({ "sae": view.sae, "latent": view.latent });
+    if let (Some(entry), Some(object)) = (view.metas.first(), answer.as_object_mut())
+        && let Ok(Value::Object(fields)) = serde_json::to_value(entry)
+    {
+        object.extend(fields);
+    }
+    answer
+}
+
+fn parts(view: &BreakdownView) -> String {
+    let mut text = String::new();
+    for entry in &view.metas {
+        let _ = writeln!(
+            text,
+            "SAE {} · latent {} · by meta-SAE {}: {:.1} % explained",
+            shown(&view.sae),
+            view.latent,
+            shown(&entry.meta),
+            entry.explained * 100.0
+        );
+        text += &components(entry);
+    }
+    text
+}
+
+fn components(entry: &MetaEntry) -> String {
+    let mut text = String::new();
+    for part in &entry.components {
+        let stable = match part.stable {
+            Some(true) => " stable",
+            Some(false) => " not stable",
+            None => "",
+        };
+        let _ = writeln!(
+            text,
+            "{:>6}  {:.3}  {:>5.1} %{stable}  promotes {}  in {}",
+            part.meta_latent,
+            part.activation,
+            part.share * 100.0,
+            words(&part.promoted),
+            members(&part.members)
+        );
+    }
+    let _ =
+        writeln!(text, "  bias         {:>5.1} %\n  rest         {:>5.1} %", entry.bias * 100.0, entry.rest * 100.0);
+    text
+}
+
+fn card_words(card: &MetaCard) -> String {
+    let mut text = format!(
+        "meta-SAE {} of SAE {} · meta-latent {} · {} members\npromotes   {}\nsuppresses {}\nmembers    {}\n",
+        shown(&card.meta),
+        shown(&card.sae),
+        card.meta_latent,
+        card.member_count,
+        words(&card.promoted),
+        words(&card.suppressed),
+        members(&card.members)
+    );
+    if let Some(cosine) = card.found_again {
+        let _ = writeln!(text, "again      {cosine:.3} in the run of another seed");
+    }
+    for entry in &card.ladder {
+        let nearest: Vec<String> =
+            entry.nearest.iter().take(5).map(|near| format!("{} {:.3}", near.latent, near.cosine)).collect();
+        let _ = writeln!(text, "in {:<8} {}", shown(&entry.sae), nearest.join(", "));
+    }
+    text
+}
+
+fn surgery_words(prompt: &str, view: &SurgeryView, goes_on: &[Continuation]) -> String {
+    let mut text = format!(
+        "{}\nlatent {} of SAE {} · edit of {:.2} of its length · it fires on {} tokens\n",
+        shown(prompt),
+        view.latent,
+        shown(&view.sae),
+        view.size,
+        view.fires.len()
+    );
+    for (at, arm) in view.arms.iter().enumerate() {
+        let next: Vec<String> = arm
+            .next
+            .iter()
+            .map(|next| {
+                format!("{} {:.1}%", token(&next.text, Charset::Unicode), f64::from(next.logprob).exp() * 100.0)
+            })
+            .collect();
+        let _ = writeln!(text, "{:<10} {}", arm.arm.name(), next.join(", "));
+        if let Some(on) = goes_on.get(at) {
+            let _ = writeln!(text, "           … {}", shown(&on.text));
+        }
+    }
+    for named in &view.named {
+        let [plain, edited, random] = named.logprobs;
+        let _ = writeln!(
+            text,
+            "{:<10} {plain:.3}, edited {edited:.3} ({:+.3}), random {random:.3} ({:+.3})",
+            shown(&named.text),
+            edited - plain,
+            random - plain
+        );
+    }
+    for note in &view.notes {
+        let _ = writeln!(text, "note: {note}");
+    }
+    text + "\n"
+}

@@ -196,7 +196,7 @@ impl Microscope<'_> {
     pub fn labels(&self, meta_latents: &[u32], words: Option<Words<'_>>) -> Result<Vec<MetaLabel>, Error> {
         let mut rows = Vec::with_capacity(meta_latents.len() * self.meta.d_in());
         for &meta_latent in meta_latents {
-            rows.extend_from_slice(self.meta.decoder_row(meta_latent as usize)?);
+            rows.extend_from_slice(&self.meta.decoder_row(meta_latent as usize)?);
         }
         let promoted = words.map(|words| {
             let ends = words.unembedding.ends(View::new(&rows, meta_latents.len(), self.meta.d_in()), NAMED);
@@ -231,12 +231,12 @@ impl Microscope<'_> {
     ) -> Result<MetaCard, Error> {
         let direction = self.meta.decoder_row(meta_latent as usize)?;
         let (promoted, suppressed) = words.map_or_else(Default::default, |words| {
-            let ends = words.unembedding.ends(View::new(direction, 1, direction.len()), top).pop().unwrap_or_default();
+            let ends = words.unembedding.ends(View::new(&direction, 1, direction.len()), top).pop().unwrap_or_default();
             (tokens::values(&ends.promoted, words.tokenizer), tokens::values(&ends.suppressed, words.tokenizer))
         });
         let mut ladder = Vec::with_capacity(rungs.len());
         for rung in rungs {
-            let nearest = rung.sae.nearest_to(direction, top.max(1))?;
+            let nearest = rung.sae.nearest_to(&direction, top.max(1))?;
             let nearest = nearest.into_iter().map(|near| Neighbour { latent: near.latent, cosine: near.cosine });
             let (sae, width) = (rung.id.to_owned(), rung.sae.width());
             ladder.push(LadderEntry { sae, width, nearest: nearest.collect(), class: None, threshold });

@@ -356,8 +356,8 @@ impl Scope<'_> {
             |error: sae::Error| failure::of_sae(self.cannot(&format!("edit latent {}", operation.latent)), &error);
         let edited = meta::edited(&self.opened.meta, self.of(), latent, &operation.edits, cancel).map_err(wrong)?;
         let row = self.of().decoder_row(latent).map_err(wrong)?;
-        let random = meta::random_edit(row, &edited, operation.seed);
-        let less = |new: &[f32]| new.iter().zip(row).map(|(new, old)| new - old).collect::<Vec<f32>>();
+        let random = meta::random_edit(&row, &edited, operation.seed);
+        let less = |new: &[f32]| new.iter().zip(row.iter()).map(|(new, old)| new - old).collect::<Vec<f32>>();
         Ok([vec![0.0; row.len()], less(&edited), less(&random)])
     }
 

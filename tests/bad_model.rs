@@ -1,104 +1,32 @@
 //! Model files that are wrong: each is refused with a message that names the file, and the tensor or the key.
 //! Not here: what right files give (`tests/golden_model.rs`).
 
+#[path = "support/spoiled_model.rs"]
+mod spoiled_model;
+
 use std::fs;
-use std::path::{Path, PathBuf};
 
 use candle_core::Device;
 use proptest::prelude::*;
 use saescope::blob::Blob;
-use saescope::model::{Error, Logits, ModelFiles, Pass, TokenizerFiles, load, memory_needed, needs};
+use saescope::model::{Error, Logits, ModelFiles, Pass, load, memory_needed, needs};
 use saescope::task::Cancel;
 use serde_json::{Value, json};
 
-fn fixtures() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures")
-}
+use spoiled_model::{Spoiled, fixtures};
 
-/// A copy of the fixture `prefixed` that can be spoiled.
-struct Spoiled {
-    folder: tempfile::TempDir,
-}
-
-impl Spoiled {
-    fn new() -> Self {
-        let folder = tempfile::tempdir().expect("a folder");
-        for file in ["config.json", "model.safetensors"] {
-            fs::copy(fixtures().join("models/prefixed").join(file), folder.path().join(file)).expect("a copy");
-        }
-        Self { folder }
-    }
-
-    fn path(&self, file: &str) -> PathBuf {
-        self.folder.path().join(file)
-    }
-
-    fn files(&self) -> ModelFiles {
-        ModelFiles {
-            config: Blob::path(self.path("config.json")),
-            weights: vec![Blob::path(self.path("model.safetensors"))],
-            tokenizer: TokenizerFiles::Json(Blob::path(fixtures().join("tokenizer/tokenizer.json"))),
-        }
-    }
-
-    /// Changes keys of the config; null takes a key away.
-    fn config(self, changes: Value) -> Self {
-        let path = self.path("config.json");
-        let mut config: Value = serde_json::from_slice(&fs::read(&path).expect("a config")).expect("JSON");
-        let (Value::Object(keys), Value::Object(changes)) = (&mut config, changes) else { panic!("not objects") };
-        keys.extend(changes);
-        keys.retain(|_, value| !value.is_null());
-        fs::write(path, config.to_string()).expect("written");
-        self
-    }
-
-    /// Changes the header and the bytes behind it.
-    fn weights(self, change: impl FnOnce(&mut Value, &mut Vec<u8>)) -> Self {
-        let path = self.path("model.safetensors");
-        let bytes = fs::read(&path).expect("weights");
-        let length = u64::from_le_bytes(bytes[..8].try_into().expect("8 bytes")) as usize;
-        let mut header: Value = serde_json::from_slice(&bytes[8..8 + length]).expect("JSON");
-        let mut data = bytes[8 + length..].to_vec();
-        change(&mut header, &mut data);
-        let header = header.to_string();
-        let whole = [&(header.len() as u64).to_le_bytes()[..], header.as_bytes(), &data].concat();
-        fs::write(path, whole).expect("written");
-        self
-    }
-
-    /// Writes a value into an element of a tensor.
-    fn element(self, tensor: &str, index: usize, value: f32) -> Self {
-        self.weights(|header, data| {
-            let start = header[tensor]["data_offsets"][0].as_u64().expect("an offset") as usize + 4 * index;
-            data[start..start + 4].copy_from_slice(&value.to_le_bytes());
-        })
-    }
-
-    /// What loading and one pass through all blocks say.
-    fn first_failure(&self) -> Result<(), Error> {
-        let model = load(&self.files(), &Device::Cpu)?.model;
-        let pass = Pass { layers: None, logits: Logits::Last, hook: None, cancel: &Cancel::new() };
-        model.forward(&[1, 2], &mut model.cache(), pass).map(|_| ())
-    }
-
-    fn refused(&self, says: &[&str]) -> Error {
-        let error = load(&self.files(), &Device::Cpu).err().expect("refused");
-        let message = error.to_string();
-        for part in says {
-            assert!(message.contains(part), "`{part}` is not in: {message}");
-        }
-        error
-    }
+fn spoiled() -> Spoiled {
+    Spoiled::of("prefixed")
 }
 
 #[test]
 fn the_copy_itself_loads() {
-    assert!(load(&Spoiled::new().files(), &Device::Cpu).is_ok());
+    assert!(load(&spoiled().files(), &Device::Cpu).is_ok());
 }
 
 #[test]
 fn a_header_that_lies_is_refused() {
-    let with = |tensor: &str, entry: Value| Spoiled::new().weights(|header, _| header[tensor] = entry);
+    let with = |tensor: &str, entry: Value| spoiled().weights(|header, _| header[tensor] = entry);
     let name = "transformer.wte.weight";
     with(name, json!({"dtype": "F32", "shape": [290, 16], "data_offsets": [0, 99_999_999]}))
         .refused(&["model.safetensors"]);
@@ -111,7 +39,7 @@ fn a_header_that_lies_is_refused() {
 
 #[test]
 fn a_cut_file_is_refused() {
-    let spoiled = Spoiled::new();
+    let spoiled = Spoiled::of("prefixed");
     let path = spoiled.path("model.safetensors");
     let bytes = fs::read(&path).expect("weights");
     for length in [0, 3, 8, 100, bytes.len() / 2, bytes.len() - 1] {
@@ -128,19 +56,19 @@ fn a_cut_file_is_refused() {
 fn a_missing_tensor_is_named() {
     for tensor in ["wte.weight", "wpe.weight", "h.1.mlp.c_fc.bias", "h.0.attn.c_attn.weight", "ln_f.weight"] {
         let prefixed = format!("transformer.{tensor}");
-        let spoiled = Spoiled::new().weights(|header, _| {
+        let spoiled = Spoiled::of("prefixed").weights(|header, _| {
             let entry = header.as_object_mut().expect("an object").remove(&prefixed).expect("it was there");
             header["something.else"] = entry;
         });
         let error = spoiled.refused(&["model.safetensors", tensor]);
         assert!(matches!(error, Error::Weights(_)));
     }
-    Spoiled::new().config(json!({"tie_word_embeddings": false})).refused(&["lm_head.weight"]);
+    spoiled().config(json!({"tie_word_embeddings": false})).refused(&["lm_head.weight"]);
 }
 
 #[test]
 fn a_block_that_no_question_needs_is_not_read() {
-    let spoiled = Spoiled::new().element("transformer.h.1.mlp.c_fc.weight", 0, f32::NAN);
+    let spoiled = Spoiled::of("prefixed").element("transformer.h.1.mlp.c_fc.weight", 0, f32::NAN);
     let model = load(&spoiled.files(), &Device::Cpu).expect("the headers are right").model;
     let run = |layers| {
         let pass = Pass { layers, logits: Logits::None, hook: None, cancel: &Cancel::new() };
@@ -153,10 +81,10 @@ fn a_block_that_no_question_needs_is_not_read() {
 
 #[test]
 fn a_tensor_of_the_wrong_shape_or_type_is_named_with_what_was_expected() {
-    let spoiled =
-        Spoiled::new().weights(|header, _| header["transformer.h.0.attn.c_attn.weight"]["shape"] = json!([48, 16]));
+    let spoiled = Spoiled::of("prefixed")
+        .weights(|header, _| header["transformer.h.0.attn.c_attn.weight"]["shape"] = json!([48, 16]));
     spoiled.refused(&["model.safetensors", "h.0.attn.c_attn.weight", "[48, 16]", "[16, 48]"]);
-    let spoiled = Spoiled::new().weights(|header, _| header["transformer.ln_f.bias"]["dtype"] = json!("I32"));
+    let spoiled = Spoiled::of("prefixed").weights(|header, _| header["transformer.ln_f.bias"]["dtype"] = json!("I32"));
     spoiled.refused(&["model.safetensors", "transformer.ln_f.bias", "I32"]);
 }
 
@@ -165,7 +93,7 @@ fn a_weight_that_is_no_number_is_named_with_its_place_when_it_is_first_needed() 
     for value in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
         for tensor in ["wte.weight", "h.1.ln_2.bias", "h.0.mlp.c_proj.weight"] {
             let tensor = format!("transformer.{tensor}");
-            let spoiled = Spoiled::new().element(&tensor, 3, value);
+            let spoiled = Spoiled::of("prefixed").element(&tensor, 3, value);
             let error = spoiled.first_failure().expect_err("refused").to_string();
             for part in ["model.safetensors", &tensor, &value.to_string(), "element 3"] {
                 assert!(error.contains(part), "`{part}` is not in: {error}");
@@ -176,7 +104,7 @@ fn a_weight_that_is_no_number_is_named_with_its_place_when_it_is_first_needed() 
 
 #[test]
 fn weights_that_overflow_are_refused_when_they_do() {
-    let mut spoiled = Spoiled::new();
+    let mut spoiled = Spoiled::of("prefixed");
     for index in 0..16 {
         spoiled = spoiled.element("transformer.h.0.mlp.c_proj.bias", index, 3e38);
         spoiled = spoiled.element("transformer.h.1.mlp.c_proj.bias", index, 3e38);
@@ -193,7 +121,7 @@ fn weights_that_overflow_are_refused_when_they_do() {
 
 #[test]
 fn a_config_that_does_not_fit_the_weights_is_refused() {
-    let refused = |changes: Value, says: &[&str]| Spoiled::new().config(changes).refused(says);
+    let refused = |changes: Value, says: &[&str]| spoiled().config(changes).refused(says);
     refused(json!({"vocab_size": 300}), &["wte.weight", "[290, 16]", "[300, 16]"]);
     refused(json!({"num_hidden_layers": 3}), &["h.2."]);
     refused(json!({"num_hidden_layers": 2_000_000_000}), &["h.2."]);
@@ -205,7 +133,7 @@ fn a_config_that_does_not_fit_the_weights_is_refused() {
 #[test]
 fn a_config_with_wrong_values_is_refused_by_key() {
     let refused = |changes: Value, key: &str| {
-        let error = Spoiled::new().config(changes).refused(&["config.json", key]);
+        let error = spoiled().config(changes).refused(&["config.json", key]);
         assert!(matches!(error, Error::Config { .. }), "{error}");
     };
     refused(json!({"hidden_size": null}), "n_embd");
@@ -225,7 +153,7 @@ fn a_config_with_wrong_values_is_refused_by_key() {
 
 #[test]
 fn an_unknown_architecture_is_named_with_the_known_ones() {
-    let error = Spoiled::new().config(json!({"model_type": "mamba"})).refused(&[
+    let error = spoiled().config(json!({"model_type": "mamba"})).refused(&[
         "config.json",
         "`mamba`",
         "gpt2, gemma2, llama, gpt_neox",
@@ -235,7 +163,7 @@ fn an_unknown_architecture_is_named_with_the_known_ones() {
 
 #[test]
 fn a_config_that_is_none_is_refused() {
-    let spoiled = Spoiled::new();
+    let spoiled = Spoiled::of("prefixed");
     for text in ["", "[]", "{", "null", "\u{0}", "{\"model_type\": \"gpt2\"}"] {
         fs::write(spoiled.path("config.json"), text).expect("written");
         spoiled.refused(&["config.json"]);
@@ -248,7 +176,7 @@ fn a_config_that_is_none_is_refused() {
 
 #[test]
 fn a_tokenizer_beyond_the_embedding_is_refused_with_both_named() {
-    let smaller = Spoiled::new().config(json!({"vocab_size": 280})).weights(|header, data| {
+    let smaller = spoiled().config(json!({"vocab_size": 280})).weights(|header, data| {
         let offsets = header["transformer.wte.weight"]["data_offsets"].clone();
         let (start, end) = (offsets[0].as_u64().expect("a start"), offsets[1].as_u64().expect("an end"));
         let removed = 10 * 16 * 4;
@@ -268,7 +196,7 @@ fn a_tokenizer_beyond_the_embedding_is_refused_with_both_named() {
 
 #[test]
 fn memory_is_known_part_by_part_before_anything_is_loaded() {
-    let (size, spoiled) = (|count: usize| count as u64 * 4, Spoiled::new());
+    let (size, spoiled) = (|count: usize| count as u64 * 4, spoiled());
     let block = size(16 * 48 + 48 + 16 * 16 + 16 + 16 * 64 + 64 + 64 * 16 + 16 + 4 * 16);
     let needs = needs(&spoiled.files()).expect("known");
     assert_eq!((needs.blocks.as_slice(), needs.head, needs.tied), (&[block, block][..], 0, true));
@@ -287,16 +215,16 @@ fn half_precision_needs_half_the_memory_and_a_long_context_is_not_all_taken_at_o
     let half = ModelFiles {
         config: Blob::path(fixtures().join("models/half/config.json")),
         weights: vec![Blob::path(fixtures().join("models/half/model.safetensors"))],
-        ..Spoiled::new().files()
+        ..spoiled().files()
     };
-    let (half, whole) = (needs(&half).expect("known"), needs(&Spoiled::new().files()).expect("known"));
+    let (half, whole) = (needs(&half).expect("known"), needs(&spoiled().files()).expect("known"));
     assert_eq!(2 * half.embedding, whole.embedding);
     assert_eq!(half.cache, whole.cache);
-    let long = Spoiled::new().config(json!({"max_position_embeddings": 2_000_000_000}));
+    let long = spoiled().config(json!({"max_position_embeddings": 2_000_000_000}));
     assert_eq!(needs(&long.files()).expect("known").cache, 2 * 4096 * 16 * 4);
-    let deep = Spoiled::new().config(json!({"num_hidden_layers": 2_000_000_000}));
+    let deep = spoiled().config(json!({"num_hidden_layers": 2_000_000_000}));
     assert!(needs(&deep.files()).expect_err("it lies").to_string().contains("2000000000"));
-    assert!(memory_needed(&Spoiled::new().config(json!({"model_type": "mamba"})).files()).is_err());
+    assert!(memory_needed(&spoiled().config(json!({"model_type": "mamba"})).files()).is_err());
 }
 
 fn any_value() -> impl Strategy<Value = Value> {
@@ -325,14 +253,14 @@ proptest! {
             "scale_attn_by_inverse_layer_idx", "bos_token_id",
         ];
         let changes: serde_json::Map<_, _> = changes.into_iter().map(|(key, value)| (KEYS[key].to_owned(), value)).collect();
-        let spoiled = Spoiled::new().config(Value::Object(changes));
+        let spoiled = Spoiled::of("prefixed").config(Value::Object(changes));
         let _ = load(&spoiled.files(), &Device::Cpu);
         let _ = memory_needed(&spoiled.files());
     }
 
     #[test]
     fn any_change_of_the_weights_loads_or_is_refused(at in 0usize..40_000, bytes in prop::collection::vec(any::<u8>(), 1..12)) {
-        let spoiled = Spoiled::new();
+        let spoiled = Spoiled::of("prefixed");
         let path = spoiled.path("model.safetensors");
         let mut whole = fs::read(&path).expect("weights");
         // Half of the changes fall into the header.

@@ -216,6 +216,36 @@ fn a_replaced_activation_changes_all_that_follows_as_in_transformers() {
 }
 
 #[test]
+fn directions_mean_the_same_words_as_in_torch() {
+    for name in &MODELS[8..] {
+        let (loaded, reference) = (loaded(name), Reference::of(name));
+        let directions = reference.tensors.get("directions").expect("directions");
+        let vocab = loaded.model.shape().vocab;
+        let mut values = Vec::new();
+        for ends in loaded.model.unembedding().ends(directions.view(), vocab) {
+            let mut words = vec![f32::NAN; vocab];
+            ends.promoted.iter().for_each(|(id, value)| words[*id as usize] = *value);
+            values.extend(words);
+        }
+        reference.close("directions.words", &values);
+    }
+}
+
+#[test]
+fn any_number_of_threads_gives_the_same_bits() {
+    for name in MODELS {
+        let (loaded, reference) = (loaded(name), Reference::of(name));
+        let ids = [&reference.ids[..], &reference.ids, &reference.ids[..6]].concat();
+        let run = |threads| {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("threads");
+            let (keep, logits) = pool.install(|| run_in_pieces(&loaded, &ids, &[30]));
+            (keep.0, logits)
+        };
+        assert!(run(1) == run(5), "{name}");
+    }
+}
+
+#[test]
 fn greedy_generation_is_that_of_transformers() {
     for name in MODELS {
         let (loaded, reference) = (loaded(name), Reference::of(name));

@@ -70,14 +70,16 @@ impl Rope {
         if head > LARGEST || 2 * pairs > head {
             return Err(config.bad(format!("{size} of a head's {head} values cannot be turned in pairs")));
         }
-        let plain = |index: usize| 1.0 / base.powf(f64::from((2 * index) as f32 / size as f32)) as f32;
-        let mut rope = Self { frequencies: (0..pairs).map(plain).collect(), amplitude: 1.0 };
+        // Rounded where the reference rounds: at far positions the last bit of a frequency turns by a visible angle.
+        let powers: Vec<f32> =
+            (0..pairs).map(|index| base.powf(f64::from((2 * index) as f32 / size as f32)) as f32).collect();
+        let mut rope = Self { frequencies: powers.iter().map(|power| 1.0 / power).collect(), amplitude: 1.0 };
         if let Some(section) = section {
             let kind = match section.text("rope_type")? {
                 Some(kind) => Some(kind),
                 None => section.text("type")?,
             };
-            let scaling = Scaling { config, section: &section, base, size, context };
+            let scaling = Scaling { config, section: &section, base, powers: &powers, size, context };
             match kind {
                 None | Some("default" | "dynamic") => {}
                 Some("linear") => {
@@ -125,6 +127,8 @@ struct Scaling<'a> {
     config: &'a Config,
     section: &'a Config,
     base: f64,
+    /// Of the base, one for each pair: plain frequencies are 1 by these.
+    powers: &'a [f32],
     /// Values of a head that are turned.
     size: usize,
     context: usize,
@@ -181,9 +185,9 @@ impl Scaling<'_> {
         if low == high {
             high += 0.001;
         }
-        for (index, frequency) in rope.frequencies.iter_mut().enumerate() {
-            let slowed = ((index as f32 - low as f32) / (high - low) as f32).clamp(0.0, 1.0);
-            *frequency = *frequency / factor as f32 * slowed + *frequency * (1.0 - slowed);
+        for (index, (frequency, power)) in rope.frequencies.iter_mut().zip(self.powers).enumerate() {
+            let kept = 1.0 - ((index as f32 - low as f32) / (high - low) as f32).clamp(0.0, 1.0);
+            *frequency = 1.0 / (factor as f32 * power) * (1.0 - kept) + *frequency * kept;
         }
         let grown = |by: f64| if factor <= 1.0 { 1.0 } else { 0.1 * by * factor.ln() + 1.0 };
         rope.amplitude = match self.section.number_or_zero("attention_factor")? {
@@ -243,5 +247,98 @@ fn turn(head: &mut [f32], cos: &[f32], sin: &[f32]) {
     let (one, rest) = head.split_at_mut(cos.len());
     for (((one, two), cos), sin) in one.iter_mut().zip(rest).zip(cos).zip(sin) {
         (*one, *two) = (*one * cos - *two * sin, *two * cos + *one * sin);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Heads of 128 values, as in Llama 3.1.
+    fn rope(config: &str, context: usize) -> Rope {
+        let config = Config::parse("config.json".into(), config.as_bytes()).unwrap();
+        Rope::read(&config, NAMES, 128, context).unwrap()
+    }
+
+    /// Index of a pair, its frequency, cosine and sine at `position`, as `transformers` 5.23 has them.
+    fn is(rope: &Rope, amplitude: f64, position: usize, want: &[(usize, f32, f32, f32)]) {
+        assert!((f64::from(rope.amplitude) - amplitude).abs() < 1e-7, "{}", rope.amplitude);
+        let Turns::Cpu { cos, sin, .. } = rope.turns(position, 1, None).unwrap() else { panic!("on the CPU") };
+        for (index, frequency, want_cos, want_sin) in want {
+            assert_eq!(rope.frequencies[*index], *frequency, "{index}");
+            assert!((cos[*index] - want_cos).abs() < 3e-7 && (sin[*index] - want_sin).abs() < 3e-7, "{index}");
+        }
+    }
+
+    #[test]
+    fn the_angles_of_llama_3_1_are_those_of_transformers_at_far_positions() {
+        let scaling = r#"{"factor": 8.0, "high_freq_factor": 4.0, "low_freq_factor": 1.0,
+            "original_max_position_embeddings": 8192, "rope_type": "llama3"}"#;
+        let config = format!(r#"{{"rope_theta": 500000.0, "rope_scaling": {scaling}}}"#);
+        let want = [
+            (0, 1.0, 0.984_314_86, -0.176_420_85),
+            (1, 0.814_617_2, -0.889_275_5, 0.457_372),
+            (28, 0.003_211_446, 0.757_197, 0.653_186_56),
+            (29, 0.002_166_570_6, -0.994_351_86, 0.106_133_86),
+            (33, 0.000_312_693_65, 0.989_415_7, -0.145_108_67),
+            (35, 9.556_212e-5, -0.991_337_36, -0.131_34),
+            (40, 3.428_102_4e-5, -0.959_207, -0.282_704_62),
+            (63, 3.068_926e-7, 0.999_529_06, 0.030_685_363),
+        ];
+        is(&rope(&config, 131_072), 1.0, 100_003, &want);
+    }
+
+    #[test]
+    fn the_angles_of_yarn_are_those_of_transformers() {
+        let config = r#"{"rope_parameters": {"rope_theta": 10000.0, "rope_type": "yarn", "factor": 16.0,
+            "original_max_position_embeddings": 8192}}"#;
+        let want = [
+            (20, 0.056_234_13, -1.276_694_9, -0.037_951_42),
+            (25, 0.027_384_195, 1.089_227, 0.667_064_37),
+            (35, 0.004_058_636, 0.260_738_37, 1.250_362_3),
+            (45, 0.000_384_981_63, -0.310_502_35, 1.238_942_5),
+            (63, 7.217_387e-6, 1.117_685_7, 0.618_198_04),
+        ];
+        is(&rope(config, 131_072), 1.277_258_872_223_978_2, 70_001, &want);
+        let config = r#"{"rope_scaling": {"type": "yarn", "factor": 40, "original_max_position_embeddings": 4096,
+            "mscale": 1.0, "mscale_all_dim": 0.707, "beta_fast": 32, "beta_slow": 1, "truncate": false}}"#;
+        let want = [
+            (20, 0.056_234_13, 1.049_706_8, -0.277_339_73),
+            (35, 0.002_798_499_3, -1.023_466_8, 0.362_377_43),
+            (63, 2.886_954_7e-6, 1.085_721_9, 0.003_137_573),
+        ];
+        is(&rope(config, 163_840), 1.085_726_399_256_155_3, 1001, &want);
+    }
+
+    #[test]
+    fn dynamic_scaling_changes_nothing_within_the_context() {
+        let plain = rope(r#"{"rope_theta": 10000.0}"#, 4096);
+        assert_eq!(rope(r#"{"rope_scaling": {"type": "dynamic", "factor": 4.0}}"#, 4096), plain);
+        assert_eq!(rope(r#"{"rope_scaling": {}, "rope_parameters": {"rope_type": "default"}}"#, 4096), plain);
+        is(
+            &plain,
+            1.0,
+            4095,
+            &[(20, 0.056_234_13, -0.587_768, -0.809_029_5), (63, 0.000_115_478_19, 0.890_258_85, 0.455_454_98)],
+        );
+    }
+
+    #[test]
+    fn pythia_turns_a_quarter_of_each_head() {
+        let names = Names { theta: &["rotary_emb_base"], part: Some((&["rotary_pct"], 0.25)) };
+        let config = Config::parse("config.json".into(), b"{\"rotary_emb_base\": 10000}").unwrap();
+        let rope = Rope::read(&config, names, 64, 2048).unwrap();
+        assert_eq!(rope.frequencies.len(), 8);
+        is(
+            &rope,
+            1.0,
+            2047,
+            &[(3, 0.031_622_78, -0.323_264_7, 0.946_308_6), (7, 0.000_316_227_8, 0.797_703_86, 0.603_049_4)],
+        );
+        let x = Tensor::ones((1, 128), candle_core::DType::F32, &Device::Cpu).unwrap();
+        let turned = rope.turns(2047, 1, None).unwrap().apply(&x, 64).unwrap().to_vec2::<f32>().unwrap().swap_remove(0);
+        assert!(turned[16..64].iter().all(|value| *value == 1.0) && turned[..64] == turned[64..]);
+        assert!((turned[3] - (-0.323_264_7 - 0.946_308_6)).abs() < 1e-6);
+        assert!((turned[11] - (-0.323_264_7 + 0.946_308_6)).abs() < 1e-6);
     }
 }

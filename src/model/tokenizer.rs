@@ -23,6 +23,7 @@ pub struct Tokenizer {
     /// Where in `bytes` the token of each number ends.
     ends: Vec<usize>,
     bos: Option<u32>,
+    opening: Vec<u32>,
 }
 
 /// How a vocabulary writes bytes down.
@@ -37,7 +38,8 @@ enum Spelling {
 }
 
 impl Tokenizer {
-    /// Reads the files of a tokenizer. `bos` is the token that begins a text as the model's config states it.
+    /// Reads the files of a tokenizer. `bos` is the token that begins a text as the model's config states it, for
+    /// tokenizers that put none in front themselves.
     ///
     /// # Errors
     /// [`Error::Read`], [`Error::Tokenizer`].
@@ -70,10 +72,14 @@ impl Tokenizer {
         if ends.is_empty() {
             return Err(bad("it has no tokens".into()));
         }
-        let bos = bos
-            .filter(|id| (*id as usize) < ends.len())
-            .or_else(|| BOS_NAMES.iter().find_map(|name| inner.token_to_id(name)));
-        Ok(Self { inner, file, bytes, ends, bos })
+        let opening = opening(&inner);
+        let bos = match opening[..] {
+            [alone] => Some(alone),
+            _ => bos
+                .filter(|id| (*id as usize) < ends.len())
+                .or_else(|| BOS_NAMES.iter().find_map(|name| inner.token_to_id(name))),
+        };
+        Ok(Self { inner, file, bytes, ends, bos, opening })
     }
 
     /// The tokens of a text. Nothing is put in front or behind; where the text spells a special token, such as
@@ -107,9 +113,16 @@ impl Tokenizer {
         self.ends.len()
     }
 
-    /// The token that begins a text.
+    /// The token that begins a text, where one does: what the tokenizer itself puts in front, else what the model's
+    /// config states, else one of the usual names.
     pub const fn bos(&self) -> Option<u32> {
         self.bos
+    }
+
+    /// What `transformers` puts in front of every text with this tokenizer when it is not told otherwise: `<bos>` for
+    /// Gemma, `<|begin_of_text|>` for Llama 3, nothing for GPT-2 and Pythia. [`Tokenizer::encode`] never does.
+    pub fn opening(&self) -> &[u32] {
+        &self.opening
     }
 
     /// The token that is exactly this text.
@@ -184,6 +197,15 @@ fn from_bpe(vocab: &Blob, merges: &Blob) -> Result<std::borrow::Cow<'static, [u8
         "model": {"type": "BPE", "vocab": tokens, "merges": pairs},
     });
     serde_json::to_vec(&whole).map(Into::into).map_err(|error| bad(vocab, error.to_string()))
+}
+
+/// The tokens that the tokenizer's template puts in front of a text.
+fn opening(tokenizer: &tokenizers::Tokenizer) -> Vec<u32> {
+    // Any text shows it; this one is a token or two in every vocabulary.
+    let ids = |special| tokenizer.encode_fast("a", special).map(|encoding| encoding.get_ids().to_vec());
+    let (Ok(with), Ok(without)) = (ids(true), ids(false)) else { return Vec::new() };
+    let at = with.windows(without.len().max(1)).position(|window| window == without);
+    at.map_or_else(Vec::new, |at| with[..at].to_vec())
 }
 
 fn spelling(tokenizer: &tokenizers::Tokenizer) -> Spelling {
@@ -309,6 +331,34 @@ mod tests {
         assert_eq!(Tokenizer::load(&json(), Some(7)).unwrap().bos(), Some(7));
         assert_eq!(Tokenizer::load(&json(), Some(50256)).unwrap().bos(), Some(289), "beyond the vocabulary");
         assert_eq!(sentence_piece().bos(), Some(0));
+    }
+
+    /// The fixture's tokenizer with a template that puts these tokens in front of a text, as the hub's have it.
+    fn with_template(opening: &[(&str, u32)]) -> TokenizerFiles {
+        let text = std::fs::read_to_string(folder().join("tokenizer.json")).unwrap();
+        let mut whole: serde_json::Value = serde_json::from_str(&text).unwrap();
+        let token = |(name, _): &(&str, u32)| json!({"SpecialToken": {"id": name, "type_id": 0}});
+        let mut single: Vec<_> = opening.iter().map(token).collect();
+        single.push(json!({"Sequence": {"id": "A", "type_id": 0}}));
+        let known: serde_json::Map<_, _> = opening
+            .iter()
+            .map(|(name, id)| ((*name).to_owned(), json!({"id": name, "ids": [id], "tokens": [name]})))
+            .collect();
+        let template = json!({"type": "TemplateProcessing", "single": single, "special_tokens": known,
+            "pair": [{"Sequence": {"id": "A", "type_id": 0}}, {"Sequence": {"id": "B", "type_id": 1}}]});
+        whole["post_processor"] = json!({"type": "Sequence", "processors": [template]});
+        embedded(&whole.to_string())
+    }
+
+    #[test]
+    fn what_the_tokenizer_puts_in_front_is_known_and_never_put_there_twice() {
+        let tokenizer = Tokenizer::load(&with_template(&[("<|endoftext|>", 289)]), Some(7)).unwrap();
+        assert_eq!((tokenizer.opening(), tokenizer.bos()), (&[289][..], Some(289)), "the template wins");
+        assert_eq!(tokenizer.encode("the").unwrap(), Tokenizer::load(&json(), None).unwrap().encode("the").unwrap());
+        let two = Tokenizer::load(&with_template(&[("<|endoftext|>", 289), ("!", 0)]), Some(7)).unwrap();
+        assert_eq!((two.opening(), two.bos()), (&[289, 0][..], Some(7)));
+        assert_eq!(Tokenizer::load(&json(), None).unwrap().opening(), [0; 0]);
+        assert_eq!(Tokenizer::load(&pair(), None).unwrap().opening(), [0; 0]);
     }
 
     #[test]

@@ -6,8 +6,13 @@
 
 use std::sync::{Arc, OnceLock};
 
+use rayon::prelude::*;
+
 use crate::kernel::{self, View};
 use crate::weights::{Array, Matrix};
+
+/// Rows that one thread sums at a time; the parts are added in order, so that the sum has the same bits every time.
+const SUMMED: usize = 4096;
 
 /// The part of a model after the last block, for single directions. Clones share it.
 #[derive(Clone, Debug)]
@@ -100,11 +105,20 @@ impl Unembedding {
 
     fn mean(&self) -> &[f32] {
         self.mean.get_or_init(|| {
-            let rows = self.matrix.rows();
-            let mut sums = vec![0.0f64; self.gain.len()];
-            for row in 0..rows {
-                let row = self.matrix.row(row);
-                sums.iter_mut().zip(&*row).for_each(|(sum, value)| *sum += f64::from(*value));
+            let (rows, size) = (self.matrix.rows(), self.gain.len());
+            let part = |first: usize| {
+                let mut sums = vec![0.0f64; size];
+                for row in first..rows.min(first + SUMMED) {
+                    let row = self.matrix.row(row);
+                    sums.iter_mut().zip(&*row).for_each(|(sum, value)| *sum += f64::from(*value));
+                }
+                sums
+            };
+            let parts: Vec<Vec<f64>> =
+                (0..rows.div_ceil(SUMMED)).into_par_iter().map(|index| part(index * SUMMED)).collect();
+            let mut sums = vec![0.0f64; size];
+            for part in parts {
+                sums.iter_mut().zip(part).for_each(|(sum, part)| *sum += part);
             }
             sums.iter().map(|sum| (sum / rows as f64) as f32).collect()
         })

@@ -90,7 +90,7 @@ const WALKS: [(&str, &str, &[&str]); 15] = [
     ("filter", sample::PROMPT, &["5", "c", "c", "/", "e"]),
     ("workbench", sample::PROMPT, &["5", "c", "c", "space", "down", "x", "down", "x", "down", "space", "6", "down"]),
     ("curve", sample::PROMPT, &["5", "space", "7", "pagedown", "pagedown"]),
-    ("group", sample::PROMPT, &["5", "c", "c", "o", "o", "shift-o", "-", "<", "space", "8"]),
+    ("group", sample::PROMPT, &["5", "c", "c", "home", "space", "<", "<", "8", "up"]),
     ("export", sample::PROMPT, &["5", "space", "shift-e"]),
     ("suites", sample::PROMPT, &["s", "down", "down", "down"]),
 ];

@@ -403,7 +403,7 @@ fn the_curve_is_taken_in_another_order_on_a_key() {
 #[test]
 fn the_group_leads_to_its_members() {
     let mut app = explorer(&["5", "c", "c", "home", "8"]);
-    let group = app.stitch.group.value().and_then(|g| g.clone()).expect("a group");
+    let group = app.stitch.group.value().and_then(Clone::clone).expect("a group");
     let own = app.latent.expect("chosen");
     assert_eq!(app.stitch.group_row, group.small.len() + group.large.iter().position(|l| *l == own).expect("in it"));
     walk(&mut app, &["home", "enter"]);

@@ -31,6 +31,16 @@ pub fn nearest(small: usize, latent: u32) -> Neighbour {
     Neighbour { latent: of, cosine }
 }
 
+/// Some latents are near a second one of the smaller SAE.
+fn second(small: usize, latent: u32) -> Option<Edge> {
+    let near = nearest(small, latent);
+    (latent % 5 == 0).then(|| Edge {
+        large: latent,
+        small: (near.latent + 1) % small as u32,
+        cosine: near.cosine - 0.03,
+    })
+}
+
 pub fn pair(small: &str, large: &str) -> PairView {
     let (narrow, wide) = (width_of(small), width_of(large));
     let near: Vec<Neighbour> = (0..wide as u32).map(|latent| nearest(narrow, latent)).collect();
@@ -39,6 +49,7 @@ pub fn pair(small: &str, large: &str) -> PairView {
         .enumerate()
         .map(|(latent, near)| Edge { large: latent as u32, small: near.latent, cosine: near.cosine })
         .collect();
+    edges.extend((0..wide as u32).filter_map(|latent| second(narrow, latent)));
     edges.sort_by(|a, b| b.cosine.total_cmp(&a.cosine));
     let neighbours: Vec<sae::Neighbour> =
         near.iter().map(|n| sae::Neighbour { latent: n.latent, cosine: n.cosine }).collect();
@@ -225,17 +236,14 @@ pub fn curve(small: &str, large: &str, threshold: f32, order: Order) -> CurveVie
 pub fn group(small: &str, large: &str, latent: u32, threshold: f32) -> Option<GroupView> {
     let view = pair(small, large);
     let group = view.group_of(saescope::analysis::Side::Large, latent, threshold).expect("groups")?;
-    let edges = group.large.iter().filter_map(|l| {
-        let row = view.rows.get(*l as usize)?;
-        (row.m >= threshold).then_some((row.nearest, *l, row.m))
-    });
-    Some(GroupView {
-        threshold,
-        edges: edges.collect(),
-        small: group.small.clone(),
-        large: group.large.clone(),
-        complete: true,
-    })
+    let mut edges: Vec<(u32, u32, f32)> = Vec::new();
+    for latent in &group.large {
+        let row = view.rows[*latent as usize];
+        edges.push((row.nearest, *latent, row.m));
+        edges.extend(second(width_of(small), *latent).map(|edge| (edge.small, edge.large, edge.cosine)));
+    }
+    edges.retain(|(_, _, cosine)| *cosine >= threshold);
+    Some(GroupView { threshold, edges, small: group.small.clone(), large: group.large.clone(), complete: true })
 }
 
 /// What a job of stitching would give; none for the others.

@@ -153,15 +153,15 @@ fn draw_plot(app: &App, curve: &CurveView, plot: &Plot, area: Rect, pen: &mut Pe
     };
     if plot.dots {
         for (x, y) in known() {
-            pen.text(cell(x, y), 0, theme.glyphs().pins[1], theme.bar());
+            mark(cell(x, y), theme.glyphs().pins[1], theme.bar(), pen);
         }
     }
     if let Some((x, Some(y))) = plot.values.get(app.stitch.point).copied() {
         let style = if app.focus == Focus::Curve { theme.chosen(true) } else { theme.strong() };
-        pen.text(cell(x, y), 0, theme.glyphs().pins[3], style);
+        mark(cell(x, y), theme.glyphs().pins[3], style, pen);
     }
     if let Some((x, y)) = plot.bench {
-        pen.text(cell(x, y), 0, theme.glyphs().pins[0], theme.accent());
+        mark(cell(x, y), theme.glyphs().pins[0], theme.accent(), pen);
     }
     let ends = [count(xs.low.max(0.0) as usize), count(xs.high.max(0.0) as usize)];
     let gap = usize::from(inner.width).saturating_sub(ends[0].len() + ends[1].len());
@@ -169,6 +169,11 @@ fn draw_plot(app: &App, curve: &CurveView, plot: &Plot, area: Rect, pen: &mut Pe
     let left = gap.saturating_sub(middle.len()) / 2;
     let axis = format!("{}{}{middle}{}{}", ends[0], " ".repeat(left), " ".repeat(gap - left - middle.len()), ends[1]);
     pen.text(Rect { y: inner.bottom(), height: 1, ..inner }, 0, &axis, theme.quiet());
+}
+
+/// A mark over whatever lies there.
+fn mark(at: Rect, glyph: &str, style: Style, pen: &mut Pen<'_>) {
+    pen.text(at, 0, glyph, Style::reset().patch(style));
 }
 
 /// Whole parts of a line, as many as fit.

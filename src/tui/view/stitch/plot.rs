@@ -54,7 +54,8 @@ impl Raster {
             let (column, row) = (at % self.cells.0, at / self.cells.0);
             let glyph = if self.per == (1, 1) { '*' } else { char::from_u32(0x2800 + u32::from(*dots)).unwrap_or('*') };
             let place = Rect { x: area.x + column as u16, y: area.y + row as u16, width: 1, height: 1 };
-            pen.text(place, 0, &glyph.to_string(), style);
+            // What lay below must not shine through.
+            pen.text(place, 0, &glyph.to_string(), Style::reset().patch(style));
         }
     }
 }

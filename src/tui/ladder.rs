@@ -19,8 +19,8 @@ pub struct LadderRow {
     pub class: Option<Class>,
     /// What it is to the card's latent.
     pub kin: Kin,
-    /// How many relatives of that SAE are left out below this row.
-    pub more: usize,
+    /// How many relatives of that SAE are left out below this row; none while they are not known yet.
+    pub more: Option<usize>,
 }
 
 /// What a latent is to the one whose card is shown.
@@ -57,7 +57,7 @@ impl App {
                     cosine: None,
                     class: None,
                     kin: Kin::Own,
-                    more: 0,
+                    more: Some(0),
                 };
                 rows.push(own);
             } else if let Some(entry) = card.ladder.iter().find(|e| e.sae == sae.id) {
@@ -120,7 +120,7 @@ impl App {
                 cosine: Some(near.cosine),
                 class: class.filter(|_| rank == 0),
                 kin,
-                more: if rank + 1 == shown { count - shown } else { 0 },
+                more: relatives.map(|_| if rank + 1 == shown { count - shown } else { 0 }),
             })
             .collect()
     }

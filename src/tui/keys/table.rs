@@ -218,7 +218,7 @@ pub const TABLE: &[Binding] = &[
         "threshold.up",
         &[key!('+'), key!('=')],
         Places::PANES,
-        "",
+        "θ",
         "θ up by 0.01: more latents are novel",
     ),
     row(
@@ -244,7 +244,7 @@ pub const TABLE: &[Binding] = &[
         "against.wider",
         &[key!('}')],
         Places::PANES,
-        "",
+        "against",
         "Compare with a wider one than now, up to the next one down",
     ),
     row(

@@ -1,6 +1,10 @@
 //! What answers and progress change where two SAEs are compared and stitched.
 //! Not here: asking (`stitch_wants`).
 
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use crate::analysis::GroupView;
 use crate::report::Report;
 use crate::session::Outcome;
 use crate::task::{Progress, Slot, Ticket};
@@ -63,7 +67,8 @@ pub(super) fn answered(app: &mut App, slot: Slot, ticket: Ticket, answer: Result
         }
         Slot::CurveLoss => stitch.curve_loss.answer(ticket, only!(answer, CurveLoss)),
         Slot::Group => {
-            let taken = stitch.group.answer(ticket, only!(answer, Group));
+            let answer = only!(answer, Group).map(|group| group.map(|group| Arc::new(untangled(&group))));
+            let taken = stitch.group.answer(ticket, answer);
             if taken {
                 group_arrived(app);
             }
@@ -120,6 +125,21 @@ fn loss_arrived(app: &mut App, ticket: Ticket, answer: Result<Outcome, Report>) 
         (_, None, _) => {}
     }
     true
+}
+
+/// A group whose wider side stands in the order of what it hangs on, so that few lines cross.
+fn untangled(group: &GroupView) -> GroupView {
+    let mut group = group.clone();
+    let place = |latent: u32| group.small.iter().position(|l| *l == latent).unwrap_or(0) as f64;
+    let mut middles: HashMap<u32, (f64, f64)> = HashMap::new();
+    for (small, large, _) in &group.edges {
+        let (sum, count) = middles.entry(*large).or_default();
+        *sum += place(*small);
+        *count += 1.0;
+    }
+    let middle = |latent: &u32| middles.get(latent).map_or(f64::INFINITY, |(sum, count)| sum / count);
+    group.large.sort_by(|a, b| middle(a).total_cmp(&middle(b)).then(a.cmp(b)));
+    group
 }
 
 /// The group's cursor starts on the latent that the group is of.

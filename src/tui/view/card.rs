@@ -226,7 +226,13 @@ fn ladder_line<'a>(app: &App, row: &LadderRow, cursor: bool, columns: &Columns, 
     let class_style = if row.class == Some(Class::Novel) { theme.notice() } else { theme.quiet() };
     let value = if here > 0.0 { format::activation(here) } else { glyphs.dot.to_owned() };
     let times = if count > 0 { count.to_string() } else { String::new() };
-    let more = if row.more > 0 { format!("+{} more  ", row.more) } else { String::new() };
+    let more = match row.more {
+        Some(0) => String::new(),
+        Some(more) => format!("+{more} more  "),
+        // Who hangs on this latent is still looked for.
+        None if app.waits() => format!("{} ", glyphs.more),
+        None => String::new(),
+    };
     Line::from(vec![
         Span::styled(if cursor { glyphs.chosen } else { " " }, theme.accent()),
         Span::styled(kin, theme.quiet()),

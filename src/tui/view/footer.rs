@@ -18,7 +18,8 @@ pub(super) fn draw(app: &App, area: Rect, pen: &mut Pen<'_>) {
     let mut spans = vec![Span::raw(" ")];
     let mut used = 1;
     for (name, short) in hints(app, ascii).into_iter().take(MOST) {
-        let cells = text::width(&name) + 1 + text::width(short) + 2;
+        let short = super::help::plain(short, ascii);
+        let cells = text::width(&name) + 1 + text::width(&short) + 2;
         // Whole hints only: half a hint teaches a wrong key.
         if used + cells > usize::from(area.width) + 1 {
             continue;
@@ -64,6 +65,8 @@ fn partner(action: Action) -> Option<Action> {
         Action::Right => Some(Action::Left),
         Action::Down => Some(Action::Up),
         Action::Wider => Some(Action::Narrower),
+        Action::AgainstWider => Some(Action::AgainstNarrower),
+        Action::Threshold(by) => Some(Action::Threshold(-by)),
         Action::Edit(Edit::Redo) => Some(Action::Edit(Edit::Undo)),
         _ => None,
     }

@@ -6,7 +6,7 @@ use ratatui::text::{Line, Span};
 
 use super::Pen;
 use crate::text;
-use crate::tui::app::App;
+use crate::tui::app::{App, Page};
 use crate::tui::hits::Target;
 
 pub(super) fn draw(app: &App, area: Rect, pen: &mut Pen<'_>) {
@@ -42,6 +42,8 @@ fn tabs(app: &App, area: Rect, pen: &mut Pen<'_>) -> u16 {
     let (first, last) =
         window(&names.iter().map(|n| text::width(n) + 2).collect::<Vec<_>>(), app.sae, most.saturating_sub(8));
     let more = theme.glyphs().more;
+    // The keys that choose it are its brackets, as they are for the chosen one.
+    let against = app.pair().filter(|_| app.page == Page::Stitch).map(|pair| pair.small);
     let mut parts: Vec<(Span<'static>, Option<usize>)> = vec![(Span::styled("SAE ", theme.quiet()), None)];
     if first > 0 {
         parts.push((Span::styled(more, theme.quiet()), None));
@@ -50,6 +52,8 @@ fn tabs(app: &App, area: Rect, pen: &mut Pen<'_>) -> u16 {
         let chosen = place == app.sae;
         let span = if chosen {
             Span::styled(format!("[{}]", names[place]), theme.chosen(true))
+        } else if against.as_ref() == Some(&saes[place].id) {
+            Span::styled(format!("{{{}}}", names[place]), theme.accent())
         } else if saes[place].loaded {
             Span::raw(format!(" {} ", names[place]))
         } else {

@@ -53,7 +53,7 @@ fn table<'a>(bench: &Bench, loss: Option<&BenchLoss>, width: usize, pen: &Pen<'_
     let both = width >= NAMES + 2 * (4 * (CELLS + 1)) + 3;
     let block = 4 * (CELLS + 1);
     let on_prompt = format!("on the prompt, {} tokens", bench.tokens.0);
-    let on_text = if bench.text.is_some() {
+    let on_text = if bench.text.is_some() || loss.is_some_and(|loss| loss.reencoded.is_some()) {
         format!("on the text, {} tokens", count(bench.tokens.1))
     } else {
         "on the text: not measured yet".into()

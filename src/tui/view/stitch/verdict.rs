@@ -37,7 +37,8 @@ pub(super) fn draw(app: &App, pair: &PairIds, area: Rect, pen: &mut Pen<'_>) {
     let name = app.latent.map_or(String::new(), |latent| {
         format!("{}/{latent} against {}", text::prose(&pair.large, charset), text::prose(&pair.small, charset))
     });
-    let title = Title { name: "Verdict", about: vec![Span::styled(name, theme.accent())], right: String::new() };
+    let right = if app.narrower().len() > 1 { "{ } another".to_owned() } else { String::new() };
+    let title = Title { name: "Verdict", about: vec![Span::styled(name, theme.accent())], right };
     let inner = pen.pane(area, &title, false);
     let inner = Rect { x: inner.x + 1, width: inner.width.saturating_sub(2), ..inner };
     pen.hits.drawn.add(Part::Verdict);

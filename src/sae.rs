@@ -17,6 +17,7 @@ mod decode;
 mod encode;
 mod encoder;
 mod forest;
+pub mod formats;
 pub mod lens;
 pub mod meta;
 pub mod metrics;
@@ -78,6 +79,14 @@ pub enum Error {
         what: String,
         /// What could be.
         supported: String,
+    },
+    /// A release whose files include a configuration, without it.
+    #[error("`{file}` has no `{name}` beside it")]
+    NoConfig {
+        /// The weights.
+        file: String,
+        /// What is missing.
+        name: &'static str,
     },
     /// The parts of an SAE do not fit together.
     #[error("`{tensor}` has shape {found:?}, expected {expected:?}")]

@@ -59,6 +59,10 @@ pub struct ModelEntry {
     pub gated: bool,
     /// Bytes of the files that are needed, when known without asking.
     pub bytes: Option<u64>,
+    /// Repositories that hold the same files and ask for no licence to be accepted.
+    pub mirrors: Vec<String>,
+    /// What of this entry nobody has checked against the files.
+    pub unverified: Vec<String>,
 }
 
 /// An SAE of a suite.
@@ -72,12 +76,16 @@ pub struct SaeEntry {
     pub source: Source,
     /// The folder within the source; the source itself when `None`.
     pub folder: Option<String>,
+    /// The file of its tensors, where the format's usual name is not it, or there is none.
+    pub file: Option<String>,
     /// Whether it is loaded at the start.
     pub default: bool,
     /// Its source on Neuronpedia, `model/source`.
     pub neuronpedia: Option<String>,
     /// What its authors measured.
     pub expect: Expect,
+    /// What of this entry nobody has checked against the files: for the doctor, and for a person.
+    pub unverified: Vec<String>,
     /// Bytes of the files that are needed, when known without asking.
     pub bytes: Option<u64>,
 }

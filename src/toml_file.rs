@@ -248,6 +248,24 @@ impl<'t> Table<'t> {
         Ok(tables)
     }
 
+    /// A list of texts on one line each; none where it is absent.
+    ///
+    /// # Errors
+    /// When the value is no list of such texts.
+    pub fn strings(&self, key: &str) -> Result<Vec<&'t str>, Error> {
+        let Some((start, value)) = self.get(key) else { return Ok(Vec::new()) };
+        let expected = "a list of texts in quotes";
+        let DeValue::Array(array) = value else { return Err(self.mistyped(key, start, value, expected)) };
+        let mut strings = Vec::new();
+        for item in array.iter() {
+            match item.get_ref() {
+                DeValue::String(text) if !text.chars().any(char::is_control) => strings.push(&**text),
+                other => return Err(self.mistyped(key, item.span().start, other, expected)),
+            }
+        }
+        Ok(strings)
+    }
+
     /// The value, or an error that says that `key` is missing.
     ///
     /// # Errors

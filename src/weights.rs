@@ -2,7 +2,9 @@
 //! Not here: which tensors a model or an SAE has.
 
 mod matrix;
+mod npz;
 pub mod pickle;
+mod zip;
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -40,6 +42,14 @@ pub enum Error {
     /// The file is no PyTorch file that holds only data.
     #[error("`{file}` cannot be read as a PyTorch file: {why}")]
     Pickle {
+        /// The file.
+        file: String,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// The file is no `.npz` file that can be used where it lies.
+    #[error("`{file}` cannot be read as an .npz file: {why}")]
+    Npz {
         /// The file.
         file: String,
         /// What is wrong with it.
@@ -125,6 +135,8 @@ struct Entry {
     range: Range<usize>,
     shape: Vec<usize>,
     dtype: Dtype,
+    /// Whether it is a matrix whose columns lie side by side.
+    turned: bool,
 }
 
 /// An f32 tensor: mapped from its file where the file holds f32, converted once where it does not. Clones share it.
@@ -166,6 +178,7 @@ impl TensorFiles {
                 range: offset..offset + view.data().len(),
                 shape: view.shape().to_vec(),
                 dtype: view.dtype(),
+                turned: false,
             };
             if self.index.insert(tensor.to_owned(), entry).is_some() {
                 return Err(bad(format!("another file holds tensor `{tensor}` too")));
@@ -203,6 +216,19 @@ impl TensorFiles {
         self.entry(tensor).map(|entry| entry.range.len() as u64)
     }
 
+    /// Whether a tensor's values could be used where they lie, as far as their place goes.
+    pub fn is_aligned(&self, tensor: &str) -> bool {
+        self.entry(tensor).is_ok_and(|entry| {
+            let bytes = &self.files[entry.file].bytes[entry.range.clone()];
+            (bytes.as_ptr() as usize).is_multiple_of(4)
+        })
+    }
+
+    /// Whether a tensor is turned when it is asked for, into memory of its own.
+    pub fn is_moved(&self, tensor: &str) -> bool {
+        self.entry(tensor).is_ok_and(|entry| entry.turned)
+    }
+
     /// The bytes that all tensors take in the files.
     pub fn size(&self) -> u64 {
         self.index.values().map(|entry| entry.range.len() as u64).sum()
@@ -225,6 +251,9 @@ impl TensorFiles {
     /// [`Error::Missing`], [`Error::Type`].
     pub fn get(&self, tensor: &str) -> Result<Array, Error> {
         let entry = self.entry(tensor)?;
+        if let (true, [rows, cols]) = (entry.turned, &entry.shape[..]) {
+            return self.matrix(tensor, *rows, *cols).map(|matrix| matrix.to_array());
+        }
         let file = &self.files[entry.file];
         let bytes = &file.bytes[entry.range.clone()];
         let storage = match entry.dtype {
@@ -263,11 +292,13 @@ impl TensorFiles {
         self.must_have(tensor, &[rows, cols])?;
         let entry = self.entry(tensor)?;
         let file = &self.files[entry.file];
-        Matrix::stored(file, entry.range.clone(), entry.dtype, (rows, cols)).ok_or_else(|| Error::Type {
+        let lies = if entry.turned { (cols, rows) } else { (rows, cols) };
+        let matrix = Matrix::stored(file, entry.range.clone(), entry.dtype, lies).ok_or_else(|| Error::Type {
             file: file.name.clone(),
             tensor: tensor.to_owned(),
             found: format!("{:?}", entry.dtype),
-        })
+        })?;
+        Ok(if entry.turned { matrix.transposed() } else { matrix })
     }
 
     fn must_have(&self, tensor: &str, shape: &[usize]) -> Result<(), Error> {

@@ -5,13 +5,13 @@ use candle_core::Device;
 
 use crate::hub::bytes;
 use crate::model::{self, ModelFiles, TokenizerFiles};
-use crate::report::{Kind, Report};
-use crate::sae::{self, Sae, lens};
+use crate::report::Report;
+use crate::sae::Sae;
+use crate::sae::formats::{self, Files, Release};
 use crate::session::loaded::{Loaded, LoadedSae};
 use crate::session::{Setup, failure};
 use crate::suite::{Error, Format, SaeEntry, SaeParts, Suite, TokenizerParts};
 use crate::task::{Cancel, OnProgress, Progress};
-use crate::weights::TensorFiles;
 
 /// A suite whose files are all here and fit into memory.
 pub struct Plan {
@@ -47,22 +47,39 @@ pub fn plan(setup: &Setup, suite: Suite, saes: &[String]) -> Result<Plan, Report
     if let Some(error) = missing.filter(|_| found.is_empty()) {
         return Err(error.into());
     }
-    let plan = Plan { suite, model, saes: found, notes };
+    let mut plan = Plan { suite, model, saes: found, notes };
     plan.check_memory(setup)?;
     Ok(plan)
 }
 
 impl Plan {
-    fn check_memory(&self, setup: &Setup) -> Result<(), Report> {
+    fn check_memory(&mut self, setup: &Setup) -> Result<(), Report> {
         let model = model::memory_needed(&self.model).map_err(|error| failure::of_model(self.cannot_open(), &error))?;
         let mut parts = vec![("the model".to_owned(), model)];
+        let (mut needed, mut mapped) = (model, Vec::new());
         for (entry, files) in &self.saes {
-            let tensors = TensorFiles::open(std::slice::from_ref(&files.weights))
-                .map_err(|error| Report::caused(self.cannot_open(), &error))?;
-            parts.push((format!("SAE {}", entry.id), tensors.size_as_f32()));
+            let memory = formats::memory(&sae_files(files))
+                .map_err(|error| failure::of_sae(format!("cannot open SAE `{}`", entry.id), &error))?;
+            needed = needed.saturating_add(memory.held);
+            parts.push((format!("SAE {}", entry.id), memory.held.saturating_add(memory.mapped)));
+            mapped.push((&entry.id, memory.mapped));
         }
-        let needed: u64 = parts.iter().map(|(_, size)| size).sum();
-        let Some(free) = (setup.memory)().filter(|free| *free < needed) else { return Ok(()) };
+        let Some(free) = (setup.memory)() else { return Ok(()) };
+        if needed <= free {
+            // What stays in its file can be read from there again and again, only slowly.
+            let mut left = free - needed;
+            for (id, size) in mapped {
+                match left.checked_sub(size) {
+                    Some(rest) => left = rest,
+                    None => self.notes.push(format!(
+                        "SAE `{id}` ({}) is larger than the {} of memory that are left: it is read from disk as needed",
+                        bytes(size),
+                        bytes(left)
+                    )),
+                }
+            }
+            return Ok(());
+        }
         let mut report =
             Report::new(format!("{} needs {} of memory, {} are free", self.suite.id, bytes(needed), bytes(free)))
                 .hint("load fewer SAEs with --sae, or close other programs");
@@ -95,7 +112,7 @@ pub fn load(plan: Plan, cancel: &Cancel, progress: OnProgress<'_>) -> Result<Loa
     for (done, (entry, files)) in plan.saes.into_iter().enumerate() {
         cancel.check()?;
         progress(Progress::steps(format!("SAE {}", entry.id), done as u64 + 1, steps));
-        let sae = open_sae(&entry, files)?;
+        let sae = open_sae(&entry, &files)?;
         if sae.d_in() != size {
             return Err(Report::new(format!("SAE `{}` does not fit the model", entry.id))
                 .because(format!("it reads activations of {} values; {site} has {size}", sae.d_in()))
@@ -107,21 +124,26 @@ pub fn load(plan: Plan, cancel: &Cancel, progress: OnProgress<'_>) -> Result<Loa
     Loaded::new(plan.suite, model, saes, plan.notes)
 }
 
-fn open_sae(entry: &SaeEntry, files: SaeParts) -> Result<Sae, Report> {
+fn open_sae(entry: &SaeEntry, files: &SaeParts) -> Result<Sae, Report> {
     let what = format!("cannot open SAE `{}`", entry.id);
-    let opened: Result<Sae, sae::Error> = match (files.format, files.config) {
-        (Format::SaeLens, Some(config)) => {
-            lens::open(&lens::SaeFiles { config, weights: vec![files.weights], sparsity: files.sparsity })
-        }
-        (format, _) => {
-            return Err(Report::new(what)
-                .because(format!("SAEs of format `{}` cannot be read yet", format.name()))
-                .hint("`sae-lens` can be read")
-                .kind(Kind::Failure));
-        }
-    };
+    let opened = formats::open(&sae_files(&files));
     opened.map_err(|error| {
         failure::of_sae(what, &error)
             .hint("if the file was damaged, remove it from the cache and `saescope pull` fetches it again")
     })
+}
+
+/// The files as the library of SAEs knows them.
+fn sae_files(parts: &SaeParts) -> Files {
+    let release = match parts.format {
+        // Meta-SAEs have readers of their own; one that stands here is read as what SAELens would write.
+        Format::SaeLens | Format::BatchTopK => Release::SaeLens,
+        Format::GemmaScope => Release::GemmaScope,
+        Format::LlamaScope => Release::LlamaScope,
+        Format::OpenAi => Release::OpenAi,
+        Format::Sparsify => Release::Sparsify,
+        Format::DictionaryLearning => Release::DictionaryLearning,
+        Format::HookZ => Release::HookZ,
+    };
+    Files { release, config: parts.config.clone(), weights: parts.weights.clone(), sparsity: parts.sparsity.clone() }
 }

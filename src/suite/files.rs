@@ -53,30 +53,40 @@ pub struct SaeParts {
 }
 
 /// The names of an SAE's files within its folder.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct SaeNames {
-    pub config: Option<&'static str>,
-    pub weights: &'static str,
+    /// The configuration that the format cannot be read without.
+    pub config: Option<String>,
+    pub weights: String,
     pub sparsity: Option<&'static str>,
+    /// A configuration that is used where it is.
+    pub extra: Option<&'static str>,
 }
 
 impl Format {
-    /// The files of the format, or `None` where this version does not know them.
-    pub(super) fn names(self) -> Option<SaeNames> {
-        let names = |config, weights| Some(SaeNames { config, weights, sparsity: None });
-        match self {
-            Self::SaeLens => Some(SaeNames {
-                config: Some("cfg.json"),
-                weights: "sae_weights.safetensors",
-                sparsity: Some("sparsity.safetensors"),
-            }),
-            Self::GemmaScope => names(None, "params.npz"),
-            Self::LlamaScope => names(Some("hyperparams.json"), "checkpoints/final.safetensors"),
-            Self::Sparsify => names(Some("cfg.json"), "sae.safetensors"),
-            Self::DictionaryLearning => names(Some("config.json"), "ae.pt"),
-            Self::BatchTopK => names(Some("Config.json"), "SAE.pt"),
-            Self::OpenAi | Self::HookZ => None,
-        }
+    /// The files of the format, the tensors in `file` where it is given; `None` where they have no usual name.
+    pub(super) fn names(self, file: Option<&str>) -> Option<SaeNames> {
+        let (config, usual) = match self {
+            Self::SaeLens => (Some("cfg.json"), Some("sae_weights.safetensors")),
+            Self::GemmaScope => (None, Some("params.npz")),
+            Self::LlamaScope => (Some("hyperparams.json"), Some("checkpoints/final.safetensors")),
+            Self::Sparsify => (Some("cfg.json"), Some("sae.safetensors")),
+            Self::DictionaryLearning => (Some("config.json"), Some("ae.pt")),
+            Self::BatchTopK => (Some("Config.json"), Some("SAE.pt")),
+            Self::OpenAi | Self::HookZ => (None, None),
+        };
+        let weights = file.or(usual)?.to_owned();
+        let config = match self {
+            Self::HookZ => Some(format!("{}_cfg.json", weights.strip_suffix(".pt").unwrap_or(&weights))),
+            _ => config.map(ToOwned::to_owned),
+        };
+        Some(SaeNames {
+            config,
+            sparsity: (self == Self::SaeLens).then_some("sparsity.safetensors"),
+            // Of Gemma Scope only the second release has one, and not everywhere.
+            extra: (self == Self::GemmaScope && weights.ends_with(".safetensors")).then_some("config.json"),
+            weights,
+        })
     }
 }
 
@@ -205,7 +215,8 @@ impl Suite {
     /// # Errors
     /// [`Error::Missing`], [`Error::Absent`], [`Error::Unsupported`].
     pub fn sae_files(&self, sae: &SaeEntry, locator: &dyn Locator) -> Result<SaeParts, Error> {
-        self.parts(Part::Sae(sae.id.clone()), sae.format, &sae.source, sae.folder.as_deref(), locator)
+        let place = Place { source: &sae.source, folder: sae.folder.as_deref(), file: sae.file.as_deref() };
+        self.parts(Part::Sae(sae.id.clone()), sae.format, place, locator)
     }
 
     /// A meta-SAE's files on this machine.
@@ -213,24 +224,29 @@ impl Suite {
     /// # Errors
     /// [`Error::Missing`], [`Error::Absent`], [`Error::Unsupported`].
     pub fn meta_files(&self, meta: &MetaEntry, locator: &dyn Locator) -> Result<SaeParts, Error> {
-        self.parts(Part::Meta(meta.id.clone()), meta.format, &meta.source, meta.folder.as_deref(), locator)
+        let place = Place { source: &meta.source, folder: meta.folder.as_deref(), file: None };
+        self.parts(Part::Meta(meta.id.clone()), meta.format, place, locator)
     }
 
-    fn parts(
-        &self,
-        part: Part,
-        format: Format,
-        source: &Source,
-        folder: Option<&str>,
-        locator: &dyn Locator,
-    ) -> Result<SaeParts, Error> {
-        let Some(names) = format.names() else { return Err(Error::Unsupported { part, format }) };
+    fn parts(&self, part: Part, format: Format, place: Place<'_>, locator: &dyn Locator) -> Result<SaeParts, Error> {
+        let Place { source, folder, file } = place;
+        let Some(names) = format.names(file) else { return Err(Error::Unsupported { part, format }) };
         let mut gather = Gather { suite: &self.id, part, source, locator, missing: Vec::new() };
-        let config = names.config.map(|config| gather.take(&within(folder, config))).transpose()?;
-        let weights = gather.take(&within(folder, names.weights))?;
-        let sparsity = names.sparsity.map(|file| open(source, &within(folder, file), locator)).transpose()?.flatten();
+        let config = names.config.map(|config| gather.take(&within(folder, &config))).transpose()?;
+        let weights = gather.take(&within(folder, &names.weights))?;
+        let optional = |file: Option<&str>| -> Result<Option<Blob>, Error> {
+            Ok(file.map(|file| open(source, &within(folder, file), locator)).transpose()?.flatten())
+        };
+        let (sparsity, extra) = (optional(names.sparsity)?, optional(names.extra)?);
         // A format without a configuration lacks nothing.
-        let config = config.map_or(Some(None), |found| found.map(Some));
+        let config = config.map_or(Some(extra), |found| found.map(Some));
         gather.all(config.zip(weights)).map(|(config, weights)| SaeParts { format, config, weights, sparsity })
     }
+}
+
+/// Where an SAE's files are.
+struct Place<'a> {
+    source: &'a Source,
+    folder: Option<&'a str>,
+    file: Option<&'a str>,
 }

@@ -65,14 +65,24 @@ fn is_id(id: &str) -> bool {
 }
 
 fn model(table: &Table<'_>, base: Base<'_>) -> Result<ModelEntry, Error> {
-    table.only(&["repo", "revision", "path", "prepend_bos", "licence", "gated", "bytes"])?;
+    table.only(&["repo", "revision", "path", "prepend_bos", "licence", "gated", "bytes", "mirrors", "unverified"])?;
     Ok(ModelEntry {
         source: source(table, base)?,
         prepend_bos: table.boolean("prepend_bos")?.unwrap_or(true),
         licence: table.string("licence")?.map(ToOwned::to_owned),
         gated: table.boolean("gated")?.unwrap_or(false),
         bytes: table.count("bytes")?,
+        mirrors: mirrors(table)?,
+        unverified: table.strings("unverified")?.into_iter().map(ToOwned::to_owned).collect(),
     })
+}
+
+fn mirrors(table: &Table<'_>) -> Result<Vec<String>, Error> {
+    let mirrors = table.strings("mirrors")?;
+    for mirror in &mirrors {
+        name::repository(mirror).map_err(|error| table.wrong("mirrors", error.to_string()))?;
+    }
+    Ok(mirrors.into_iter().map(ToOwned::to_owned).collect())
 }
 
 fn site(table: &Table<'_>) -> Result<(Site, bool), Error> {
@@ -100,25 +110,30 @@ fn saes(root: &Table<'_>, base: Base<'_>) -> Result<Vec<SaeEntry>, Error> {
             "revision",
             "path",
             "folder",
+            "file",
             "default",
             "neuronpedia",
             "expect",
             "bytes",
+            "unverified",
         ])?;
         let id = entry_id(table)?;
         if saes.iter().any(|sae| sae.id == id) {
             return Err(table.wrong("id", format!("there are two SAEs `{id}`")));
         }
         defaults.push(table.boolean("default")?);
+        let format = table.required("format", table.choice("format", &Format::SAE)?)?;
         saes.push(SaeEntry {
             id,
-            format: table.required("format", table.choice("format", &Format::SAE)?)?,
+            format,
             source: source(table, base)?,
             folder: folder(table)?,
+            file: file(table, format)?,
             default: false,
             neuronpedia: neuronpedia(table)?,
             expect: expect(table)?,
             bytes: table.count("bytes")?,
+            unverified: table.strings("unverified")?.into_iter().map(ToOwned::to_owned).collect(),
         });
     }
     // A file in which nothing is chosen means all of it.
@@ -204,6 +219,19 @@ fn folder(table: &Table<'_>) -> Result<Option<String>, Error> {
     let Some(folder) = table.string("folder")? else { return Ok(None) };
     name::file(folder).map_err(|error| table.wrong("folder", error.to_string()))?;
     Ok(Some(folder.to_owned()))
+}
+
+/// The file of the tensors; formats without a usual name must have it.
+fn file(table: &Table<'_>, format: Format) -> Result<Option<String>, Error> {
+    let Some(file) = table.string("file")? else {
+        if matches!(format, Format::HookZ | Format::OpenAi) {
+            let hint = format!("SAEs of format `{}` have no usual file name", format.name());
+            return Err(table.missing("file").with_hint(hint));
+        }
+        return Ok(None);
+    };
+    name::file(file).map_err(|error| table.wrong("file", error.to_string()))?;
+    Ok(Some(file.to_owned()))
 }
 
 fn neuronpedia(table: &Table<'_>) -> Result<Option<String>, Error> {

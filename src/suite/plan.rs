@@ -186,7 +186,7 @@ impl Suite {
 
     /// The names of a part's files in its source.
     fn names(&self, part: &Part, source: &Source, locator: &dyn Locator) -> Result<Vec<String>, Error> {
-        let (format, folder) = match part {
+        let (format, folder, weights) = match part {
             Part::Model => {
                 let here = |file: &str| matches!(open(source, file, locator), Ok(Some(_)));
                 let mut names: Vec<String> = model_names(here).into_iter().map(ToOwned::to_owned).collect();
@@ -197,15 +197,15 @@ impl Suite {
                 }
                 return Ok(names);
             }
-            Part::Sae(id) => self.sae(id).map(|sae| (sae.format, sae.folder.as_deref()))?,
-            Part::Meta(id) => self.meta(id).map(|meta| (meta.format, meta.folder.as_deref()))?,
+            Part::Sae(id) => self.sae(id).map(|sae| (sae.format, sae.folder.as_deref(), sae.file.as_deref()))?,
+            Part::Meta(id) => self.meta(id).map(|meta| (meta.format, meta.folder.as_deref(), None))?,
         };
-        sae_names(part, format, folder)
+        sae_names(part, format, folder, weights)
     }
 }
 
 /// The names of the files that an SAE cannot do without.
-fn sae_names(part: &Part, format: Format, folder: Option<&str>) -> Result<Vec<String>, Error> {
-    let Some(names) = format.names() else { return Err(Error::Unsupported { part: part.clone(), format }) };
-    Ok(names.config.into_iter().chain([names.weights]).map(|file| within(folder, file)).collect())
+fn sae_names(part: &Part, format: Format, folder: Option<&str>, file: Option<&str>) -> Result<Vec<String>, Error> {
+    let Some(names) = format.names(file) else { return Err(Error::Unsupported { part: part.clone(), format }) };
+    Ok(names.config.into_iter().chain([names.weights]).map(|file| within(folder, &file)).collect())
 }

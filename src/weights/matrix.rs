@@ -127,6 +127,11 @@ impl Matrix {
         }
     }
 
+    /// Whether its values are f32 at a place where they cannot be used.
+    pub const fn is_unaligned(&self) -> bool {
+        matches!(self.stored, Stored::Other { element: Element::Unaligned, .. })
+    }
+
     /// Whether its values are f32 that can be used where they are.
     pub const fn is_plain(&self) -> bool {
         matches!(self.stored, Stored::Single(_))

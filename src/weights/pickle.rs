@@ -2,12 +2,13 @@
 //! Not here: which tensors an SAE has, and anything that a pickle could ask Python to do, which is refused by name.
 
 mod machine;
-mod zip;
 
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::{Array, Error, Storage, TensorFile, convert, map};
+use safetensors::Dtype;
+
+use super::{Array, Error, Matrix, Storage, TensorFile, convert, map, zip};
 use crate::blob::Blob;
 
 /// What a file holds.
@@ -196,6 +197,75 @@ impl Tensor {
             Some(strides) => Arc::new(arranged(&storage, &self.shape, strides)),
         };
         Ok(Array { storage: Storage::Owned(storage), shape: self.shape.clone() })
+    }
+}
+
+/// Matrices, for which a transposed view in the file costs nothing where its columns are wanted as rows.
+impl Tensor {
+    /// Whether it is a matrix whose columns lie side by side in the file: `tensor.T` of what was saved.
+    pub fn is_turned(&self) -> bool {
+        matches!((&self.shape[..], self.strides.as_deref()), (&[rows, _], Some(&[1, stride])) if stride == rows)
+    }
+
+    /// The matrix in the element type of its file. `name` names the tensor in messages.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] for another number of dimensions, [`Error::Type`].
+    pub fn matrix(&self, name: &str) -> Result<Matrix, Error> {
+        let [rows, cols] = self.two_dimensions(name)?;
+        if self.is_turned() {
+            return Ok(self.as_it_lies(name, cols, rows)?.transposed());
+        }
+        if self.strides.is_none() { self.as_it_lies(name, rows, cols) } else { self.array(name).map(Matrix::from) }
+    }
+
+    /// The matrix with rows and columns exchanged, in the element type of its file.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] for another number of dimensions, [`Error::Type`].
+    pub fn turned(&self, name: &str) -> Result<Matrix, Error> {
+        let [rows, cols] = self.two_dimensions(name)?;
+        if self.is_turned() { self.as_it_lies(name, cols, rows) } else { self.matrix(name).map(|m| m.transposed()) }
+    }
+
+    /// The bytes that its values take in the file.
+    pub const fn bytes(&self) -> u64 {
+        (self.range.end - self.range.start) as u64
+    }
+
+    /// The one whole number of a tensor without dimensions, such as k.
+    pub fn integer(&self) -> Option<i64> {
+        let bytes = self.file.bytes.get(self.range.clone())?;
+        match self.element {
+            Element::Other("I64", _) => Some(i64::from_le_bytes(bytes.try_into().ok()?)),
+            Element::Other("I32", _) => Some(i32::from_le_bytes(bytes.try_into().ok()?).into()),
+            _ => None,
+        }
+    }
+
+    fn two_dimensions(&self, name: &str) -> Result<[usize; 2], Error> {
+        <[usize; 2]>::try_from(&self.shape[..]).map_err(|_| Error::Shape {
+            file: self.file.name.clone(),
+            tensor: name.to_owned(),
+            found: self.shape.clone(),
+            expected: "a matrix".to_owned(),
+        })
+    }
+
+    fn as_it_lies(&self, name: &str, rows: usize, cols: usize) -> Result<Matrix, Error> {
+        let wrong = |found: &str| Error::Type {
+            file: self.file.name.clone(),
+            tensor: name.to_owned(),
+            found: found.to_owned(),
+        };
+        let dtype = match self.element {
+            Element::F32 => Dtype::F32,
+            Element::F16 => Dtype::F16,
+            Element::BF16 => Dtype::BF16,
+            Element::F64 => Dtype::F64,
+            Element::Other(found, _) => return Err(wrong(found)),
+        };
+        Matrix::stored(&self.file, self.range.clone(), dtype, (rows, cols)).ok_or_else(|| wrong("an unknown type"))
     }
 }
 

@@ -1,5 +1,5 @@
 //! The directory of a zip file whose entries are stored as they are.
-//! Not here: compressed or encrypted entries, which PyTorch never writes; they are refused.
+//! Not here: compressed or encrypted entries, which PyTorch and `numpy.savez` never write; they are refused by name.
 
 use std::collections::HashMap;
 use std::ops::Range;
@@ -47,6 +47,11 @@ impl Archive {
         Ok(Self { entries })
     }
 
+    /// Every entry with where its bytes are, in no order.
+    pub fn entries(&self) -> impl Iterator<Item = (&str, Range<usize>)> {
+        self.entries.iter().map(|(name, range)| (name.as_str(), range.clone()))
+    }
+
     /// Where an entry's bytes are.
     pub fn get(&self, name: &str) -> Option<Range<usize>> {
         self.entries.get(name).cloned()
@@ -67,7 +72,7 @@ impl Archive {
 }
 
 /// A little-endian number of `size` bytes at most 8.
-fn number(bytes: &[u8], at: usize, size: usize) -> Option<u64> {
+pub fn number(bytes: &[u8], at: usize, size: usize) -> Option<u64> {
     let bytes = bytes.get(at..at.checked_add(size)?)?;
     Some(bytes.iter().rev().fold(0, |number, byte| number << 8 | u64::from(*byte)))
 }
@@ -98,7 +103,7 @@ fn entry(bytes: &[u8], rest: &[u8]) -> Result<(String, Range<usize>, usize), Str
     let name = String::from_utf8(name.to_vec()).map_err(|_| "a name in its directory is not UTF-8".to_owned())?;
     if method != 0 || flags & 1 != 0 {
         let how = if flags & 1 == 0 { "compressed" } else { "encrypted" };
-        return Err(format!("`{}` is {how}; PyTorch stores as it is", name.escape_debug()));
+        return Err(format!("`{}` is {how}; entries must be stored as they are", name.escape_debug()));
     }
     let extra_start = ENTRY.1 + names[0];
     let extra = rest.get(extra_start..extra_start + names[1]).ok_or_else(damaged)?;

@@ -1,0 +1,132 @@
+//! The releases whose SAEs can be read: each has a file here that turns its layout into the one form.
+//! Not here: where the files come from, and SAELens' own layout (`lens`).
+
+use crate::blob::Blob;
+use crate::weights::{self, Array, Matrix, TensorFiles};
+
+use super::{Activation, Encoder, Error, Metadata, Normalisation, Parts, Sae, SaeFiles, lens};
+
+mod config;
+mod dictionary;
+mod gemma_scope;
+mod hook_z;
+mod llama_scope;
+mod openai;
+mod sparsify;
+mod state;
+
+use config::Config;
+use state::State;
+
+/// Whose layout an SAE's files have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Release {
+    /// SAELens.
+    SaeLens,
+    /// Gemma Scope 1 (`params.npz`) and 2 (`params.safetensors`).
+    GemmaScope,
+    /// Llama Scope.
+    LlamaScope,
+    /// OpenAI's TopK autoencoders for GPT-2.
+    OpenAi,
+    /// EleutherAI's sparsify, formerly `sae`.
+    Sparsify,
+    /// `dictionary_learning` and SAEBench.
+    DictionaryLearning,
+    /// Kissane et al.'s SAEs on the concatenated z of attention heads.
+    HookZ,
+}
+
+/// The files of one SAE of a release.
+#[derive(Clone, Debug)]
+pub struct Files {
+    /// Whose layout they have.
+    pub release: Release,
+    /// The configuration; Gemma Scope and OpenAI have none.
+    pub config: Option<Blob>,
+    /// The tensors.
+    pub weights: Blob,
+    /// How often each latent fired in training, where the release has it.
+    pub sparsity: Option<Blob>,
+}
+
+/// The memory that an SAE takes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Memory {
+    /// Bytes that must be there: what is converted or turned when it is opened.
+    pub held: u64,
+    /// Bytes that stay in the file and are read as they are needed; the system keeps of them what fits.
+    pub mapped: u64,
+}
+
+/// Opens an SAE.
+///
+/// # Errors
+/// [`Error::Read`], [`Error::Config`], [`Error::Unsupported`] and [`Error::Weights`], each naming the file.
+pub fn open(files: &Files) -> Result<Sae, Error> {
+    let (config, weights) = (files.config.as_ref(), &files.weights);
+    let config_or = |name: &'static str| config.ok_or(Error::NoConfig { file: weights.name().to_owned(), name });
+    match files.release {
+        Release::SaeLens => lens::open(&SaeFiles {
+            config: config_or("cfg.json")?.clone(),
+            weights: vec![weights.clone()],
+            sparsity: files.sparsity.clone(),
+        }),
+        Release::GemmaScope => gemma_scope::open(config, weights),
+        Release::LlamaScope => llama_scope::open(config_or("hyperparams.json")?, weights),
+        Release::OpenAi => openai::open(weights),
+        Release::Sparsify => sparsify::open(config_or("cfg.json")?, weights),
+        Release::DictionaryLearning => dictionary::open(config_or("config.json")?, weights),
+        Release::HookZ => hook_z::open(config, weights),
+    }
+}
+
+/// The memory that an SAE takes, told from headers alone.
+///
+/// # Errors
+/// [`Error::Weights`], naming the file.
+pub fn memory(files: &Files) -> Result<Memory, Error> {
+    let weights = &files.weights;
+    let whole = |size: u64| Memory { held: 0, mapped: size };
+    Ok(match files.release {
+        Release::SaeLens | Release::Sparsify => whole(TensorFiles::open(std::slice::from_ref(weights))?.size()),
+        Release::GemmaScope => gemma_scope::memory(weights)?,
+        Release::LlamaScope => {
+            let tensors = TensorFiles::open(std::slice::from_ref(weights))?;
+            // The decoder is turned when it is opened.
+            let held = tensors.bytes("decoder.weight").unwrap_or(0);
+            Memory { held, mapped: tensors.size().saturating_sub(held) }
+        }
+        Release::OpenAi | Release::DictionaryLearning | Release::HookZ => State::open(weights)?.memory(),
+    })
+}
+
+/// A shape that is no matrix, for messages.
+fn no_matrix(file: &str, tensor: &str, found: &[usize], expected: &str) -> Error {
+    Error::Weights(weights::Error::Shape {
+        file: file.to_owned(),
+        tensor: tensor.to_owned(),
+        found: found.to_vec(),
+        expected: expected.to_owned(),
+    })
+}
+
+/// An SAE of `parts`; errors that know only the part are made to name the file. `names` gives the names that the file
+/// has for SAELens' names.
+fn finish(parts: Parts, metadata: Metadata, file: &str, names: &[(&str, &str)]) -> Result<Sae, Error> {
+    let mut sae = Sae::new(parts).map_err(|error| match error {
+        Error::PartNotFinite { tensor, value, index } => {
+            let name = names.iter().find(|(ours, _)| *ours == tensor).map_or(tensor, |(_, theirs)| theirs);
+            Error::Weights(weights::Error::NotFinite { file: file.to_owned(), tensor: name.to_owned(), value, index })
+        }
+        Error::K { .. } | Error::Empty { .. } => Error::Config { file: file.to_owned(), why: error.to_string() },
+        error => error,
+    })?;
+    sae.metadata = metadata;
+    Ok(sae)
+}
+
+/// θ for all latents.
+fn one_threshold(threshold: f32, width: usize) -> Activation {
+    Activation::JumpRelu { threshold: Array::owned(vec![threshold; width], &[width]) }
+}

@@ -1,0 +1,136 @@
+//! `dictionary_learning` and SAEBench: `config.json` and `ae.pt`, a state dictionary for each of its classes.
+//! Not here: PyTorch's file format (`weights::pickle`).
+//!
+//! The classes are those of `dictionary.py` and `trainers/*.py`; what each does is what its `encode` and `decode` do
+//! after `from_pretrained`. BatchTopK classes use their threshold there, TopK ranks.
+
+use crate::blob::Blob;
+use crate::weights::Array;
+
+use super::{Activation, Config, Error, Metadata, Normalisation, Parts, Sae, State, finish, one_threshold};
+
+const CLASSES: &str = "supported are `AutoEncoder`, `AutoEncoderNew`, `GatedAutoEncoder`, `JumpReluAutoEncoder`, \
+                       `AutoEncoderTopK`, `BatchTopKSAE` and `MatryoshkaBatchTopKSAE`";
+
+pub fn open(config: &Blob, weights: &Blob) -> Result<Sae, Error> {
+    let trainer = Config::open(config)?.object("trainer")?;
+    let class = trainer.text("dict_class")?.ok_or_else(|| trainer.missing("trainer.dict_class"))?;
+    let state = State::open(weights)?;
+    let parts = match class {
+        "AutoEncoder" => plain(&state)?,
+        "AutoEncoderNew" => new(&state)?,
+        "GatedAutoEncoder" => gated(&state)?,
+        "JumpReluAutoEncoder" => jump_relu(&state)?,
+        "AutoEncoderTopK" => top_k(&state, &trainer)?,
+        "BatchTopKSAE" => batch_top_k(&state)?,
+        "MatryoshkaBatchTopKSAE" => matryoshka(&state)?,
+        other => return Err(trainer.unsupported(format!("`dict_class` `{}`", other.escape_debug()), CLASSES)),
+    };
+    trainer.must_be("activation_dim", parts.w_enc.d_in())?;
+    trainer.must_be("dict_size", parts.w_enc.width())?;
+    let metadata = Metadata {
+        architecture: class.to_owned(),
+        model_name: trainer.text("lm_name")?.map(ToOwned::to_owned),
+        hook_name: trainer.text("submodule_name")?.map(ToOwned::to_owned),
+        hook_layer: trainer.size("layer")?,
+        ..Metadata::default()
+    };
+    finish(parts, metadata, &state.file, &[])
+}
+
+/// The parts of a class with two linear layers, the biases set apart.
+fn linear(state: &State, b_enc: Option<&str>, b_dec: &str) -> Result<Parts, Error> {
+    let (width, d_in) = state.sizes("encoder.weight", "[latents, d_in]")?;
+    Ok(Parts {
+        w_enc: state.linear_encoder("encoder.weight", d_in, width)?,
+        b_enc: b_enc.map_or_else(|| Ok(Array::owned(vec![0.0; width], &[width])), |name| state.vector(name, width))?,
+        w_dec: state.linear_decoder("decoder.weight", d_in, width)?,
+        b_dec: state.vector(b_dec, d_in)?,
+        apply_b_dec_to_input: true,
+        rescale_acts_by_decoder_norm: false,
+        activation: Activation::Relu,
+        normalisation: Normalisation::None,
+    })
+}
+
+/// The parts of a class with SAELens' orientation.
+fn columns(state: &State) -> Result<Parts, Error> {
+    let (d_in, width) = state.sizes("W_enc", "[d_in, latents]")?;
+    Ok(Parts {
+        w_enc: state.encoder("W_enc", d_in, width)?,
+        b_enc: state.vector("b_enc", width)?,
+        w_dec: state.decoder("W_dec", d_in, width)?,
+        b_dec: state.vector("b_dec", d_in)?,
+        apply_b_dec_to_input: true,
+        rescale_acts_by_decoder_norm: false,
+        activation: Activation::Relu,
+        normalisation: Normalisation::None,
+    })
+}
+
+/// `from_pretrained` moves the lengths of decoder rows into the encoder.
+fn plain(state: &State) -> Result<Parts, Error> {
+    state.only("`AutoEncoder`", &["bias", "encoder.weight", "encoder.bias", "decoder.weight"])?;
+    Ok(Parts { rescale_acts_by_decoder_norm: true, ..linear(state, Some("encoder.bias"), "bias")? })
+}
+
+fn new(state: &State) -> Result<Parts, Error> {
+    state.only("`AutoEncoderNew`", &["encoder.weight", "encoder.bias", "decoder.weight", "decoder.bias"])?;
+    Ok(Parts { apply_b_dec_to_input: false, ..linear(state, Some("encoder.bias"), "decoder.bias")? })
+}
+
+fn gated(state: &State) -> Result<Parts, Error> {
+    let known = ["decoder_bias", "encoder.weight", "r_mag", "gate_bias", "mag_bias", "decoder.weight"];
+    state.only("`GatedAutoEncoder`", &known)?;
+    let parts = linear(state, None, "decoder_bias")?;
+    let vector = |name: &str| state.vector(name, parts.w_enc.width());
+    let activation =
+        Activation::Gated { b_gate: vector("gate_bias")?, b_mag: vector("mag_bias")?, r_mag: vector("r_mag")? };
+    Ok(Parts { activation, ..parts })
+}
+
+fn jump_relu(state: &State) -> Result<Parts, Error> {
+    state.only("`JumpReluAutoEncoder`", &["W_enc", "b_enc", "W_dec", "b_dec", "threshold"])?;
+    let parts = columns(state)?;
+    let threshold = state.vector("threshold", parts.w_enc.width())?;
+    Ok(Parts { apply_b_dec_to_input: false, activation: Activation::JumpRelu { threshold }, ..parts })
+}
+
+/// Ranks at inference too, unless it is told to use its threshold.
+fn top_k(state: &State, trainer: &Config) -> Result<Parts, Error> {
+    let known = ["encoder.weight", "encoder.bias", "decoder.weight", "b_dec", "k", "threshold"];
+    state.only("`AutoEncoderTopK`", &known)?;
+    let k = match (state.k(), trainer.size("k")?) {
+        (Some(k), given) => {
+            let k = usize::try_from(k).ok();
+            let agrees = k.is_some_and(|k| given.is_none_or(|given| given == k));
+            k.filter(|_| agrees).ok_or_else(|| trainer.bad("`trainer.k` is not the k of `ae.pt`".to_owned()))?
+        }
+        (None, Some(k)) => k,
+        (None, None) => return Err(trainer.missing("trainer.k")),
+    };
+    Ok(Parts { activation: Activation::TopK { k }, ..linear(state, Some("encoder.bias"), "b_dec")? })
+}
+
+fn batch_top_k(state: &State) -> Result<Parts, Error> {
+    let known = ["encoder.weight", "encoder.bias", "decoder.weight", "b_dec", "k", "threshold"];
+    state.only("`BatchTopKSAE`", &known)?;
+    let parts = linear(state, Some("encoder.bias"), "b_dec")?;
+    Ok(Parts { activation: threshold(state, parts.w_enc.width())?, ..parts })
+}
+
+fn matryoshka(state: &State) -> Result<Parts, Error> {
+    let known = ["W_enc", "b_enc", "W_dec", "b_dec", "k", "threshold", "group_sizes"];
+    state.only("`MatryoshkaBatchTopKSAE`", &known)?;
+    let parts = columns(state)?;
+    Ok(Parts { activation: threshold(state, parts.w_enc.width())?, ..parts })
+}
+
+/// One θ; −1 where training never set it, which lets through what ReLU does.
+fn threshold(state: &State, width: usize) -> Result<Activation, Error> {
+    let threshold = state.number("threshold")?;
+    if threshold.is_finite() {
+        return Ok(one_threshold(threshold, width));
+    }
+    Err(Error::Config { file: state.file.clone(), why: format!("`threshold` is {threshold}") })
+}

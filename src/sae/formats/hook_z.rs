@@ -1,0 +1,32 @@
+//! Kissane et al.'s SAEs on the concatenated z of attention heads: a `.pt` with a `_cfg.json` beside it.
+//! Not here: what was folded into the z they were trained on, which is the model's and the suite's concern.
+
+use crate::blob::Blob;
+
+use super::{Activation, Config, Error, Metadata, Normalisation, Parts, Sae, State, finish};
+
+/// f = ReLU((z − b_dec)·W_enc + b_enc), x̂ = f·W_dec + b_dec.
+pub fn open(config: Option<&Blob>, weights: &Blob) -> Result<Sae, Error> {
+    let state = State::open(weights)?;
+    state.only("an SAE of this release", &["W_enc", "b_enc", "W_dec", "b_dec"])?;
+    let (d_in, width) = state.sizes("W_enc", "[d_in, latents]")?;
+    let mut metadata = Metadata { architecture: "standard".to_owned(), ..Metadata::default() };
+    if let Some(config) = config.map(Config::open).transpose()? {
+        config.must_be("act_size", d_in)?;
+        config.must_be("dict_size", width)?;
+        metadata.model_name = config.text("model_name")?.map(ToOwned::to_owned);
+        metadata.hook_name = config.text("act_name")?.map(ToOwned::to_owned);
+        metadata.context_size = config.size("seq_len")?;
+    }
+    let parts = Parts {
+        w_enc: state.encoder("W_enc", d_in, width)?,
+        b_enc: state.vector("b_enc", width)?,
+        w_dec: state.decoder("W_dec", d_in, width)?,
+        b_dec: state.vector("b_dec", d_in)?,
+        apply_b_dec_to_input: true,
+        rescale_acts_by_decoder_norm: false,
+        activation: Activation::Relu,
+        normalisation: Normalisation::None,
+    };
+    finish(parts, metadata, &state.file, &[])
+}

@@ -1,0 +1,123 @@
+//! Llama Scope (He et al., arXiv 2410.20526): `hyperparams.json` and `checkpoints/final.safetensors`, bf16.
+//! Not here: its transcoders, which are refused.
+//!
+//! The authors' recipe, with s = √d / (mean norm of the training activations): x is multiplied by s before the encoder,
+//! so dividing both biases by s gives the same in the scale of the model's own activations. Where
+//! `sparsity_include_decoder_norm` holds, pre-activations are judged after multiplying by the decoder column's length.
+//! θ is one number, and is judged in the model's scale.
+
+use crate::blob::Blob;
+use crate::weights::Array;
+
+use super::{
+    Activation, Config, Encoder, Error, Metadata, Normalisation, Parts, Sae, TensorFiles, finish, no_matrix,
+    one_threshold,
+};
+
+pub fn open(config: &Blob, weights: &Blob) -> Result<Sae, Error> {
+    let config = Config::open(config)?;
+    let tensors = TensorFiles::open(std::slice::from_ref(weights))?;
+    let file = weights.name();
+    refuse_others(&config, &tensors, file)?;
+    let (width, d_in) = match *tensors.shape("encoder.weight")? {
+        [width, d_in] if width > 0 && d_in > 0 => (width, d_in),
+        ref found => return Err(no_matrix(file, "encoder.weight", found, "[latents, d_in], both at least 1")),
+    };
+    config.must_be("d_model", d_in)?;
+    config.must_be("d_sae", width)?;
+    let scale = scale(&config, d_in)?;
+    let divided = |name: &str, size: usize| -> Result<Array, Error> {
+        let bias = tensors.get_shaped(name, &[size])?;
+        Ok(Array::owned(bias.iter().map(|bias| bias / scale).collect::<Vec<_>>(), &[size]))
+    };
+    let has_bias = config.boolean("use_decoder_bias")?.unwrap_or(true);
+    let parts = Parts {
+        w_enc: Encoder::Rows(tensors.matrix("encoder.weight", width, d_in)?),
+        b_enc: divided("encoder.bias", width)?,
+        w_dec: tensors.matrix("decoder.weight", d_in, width)?.transposed(),
+        b_dec: if has_bias { divided("decoder.bias", d_in)? } else { Array::owned(vec![0.0; d_in], &[d_in]) },
+        apply_b_dec_to_input: config.boolean("apply_decoder_bias_to_pre_encoder")?.unwrap_or(false),
+        rescale_acts_by_decoder_norm: config.boolean("sparsity_include_decoder_norm")?.unwrap_or(false),
+        activation: activation(&config, &tensors, width)?,
+        normalisation: Normalisation::None,
+    };
+    let metadata = Metadata {
+        architecture: config.text("act_fn")?.unwrap_or("jumprelu").to_owned(),
+        model_name: Some("meta-llama/Llama-3.1-8B".to_owned()),
+        hook_name: config.text("hook_point_in")?.map(ToOwned::to_owned),
+        prepend_bos: Some(true),
+        context_size: Some(1024),
+        notes: vec!["trained on tokens other than BOS, so what fires there says nothing".to_owned()],
+        ..Metadata::default()
+    };
+    finish(parts, metadata, file, &[("W_enc", "encoder.weight"), ("W_dec", "decoder.weight")])
+}
+
+fn activation(config: &Config, tensors: &TensorFiles, width: usize) -> Result<Activation, Error> {
+    if tensors.has("log_jumprelu_threshold") {
+        let log = tensors.get_shaped("log_jumprelu_threshold", &[width])?;
+        let threshold = Array::owned(log.iter().map(|log| log.exp()).collect::<Vec<_>>(), &[width]);
+        return Ok(Activation::JumpRelu { threshold });
+    }
+    match config.text("act_fn")?.unwrap_or("jumprelu") {
+        "jumprelu" => {
+            let threshold = config.number("jump_relu_threshold")?;
+            let threshold = threshold.ok_or_else(|| config.missing("jump_relu_threshold"))? as f32;
+            if !threshold.is_finite() {
+                return Err(config.bad(format!("`jump_relu_threshold` is {threshold}")));
+            }
+            Ok(one_threshold(threshold, width))
+        }
+        "topk" => Ok(Activation::TopK { k: config.size("top_k")?.ok_or_else(|| config.missing("top_k"))? }),
+        "relu" => Ok(Activation::Relu),
+        other => Err(config.unsupported(format!("`act_fn` `{other}`"), "`jumprelu`, `topk` and `relu` can be read")),
+    }
+}
+
+/// s, or 1 where activations were not scaled.
+fn scale(config: &Config, d_in: usize) -> Result<f32, Error> {
+    match config.text("norm_activation")?.unwrap_or("dataset-wise") {
+        "dataset-wise" => {}
+        "no-norm" | "inference" => return Ok(1.0),
+        other => {
+            let supported = "`dataset-wise`, `no-norm` and `inference` can be read";
+            return Err(config.unsupported(format!("`norm_activation` `{other}`"), supported));
+        }
+    }
+    let norms = config.object("dataset_average_activation_norm")?;
+    let norm = |key: &str| -> Result<f64, Error> {
+        let norm = norms.number(key)?.ok_or_else(|| norms.missing(key))?;
+        if norm.is_normal() && norm > 0.0 {
+            return Ok(norm);
+        }
+        Err(norms.bad(format!("`dataset_average_activation_norm.{key}` is {norm}, expected a number above zero")))
+    };
+    let (before, after) = (norm("in")?, norm("out")?);
+    if (before / after - 1.0).abs() > 1e-6 {
+        return Err(config.unsupported(
+            format!("a `dataset_average_activation_norm` of {before} in and {after} out"),
+            "an SAE's input and output are the same activation",
+        ));
+    }
+    Ok(((d_in as f64).sqrt() / before) as f32)
+}
+
+fn refuse_others(config: &Config, tensors: &TensorFiles, file: &str) -> Result<(), Error> {
+    let same = "SAEs whose input and output are the same activation can be read";
+    if let (Some(from), Some(to)) = (config.text("hook_point_in")?, config.text("hook_point_out")?)
+        && from != to
+    {
+        return Err(config.unsupported(format!("a transcoder (it reads `{from}` and writes `{to}`)"), same));
+    }
+    if config.boolean("use_glu_encoder")?.unwrap_or(false) {
+        return Err(config.unsupported("`use_glu_encoder`".to_owned(), "encoders of one linear layer can be read"));
+    }
+    let known = ["encoder.weight", "encoder.bias", "decoder.weight", "decoder.bias", "log_jumprelu_threshold"];
+    match tensors.names().into_iter().find(|name| !known.contains(name)) {
+        None => Ok(()),
+        Some(name) => {
+            let why = format!("it holds `{}`, which no SAE of this release has", name.escape_debug());
+            Err(Error::Config { file: file.to_owned(), why })
+        }
+    }
+}

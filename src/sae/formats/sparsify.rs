@@ -1,0 +1,64 @@
+//! EleutherAI's sparsify, formerly `sae`: `cfg.json` and `sae.safetensors`, as its `sparse_coder.py` reads them.
+//! Not here: its transcoders and skip connections, which are refused.
+//!
+//! f = the k largest of ReLU((x − b_dec)·encoderᵀ + bias) of a token, x̂ = f·W_dec + b_dec; W_dec holds a latent in each
+//! row as it is. SAELens' own reader of this format turns W_dec and may leave b_dec in the input; the authors do neither.
+
+use crate::blob::Blob;
+
+use super::{Activation, Config, Encoder, Error, Metadata, Normalisation, Parts, Sae, TensorFiles, finish, no_matrix};
+
+pub fn open(config: &Blob, weights: &Blob) -> Result<Sae, Error> {
+    let config = Config::open(config)?;
+    let tensors = TensorFiles::open(std::slice::from_ref(weights))?;
+    let file = weights.name();
+    let k = k(&config)?;
+    let known = ["encoder.weight", "encoder.bias", "W_dec", "b_dec"];
+    if tensors.has("W_skip") {
+        return Err(skip(&config));
+    }
+    if let Some(name) = tensors.names().into_iter().find(|name| !known.contains(name)) {
+        let why = format!("it holds `{}`, which no SAE of this release has", name.escape_debug());
+        return Err(Error::Config { file: file.to_owned(), why });
+    }
+    let (width, d_in) = match *tensors.shape("encoder.weight")? {
+        [width, d_in] if width > 0 && d_in > 0 => (width, d_in),
+        ref found => return Err(no_matrix(file, "encoder.weight", found, "[latents, d_in], both at least 1")),
+    };
+    config.must_be("d_in", d_in)?;
+    if config.size("num_latents")?.is_some_and(|latents| latents > 0) {
+        config.must_be("num_latents", width)?;
+    }
+    let parts = Parts {
+        w_enc: Encoder::Rows(tensors.matrix("encoder.weight", width, d_in)?),
+        b_enc: tensors.get_shaped("encoder.bias", &[width])?,
+        w_dec: tensors.matrix("W_dec", width, d_in)?,
+        b_dec: tensors.get_shaped("b_dec", &[d_in])?,
+        apply_b_dec_to_input: true,
+        rescale_acts_by_decoder_norm: false,
+        activation: Activation::TopK { k },
+        normalisation: Normalisation::None,
+    };
+    let metadata = Metadata { architecture: "topk".to_owned(), ..Metadata::default() };
+    finish(parts, metadata, file, &[("W_enc", "encoder.weight"), ("b_enc", "encoder.bias")])
+}
+
+fn k(config: &Config) -> Result<usize, Error> {
+    if config.boolean("transcode")?.unwrap_or(false) {
+        return Err(config.unsupported("`transcode`: a transcoder".to_owned(), "SAEs can be read"));
+    }
+    if config.boolean("skip_connection")?.unwrap_or(false) {
+        return Err(skip(config));
+    }
+    if config.boolean("signed")?.unwrap_or(false) {
+        return Err(config.unsupported("`signed`: negative activations".to_owned(), "activations of ReLU can be read"));
+    }
+    match config.text("activation")?.unwrap_or("topk") {
+        "topk" => config.size("k")?.ok_or_else(|| config.missing("k")),
+        other => Err(config.unsupported(format!("`activation` `{other}`"), "`topk` can be read")),
+    }
+}
+
+fn skip(config: &Config) -> Error {
+    config.unsupported("a skip connection (`W_skip`)".to_owned(), "SAEs without one can be read")
+}

@@ -1,0 +1,142 @@
+//! Every release's layout against its own code or sae-lens: latents and reconstructions of small SAEs.
+//! Not here: how the fixtures are made (`fixtures/make_format_fixtures.py`), and SAELens' own layout (`golden_sae`).
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+use std::path::{Path, PathBuf};
+
+use saescope::blob::Blob;
+use saescope::sae::formats::{self, Files, Release};
+use saescope::sae::{Activation, Error, Normalisation, Sae};
+use saescope::task::Cancel;
+use saescope::weights::TensorFiles;
+
+fn folder(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/formats").join(name)
+}
+
+fn files(name: &str, release: Release, config: Option<&str>, weights: &str) -> Files {
+    let blob = |file: &str| Blob::path(folder(name).join(file)).named(file.to_owned());
+    Files { release, config: config.map(blob), weights: blob(weights), sparsity: None }
+}
+
+/// Opens the SAE and compares what it encodes and decodes with `golden.safetensors`, within 1e-4 of a row's largest.
+fn compare(name: &str, files: &Files) -> Sae {
+    let sae = formats::open(files).unwrap_or_else(|error| panic!("{name}: {error}"));
+    let golden = TensorFiles::open(&[Blob::path(folder(name).join("golden.safetensors"))]).unwrap();
+    let x = golden.get("x").unwrap();
+    let codes = sae.encode(&x, &Cancel::new()).unwrap();
+    let mut dense = vec![0.0; codes.rows() * sae.width()];
+    for row in 0..codes.rows() {
+        let (latents, values) = codes.row(row);
+        for (&latent, &value) in latents.iter().zip(values) {
+            dense[row * sae.width() + latent as usize] = value;
+        }
+    }
+    assert!(codes.latents.len() > 20, "{name}: hardly anything fires, so hardly anything is tested");
+    assert_close(&format!("{name}, latents"), &dense, &golden.get("latents").unwrap(), sae.width());
+    assert_close(&format!("{name}, x_hat"), &sae.decode(&codes).unwrap(), &golden.get("x_hat").unwrap(), sae.d_in());
+    sae
+}
+
+fn assert_close(name: &str, got: &[f32], want: &[f32], row: usize) {
+    assert_eq!(got.len(), want.len(), "{name}");
+    for (index, (got, want)) in got.chunks(row).zip(want.chunks(row)).enumerate() {
+        let largest = want.iter().fold(0.0f32, |largest, value| largest.max(value.abs()));
+        for (at, (got, want)) in got.iter().zip(want).enumerate() {
+            assert!((got - want).abs() <= 1e-4 * largest, "{name}, row {index}, {at}: {got} for {want}");
+        }
+    }
+}
+
+fn dictionary(class: &str) -> Sae {
+    let name = format!("dictionary_{class}");
+    let sae = compare(&name, &files(&name, Release::DictionaryLearning, Some("config.json"), "ae.pt"));
+    assert_eq!(sae.metadata.architecture, class);
+    assert_eq!((sae.metadata.hook_layer, sae.metadata.model_name.as_deref()), (Some(12), Some("google/gemma-2-2b")));
+    sae
+}
+
+#[test]
+fn gemma_scope_equals_sae_lens_in_either_order_of_its_arrays() {
+    for name in ["gemma_scope", "gemma_scope_fortran"] {
+        let sae = compare(name, &files(name, Release::GemmaScope, None, "params.npz"));
+        assert!(!sae.parts().apply_b_dec_to_input && sae.metadata.prepend_bos == Some(true), "{name}");
+    }
+}
+
+#[test]
+fn a_compressed_archive_is_refused_by_name() {
+    let files = files("gemma_scope_compressed", Release::GemmaScope, None, "params.npz");
+    let error = formats::open(&files).unwrap_err().to_string();
+    assert!(error.contains("`params.npz`") && error.contains("is compressed"), "{error}");
+    assert_eq!(formats::memory(&files).unwrap_err().to_string(), error);
+}
+
+#[test]
+fn gemma_scope_2_equals_sae_lens_and_its_transcoders_are_refused() {
+    let name = "gemma_scope_2";
+    let sae = compare(name, &files(name, Release::GemmaScope, Some("config.json"), "params.safetensors"));
+    assert_eq!(sae.metadata.model_name.as_deref(), Some("google/gemma-3-1b-pt"));
+    assert!(sae.parts().w_enc.matrix().is_mapped() && sae.parts().w_dec.is_mapped());
+    // The configuration is not always there.
+    compare(name, &files(name, Release::GemmaScope, None, "params.safetensors"));
+    let error = formats::open(&files("gemma_scope_2_transcoder", Release::GemmaScope, None, "params.safetensors"));
+    let error = error.unwrap_err();
+    assert!(matches!(&error, Error::Unsupported { what, .. } if what.contains("transcoder")), "{error}");
+}
+
+#[test]
+fn llama_scope_equals_sae_lens_and_its_authors_recipe_in_half_precision() {
+    for name in ["llama_scope_unit", "llama_scope"] {
+        let files = files(name, Release::LlamaScope, Some("hyperparams.json"), "checkpoints/final.safetensors");
+        let sae = compare(name, &files);
+        let memory = formats::memory(&files).unwrap();
+        // bf16 on both sides: the decoder is turned in memory, the rest stays in the file.
+        assert_eq!((memory.held, memory.mapped), (2 * 16 * 60, 2 * 16 * 60 + 2 * (16 + 60)));
+        assert_eq!(sae.parts().w_enc.matrix().bytes() + sae.parts().w_dec.bytes(), 2 * 2 * 16 * 60);
+    }
+}
+
+#[test]
+fn every_class_of_dictionary_learning_equals_its_own_code() {
+    for class in ["AutoEncoder", "AutoEncoderNew", "GatedAutoEncoder", "JumpReluAutoEncoder"] {
+        dictionary(class);
+    }
+    assert!(matches!(dictionary("AutoEncoderTopK").parts().activation, Activation::TopK { k: 5 }));
+    for class in ["BatchTopKSAE", "MatryoshkaBatchTopKSAE"] {
+        let sae = dictionary(class);
+        let Activation::JumpRelu { threshold } = &sae.parts().activation else { panic!("{class}") };
+        assert!(threshold.iter().all(|&threshold| threshold == 0.4));
+    }
+}
+
+#[test]
+fn sparsify_equals_its_own_code() {
+    let name = "sparsify";
+    let sae = compare(name, &files(name, Release::Sparsify, Some("cfg.json"), "sae.safetensors"));
+    assert!(sae.parts().apply_b_dec_to_input && matches!(sae.parts().activation, Activation::TopK { k: 5 }));
+    assert!(sae.parts().w_enc.matrix().is_mapped() && sae.parts().w_dec.is_mapped());
+}
+
+#[test]
+fn attention_z_saes_equal_sae_lens() {
+    let (name, stem) = ("hook_z", "gpt2-small_L5_Hcat_z_v9");
+    let config = format!("{stem}_cfg.json");
+    let sae = compare(name, &files(name, Release::HookZ, Some(&config), &format!("{stem}.pt")));
+    assert_eq!(sae.metadata.hook_name.as_deref(), Some("blocks.5.attn.hook_z"));
+}
+
+#[test]
+fn autoencoders_of_openai_equal_their_formulae() {
+    let sae = compare("openai_topk", &files("openai_topk", Release::OpenAi, None, "5.pt"));
+    assert_eq!((sae.parts().normalisation, sae.metadata.prepend_bos), (Normalisation::LayerNorm, Some(false)));
+    let sae = compare("openai_relu", &files("openai_relu", Release::OpenAi, None, "5.pt"));
+    assert_eq!(sae.parts().normalisation, Normalisation::None);
+}
+
+#[test]
+fn a_configuration_that_is_missing_is_named() {
+    let files = files("sparsify", Release::Sparsify, None, "sae.safetensors");
+    assert_eq!(formats::open(&files).unwrap_err().to_string(), "`sae.safetensors` has no `cfg.json` beside it");
+}

@@ -63,6 +63,28 @@ fn a_move_of_the_selection_writes_less_than_400_bytes() {
 }
 
 #[test]
+fn a_move_in_the_work_queue_writes_few_bytes_too() {
+    use saescope::tui::update::update;
+    for depth in [Depth::Mono, Depth::True] {
+        let mut app = ready(sample::PROMPT);
+        press(&mut app, "5");
+        let mut painter = calm(&mut app, depth);
+        for _ in 0..5 {
+            let key: crokey::KeyCombination = "down".parse().expect("a key");
+            let asked = update(&mut app, Msg::Key(key));
+            let bytes = frame(&mut app, &mut painter, depth);
+            println!("{depth:?} move in the queue: {} bytes", bytes.len());
+            assert!(bytes.len() < 512, "{depth:?}: {} bytes", bytes.len());
+            sample::settle(&mut app, asked);
+            while !frame(&mut app, &mut painter, depth).is_empty() {}
+        }
+        for _ in 0..10 {
+            assert_eq!(frame(&mut app, &mut painter, depth), b"", "idle");
+        }
+    }
+}
+
+#[test]
 fn a_typed_character_writes_few_bytes_before_its_answer_comes() {
     use saescope::tui::update::update;
     let mut app = ready(sample::PROMPT);

@@ -141,9 +141,14 @@ fn tabs(app: &App, pair: &PairIds, area: Rect, pen: &mut Pen<'_>) {
         theme.glyphs().theta,
         app.stitch.threshold
     );
+    let compared_cells = text::width(&compared) + 2;
+    let names_cells: usize = PANES.iter().map(|(_, name)| name.len() + 3).sum();
+    let whole = names_cells + compared_cells <= usize::from(area.width);
     let mut x = area.x + 1;
     for (which, name) in PANES {
         let shown = app.stitch.shown == which;
+        // On a narrow screen the keys alone stand for the others.
+        let name = if shown || whole { name } else { name.get(..1).unwrap_or(name) };
         let style =
             if shown { Style::reset().patch(theme.title(focused)) } else { Style::reset().patch(theme.quiet()) };
         let cells = name.len() as u16 + 2;

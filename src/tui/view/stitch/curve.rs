@@ -35,10 +35,10 @@ pub(super) fn draw(app: &App, pair: &PairIds, area: Rect, pen: &mut Pen<'_>) {
         phases_line(curve, usize::from(area.width), pen),
         about_line(app, curve, usize::from(area.width), pen),
     ];
-    let below = (lines.len() as u16).min(area.height);
+    let below = if area.height < LEAST_PLOT + lines.len() as u16 { 1.min(area.height) } else { lines.len() as u16 };
     let plots = Rect { height: area.height - below, ..area };
     draw_plots(app, curve, &ce, plots, pen);
-    for (row, line) in lines.iter().enumerate() {
+    for (row, line) in lines.iter().take(usize::from(below)).enumerate() {
         pen.line(Rect { y: plots.bottom(), height: below, ..area }, row as u16, line);
     }
     if app.stitch.curve.is_pending() && app.waits() {
@@ -104,12 +104,15 @@ fn draw_plots(app: &App, curve: &CurveView, ce: &[Option<f64>], area: Rect, pen:
     }
 }
 
+/// Rows that a plot needs.
+const LEAST_PLOT: u16 = 4;
+
 /// Cells of the numbers at the left of a plot.
 const LABELS: u16 = 8;
 
 fn draw_plot(app: &App, curve: &CurveView, plot: &Plot, area: Rect, pen: &mut Pen<'_>) {
     let theme = pen.theme;
-    if area.height < 4 || area.width < LABELS + 6 {
+    if area.height < LEAST_PLOT || area.width < LABELS + 6 {
         return;
     }
     let known = || plot.values.iter().filter_map(|(x, y)| y.map(|y| (*x, y)));

@@ -17,16 +17,16 @@ use crate::tui::format;
 use crate::tui::hits::Part;
 use crate::tui::stitch::PairIds;
 
-/// The verdict on a latent, with cross-entropies when they have come; and whether it answers an older question.
-fn current(app: &App, pair: &PairIds, latent: Option<u32>) -> Option<(Arc<Verdict>, bool)> {
-    let verdict = app.stitch.verdict.value()?;
-    let about_it = verdict.small == pair.small && verdict.large == pair.large && Some(verdict.latent) == latent;
-    if !about_it {
+/// The last verdict of a pair, with cross-entropies when they have come; and whether it is of an older question for so
+/// long that it shows. None when the last asking failed.
+fn current(app: &App, pair: &PairIds) -> Option<(Arc<Verdict>, bool)> {
+    let verdict = app.stitch.verdict.value().filter(|_| app.stitch.verdict.failure().is_none())?;
+    if verdict.small != pair.small || verdict.large != pair.large {
         return None;
     }
     let key = app.stitch.verdict.answers();
     let loss = app.stitch.verdict_loss.as_ref().filter(|(k, _)| Some(k) == key).map(|(_, verdict)| verdict);
-    let stale = app.stitch.verdict.is_pending() && app.waits();
+    let stale = (app.stitch.verdict.is_pending() || Some(verdict.latent) != app.latent) && app.waits();
     Some((loss.unwrap_or(verdict).clone(), stale))
 }
 
@@ -42,7 +42,7 @@ pub(super) fn draw(app: &App, pair: &PairIds, area: Rect, pen: &mut Pen<'_>) {
     let inner = pen.pane(area, &title, false);
     let inner = Rect { x: inner.x + 1, width: inner.width.saturating_sub(2), ..inner };
     pen.hits.drawn.add(Part::Verdict);
-    let Some((verdict, stale)) = current(app, pair, app.latent) else {
+    let Some((verdict, stale)) = current(app, pair) else {
         waiting(app, app.stitch.verdict.failure(), None, "measuring", inner, pen);
         return;
     };
@@ -71,7 +71,7 @@ pub(super) fn short(app: &App, pair: &PairIds, area: Rect, pen: &mut Pen<'_>) {
         height: area.height.saturating_sub(1),
     };
     pen.hits.drawn.add(Part::Verdict);
-    let Some((verdict, stale)) = current(app, pair, app.latent) else {
+    let Some((verdict, stale)) = current(app, pair) else {
         waiting(app, app.stitch.verdict.failure(), None, "measuring", inner, pen);
         return;
     };
@@ -90,7 +90,7 @@ pub(super) fn short(app: &App, pair: &PairIds, area: Rect, pen: &mut Pen<'_>) {
 pub(crate) fn line<'a>(app: &App, card: &LatentCard, width: usize, pen: &Pen<'_>) -> Option<Line<'a>> {
     let verdict = app.stitch.verdict.value().filter(|verdict| verdict.large == card.sae)?;
     let pair = PairIds { small: verdict.small.clone(), large: verdict.large.clone() };
-    let (verdict, stale) = current(app, &pair, Some(card.latent))?;
+    let (verdict, stale) = current(app, &pair).filter(|(verdict, _)| verdict.latent == card.latent)?;
     let theme = pen.theme;
     let (name, style) = class_name(&verdict, pen);
     let bang = if verdict.agrees == Some(false) { " !" } else { "" };

@@ -10,7 +10,7 @@ use super::gpt2::Gpt2;
 use super::llama::Llama;
 use super::needs::Needs;
 use super::neox::NeoX;
-use super::parts::Parts;
+use super::parts::{KEPT_FROM, Parts};
 use super::{Error, Loaded, Model, ModelFiles, Shape, Tokenizer, Unembedding};
 use crate::weights::TensorFiles;
 
@@ -25,25 +25,20 @@ const SUPPORTED: [&str; 4] = ["gpt2", "gemma2", "llama", "gpt_neox"];
 /// # Errors
 /// [`Error::Read`], [`Error::Config`], [`Error::Architecture`], [`Error::Tokenizer`], [`Error::Weights`].
 pub fn load(files: &ModelFiles, device: &Device) -> Result<Loaded, Error> {
-    load_at(files, (!device.is_cpu()).then_some(device))
+    load_at(files, (!device.is_cpu()).then_some(device), KEPT_FROM)
 }
 
-/// As [`load`]; without a device the weights are mapped and this program's own kernels run.
-pub(super) fn load_at(files: &ModelFiles, device: Option<&Device>) -> Result<Loaded, Error> {
-    fn decoder<F: Family + 'static>(
-        family: F,
-        files: &ModelFiles,
-        device: Option<&Device>,
-    ) -> Result<Box<dyn Model>, Error> {
-        let parts = Parts::new(TensorFiles::open(&files.weights)?, device, family.plan().prefix);
-        Ok(Box::new(Decoder::load(family, parts)?))
-    }
+/// As [`load`]; without a device the weights are mapped and this program's own kernels run. Matrices of `kept_from`
+/// elements stay in the element type of their file.
+pub(super) fn load_at(files: &ModelFiles, device: Option<&Device>, kept_from: usize) -> Result<Loaded, Error> {
     let config = Config::read(&files.config)?;
-    let model = match family(&config)? {
-        AnyFamily::Gpt2(family) => decoder(family, files, device)?,
-        AnyFamily::Gemma2(family) => decoder(family, files, device)?,
-        AnyFamily::Llama(family) => decoder(family, files, device)?,
-        AnyFamily::NeoX(family) => decoder(family, files, device)?,
+    let family = family(&config)?;
+    let parts = Parts::new(TensorFiles::open(&files.weights)?, device, family.plan().prefix).keeping(kept_from);
+    let model: Box<dyn Model> = match family {
+        AnyFamily::Gpt2(family) => Box::new(Decoder::load(family, parts)?),
+        AnyFamily::Gemma2(family) => Box::new(Decoder::load(family, parts)?),
+        AnyFamily::Llama(family) => Box::new(Decoder::load(family, parts)?),
+        AnyFamily::NeoX(family) => Box::new(Decoder::load(family, parts)?),
     };
     let tokenizer = tokenizer(&config, files, model.shape())?;
     Ok(Loaded { model: model.into(), tokenizer })
@@ -187,8 +182,8 @@ mod tests {
         let shards = &["model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors"][..];
         for (name, weights) in alone.into_iter().map(|name| (name, one)).chain([("llama3", shards)]) {
             let files = files(name, weights);
-            let mapped = load_at(&files, None).unwrap().model;
-            let placed = load_at(&files, Some(&Device::Cpu)).unwrap().model;
+            let mapped = load_at(&files, None, KEPT_FROM).unwrap().model;
+            let placed = load_at(&files, Some(&Device::Cpu), KEPT_FROM).unwrap().model;
             let (mut here, mut there) = (mapped.cache(), placed.cache());
             for ids in [&[289, 5, 9, 77, 3][..], &[12], &[4, 4, 200]] {
                 let (want, got) = (run(&*mapped, ids, &mut here), run(&*placed, ids, &mut there));
@@ -203,11 +198,25 @@ mod tests {
     }
 
     #[test]
-    fn half_precision_is_kept_as_stored() {
-        let bytes = |name| {
-            let tensors = TensorFiles::open(&files(name, &["model.safetensors"]).weights).unwrap();
-            Parts::new(tensors, None, "transformer.").matrix("wte.weight", 290, 16).unwrap().bytes()
-        };
-        assert_eq!(["prefixed", "half", "bfloat"].map(bytes), [290 * 16 * 4, 290 * 16 * 2, 290 * 16 * 2]);
+    fn half_precision_kept_as_stored_gives_the_very_bits_that_converting_it_gives() {
+        let (one, two) = ("model.safetensors", "model-00001-of-00002.safetensors");
+        let shards = &[two, "model-00002-of-00002.safetensors"][..];
+        for (name, weights) in [("half", &[one][..]), ("bfloat", &[one]), ("pythia", &[one]), ("llama3", shards)] {
+            let files = files(name, weights);
+            let model = |kept_from| load_at(&files, None, kept_from).unwrap().model;
+            let (kept, made) = (model(0), model(usize::MAX));
+            let bytes = |model: &dyn Model| model.unembedding().matrix().bytes();
+            assert_eq!(2 * bytes(&*kept), bytes(&*made));
+            let run = |model: &dyn Model| run(model, &[289, 5, 9, 77, 3, 12, 4, 4, 200], &mut model.cache());
+            assert!(run(&*kept) == run(&*made), "{name}");
+        }
+    }
+
+    #[test]
+    fn memory_counts_small_matrices_as_made_and_large_ones_as_stored() {
+        let tensors = TensorFiles::open(&files("half", &["model.safetensors"]).weights).unwrap();
+        let parts = |kept_from| Parts::new(tensors.clone(), None, "transformer.").keeping(kept_from);
+        let bytes = |kept_from| parts(kept_from).bytes(|name| name == "wte.weight");
+        assert_eq!([bytes(290 * 16), bytes(290 * 16 + 1)], [290 * 16 * 2, 290 * 16 * 4]);
     }
 }

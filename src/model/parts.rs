@@ -7,6 +7,10 @@ use super::Error;
 use super::layers::{Activation, Layout, Linear, Vector, Weight};
 use crate::weights::{self, Array, Matrix, TensorFiles};
 
+/// Matrices of this many elements are kept in the element type of their file; smaller ones are made f32 when they are
+/// read. Making them anew for every pass costs a small model half its speed, and its memory is small either way.
+pub(super) const KEPT_FROM: usize = 1 << 22;
+
 /// The tensors of a model. Clones share the files.
 #[derive(Clone)]
 pub(super) struct Parts {
@@ -15,12 +19,18 @@ pub(super) struct Parts {
     prefix: &'static str,
     /// Whether values are looked at, or headers only.
     checked: bool,
+    kept_from: usize,
 }
 
 impl Parts {
     /// Tensors that may or may not carry `prefix`; without a device they stay mapped.
     pub(super) fn new(tensors: TensorFiles, device: Option<&Device>, prefix: &'static str) -> Self {
-        Self { tensors, device: device.cloned(), prefix, checked: true }
+        Self { tensors, device: device.cloned(), prefix, checked: true, kept_from: KEPT_FROM }
+    }
+
+    /// The same tensors, where matrices of this many elements are kept as they are stored.
+    pub(super) fn keeping(self, kept_from: usize) -> Self {
+        Self { kept_from, ..self }
     }
 
     /// The same tensors for asking whether all are there with the right shape and type: nothing of them is read.
@@ -38,11 +48,16 @@ impl Parts {
         self.tensors.has(&self.name(name))
     }
 
-    /// The bytes that the tensors for which `belongs` holds take; it gets names without the prefix.
+    /// The bytes of memory that the tensors for which `belongs` holds take; it gets names without the prefix.
     pub(super) fn bytes(&self, belongs: impl Fn(&str) -> bool) -> u64 {
+        let taken = |name: &str| -> Result<u64, weights::Error> {
+            let elements = self.tensors.shape(name)?.iter().fold(1u64, |n, size| n.saturating_mul(*size as u64));
+            let kept = elements >= self.kept_from as u64;
+            if kept { self.tensors.bytes(name) } else { Ok(elements.saturating_mul(size_of::<f32>() as u64)) }
+        };
         let of = |name: &&str| belongs(name.strip_prefix(self.prefix).unwrap_or(name));
         let names = self.tensors.names().into_iter().filter(of);
-        names.map(|name| self.tensors.bytes(name).unwrap_or(0)).fold(0, u64::saturating_add)
+        names.map(|name| taken(name).unwrap_or(0)).fold(0, u64::saturating_add)
     }
 
     /// The tensor as f32 of this shape.
@@ -55,12 +70,15 @@ impl Parts {
         Ok(array)
     }
 
-    /// The matrix of this shape, kept in the element type of its file.
+    /// The matrix of this shape; a large one stays in the element type of its file.
     pub(super) fn matrix(&self, name: &str, rows: usize, cols: usize) -> Result<Matrix, Error> {
         let name = self.name(name);
         let matrix = self.tensors.matrix(&name, rows, cols)?;
         let wrong = if self.checked { matrix.first_not_finite() } else { None };
-        let Some((index, value)) = wrong else { return Ok(matrix) };
+        let Some((index, value)) = wrong else {
+            let kept = !self.checked || rows * cols >= self.kept_from;
+            return Ok(if kept { matrix } else { matrix.to_array().into() });
+        };
         let file = self.tensors.file_of(&name);
         Err(weights::Error::NotFinite { file, tensor: name, value, index }.into())
     }

@@ -10,7 +10,7 @@ use saescope::model::{Error, Logits, ModelFiles, Pass, TokenizerFiles, load};
 use saescope::task::Cancel;
 use serde_json::Value;
 
-pub fn fixtures() -> PathBuf {
+fn fixtures() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures")
 }
 

@@ -113,15 +113,20 @@ impl<F: Family> Decoder<F> {
         for layer in 0..plan.shape.layers {
             family.block(&headers, layer)?;
         }
-        let tokens = Embedding(parts.place_matrix(parts.matrix(plan.embedding, vocab, d)?)?);
+        let tokens = parts.matrix(plan.embedding, vocab, d)?;
+        // A matrix of some gigabytes is looked at once, not twice.
+        let unembedding = match plan.head_name(&parts) {
+            None => plan.unembedding_of(&parts, tokens.clone())?,
+            Some(_) => plan.unembedding(&parts)?,
+        };
         let positions = plan.positions.map(|name| parts.matrix(name, plan.shape.context, d)).transpose()?;
         Ok(Self {
-            tokens,
+            tokens: Embedding(parts.place_matrix(tokens)?),
             positions: positions.map(|matrix| parts.place_matrix(matrix)).transpose()?.map(Embedding),
             blocks: std::iter::repeat_with(OnceLock::new).take(plan.shape.layers).collect(),
             final_norm: plan.norms.read(&parts, plan.final_norm, d)?,
             head: OnceLock::new(),
-            unembedding: plan.unembedding(&parts)?,
+            unembedding,
             family,
             parts,
         })
@@ -184,14 +189,15 @@ impl Plan {
         if self.tied { found } else { found.or(self.head.first().copied()) }
     }
 
-    fn head_matrix(&self, parts: &Parts) -> Result<Matrix, Error> {
-        parts.matrix(self.head_name(parts).unwrap_or(self.embedding), self.shape.vocab, self.shape.d_model)
-    }
-
     /// What turns directions of the residual stream into token space.
     pub(super) fn unembedding(&self, parts: &Parts) -> Result<Unembedding, Error> {
+        let name = self.head_name(parts).unwrap_or(self.embedding);
+        self.unembedding_of(parts, parts.matrix(name, self.shape.vocab, self.shape.d_model)?)
+    }
+
+    fn unembedding_of(&self, parts: &Parts, head: Matrix) -> Result<Unembedding, Error> {
         let gain = self.norms.gain(parts, self.final_norm, self.shape.d_model)?;
-        Ok(Unembedding::new(self.head_matrix(parts)?, gain, self.norms.centred()))
+        Ok(Unembedding::new(head, gain, self.norms.centred()))
     }
 }
 

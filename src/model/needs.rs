@@ -9,6 +9,10 @@ use super::parts::Parts;
 /// Positions whose keys and values are counted in: prompts are rarely longer, and the cache grows only with the prompt.
 const POSITIONS: usize = 4096;
 
+/// Names of what older files hold beside the weights, masks and angles: nobody reads them.
+const BUFFERS: [&str; 5] =
+    [".attn.bias", ".attn.masked_bias", ".attention.bias", ".attention.masked_bias", ".rotary_emb.inv_freq"];
+
 /// The bytes that a model's parts take: weights in the element type of their files, keys and values as f32. Mapped
 /// weights can be taken back by the system; a part that no question needs is never read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,6 +33,7 @@ impl Needs {
     /// Reads them off the headers.
     pub(super) fn of(plan: &Plan, parts: &Parts, config: &Config) -> Result<Self, Error> {
         let is_head = |name: &str| plan.head.contains(&name);
+        let is_buffer = |name: &str| BUFFERS.iter().any(|buffer| name.ends_with(buffer));
         let number = |name: &str| -> Option<usize> {
             let rest = name.strip_prefix(plan.blocks)?;
             rest.split_once('.')?.0.parse().ok()
@@ -38,7 +43,8 @@ impl Needs {
         if (0..layers).find(|layer| parts.bytes(|name| number(name) == Some(*layer)) == 0).is_some() {
             return Err(config.bad(format!("it states {layers} layers, and the files hold fewer")));
         }
-        let blocks = (0..layers).map(|layer| parts.bytes(|name| number(name) == Some(layer))).collect();
+        let blocks =
+            (0..layers).map(|layer| parts.bytes(|name| number(name) == Some(layer) && !is_buffer(name))).collect();
         let positions = plan.shape.context.min(POSITIONS);
         let cache = [2, positions, plan.kv_heads, plan.shape.d_head, size_of::<f32>()];
         let head = parts.bytes(is_head);

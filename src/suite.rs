@@ -1,6 +1,7 @@
 //! Which model, which SAEs, and where they live: suite files, the catalogue, the embedded demo.
 //! Not here: tensors, and how a file is fetched.
 
+mod canonical;
 mod catalogue;
 mod embedded;
 mod files;
@@ -84,6 +85,8 @@ pub struct SaeEntry {
     pub neuronpedia: Option<String>,
     /// What its authors measured.
     pub expect: Expect,
+    /// The licence of its files, such as `CC-BY-4.0`.
+    pub licence: Option<String>,
     /// What of this entry nobody has checked against the files: for the doctor, and for a person.
     pub unverified: Vec<String>,
     /// Bytes of the files that are needed, when known without asking.
@@ -265,6 +268,14 @@ pub enum Error {
     /// A name that would leave its folder.
     #[error(transparent)]
     Name(#[from] crate::hub::name::Error),
+    /// A model that is not open to everybody, of which there are open copies.
+    #[error("{source}")]
+    Closed {
+        /// What the hub says.
+        source: crate::hub::Error,
+        /// Repositories with the same files.
+        mirrors: Vec<String>,
+    },
     /// What the hub, the network or the disk have against a file.
     #[error(transparent)]
     Hub(#[from] crate::hub::Error),
@@ -278,6 +289,14 @@ impl From<&Error> for Report {
         };
         match error {
             Error::Hub(error) => Self::from(error),
+            Error::Closed { source, mirrors } => {
+                let mut report = Self::from(source);
+                let copies = mirrors.iter().map(|mirror| format!("`{mirror}`")).collect::<Vec<_>>().join(" and ");
+                report
+                    .why
+                    .push(format!("open copies are at {copies}; one that is downloaded is used, or name it as `repo`"));
+                report
+            }
             Error::File(file) => file.report(format!("cannot use the suite file `{}`", file.file)),
             Error::Unknown { nearest, .. } => Self::new(error.to_string())
                 .hint(did_you_mean(

@@ -204,6 +204,79 @@ fn the_catalogue_is_sound() {
 }
 
 #[test]
+fn the_catalogue_has_the_ladders_that_people_study() {
+    let widths = |id: &str| {
+        let suite = suite::find(id, &[]).unwrap_or_else(|error| panic!("{id}: {error}"));
+        suite.saes.iter().map(|sae| sae.id.clone()).collect::<Vec<_>>().join(" ")
+    };
+    assert_eq!(widths("gemma-2-2b-res-12"), "16k 32k 65k 131k 262k 524k 1m 16k-l0-41 32k-l0-40");
+    assert_eq!(widths("gemma-2-2b-res-5"), "16k 65k 1m");
+    assert_eq!(widths("gemma-2-9b-res-20"), "16k 32k 65k 131k 262k 524k 1m");
+    for layer in 0..12 {
+        assert_eq!(widths(&format!("gpt2-small-oai-resid-post-{layer}")), "32768 131072");
+        let z = suite::find(&format!("gpt2-small-att-kk-{layer}"), &[]).expect("is known");
+        let width = if matches!(layer, 5 | 7) { "49152" } else { "24576" };
+        assert_eq!((z.saes[0].id.as_str(), z.site.to_string()), (width, format!("layer {layer} attn_z")));
+        assert!(z.saes[0].unverified.iter().any(|what| what == "value-bias"));
+    }
+    for layer in 0..32 {
+        let llama = suite::find(&format!("llama-3.1-8b-mlp-{layer}"), &[]).expect("is known");
+        assert_eq!(llama.saes[1].folder, Some(format!("Llama3_1-8B-Base-L{layer}M-32x")));
+        assert!(llama.model.gated && llama.model.mirrors.len() == 2);
+    }
+    assert_eq!(widths("pythia-70m-res-5"), "sm eleuther");
+    let oai = suite::find("gpt2-small-oai-resid-post-3", &[]).expect("is known");
+    assert!(!oai.model.prepend_bos && !oai.center, "trained without BOS, on activations as they are");
+    // Listed by family, and numbers by their value.
+    let ids: Vec<String> = suite::catalogue(&[]).into_iter().filter_map(|listed| Some(listed.suite.ok()?.id)).collect();
+    let place = |id: &str| ids.iter().position(|known| known == id).unwrap_or_else(|| panic!("{id}"));
+    let order =
+        ["demo", "gpt2-small-feature-splitting", "gpt2-small-res-jb-2", "gpt2-small-res-jb-10", "gemma-2-2b-res-12"];
+    assert!(order.windows(2).all(|pair| place(pair[0]) < place(pair[1])), "{ids:?}");
+    for listed in suite::catalogue(&[]) {
+        let suite = listed.suite.expect("is a suite");
+        let plan = suite.plan(&Choice::all(), &Cached(HashMap::new())).expect("its files are known");
+        assert!(suite.id == suite::DEMO || plan.total_bytes().is_some(), "`{}` says how large it is", suite.id);
+    }
+}
+
+#[test]
+fn a_canonical_folder_is_looked_up_and_a_file_can_be_named() {
+    let gemma = FULL.replace(
+        "path = \"saes/1536\"",
+        "repo = \"google/gemma-scope-2b-pt-res\"\nfolder = \"layer_12/width_16k/canonical\"",
+    );
+    let suite = parse(&gemma).expect("is a suite");
+    assert_eq!(suite.saes[1].folder.as_deref(), Some("layer_12/width_16k/average_l0_82"));
+    let report = parse(&gemma.replace("width_16k", "width_131k")).expect_err("there is none");
+    assert!(report.why[0].contains("no canonical SAE"), "{report}");
+    let z = FULL.replace("format = \"gemma-scope\"", "format = \"hook-z\"");
+    let report = parse(&z).expect_err("has no usual name");
+    assert!(report.why[0].contains("`file`"), "{report}");
+    let z = z.replace("format = \"hook-z\"", "format = \"hook-z\"\nfile = \"L5_v9.pt\"\nunverified = [\"bytes\"]");
+    let suite = parse(&z).expect("is a suite");
+    let missing = suite.sae_files(&suite.saes[1], &Cached(HashMap::new())).expect_err("is not there");
+    assert_eq!(missing.to_string(), "`/base/saes/1536` has no L5_v9_cfg.json, L5_v9.pt");
+    let report = parse(&z.replace("[\"bytes\"]", "\"bytes\"")).expect_err("is no list");
+    assert!(report.why[0].contains("a list of texts"), "{report}");
+    let report = parse(&z.replace("L5_v9.pt", "../L5_v9.pt")).expect_err("leaves the folder");
+    assert!(report.why[0].contains("line"), "{report}");
+}
+
+#[test]
+fn a_mirror_that_is_here_stands_in_for_a_model_that_is_not() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let suite = suite::find("gemma-2-2b-res-12", &[]).expect("is known");
+    let files =
+        ["config.json", "model.safetensors", "tokenizer.json"].map(|file| (format!("unsloth/gemma-2-2b/{file}"), "{}"));
+    let files: Vec<(&str, &str)> = files.iter().map(|(file, text)| (file.as_str(), *text)).collect();
+    let cached = Cached::new(folder.path(), &files);
+    assert!(suite.model_files(&cached).is_ok());
+    let report = Report::from(suite.model_files(&Cached(HashMap::new())).expect_err("nothing is here"));
+    assert!(report.why[0].contains("google/gemma-2-2b"), "{report}");
+}
+
+#[test]
 fn the_demo_is_part_of_the_program_whole() {
     let demo = suite::find(suite::DEMO, &[]).expect("is known");
     assert_eq!(suite::catalogue(&[])[0].suite.as_ref().ok().map(|suite| suite.id.as_str()), Some(suite::DEMO));

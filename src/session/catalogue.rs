@@ -40,10 +40,15 @@ fn of_suite(suite: &Suite, setup: &Setup) -> SuiteEntry {
         cached_bytes: plan.as_ref().map_or(0, suite::Plan::cached_bytes),
         ready: plan.as_ref().is_some_and(suite::Plan::ready),
         licence: suite.model.licence.clone(),
-        gated: suite
-            .model
-            .gated
-            .then(|| format!("accept the licence at the page of {model}, then log in or set HF_TOKEN")),
+        gated: suite.model.gated.then(|| {
+            format!("accept the licence at the page of {model}, then log in or set HF_TOKEN{}", copies(suite))
+        }),
         model,
     }
+}
+
+/// The open copies of a gated model, for the end of a sentence.
+fn copies(suite: &Suite) -> String {
+    let mirrors = &suite.model.mirrors;
+    if mirrors.is_empty() { String::new() } else { format!("; open copies: {}", mirrors.join(", ")) }
 }

@@ -5,33 +5,18 @@ use std::fs;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
+use include_dir::{Dir, File, include_dir};
+
 use super::parse::{Base, parse};
 use super::{Error, Suite, embedded, nearest};
 use crate::toml_file::{MAX_BYTES, utf8};
 
-macro_rules! catalogue {
-    ($($name:literal),* $(,)?) => {
-        &[$((concat!($name, ".toml"), include_str!(concat!("../../assets/catalogue/", $name, ".toml")))),*]
-    };
-}
+/// The suite files that come with the program, named by their ids.
+static CATALOGUE: Dir<'static> = include_dir!("$CARGO_MANIFEST_DIR/assets/catalogue");
 
-/// The suite files that come with the program, in the order they are listed.
-const FILES: &[(&str, &str)] = catalogue![
-    "gpt2-small-feature-splitting",
-    "gpt2-small-res-jb-0",
-    "gpt2-small-res-jb-1",
-    "gpt2-small-res-jb-2",
-    "gpt2-small-res-jb-3",
-    "gpt2-small-res-jb-4",
-    "gpt2-small-res-jb-5",
-    "gpt2-small-res-jb-6",
-    "gpt2-small-res-jb-7",
-    "gpt2-small-res-jb-8",
-    "gpt2-small-res-jb-9",
-    "gpt2-small-res-jb-10",
-    "gpt2-small-res-jb-11",
-    "gpt2-small-res-jb-11-post",
-];
+/// What the ids of the catalogue begin with, in the order they are listed.
+const FAMILIES: [&str; 6] =
+    ["gpt2-small-feature-splitting", "gpt2-small-res-jb", "gpt2-small", "gemma-2", "llama", "pythia"];
 
 /// A suite of the list, or why a user's file cannot be one.
 #[derive(Debug)]
@@ -56,28 +41,23 @@ pub fn catalogue(directories: &[PathBuf]) -> Vec<Listed> {
 /// # Errors
 /// [`Error::Unknown`] with the nearest id; what is wrong with the file.
 pub fn find(id_or_path: &str, directories: &[PathBuf]) -> Result<Suite, Error> {
-    let mut ids = Vec::new();
-    let mut found = None;
-    let mut broken = None;
-    for listed in catalogue(directories) {
-        match listed.suite {
-            Ok(suite) => {
-                if suite.id == id_or_path {
-                    found = Some(suite);
-                } else {
-                    ids.push(suite.id);
-                }
-            }
+    let mut ids: Vec<String> = catalogue_files().into_iter().map(|(id, _)| id.to_owned()).collect();
+    ids.push(super::DEMO.to_owned());
+    let (mut found, mut broken) = (None, None);
+    for file in directories.iter().flat_map(|directory| toml_files(directory)) {
+        match read(&file) {
+            Ok(suite) if suite.id == id_or_path => found = Some(suite),
+            Ok(suite) => ids.push(suite.id),
             // A broken file matters when it is the one that was meant.
-            Err(error) => {
-                if listed.file.as_ref().and_then(|file| file.file_stem()).is_some_and(|stem| stem == id_or_path) {
-                    broken = Some(error);
-                }
-            }
+            Err(error) if file.file_stem().is_some_and(|stem| stem == id_or_path) => broken = Some(error),
+            Err(_) => {}
         }
     }
     if let Some(suite) = found {
         return Ok(suite);
+    }
+    if let Some(suite) = of_catalogue(id_or_path) {
+        return suite;
     }
     if let Some(error) = broken {
         return Err(error);
@@ -115,8 +95,32 @@ fn read(path: &Path) -> Result<Suite, Error> {
 }
 
 fn built_in() -> impl Iterator<Item = Result<Suite, Error>> {
-    let demo = embedded::file("suite.toml").map(|bytes| Ok(parse("demo", utf8("demo", bytes)?, Base::Embedded)?));
-    demo.into_iter().chain(FILES.iter().map(|(file, text)| Ok(parse(file, text, Base::Nowhere)?)))
+    let files = catalogue_files().into_iter().map(|(id, text)| Ok(parse(id, text, Base::Nowhere)?));
+    demo().into_iter().chain(files)
+}
+
+fn demo() -> Option<Result<Suite, Error>> {
+    embedded::file("suite.toml").map(|bytes| Ok(parse("demo", utf8("demo", bytes)?, Base::Embedded)?))
+}
+
+/// The demo, or the suite of the catalogue that has this id: only its own file is read.
+fn of_catalogue(id: &str) -> Option<Result<Suite, Error>> {
+    if id == super::DEMO {
+        return demo();
+    }
+    let (id, text) = catalogue_files().into_iter().find(|(name, _)| *name == id)?;
+    Some(parse(id, text, Base::Nowhere).map_err(Error::from))
+}
+
+/// Ids and texts of the catalogue, family by family, numbers by their value.
+fn catalogue_files() -> Vec<(&'static str, &'static str)> {
+    let stem = |file: &'static File<'static>| file.path().file_stem()?.to_str().zip(file.contents_utf8());
+    let mut files: Vec<_> = CATALOGUE.files().filter_map(stem).collect();
+    files.sort_by_cached_key(|(id, _)| {
+        let family = FAMILIES.iter().position(|family| id.starts_with(family)).unwrap_or(FAMILIES.len());
+        (family, id.split('-').map(|part| (part.parse::<u32>().ok(), part)).collect::<Vec<_>>())
+    });
+    files
 }
 
 /// The `*.toml` files of a directory, by name; none when there is no such directory.

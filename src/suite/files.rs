@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use super::{Error, Format, MetaEntry, Part, SaeEntry, Source, Suite, embedded};
 use crate::blob::Blob;
-use crate::hub::{Locator, name};
+use crate::hub::{Locator, Repo, name};
 
 /// One file that holds a whole model.
 pub(super) const WEIGHTS: &str = "model.safetensors";
@@ -182,13 +182,24 @@ impl Gather<'_> {
 }
 
 impl Suite {
+    /// Where the model's files are: its repository, or the first mirror that is on this machine where that is not.
+    pub(super) fn model_source(&self, locator: &dyn Locator) -> Source {
+        let Source::Hub(repo) = &self.model.source else { return self.model.source.clone() };
+        let here = |source: &Source| matches!(open(source, "config.json", locator), Ok(Some(_)));
+        let mirror = |id: &String| Source::Hub(Repo { id: id.clone(), revision: repo.revision.clone() });
+        if here(&self.model.source) {
+            return self.model.source.clone();
+        }
+        self.model.mirrors.iter().map(mirror).find(here).unwrap_or_else(|| self.model.source.clone())
+    }
+
     /// The model's files on this machine.
     ///
     /// # Errors
     /// [`Error::Missing`] when files must be downloaded first, [`Error::Absent`] when a local directory lacks them,
     /// [`Error::Index`] when the list of shards cannot be used.
     pub fn model_files(&self, locator: &dyn Locator) -> Result<ModelParts, Error> {
-        let source = &self.model.source;
+        let source = &self.model_source(locator);
         let mut gather = Gather { suite: &self.id, part: Part::Model, source, locator, missing: Vec::new() };
         let names = model_names(|file| gather.has(file));
         let config = gather.take("config.json")?;

@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use super::{Expect, Format, MetaEntry, ModelEntry, SaeEntry, Source, Suite};
+use super::{Expect, Format, MetaEntry, ModelEntry, SaeEntry, Source, Suite, canonical};
 use crate::hub::{Repo, name};
 use crate::site::{Site, SiteKind};
 use crate::toml_file::{Document, Error, Table};
@@ -115,6 +115,7 @@ fn saes(root: &Table<'_>, base: Base<'_>) -> Result<Vec<SaeEntry>, Error> {
             "neuronpedia",
             "expect",
             "bytes",
+            "licence",
             "unverified",
         ])?;
         let id = entry_id(table)?;
@@ -127,12 +128,13 @@ fn saes(root: &Table<'_>, base: Base<'_>) -> Result<Vec<SaeEntry>, Error> {
             id,
             format,
             source: source(table, base)?,
-            folder: folder(table)?,
+            folder: sae_folder(table, format)?,
             file: file(table, format)?,
             default: false,
             neuronpedia: neuronpedia(table)?,
             expect: expect(table)?,
             bytes: table.count("bytes")?,
+            licence: table.string("licence")?.map(ToOwned::to_owned),
             unverified: table.strings("unverified")?.into_iter().map(ToOwned::to_owned).collect(),
         });
     }
@@ -219,6 +221,18 @@ fn folder(table: &Table<'_>) -> Result<Option<String>, Error> {
     let Some(folder) = table.string("folder")? else { return Ok(None) };
     name::file(folder).map_err(|error| table.wrong("folder", error.to_string()))?;
     Ok(Some(folder.to_owned()))
+}
+
+/// The folder of an SAE; of Gemma Scope's the canonical one has a name of its own.
+fn sae_folder(table: &Table<'_>, format: Format) -> Result<Option<String>, Error> {
+    let (Some(given), Format::GemmaScope) = (folder(table)?, format) else { return folder(table) };
+    let repo = table.string("repo")?.unwrap_or_default();
+    let found = canonical::folder(repo, &given);
+    found.map(Some).ok_or_else(|| {
+        table
+            .wrong("folder", format!("`{repo}` has no canonical SAE in `{given}`"))
+            .with_hint("name the folder with its average L0")
+    })
 }
 
 /// The file of the tensors; formats without a usual name must have it.

@@ -169,8 +169,9 @@ impl Suite {
 
     /// What one part needs of the hub; nothing when it is not from there.
     pub(super) fn need(&self, part: &Part, locator: &dyn Locator) -> Result<Option<Need>, Error> {
+        let model = self.model_source(locator);
         let (source, bytes) = match part {
-            Part::Model => (&self.model.source, self.model.bytes),
+            Part::Model => (&model, self.model.bytes),
             Part::Sae(id) => self.sae(id).map(|sae| (&sae.source, sae.bytes))?,
             Part::Meta(id) => self.meta(id).map(|meta| (&meta.source, meta.bytes))?,
         };

@@ -17,14 +17,15 @@ impl Suite {
     pub fn pull(&self, choice: &Choice, hub: &Hub, cancel: &Cancel, on: OnProgress<'_>) -> Result<Plan, Error> {
         let mut wanted = Vec::new();
         for part in self.parts_of(choice)? {
-            if let (Part::Model, Source::Hub(repo)) = (&part, &self.model.source) {
-                wanted.extend(self.model_wanted(repo, hub, cancel, on)?);
+            if let (Part::Model, Source::Hub(repo)) = (&part, &self.model_source(hub)) {
+                let files = self.model_wanted(repo, hub, cancel, on).map_err(|error| self.with_mirrors(error))?;
+                wanted.extend(files);
             } else {
                 let files = self.need(&part, hub)?.into_iter().flat_map(|need| need.files);
                 wanted.extend(files.map(|need| RepoFile { repo: need.repo, file: need.file }));
             }
         }
-        hub.fetch_all(&wanted, cancel, on)?;
+        hub.fetch_all(&wanted, cancel, on).map_err(|error| self.with_mirrors(error.into()))?;
         self.plan(choice, hub)
     }
 
@@ -59,10 +60,23 @@ impl Suite {
         Ok(wanted)
     }
 
+    /// Adds the open copies of a model to a refusal of the hub.
+    fn with_mirrors(&self, error: Error) -> Error {
+        match error {
+            Error::Hub(source @ (hub::Error::Gated { .. } | hub::Error::Denied { .. }))
+                if !self.model.mirrors.is_empty() =>
+            {
+                Error::Closed { source, mirrors: self.model.mirrors.clone() }
+            }
+            other => other,
+        }
+    }
+
     /// The names that the cache suggests.
     fn usual(&self, error: &hub::Error, hub: &Hub) -> Vec<&'static str> {
         tracing::warn!(%error, "the model's repository cannot be listed");
-        let here = |name: &str| matches!(super::files::open(&self.model.source, name, hub), Ok(Some(_)));
+        let source = self.model_source(hub);
+        let here = |name: &str| matches!(super::files::open(&source, name, hub), Ok(Some(_)));
         model_names(here)
     }
 }

@@ -4,12 +4,14 @@
 pub mod card;
 mod family;
 pub mod live;
+pub mod measuring;
 pub mod meta;
 mod pair_view;
 pub mod splice;
 mod stitching;
 pub mod surgery;
 pub mod tokens;
+mod verdict;
 
 use serde::Serialize;
 

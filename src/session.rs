@@ -1,19 +1,30 @@
 //! What is loaded, and one synchronous way to ask it for something.
 //! Not here: threads, the terminal.
 
+mod aide;
+mod bench;
 mod catalogue;
+mod desk;
 mod failure;
 mod loaded;
+mod loss;
 mod memory;
 mod meta;
 mod meta_train;
+mod once;
 mod open;
+mod pairs;
+mod shared;
+mod tables;
+mod text;
+mod way;
 
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use serde::Serialize;
 
+pub use aide::Aide;
 pub use memory::available as available_memory;
 
 use crate::analysis::{
@@ -22,11 +33,12 @@ use crate::analysis::{
     TokenValue, Verdict,
 };
 use crate::hub::Hub;
-use crate::report::{Kind, Report};
+use crate::report::Report;
 use crate::site::Site;
 use crate::suite::{self, Choice, Suite};
 use crate::task::{Cancel, OnProgress};
 
+use desk::Desk;
 use loaded::Loaded;
 
 /// Something to be computed.
@@ -505,6 +517,10 @@ pub struct Setup {
     pub memory: fn() -> Option<u64>,
     /// Where meta-SAEs that this program trains are kept; none where nothing is to be kept.
     pub metas: Option<PathBuf>,
+    /// Where comparisons of SAEs are kept; none to keep nothing.
+    pub tables: Option<PathBuf>,
+    /// The text to measure on; none for the suite's or the program's own.
+    pub text: Option<PathBuf>,
 }
 
 /// What is loaded, and the one way to ask it for something.
@@ -512,6 +528,7 @@ pub struct Session {
     setup: Setup,
     loaded: Option<Loaded>,
     metas: meta::Metas,
+    desk: Arc<Desk>,
 }
 
 /// What a headless run is to give beside what a person typing gets.
@@ -541,14 +558,20 @@ pub struct RawRun {
 impl Session {
     /// Nothing loaded yet.
     #[must_use]
-    pub const fn new(setup: Setup) -> Self {
-        Self { setup, loaded: None, metas: meta::Metas::none() }
+    pub fn new(setup: Setup) -> Self {
+        Self { setup, loaded: None, metas: meta::Metas::none(), desk: Arc::default() }
+    }
+
+    /// A helper for what takes long, which works on what this session has open.
+    #[must_use]
+    pub fn aide(&self) -> Aide {
+        Aide::new(Arc::clone(&self.desk))
     }
 
     /// Does a job, on the calling thread.
     ///
     /// # Errors
-    /// What went wrong as a person reads it; of kind [`Kind::Cancelled`] when it was cancelled.
+    /// What went wrong as a person reads it; of kind [`Kind::Cancelled`](crate::report::Kind::Cancelled) when it was cancelled.
     pub fn exec(&mut self, job: Job, cancel: &Cancel, progress: OnProgress<'_>) -> Result<Outcome, Report> {
         match job {
             Job::Open { suite } => {
@@ -565,18 +588,26 @@ impl Session {
             }
             Job::Labels { sae, latents } => self.loaded()?.labels(&sae, &latents).map(Outcome::Labels),
             Job::Search { sae, query } => self.loaded()?.search(&sae, &query).map(Outcome::Found),
+            Job::Verdict { small, large, latent, threshold } => {
+                let chosen = self.desk.text();
+                let verdict = self.loaded()?.verdict(&chosen, (&small, &large), (latent, threshold), cancel)?;
+                Ok(Outcome::Verdict(Arc::new(verdict)))
+            }
+            Job::Bench { small, large, changes } => {
+                let chosen = self.desk.text();
+                let bench = self.loaded()?.bench(&chosen, (&small, &large), &changes, cancel)?;
+                Ok(Outcome::Bench(Arc::new(bench)))
+            }
             Job::Family { .. }
             | Job::Tables
             | Job::Pair { .. }
-            | Job::Verdict { .. }
             | Job::VerdictLoss { .. }
-            | Job::Bench { .. }
             | Job::BenchLoss { .. }
             | Job::Curve { .. }
             | Job::CurveLoss { .. }
             | Job::Group { .. }
             | Job::Export { .. }
-            | Job::Text { .. } => Err(Report::new("stitching is not there yet")),
+            | Job::Text { .. } => self.aide().exec(job, cancel, progress),
             Job::Metas => Ok(Outcome::Metas(Arc::new(self.metas.states()))),
             Job::Meta { sae, meta } => {
                 self.scope(&sae, &meta, cancel)?.info().map(|info| Outcome::Meta(Arc::new(info)))
@@ -639,8 +670,10 @@ impl Session {
         let plan = open::plan(&self.setup, suite, saes)?;
         self.loaded = None;
         self.metas = meta::Metas::none();
-        let loaded = open::load(plan, cancel, progress)?;
+        self.desk.clear();
+        let loaded = Loaded::new(open::load(plan, &self.setup, cancel, progress)?);
         self.metas = meta::Metas::find(&loaded.room(), &self.setup, cancel)?;
+        self.desk.put(Arc::clone(loaded.shared()));
         let opened = loaded.opened();
         self.loaded = Some(loaded);
         Ok(opened)
@@ -724,8 +757,6 @@ impl Session {
     }
 
     fn loaded(&mut self) -> Result<&mut Loaded, Report> {
-        self.loaded.as_mut().ok_or_else(|| {
-            Report::new("no suite is loaded").hint("choose one from the list of suites").kind(Kind::Missing)
-        })
+        self.loaded.as_mut().ok_or_else(desk::nothing)
     }
 }

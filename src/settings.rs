@@ -5,7 +5,7 @@ pub mod directories;
 mod file;
 
 use std::ffi::OsString;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 pub use directories::Directories;
 
@@ -36,6 +36,8 @@ pub struct Settings {
     pub mouse: bool,
     /// Whether only ASCII is drawn; none to go by the locale.
     pub ascii: Option<bool>,
+    /// The text that stitched SAEs are measured on; none for the suite's or the program's own.
+    pub text: Option<PathBuf>,
     /// What goes into the log, as `RUST_LOG` says it.
     pub log: String,
 }
@@ -102,6 +104,8 @@ pub struct Given {
     pub mouse: Option<bool>,
     /// See [`Settings::ascii`].
     pub ascii: Option<bool>,
+    /// See [`Settings::text`].
+    pub text: Option<PathBuf>,
     /// See [`Settings::log`].
     pub log: Option<String>,
 }
@@ -169,6 +173,7 @@ impl Given {
             theme: self.theme.or(other.theme),
             mouse: self.mouse.or(other.mouse),
             ascii: self.ascii.or(other.ascii),
+            text: self.text.or(other.text),
             log: self.log.or(other.log),
         }
     }
@@ -183,12 +188,13 @@ impl Given {
             theme: self.theme.unwrap_or_default(),
             mouse: self.mouse.unwrap_or(true),
             ascii: self.ascii,
+            text: self.text,
             log: self.log.unwrap_or_else(|| "info".to_owned()),
         }
     }
 
-    /// `SAESCOPE_SUITE`, `SAESCOPE_TOP`, `SAESCOPE_COLOR`, `SAESCOPE_THEME`, `SAESCOPE_MOUSE`, `SAESCOPE_ASCII` and
-    /// `RUST_LOG`. Empty ones say nothing.
+    /// `SAESCOPE_SUITE`, `SAESCOPE_TOP`, `SAESCOPE_COLOR`, `SAESCOPE_THEME`, `SAESCOPE_MOUSE`, `SAESCOPE_ASCII`,
+    /// `SAESCOPE_TEXT` and `RUST_LOG`. Empty ones say nothing.
     ///
     /// # Errors
     /// [`Error::Variable`].
@@ -211,6 +217,7 @@ impl Given {
             theme: choice("SAESCOPE_THEME", get("SAESCOPE_THEME"), &Theme::NAMES)?,
             mouse: choice("SAESCOPE_MOUSE", get("SAESCOPE_MOUSE"), &truth)?,
             ascii: choice("SAESCOPE_ASCII", get("SAESCOPE_ASCII"), &truth)?,
+            text: get("SAESCOPE_TEXT").map(PathBuf::from),
             log: get("RUST_LOG"),
         })
     }
@@ -271,7 +278,7 @@ mod tests {
         let uncommented: Vec<&str> = DEFAULT_FILE.lines().filter_map(|line| line.strip_prefix("#: ")).collect();
         let given = read(Given::default(), &[], &uncommented.join("\n")).expect("are settings");
         assert_eq!(given, Settings { ascii: Some(false), ..Given::default().complete() });
-        assert_eq!(uncommented.len(), 7, "every key is there");
+        assert_eq!(uncommented.len(), 8, "every key is there");
         assert_eq!(read(Given::default(), &[], DEFAULT_FILE).expect("says nothing"), Given::default().complete());
     }
 

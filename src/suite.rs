@@ -35,6 +35,8 @@ pub struct Suite {
     pub threshold: f32,
     /// A prompt to start with.
     pub prompt: Option<String>,
+    /// A file of text to measure on; documents are separated by `<|endoftext|>`.
+    pub text: Option<Source>,
     /// The model.
     pub model: ModelEntry,
     /// Where activations are taken.
@@ -130,9 +132,9 @@ pub struct MetaEntry {
 pub enum Source {
     /// A repository of the hub.
     Hub(Repo),
-    /// A directory on this machine.
+    /// A directory (or file) on this machine.
     Path(PathBuf),
-    /// A directory of the demo that is part of the program.
+    /// A directory (or file) of the demo that is part of the program.
     Embedded(String),
 }
 

@@ -74,7 +74,7 @@ impl Text {
         Self { x, counts: (0..rows).map(|row| row % 4 != 0 || rows < 3).collect(), small, large }
     }
 
-    fn bench<'a>(&self, pair: Pair<'a>) -> Workbench<'a> {
+    fn bench(&self, pair: Pair<'_>) -> Workbench {
         Workbench::new(pair, &self.x, &self.small, &self.large, &self.counts).unwrap()
     }
 

@@ -21,7 +21,7 @@ fn setup(memory: fn() -> Option<u64>) -> Setup {
         token: None,
         offline: true,
     };
-    Setup { hub: Hub::new(environment), suites: Vec::new(), memory, metas: None }
+    Setup { hub: Hub::new(environment), suites: Vec::new(), memory, metas: None, tables: None, text: None }
 }
 
 fn opened() -> Session {

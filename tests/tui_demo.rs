@@ -19,7 +19,7 @@ fn offline(tell: Tell) -> Result<Worker, Report> {
         _ => None,
     };
     let hub = Hub::from_env(env).map_err(|e| Report::caused("no hub", &e))?;
-    let setup = Setup { hub, suites: Vec::new(), memory: || None, metas: None };
+    let setup = Setup { hub, suites: Vec::new(), memory: || None, metas: None, tables: None, text: None };
     Worker::start(setup, move |news| tell(news.slot, news.ticket, news.event))
         .map_err(|e| Report::caused("no worker", &e))
 }

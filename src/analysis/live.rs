@@ -198,7 +198,7 @@ impl Live {
 }
 
 impl Metrics {
-    fn of(quality: metrics::Quality) -> Self {
+    pub(super) fn of(quality: metrics::Quality) -> Self {
         Self {
             tokens: quality.tokens,
             l0: quality.l0,

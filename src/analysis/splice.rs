@@ -102,6 +102,17 @@ impl Measured<'_> {
         }))
     }
 
+    /// The sum of cross-entropies in nats over the predictions made at the positions that count and have a next token,
+    /// with the activation kept (no reconstruction) or replaced there, and how many predictions that is. Sums of the
+    /// rows of a text add up.
+    ///
+    /// # Errors
+    /// [`model::Error`].
+    pub fn loss(&self, reconstruction: Option<&[f32]>, cancel: &Cancel) -> Result<(f64, usize), model::Error> {
+        let instead = reconstruction.map_or(Instead::Nothing, Instead::Rows);
+        Ok(self.sum(instead, cancel)?.unwrap_or_default())
+    }
+
     fn mean(&self, size: usize) -> Vec<f32> {
         let rows = self.activations.chunks_exact(size).zip(self.counts).filter(|(_, counts)| **counts);
         let mut sums = vec![0.0f64; size];
@@ -115,6 +126,10 @@ impl Measured<'_> {
 
     /// Mean over the predictions made at the positions that count and have a next token, in nats.
     fn cross_entropy(&self, instead: Instead<'_>, cancel: &Cancel) -> Result<Option<f64>, model::Error> {
+        Ok(self.sum(instead, cancel)?.map(|(sum, predictions)| sum / predictions as f64))
+    }
+
+    fn sum(&self, instead: Instead<'_>, cancel: &Cancel) -> Result<Option<(f64, usize)>, model::Error> {
         let predicting: Vec<usize> =
             (0..self.ids.len().saturating_sub(1)).filter(|&position| self.counts[position]).collect();
         if predicting.is_empty() {
@@ -130,6 +145,6 @@ impl Measured<'_> {
             let target = self.ids[position + 1] as usize;
             sum += tokens::log_sum_exp(&row) - f64::from(row[target]);
         }
-        Ok(Some(sum / predicting.len() as f64))
+        Ok(Some((sum, predicting.len())))
     }
 }

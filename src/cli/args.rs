@@ -31,6 +31,9 @@ pub struct Args {
     /// The prompt to start the explorer with.
     #[arg(long, value_name = "TEXT")]
     pub prompt: Option<String>,
+    /// The text that SAEs are compared on, in UTF-8; documents are separated by <|endoftext|>.
+    #[arg(long, value_name = "FILE", global = true)]
+    pub text: Option<PathBuf>,
     /// Colours.
     #[arg(long, value_name = "WHEN", value_parser = names(&Color::NAMES), global = true)]
     pub color: Option<String>,
@@ -358,6 +361,7 @@ impl Args {
             theme: self.theme.as_deref().and_then(|name| named(name, &Theme::NAMES)),
             mouse: self.no_mouse.then_some(false),
             ascii: self.ascii.then_some(true),
+            text: self.text.clone(),
             log: self.log.clone(),
         }
     }

@@ -29,7 +29,14 @@ impl Context {
         let settings = Settings::read(args.given(), &env, &directories.config_file())?;
         let hub = Hub::from_env(env).map_err(|error| Report::from(error).kind(Kind::Usage))?;
         let suites: Vec<PathBuf> = vec![directories.suites()];
-        let setup = Setup { hub, suites, memory: available_memory, metas: Some(directories.metas()) };
+        let setup = Setup {
+            hub,
+            suites,
+            memory: available_memory,
+            metas: Some(directories.metas()),
+            tables: Some(directories.tables()),
+            text: settings.text.clone(),
+        };
         Ok(Self { settings, directories, setup, prompt: args.prompt.clone() })
     }
 

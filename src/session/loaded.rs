@@ -1,55 +1,56 @@
-//! A loaded suite: its model, its ladder, and the state of the prompt that is being typed.
-//! Not here: how it was loaded, and which job is wanted.
+//! The prompt that is being typed, in the suite that is open.
+//! Not here: how it was loaded, what is shared with aides (`shared.rs`), and which job is wanted.
 
+use std::ops::Deref;
+use std::sync::Arc;
 use std::time::Instant;
 
 use candle_core::Tensor;
 
 use crate::analysis::card::{self, Rung, Words};
 use crate::analysis::live::{self, Live};
-use crate::analysis::splice::Measured;
-use crate::analysis::{LatentCard, Run, Seen, Timings, tokens};
+use crate::analysis::{Bench, Change, LatentCard, Run, Seen, Timings, Verdict, tokens};
 use crate::model::{self, Logits, Pass};
-use crate::report::{Kind, Report};
-use crate::sae::Sae;
+use crate::report::Report;
+use crate::session::bench::{Benches, Prompt};
+use crate::session::desk::Chosen;
 use crate::session::meta::Room;
+use crate::session::shared::{LoadedSae, Shared};
 use crate::session::{Found, Labels, Opened, RawRun, RunOptions, SaeInfo, failure};
 use crate::site::SiteKind;
-use crate::suite::{SaeEntry, Suite};
+use crate::suite::SaeEntry;
 use crate::task::Cancel;
 
 /// Tokens in a latent's short name.
 const LABEL: usize = 5;
 
-/// A suite with its model and SAEs.
+/// An open suite and what the last prompt left.
 pub struct Loaded {
-    suite: Suite,
-    model: model::Loaded,
-    /// By rising width.
-    saes: Vec<LoadedSae>,
-    notes: Vec<String>,
+    shared: Arc<Shared>,
     live: Live,
     /// For each SAE how often each latent fired on the tokens that were newly run.
     fired: Vec<Vec<u32>>,
     tokens: u64,
+    benches: Benches,
 }
 
-/// An SAE of the suite.
-pub struct LoadedSae {
-    pub entry: SaeEntry,
-    pub sae: Sae,
+impl Deref for Loaded {
+    type Target = Shared;
+    fn deref(&self) -> &Shared {
+        &self.shared
+    }
 }
 
 impl Loaded {
-    pub fn new(suite: Suite, model: model::Loaded, saes: Vec<LoadedSae>, notes: Vec<String>) -> Result<Self, Report> {
-        if suite.model.prepend_bos && model.tokenizer.bos().is_none() {
-            return Err(Report::new(format!("cannot open the suite `{}`", suite.id))
-                .because("prompts are to begin with a beginning-of-sequence token, and the tokenizer has none")
-                .hint("set `prepend_bos = false` in the suite file"));
-        }
-        let live = live(&suite, &model, saes.len());
-        let fired = saes.iter().map(|loaded| vec![0; loaded.sae.width()]).collect();
-        Ok(Self { suite, model, saes, notes, live, fired, tokens: 0 })
+    pub fn new(shared: Shared) -> Self {
+        let live = live(&shared);
+        let fired = shared.saes.iter().map(|loaded| vec![0; loaded.sae.width()]).collect();
+        Self { shared: Arc::new(shared), live, fired, tokens: 0, benches: Benches::default() }
+    }
+
+    /// What is shared with aides.
+    pub const fn shared(&self) -> &Arc<Shared> {
+        &self.shared
     }
 
     pub fn opened(&self) -> Opened {
@@ -83,17 +84,18 @@ impl Loaded {
         let ids = self.ids(prompt)?;
         let started = Instant::now();
         let wrong = |error: live::Error| failure::of_run(&error);
-        let model::Loaded { model, tokenizer } = &self.model;
+        let model::Loaded { model, tokenizer } = &self.shared.model;
         self.live.forward(&ids, options.next, &**model, tokenizer, cancel).map_err(wrong)?;
         let forward = started.elapsed();
         let counts = self.counts(ids.len());
         let mut saes = Vec::with_capacity(self.saes.len());
-        for (place, LoadedSae { entry, sae }) in self.saes.iter().enumerate() {
+        for (place, LoadedSae { entry, sae }) in self.shared.saes.iter().enumerate() {
             cancel.check()?;
             self.live.encode(place, &entry.id, sae, cancel).map_err(wrong)?;
             saes.push(self.live.sae_run(place, &entry.id, sae.width(), &counts).map_err(wrong)?);
         }
         self.count_firings(&counts);
+        self.set_prompt(ids.clone());
         let encode = started.elapsed().saturating_sub(forward);
         if options.metrics {
             self.measure(&ids, &counts, &mut saes, cancel)?;
@@ -160,7 +162,8 @@ impl Loaded {
     }
 
     pub fn forget_run(&mut self) {
-        self.live = live(&self.suite, &self.model, self.saes.len());
+        self.live = live(&self.shared);
+        self.benches = Benches::default();
     }
 
     /// The prompt's tokens, with a beginning-of-sequence token in front where the suite says so.
@@ -197,14 +200,7 @@ impl Loaded {
         saes: &mut [crate::analysis::SaeRun],
         cancel: &Cancel,
     ) -> Result<(), Report> {
-        let measured = Measured {
-            model: &*self.model.model,
-            site: self.suite.site,
-            center: self.suite.center,
-            ids,
-            counts,
-            activations: self.live.activations(),
-        };
+        let measured = self.measured(ids, counts, self.live.activations());
         let wrong = |error: model::Error| failure::of_model("cannot measure cross-entropy", &error);
         let Some(bounds) = measured.bounds(cancel).map_err(wrong)? else { return Ok(()) };
         for (place, run) in saes.iter_mut().enumerate() {
@@ -214,14 +210,46 @@ impl Loaded {
         Ok(())
     }
 
-    fn place(&self, sae: &str) -> Result<usize, Report> {
-        if let Some(place) = self.saes.iter().position(|loaded| loaded.entry.id == sae) {
-            return Ok(place);
+    /// The stitched SAE after these changes.
+    pub fn bench(
+        &mut self,
+        chosen: &Chosen,
+        (small, large): (&str, &str),
+        changes: &[Change],
+        cancel: &Cancel,
+    ) -> Result<Bench, Report> {
+        let places = self.places(small, large)?;
+        let prompt = self.prompt_of(places);
+        self.shared.bench(chosen, &prompt, &mut self.benches, places, changes, cancel)
+    }
+
+    /// Whether a latent is new, and what putting it in does.
+    pub fn verdict(
+        &mut self,
+        chosen: &Chosen,
+        (small, large): (&str, &str),
+        latent: (u32, f32),
+        cancel: &Cancel,
+    ) -> Result<Verdict, Report> {
+        let places = self.places(small, large)?;
+        let prompt = self.prompt_of(places);
+        self.shared.verdict(chosen, &prompt, &mut self.benches, places, latent, cancel)
+    }
+
+    /// The last prompt that was run to its end, as two SAEs see it; nothing of one that was broken off.
+    fn prompt_of(&self, (small, large): (usize, usize)) -> Prompt {
+        let (live, positions) = (&self.live, self.live.ids().len());
+        let whole = [small, large].iter().all(|place| live.codes(*place).rows() == positions);
+        if !whole {
+            return Prompt::default();
         }
-        self.suite.sae(sae)?;
-        Err(Report::new(format!("SAE `{sae}` is not loaded"))
-            .hint(format!("`saescope pull {} --sae {sae}` downloads it", self.suite.id))
-            .kind(Kind::Missing))
+        Prompt {
+            ids: live.ids().to_vec(),
+            counts: self.counts(positions),
+            x: live.activations().to_vec(),
+            codes: (live.codes(small).clone(), live.codes(large).clone()),
+            x_hat: (live.reconstruction(small).to_vec(), live.reconstruction(large).to_vec()),
+        }
     }
 
     /// Decoder rows of attention-z SAEs do not lie in the residual stream: they say nothing to the unembedding.
@@ -231,7 +259,8 @@ impl Loaded {
     }
 }
 
-fn live(suite: &Suite, model: &model::Loaded, saes: usize) -> Live {
+fn live(shared: &Shared) -> Live {
+    let Shared { suite, model, saes, .. } = shared;
     let size = model.model.site_size(suite.site).unwrap_or_default();
-    Live::new(&*model.model, suite.site, suite.center, size, saes)
+    Live::new(&*model.model, suite.site, suite.center, size, saes.len())
 }

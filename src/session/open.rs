@@ -8,7 +8,7 @@ use crate::model::{self, ModelFiles, TokenizerFiles};
 use crate::report::Report;
 use crate::sae::Sae;
 use crate::sae::formats::{self, Files, Release};
-use crate::session::loaded::{Loaded, LoadedSae};
+use crate::session::shared::{LoadedSae, Shared};
 use crate::session::{Setup, failure};
 use crate::suite::{Error, Format, SaeEntry, SaeParts, Suite, TokenizerParts};
 use crate::task::{Cancel, OnProgress, Progress};
@@ -96,7 +96,7 @@ impl Plan {
 ///
 /// # Errors
 /// What is broken or does not belong together.
-pub fn load(plan: Plan, cancel: &Cancel, progress: OnProgress<'_>) -> Result<Loaded, Report> {
+pub fn load(plan: Plan, setup: &Setup, cancel: &Cancel, progress: OnProgress<'_>) -> Result<Shared, Report> {
     let cannot = plan.cannot_open();
     let steps = plan.saes.len() as u64 + 1;
     progress(Progress::steps("model", 0, steps));
@@ -121,7 +121,7 @@ pub fn load(plan: Plan, cancel: &Cancel, progress: OnProgress<'_>) -> Result<Loa
         saes.push(LoadedSae { entry, sae });
     }
     saes.sort_by_key(|loaded| loaded.sae.width());
-    Loaded::new(plan.suite, model, saes, plan.notes)
+    Shared::new(plan.suite, model, saes, plan.notes, setup)
 }
 
 fn open_sae(entry: &SaeEntry, files: &SaeParts) -> Result<Sae, Report> {

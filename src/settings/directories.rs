@@ -1,4 +1,4 @@
-//! Where the program's own files are: config, the user's suites, the log.
+//! Where the program's own files are: config, the user's suites, what is kept of long work, the log.
 //! Not here: the hub's cache.
 
 use std::path::PathBuf;
@@ -14,6 +14,8 @@ pub struct Directories {
     pub state: PathBuf,
     /// `$XDG_DATA_HOME/saescope`.
     pub data: PathBuf,
+    /// `$XDG_CACHE_HOME/saescope`.
+    pub cache: PathBuf,
 }
 
 impl Directories {
@@ -32,6 +34,7 @@ impl Directories {
             config: base("XDG_CONFIG_HOME", ".config")?.join("saescope"),
             state: base("XDG_STATE_HOME", ".local/state")?.join("saescope"),
             data: base("XDG_DATA_HOME", ".local/share")?.join("saescope"),
+            cache: base("XDG_CACHE_HOME", ".cache")?.join("saescope"),
         })
     }
 
@@ -51,6 +54,12 @@ impl Directories {
     #[must_use]
     pub fn metas(&self) -> PathBuf {
         self.data.join("meta")
+    }
+
+    /// Where comparisons of SAEs are kept. All of it can be deleted: it is computed again.
+    #[must_use]
+    pub fn tables(&self) -> PathBuf {
+        self.cache.join("tables")
     }
 
     /// The log.
@@ -78,6 +87,7 @@ mod tests {
         assert_eq!(usual.config_file(), Path::new("/h/.config/saescope/config.toml"));
         assert_eq!(usual.log(), Path::new("/h/.local/state/saescope/log"));
         assert_eq!(usual.metas(), Path::new("/h/.local/share/saescope/meta"));
+        assert_eq!(usual.tables(), Path::new("/h/.cache/saescope/tables"));
         let given = find(&[("HOME", "/h"), ("XDG_CONFIG_HOME", "/c"), ("XDG_STATE_HOME", "relative")]);
         assert_eq!(given.suites(), Path::new("/c/saescope/suites"));
         assert_eq!(given.log(), Path::new("/h/.local/state/saescope/log"), "a relative path does not count");

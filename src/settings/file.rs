@@ -25,7 +25,7 @@ pub fn read(path: &Path) -> Result<Given, Error> {
 }
 
 fn given(table: &Table<'_>) -> Result<Given, crate::toml_file::Error> {
-    table.only(&["suite", "top", "color", "theme", "mouse", "ascii", "log"])?;
+    table.only(&["suite", "top", "color", "theme", "mouse", "ascii", "text", "log"])?;
     let top = match table.count("top")? {
         None => None,
         Some(count) => match top_of(count) {
@@ -40,6 +40,8 @@ fn given(table: &Table<'_>) -> Result<Given, crate::toml_file::Error> {
         theme: table.choice("theme", &Theme::NAMES)?,
         mouse: table.boolean("mouse")?,
         ascii: table.boolean("ascii")?,
+        // An empty one says nothing, so that the default can be written down.
+        text: table.string("text")?.filter(|text| !text.is_empty()).map(Into::into),
         log: table.string("log")?.map(ToOwned::to_owned),
     })
 }

@@ -230,6 +230,23 @@ impl Suite {
         self.parts(Part::Sae(sae.id.clone()), sae.format, place, locator)
     }
 
+    /// The suite's own text to measure on, when it has one.
+    ///
+    /// # Errors
+    /// [`Error::Absent`] when there is no such file.
+    pub fn text_file(&self) -> Result<Option<Blob>, Error> {
+        let absent = |place: &str| Error::Absent { place: place.to_owned(), file: "measuring text".to_owned() };
+        match &self.text {
+            None | Some(Source::Hub(_)) => Ok(None),
+            Some(Source::Path(path)) if path.is_file() => Ok(Some(Blob::path(path.clone()))),
+            Some(Source::Path(path)) => Err(absent(&path.display().to_string())),
+            Some(Source::Embedded(path)) => {
+                let bytes = embedded::file(path).ok_or_else(|| absent(path))?;
+                Ok(Some(Blob::embedded(format!("demo: {path}"), bytes)))
+            }
+        }
+    }
+
     /// A meta-SAE's files on this machine.
     ///
     /// # Errors

@@ -32,7 +32,7 @@ pub enum Base<'a> {
 pub fn parse(file: &str, text: &str, base: Base<'_>) -> Result<Suite, Error> {
     let document = Document::parse(file, text)?;
     let root = document.root();
-    root.only(&["id", "title", "threshold", "prompt", "model", "site", "sae", "meta"])?;
+    root.only(&["id", "title", "threshold", "prompt", "text", "model", "site", "sae", "meta"])?;
     let id = root.required("id", root.string("id")?)?;
     if !is_id(id) {
         return Err(root
@@ -50,6 +50,7 @@ pub fn parse(file: &str, text: &str, base: Base<'_>) -> Result<Suite, Error> {
         title: root.string("title")?.unwrap_or(id).to_owned(),
         threshold: threshold as f32,
         prompt: root.text("prompt")?.map(ToOwned::to_owned),
+        text: measuring_text(&root, base)?,
         model: model(&root.required("model", root.table("model")?)?, base)?,
         site,
         center,
@@ -178,6 +179,16 @@ fn metas(root: &Table<'_>, base: Base<'_>, saes: &[SaeEntry]) -> Result<Vec<Meta
         });
     }
     Ok(metas)
+}
+
+fn measuring_text(root: &Table<'_>, base: Base<'_>) -> Result<Option<Source>, Error> {
+    let Some(file) = root.string("text")? else { return Ok(None) };
+    match base {
+        _ if file.is_empty() => Err(root.wrong("text", "`text` is empty")),
+        Base::Directory(directory) => Ok(Some(Source::Path(directory.join(file)))),
+        Base::Embedded => Ok(Some(Source::Embedded(file.to_owned()))),
+        Base::Nowhere => Err(root.wrong("text", "a suite of the catalogue has no `text`")),
+    }
 }
 
 /// An SAE's id may name a path of its authors, such as `layer_12/width_16k`.

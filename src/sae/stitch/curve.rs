@@ -117,12 +117,7 @@ fn shuffle<T>(items: &mut [T], mut seed: u64) {
 ///
 /// # Errors
 /// [`Error::Latent`], [`Error::Cancelled`].
-pub fn curve(
-    bench: &mut Workbench<'_>,
-    steps: &[Step],
-    cancel: &Cancel,
-    progress: OnProgress<'_>,
-) -> Result<Curve, Error> {
+pub fn curve(bench: &mut Workbench, steps: &[Step], cancel: &Cancel, progress: OnProgress<'_>) -> Result<Curve, Error> {
     let mut points = vec![CurvePoint { steps: 0, phase: None, point: bench.point() }];
     for (at, step) in steps.iter().enumerate() {
         if at % 1024 == 0 {

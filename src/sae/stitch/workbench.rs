@@ -26,8 +26,10 @@ pub struct Point {
 
 /// A stitched SAE over a fixed text.
 #[derive(Clone, Debug)]
-pub struct Workbench<'a> {
-    pair: Pair<'a>,
+pub struct Workbench {
+    /// Clones share the weights, so a bench can outlive the pair it was made of.
+    small: Sae,
+    large: Sae,
     selection: Selection,
     there: (usize, usize),
     fires: (Firings, Firings),
@@ -83,12 +85,12 @@ impl Firings {
     }
 }
 
-impl<'a> Workbench<'a> {
+impl Workbench {
     /// The smaller SAE over the rows of `x`, row-major \[rows, d_in\], that count, with what fires in both SAEs.
     ///
     /// # Errors
     /// [`Error::Unlike`] when the latents compete, [`Error::InputSize`] when the sizes disagree, [`Error::Latent`].
-    pub fn new(pair: Pair<'a>, x: &[f32], small: &Codes, large: &Codes, counts: &[bool]) -> Result<Self, Error> {
+    pub fn new(pair: Pair<'_>, x: &[f32], small: &Codes, large: &Codes, counts: &[bool]) -> Result<Self, Error> {
         let d_in = pair.small.d_in();
         if pair.competes() {
             return Err(Error::Unlike { what: "their latents compete, so a stitched SAE must be encoded again" });
@@ -120,14 +122,15 @@ impl<'a> Workbench<'a> {
             active: 0,
             bias_gap: b0.iter().zip(&b1).map(|(b0, b1)| b0 - b1).collect(),
             variance: variance(x, &rows, d_in),
-            pair,
+            small: pair.small.clone(),
+            large: pair.large.clone(),
             rows,
             residual,
         };
         for (row, scale) in this.residual.chunks_exact(d_in).zip(&this.scale) {
             this.weighted.iter_mut().zip(row).for_each(|(sum, r)| *sum += scale * r);
         }
-        (0..this.pair.small.width()).for_each(|latent| this.toggle(false, latent));
+        (0..this.small.width()).for_each(|latent| this.toggle(false, latent));
         Ok(this)
     }
 
@@ -136,8 +139,8 @@ impl<'a> Workbench<'a> {
     /// # Errors
     /// [`Error::Latent`]; then nothing has changed.
     pub fn set(&mut self, change: &Change, on: bool) -> Result<(), Error> {
-        change.large.iter().try_for_each(|&latent| self.pair.large.check_latent(latent as usize))?;
-        change.small.iter().try_for_each(|&latent| self.pair.small.check_latent(latent as usize))?;
+        change.large.iter().try_for_each(|&latent| self.large.check_latent(latent as usize))?;
+        change.small.iter().try_for_each(|&latent| self.small.check_latent(latent as usize))?;
         for &latent in &change.large {
             if self.selection.large[latent as usize] != on {
                 self.toggle(true, latent as usize);
@@ -146,6 +149,30 @@ impl<'a> Workbench<'a> {
         for &latent in &change.small {
             if self.selection.small[latent as usize] == on {
                 self.toggle(false, latent as usize);
+            }
+        }
+        Ok(())
+    }
+
+    /// Brings it to these latents; only those that differ cost anything.
+    ///
+    /// # Errors
+    /// [`Error::Latent`] when the selection is of other SAEs.
+    pub fn move_to(&mut self, selection: &Selection) -> Result<(), Error> {
+        for (found, width) in [(selection.small.len(), self.small.width()), (selection.large.len(), self.large.width())]
+        {
+            if found != width {
+                return Err(Error::Latent { latent: found, width });
+            }
+        }
+        for latent in 0..selection.large.len() {
+            if self.selection.large[latent] != selection.large[latent] {
+                self.toggle(true, latent);
+            }
+        }
+        for latent in 0..selection.small.len() {
+            if self.selection.small[latent] != selection.small[latent] {
+                self.toggle(false, latent);
             }
         }
         Ok(())
@@ -165,7 +192,7 @@ impl<'a> Workbench<'a> {
             small,
             large,
             sse,
-            mse: sse / (tokens * self.pair.small.d_in() as f64),
+            mse: sse / (tokens * self.small.d_in() as f64),
             l0: self.active as f64 / tokens,
             explained_variance: (self.variance > 0.0).then(|| 1.0 - sse / self.variance),
         }
@@ -175,7 +202,7 @@ impl<'a> Workbench<'a> {
     #[must_use]
     pub fn row_errors(&self) -> Vec<(usize, f64)> {
         let alpha = mix(self.there.0, self.there.1);
-        let rows = self.residual.chunks_exact(self.pair.small.d_in()).zip(&self.scale);
+        let rows = self.residual.chunks_exact(self.small.d_in()).zip(&self.scale);
         let errors =
             rows.map(|(row, scale)| row.iter().zip(&self.bias_gap).map(|(r, g)| (r - alpha * scale * g).powi(2)).sum());
         self.rows.iter().copied().zip(errors).collect()
@@ -195,11 +222,11 @@ impl<'a> Workbench<'a> {
 
     /// Puts a latent in where it is out, takes it out where it is in.
     fn toggle(&mut self, is_large: bool, latent: usize) {
-        let d_in = self.pair.small.d_in();
+        let d_in = self.small.d_in();
         let (sae, fires, there, count) = if is_large {
-            (self.pair.large, &self.fires.1, &mut self.selection.large[latent], &mut self.there.1)
+            (&self.large, &self.fires.1, &mut self.selection.large[latent], &mut self.there.1)
         } else {
-            (self.pair.small, &self.fires.0, &mut self.selection.small[latent], &mut self.there.0)
+            (&self.small, &self.fires.0, &mut self.selection.small[latent], &mut self.there.0)
         };
         *there = !*there;
         let put = *there;

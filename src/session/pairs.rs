@@ -1,0 +1,171 @@
+//! A pair of SAEs measured on the text: what putting each latent of the larger one in does, in one pass.
+//! Not here: changes that are made (`bench.rs`).
+
+use std::sync::Arc;
+
+use crate::analysis::measuring::Sample;
+use crate::analysis::{PairView, TextInfo};
+use crate::report::Report;
+use crate::sae::Codes;
+use crate::sae::stitch::{Score, Scores, Workbench};
+use crate::session::desk::Chosen;
+use crate::session::failure;
+use crate::session::shared::{Shared, cannot_encode};
+use crate::task::{Cancel, OnProgress};
+
+/// Positions measured at a time of a text that is longer than what is kept of it.
+const BATCH: usize = 2048;
+
+/// A pair measured on the whole text.
+pub struct MeasuredPair {
+    /// Of putting in each latent of the larger SAE.
+    pub scores: Vec<Score>,
+    /// For each latent of the smaller SAE on how many tokens it fires.
+    pub small_fired: Vec<u64>,
+    /// The text.
+    pub info: TextInfo,
+}
+
+impl Shared {
+    /// The work queue of two SAEs.
+    pub fn pair_view(
+        &self,
+        chosen: &Chosen,
+        places: (usize, usize),
+        threshold: f32,
+        cancel: &Cancel,
+        progress: OnProgress<'_>,
+    ) -> Result<PairView, Report> {
+        let pair = self.pair(places)?;
+        let table = self.table(places, threshold, cancel, progress)?;
+        let measured = self.measured_pair(chosen, places, cancel, progress)?;
+        // So that a workbench can be measured on the text at once.
+        self.text_bench(chosen, places, cancel, progress)?;
+        for place in [places.0, places.1] {
+            self.quality(chosen, place, cancel, progress)?;
+        }
+        let MeasuredPair { scores, small_fired, info } = &*measured;
+        let names = self.names(places);
+        let comparison = Arc::clone(&table.comparison);
+        let view = PairView::new(names, comparison, scores, small_fired.clone(), info.clone(), pair.small().d_in());
+        let mut view = view.map_err(|error| failure::of_sae("the pair cannot be measured", &error))?;
+        view.competes = pair.competes();
+        view.notes.extend(table.note.clone());
+        Ok(view)
+    }
+
+    /// A pair measured on the whole text.
+    pub fn measured_pair(
+        &self,
+        chosen: &Chosen,
+        places: (usize, usize),
+        cancel: &Cancel,
+        progress: OnProgress<'_>,
+    ) -> Result<Arc<MeasuredPair>, Report> {
+        self.pairs.get_or(&(chosen.generation, places.0, places.1), cancel, progress, |progress| {
+            self.measure_pair(chosen, places, cancel, progress).map(Arc::new)
+        })
+    }
+
+    fn measure_pair(
+        &self,
+        chosen: &Chosen,
+        places: (usize, usize),
+        cancel: &Cancel,
+        progress: OnProgress<'_>,
+    ) -> Result<MeasuredPair, Report> {
+        let pair = self.pair(places)?;
+        let text = self.sample(chosen, cancel, progress)?;
+        let codes = [places.0, places.1].map(|place| self.codes(chosen, place, cancel, progress));
+        let [small, large] = codes;
+        let mut scores = Scores::insertions(pair);
+        let mut small_fired = vec![0; pair.small().width()];
+        let mut add = |sample: &Sample, small: &Codes, large: &Codes| {
+            count(small, &sample.counts, &mut small_fired);
+            let added = scores.add(pair, &sample.x, small, large, &sample.counts, cancel);
+            added.map_err(|error| failure::of_sae("the pair cannot be measured", &error))
+        };
+        add(&text.sample, &*small?, &*large?)?;
+        if text.more {
+            self.rest(chosen, text.sample.rows.len(), text.info.tokens, cancel, progress, &mut |sample| {
+                let encode = |place: usize| {
+                    let loaded = &self.saes[place];
+                    let codes = loaded.sae.encode(&sample.x, cancel);
+                    codes.map_err(|error| cannot_encode(&loaded.entry.id, &error))
+                };
+                add(sample, &encode(places.0)?, &encode(places.1)?)
+            })?;
+        }
+        let info = TextInfo { name: text.info.name.clone(), tokens: scores.tokens() as usize };
+        Ok(MeasuredPair { scores: scores.scores().to_vec(), small_fired, info })
+    }
+
+    /// Gives the rest of the text, behind the rows and tokens that are kept of it, batch by batch.
+    fn rest(
+        &self,
+        chosen: &Chosen,
+        rows_kept: usize,
+        mut tokens: usize,
+        cancel: &Cancel,
+        progress: OnProgress<'_>,
+        take: &mut dyn FnMut(&Sample) -> Result<(), Report>,
+    ) -> Result<(), Report> {
+        let (text, taker, most) = (self.text(chosen)?, self.taker(), chosen.most.unwrap_or(usize::MAX));
+        let cannot = |error| failure::of_model(format!("cannot measure on the text `{}`", text.name), &error);
+        let mut rows = self.rows(&text)?;
+        let mut sample = Sample::default();
+        let mut number = 0;
+        while let Some(row) = rows.next() {
+            let row = row?;
+            number += 1;
+            if number <= rows_kept {
+                continue;
+            }
+            let row = self.shorten(row, most - tokens);
+            if row.is_empty() {
+                break;
+            }
+            tokens += taker.counts(row.len()).filter(|counts| *counts).count();
+            taker.add(&mut sample, row, cancel).map_err(cannot)?;
+            if sample.counts.len() >= BATCH {
+                progress(self.reading(&text, rows.read()));
+                take(&std::mem::take(&mut sample))?;
+            }
+        }
+        if sample.rows.is_empty() { Ok(()) } else { take(&sample) }
+    }
+
+    /// The smaller SAE on the part of the text that is kept, ready for changes; none where latents compete.
+    pub fn text_bench(
+        &self,
+        chosen: &Chosen,
+        places: (usize, usize),
+        cancel: &Cancel,
+        progress: OnProgress<'_>,
+    ) -> Result<Option<Arc<Workbench>>, Report> {
+        let pair = self.pair(places)?;
+        if pair.competes() {
+            return Ok(None);
+        }
+        let key = (chosen.generation, places.0, places.1);
+        // They are large, and one pair is worked on at a time.
+        self.benches.retain(|kept| *kept == key);
+        let bench = self.benches.get_or(&key, cancel, progress, |progress| {
+            let text = self.sample(chosen, cancel, progress)?;
+            let small = self.codes(chosen, places.0, cancel, progress)?;
+            let large = self.codes(chosen, places.1, cancel, progress)?;
+            let bench = Workbench::new(pair, &text.sample.x, &small, &large, &text.sample.counts);
+            bench.map(Arc::new).map_err(|error| failure::of_sae("the pair cannot be measured", &error))
+        });
+        bench.map(Some)
+    }
+}
+
+/// Counts on how many rows that count each latent fires.
+fn count(codes: &Codes, counts: &[bool], fired: &mut [u64]) {
+    for row in (0..codes.rows()).filter(|row| counts[*row]) {
+        for latent in codes.row(row).0 {
+            fired[*latent as usize] += 1;
+        }
+    }
+}

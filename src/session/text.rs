@@ -1,0 +1,247 @@
+//! The text that is measured on, cut into rows of tokens: read as it goes, so that its length costs no memory.
+//! Not here: what is measured.
+//!
+//! Documents are separated by `<|endoftext|>`; one line break before it and one after it belong to it. They are joined
+//! by the beginning-of-sequence token where the suite's prompts begin with one, and cut into rows of equal length, each
+//! of which begins with that token.
+
+use std::collections::VecDeque;
+use std::fs::File;
+use std::io::{Cursor, Read};
+
+use crate::blob::{Blob, Place};
+use crate::model::Tokenizer;
+use crate::report::Report;
+use crate::session::failure;
+
+/// What stands between documents.
+const SEPARATOR: &[u8] = b"<|endoftext|>";
+/// Bytes read at a time; a longer document is cut behind a line break, where no token of any tokenizer that splits at
+/// spaces goes across.
+const PIECE: usize = 64 << 10;
+
+/// A text in UTF-8.
+#[derive(Clone, Debug)]
+pub struct Text {
+    /// What a person calls it by.
+    pub name: String,
+    blob: Blob,
+}
+
+/// How rows are cut.
+#[derive(Clone, Copy)]
+pub struct Cut<'a> {
+    /// The model's tokenizer.
+    pub tokenizer: &'a Tokenizer,
+    /// Tokens of a row, the beginning-of-sequence token included; at least 2.
+    pub length: usize,
+    /// What rows begin with.
+    pub bos: Option<u32>,
+}
+
+/// The rows of a text. It ends after the first error.
+pub struct Rows<'a> {
+    text: Text,
+    cut: Cut<'a>,
+    from: Box<dyn Read>,
+    /// What was read and not yet cut off; `start` is its place in the file.
+    bytes: Vec<u8>,
+    start: u64,
+    ended: bool,
+    row: Vec<u32>,
+    ready: VecDeque<Vec<u32>>,
+}
+
+impl Text {
+    /// A text in a file or in the program.
+    pub fn new(name: impl Into<String>, blob: Blob) -> Self {
+        Self { name: name.into(), blob }
+    }
+
+    /// Its rows, from the first.
+    ///
+    /// # Errors
+    /// When it cannot be opened.
+    pub fn rows<'a>(&self, cut: Cut<'a>) -> Result<Rows<'a>, Report> {
+        let from: Box<dyn Read> = match self.blob.place() {
+            Place::Embedded(bytes) => Box::new(Cursor::new(*bytes)),
+            Place::Path(path) => Box::new(File::open(path).map_err(|error| self.unread(&error))?),
+        };
+        let cut = Cut { length: cut.length.max(2), ..cut };
+        let (text, bytes, row) = (self.clone(), Vec::new(), Vec::new());
+        Ok(Rows { text, cut, from, bytes, start: 0, ended: false, row, ready: VecDeque::new() })
+    }
+
+    /// Its length in bytes, where it can be known.
+    pub fn bytes(&self) -> Option<u64> {
+        self.blob.size().ok()
+    }
+
+    fn unread(&self, error: &std::io::Error) -> Report {
+        Report::caused(format!("cannot read the text `{}`", self.name), error)
+            .hint("give another one with --text FILE, or take `text` out of the config file")
+    }
+}
+
+impl Rows<'_> {
+    /// Bytes of the text that were used up.
+    pub const fn read(&self) -> u64 {
+        self.start
+    }
+
+    /// Reads on until there is a row, or the text ends.
+    fn fill(&mut self) -> Result<(), Report> {
+        while self.ready.is_empty() && !(self.ended && self.bytes.is_empty()) {
+            if let Some(end) = find(&self.bytes, SEPARATOR) {
+                let document = self.take(end + SEPARATOR.len());
+                let document = &document[..end];
+                self.add(document.strip_suffix(b"\n").unwrap_or(document), self.start)?;
+                self.separate();
+                if self.bytes.first() == Some(&b'\n') {
+                    self.take(1);
+                }
+            } else if self.ended {
+                let rest = self.take(self.bytes.len());
+                // An editor's line break at the end of a file is no part of its last document.
+                self.add(rest.strip_suffix(b"\n").unwrap_or(&rest), self.start)?;
+            } else if let Some(end) = (self.bytes.len() >= 2 * PIECE).then(|| cut_before(&self.bytes, PIECE)) {
+                let piece = self.take(end);
+                self.add(&piece, self.start)?;
+            } else {
+                self.read_more()?;
+            }
+        }
+        if self.ready.is_empty() && self.row.len() > usize::from(self.cut.bos.is_some()) {
+            self.ready.push_back(std::mem::take(&mut self.row));
+        }
+        Ok(())
+    }
+
+    fn read_more(&mut self) -> Result<(), Report> {
+        let before = self.bytes.len();
+        let read = (&mut self.from).take(PIECE as u64).read_to_end(&mut self.bytes);
+        read.map_err(|error| self.text.unread(&error))?;
+        self.ended = self.bytes.len() == before;
+        Ok(())
+    }
+
+    fn take(&mut self, count: usize) -> Vec<u8> {
+        let rest = self.bytes.split_off(count);
+        self.start += count as u64;
+        std::mem::replace(&mut self.bytes, rest)
+    }
+
+    /// Adds a piece of a document; `end` is about where it ends in the file.
+    fn add(&mut self, piece: &[u8], end: u64) -> Result<(), Report> {
+        let text = std::str::from_utf8(piece).map_err(|error| {
+            let at = end.saturating_sub(piece.len() as u64) + error.valid_up_to() as u64;
+            Report::new(format!("the text `{}` is not UTF-8", self.text.name))
+                .because(format!("the byte at about {at} begins no character"))
+                .hint("convert it, for example with iconv")
+        })?;
+        if text.is_empty() {
+            return Ok(());
+        }
+        let cannot = |error| failure::of_model(format!("cannot use the text `{}`", self.text.name), &error);
+        let ids = self.cut.tokenizer.encode(text).map_err(cannot)?;
+        for id in ids {
+            if self.row.is_empty() {
+                self.row.extend(self.cut.bos);
+            }
+            self.row.push(id);
+            if self.row.len() >= self.cut.length {
+                self.ready.push_back(std::mem::take(&mut self.row));
+            }
+        }
+        Ok(())
+    }
+
+    /// Ends a document.
+    fn separate(&mut self) {
+        let Some(bos) = self.cut.bos.filter(|bos| self.row.last().is_some_and(|last| last != bos)) else { return };
+        self.row.push(bos);
+        if self.row.len() >= self.cut.length {
+            self.ready.push_back(std::mem::take(&mut self.row));
+        }
+    }
+}
+
+impl Iterator for Rows<'_> {
+    type Item = Result<Vec<u32>, Report>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.ready.is_empty()
+            && let Err(report) = self.fill()
+        {
+            (self.ended, self.bytes, self.row) = (true, Vec::new(), Vec::new());
+            return Some(Err(report));
+        }
+        self.ready.pop_front().map(Ok)
+    }
+}
+
+fn find(bytes: &[u8], wanted: &[u8]) -> Option<usize> {
+    bytes.windows(wanted.len()).position(|window| window == wanted)
+}
+
+/// Where to cut a long document: behind the last line break before `most` that a character other than a space follows,
+/// else between two characters.
+fn cut_before(bytes: &[u8], most: usize) -> usize {
+    let fits = |at: &usize| bytes[at - 1] == b'\n' && !bytes[*at].is_ascii_whitespace();
+    let boundary = || (1..=most).rev().find(|at| bytes[*at] & 0xc0 != 0x80);
+    (1..=most).rev().find(fits).or_else(boundary).unwrap_or(most)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tokenizer() -> Tokenizer {
+        let fixture = |name: &str| {
+            Blob::path(std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/tokenizer").join(name))
+        };
+        Tokenizer::load(&crate::model::TokenizerFiles::Json(fixture("tokenizer.json")), Some(0)).expect("is one")
+    }
+
+    fn rows(text: &[u8], length: usize, bos: Option<u32>) -> Result<Vec<Vec<u32>>, Report> {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("text.txt");
+        std::fs::write(&path, text).expect("is written");
+        let tokenizer = tokenizer();
+        Text::new("text.txt", Blob::path(path)).rows(Cut { tokenizer: &tokenizer, length, bos })?.collect()
+    }
+
+    #[test]
+    fn rows_have_one_length_and_begin_with_the_token_that_joins_documents() {
+        let ids = |text: &str| tokenizer().encode(text).expect("is text");
+        let (a, b) = (ids("the cat sat"), ids("a dog"));
+        let whole: Vec<u32> = [&a[..], &[0], &b].concat();
+        let got = rows(b"the cat sat\n<|endoftext|>\na dog\n", 5, Some(0)).expect("is text");
+        assert!(got.iter().rev().skip(1).all(|row| row.len() == 5), "{got:?}");
+        assert!(got.iter().all(|row| row[0] == 0), "{got:?}");
+        let joined: Vec<u32> = got.iter().flat_map(|row| row[1..].to_vec()).collect();
+        assert_eq!(joined, whole);
+        let got = rows(b"the cat sat<|endoftext|>a dog", 1000, None).expect("is text");
+        assert_eq!(got, [[a, b].concat()]);
+        for nothing in ["", "\n", "<|endoftext|>", "<|endoftext|>\n<|endoftext|>\n"] {
+            assert_eq!(rows(nothing.as_bytes(), 5, Some(0)).expect("is text"), Vec::<Vec<u32>>::new(), "{nothing:?}");
+        }
+    }
+
+    #[test]
+    fn a_long_text_gives_the_rows_of_one_piece() {
+        let line = "the cat sat on the mat\n";
+        let text = line.repeat(3 * PIECE / line.len());
+        let got = rows(text.as_bytes(), 64, Some(0)).expect("is text");
+        let joined: Vec<u32> = got.iter().flat_map(|row| row[1..].to_vec()).collect();
+        assert_eq!(joined, tokenizer().encode(text.trim_end()).expect("is text"));
+        let unbroken = "é".repeat(2 * PIECE);
+        assert!(!rows(unbroken.as_bytes(), 64, None).expect("is cut between characters").is_empty());
+    }
+
+    #[test]
+    fn what_is_not_utf8_names_its_place_after_the_rows_before_it() {
+        let report = rows(b"the cat<|endoftext|>ab\xff", 50, Some(0)).expect_err("is not UTF-8");
+        assert!(report.why[0].contains("at about 22"), "{report}");
+    }
+}

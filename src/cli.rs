@@ -13,6 +13,7 @@ mod output;
 mod progress;
 mod pull;
 mod run;
+mod stitch;
 mod suites;
 
 use std::ffi::OsString;
@@ -63,6 +64,7 @@ fn dispatch(args: Args, output: &Output) -> Result<u8, Report> {
         Some(Command::Run(options)) => run::run(&context, &options, output),
         Some(Command::Latent(options)) => latent::latent(&context, &options, output),
         Some(Command::Meta(options)) => meta::meta(&context, &options, output),
+        Some(Command::Stitch(options)) => stitch::stitch(&context, &options, output),
         Some(Command::Doctor(options)) => doctor::doctor(&context, &options, output),
         Some(Command::Completions(_) | Command::Man | Command::Config(_)) => Ok(0),
     }

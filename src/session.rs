@@ -19,7 +19,7 @@ mod tables;
 mod text;
 mod way;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use serde::Serialize;
@@ -693,6 +693,29 @@ impl Session {
     /// Why they cannot be had.
     pub fn raw(&mut self, cancel: &Cancel) -> Result<RawRun, Report> {
         self.loaded()?.raw(cancel)
+    }
+
+    /// Reads no more than so many tokens of the text that is measured on.
+    pub fn measure_at_most(&mut self, tokens: Option<usize>) {
+        let file = self.desk.text().file;
+        self.desk.choose(file, tokens);
+    }
+
+    /// Writes the stitched SAE after some steps of the way at a threshold, in an order, into a new folder.
+    ///
+    /// # Errors
+    /// Why there is no such way or step, or it cannot be written.
+    pub fn export_step(
+        &self,
+        (small, large): (&str, &str),
+        (threshold, order, step): (f32, Order, usize),
+        folder: &Path,
+        cancel: &Cancel,
+        progress: OnProgress<'_>,
+    ) -> Result<PathBuf, Report> {
+        let (shared, chosen) = (self.desk.lease(cancel)?, self.desk.text());
+        let asked = way::Asked { chosen: &chosen, places: shared.places(small, large)?, threshold, order };
+        shared.export_step(&asked, step, folder, cancel, progress)
     }
 
     /// A latent's card; without a threshold the suite's own stands.

@@ -1,5 +1,8 @@
-//! Threads and channels: one thread owns the session and computes, one downloads; each slot has at most one running and
-//! one waiting job. Not here: what a job does, what an answer changes.
+//! Threads and channels: one thread owns the session and computes, one downloads, three do beside them what takes long;
+//! each slot has at most one running and one waiting job. Not here: what a job does, what an answer changes.
+//!
+//! What is done beside runs on threads of its own that give way to all others, so that a typed character is not
+//! delayed by a table.
 
 use std::any::Any;
 use std::collections::BTreeMap;
@@ -8,8 +11,12 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 
 use crate::report::{Kind, Report};
-use crate::session::{Job, Outcome, Session, Setup};
+use crate::session::{Aide, Job, Outcome, Session, Setup};
 use crate::task::{Cancel, Progress, Slot, Ticket};
+
+mod pool;
+
+use pool::Pool;
 
 /// News of a job.
 #[derive(Clone, Debug)]
@@ -35,6 +42,12 @@ pub enum Event {
 pub struct Worker {
     compute: Lane,
     download: Lane,
+    /// What is looked at: relatives, groups, writing files. Short, unless a table is missing.
+    aside: Lane,
+    /// What was asked for and takes long: measuring pairs, curves, cross-entropies.
+    background: Lane,
+    /// What will be asked for: all tables.
+    tables: Lane,
 }
 
 /// Where news go; called on the worker's threads.
@@ -47,10 +60,16 @@ impl Worker {
     /// When the system gives no thread.
     pub fn start(setup: Setup, send: impl Fn(News) + std::marker::Send + Sync + 'static) -> std::io::Result<Self> {
         let send: Arc<Send> = Arc::new(send);
+        // The one that downloads never loads anything: it needs only the setup.
+        let (session, downloader) = (Session::new(setup.clone()), Session::new(setup));
+        let aside = |name: &str| Lane::start(name, Hand::Aide(session.aide(), Pool::default()), Arc::clone(&send));
+        let (aside, background, tables) = (aside("aside")?, aside("background")?, aside("tables")?);
         Ok(Self {
-            compute: Lane::start("compute", setup.clone(), Arc::clone(&send))?,
-            // Its session never loads anything: downloads need only the setup.
-            download: Lane::start("download", setup, send)?,
+            compute: Lane::start("compute", Hand::Session(Box::new(session)), Arc::clone(&send))?,
+            download: Lane::start("download", Hand::Session(Box::new(downloader)), send)?,
+            aside,
+            background,
+            tables,
         })
     }
 
@@ -67,6 +86,9 @@ impl Worker {
     fn lane(&self, slot: Slot) -> &Lane {
         match slot {
             Slot::Pull => &self.download,
+            Slot::Family | Slot::Group | Slot::Export => &self.aside,
+            Slot::Text | Slot::Pair | Slot::Curve | Slot::Loss | Slot::CurveLoss => &self.background,
+            Slot::Tables => &self.tables,
             _ => &self.compute,
         }
     }
@@ -94,11 +116,11 @@ struct State {
 }
 
 impl Lane {
-    fn start(name: &str, setup: Setup, send: Arc<Send>) -> std::io::Result<Self> {
+    fn start(name: &str, hand: Hand, send: Arc<Send>) -> std::io::Result<Self> {
         let queue = Arc::new(Queue::default());
         let thread = thread::Builder::new().name(name.to_owned()).spawn({
             let (queue, send) = (Arc::clone(&queue), Arc::clone(&send));
-            move || work(&queue, setup, &*send)
+            move || work(&queue, hand, &*send)
         })?;
         Ok(Self { queue, thread: Some(thread), send })
     }
@@ -172,14 +194,34 @@ impl State {
     }
 }
 
-fn work(queue: &Queue, setup: Setup, send: &Send) {
-    let mut session = Session::new(setup);
+/// Who does a lane's jobs.
+enum Hand {
+    Session(Box<Session>),
+    Aide(Aide, Pool),
+}
+
+impl Hand {
+    fn exec(&mut self, job: Job, cancel: &Cancel, progress: &(dyn Fn(Progress) + Sync)) -> Result<Outcome, Report> {
+        match self {
+            Self::Session(session) => session.exec(job, cancel, progress),
+            Self::Aide(aide, pool) => pool.run(|| aide.exec(job, cancel, &|so_far| progress(so_far))),
+        }
+    }
+
+    fn forget_run(&mut self) {
+        if let Self::Session(session) = self {
+            session.forget_run();
+        }
+    }
+}
+
+fn work(queue: &Queue, mut hand: Hand, send: &Send) {
     while let Some((slot, ticket, job, cancel)) = queue.next() {
         let news = |event| send(News { slot, ticket, event });
-        let done = catch_unwind(AssertUnwindSafe(|| session.exec(job, &cancel, &|p| news(Event::Progress(p)))));
+        let done = catch_unwind(AssertUnwindSafe(|| hand.exec(job, &cancel, &|p| news(Event::Progress(p)))));
         queue.lock().running = None;
         let result = done.unwrap_or_else(|panic| {
-            session.forget_run();
+            hand.forget_run();
             Err(bug(&*panic))
         });
         news(Event::Done(result));

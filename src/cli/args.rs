@@ -14,6 +14,7 @@ Examples:
   saescope suites                                 what can be explored, and what it costs to download
   saescope pull gpt2-small-feature-splitting      download GPT-2 small and its SAEs
   saescope --suite gpt2-small-feature-splitting   explore them
+  saescope stitch --small 128 --large 512 --curve 20  what is new in the wider SAE, and the way there
   saescope run --suite demo --prompt 'Tokyo' --json | jq '.saes[0].metrics'
 
 Exit codes: 0 fine, 1 expected failure, 2 wrong usage, 70 a mistake of this program, 130 and 143 signals.";
@@ -65,6 +66,8 @@ pub enum Command {
     /// Train and use meta-SAEs: what latents are made of.
     #[command(subcommand)]
     Meta(Meta),
+    /// Compare two SAEs: what is new in the wider one, what belongs together, and what putting latents in does.
+    Stitch(Stitch),
     /// Show terminal, device, directories and versions; with --suite, whether it opens.
     Doctor(Doctor),
     /// Play keys on an in-memory terminal and save the last screen.
@@ -289,6 +292,70 @@ pub struct MetaEdit {
     pub json: bool,
 }
 
+/// Options of `stitch`.
+#[derive(Debug, clap::Args)]
+pub struct Stitch {
+    /// The narrower SAE's id.
+    #[arg(long, value_name = "ID")]
+    pub small: String,
+    /// The wider SAE's id.
+    #[arg(long, value_name = "ID")]
+    pub large: String,
+    /// Cosine below which a latent is novel; the suite's own otherwise.
+    #[arg(long, value_name = "T", value_parser = cosine, allow_negative_numbers = true)]
+    pub threshold: Option<f32>,
+    /// Tokens of the text that are read at most.
+    #[arg(long, value_name = "N", value_parser = tokens)]
+    pub max_tokens: Option<usize>,
+    /// Give a row for each latent of the wider SAE (with --json).
+    #[arg(long)]
+    pub latents: bool,
+    /// Go the whole way from the narrower to the wider SAE, and give about so many points of it.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(2..=100_000))]
+    pub curve: Option<u32>,
+    /// In which order steps are taken within a phase.
+    #[arg(long, value_enum, default_value_t = StitchOrder::Effect)]
+    pub order: StitchOrder,
+    /// Seed of the order `random`.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub seed: u64,
+    /// Measure cross-entropies at the curve's points.
+    #[arg(long)]
+    pub ce: bool,
+    /// Write the stitched SAE as SAELens has it, into a new folder.
+    #[arg(long, value_name = "DIR")]
+    pub export: Option<PathBuf>,
+    /// After so many steps of the way; all novel latents are in otherwise.
+    #[arg(long, value_name = "STEP", requires = "export")]
+    pub at: Option<usize>,
+    /// Print one JSON object.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// In which order steps of a stitch are taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum StitchOrder {
+    /// Those that lower the error most for what they write first.
+    Effect,
+    /// The newest of the novel latents first, the surest of the groups first.
+    Cosine,
+    /// Shuffled.
+    Random,
+}
+
+impl StitchOrder {
+    /// Its name in arguments and JSON.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Effect => "effect",
+            Self::Cosine => "cosine",
+            Self::Random => "random",
+        }
+    }
+}
+
 /// Options of `doctor`.
 #[derive(Debug, clap::Args)]
 pub struct Doctor {
@@ -342,6 +409,7 @@ impl Args {
             Some(Command::Meta(Meta::Show(options))) => options.json,
             Some(Command::Meta(Meta::Eval(options))) => options.json,
             Some(Command::Meta(Meta::Edit(options))) => options.json,
+            Some(Command::Stitch(options)) => options.json,
             Some(Command::Doctor(options)) => options.json,
             _ => false,
         }
@@ -395,6 +463,10 @@ fn exchange(text: &str) -> Result<(u32, u32), String> {
     let wrong = || "an exchange is two meta-latents, such as 281:1512".to_owned();
     let (out, new) = text.split_once(':').ok_or_else(wrong)?;
     out.parse().ok().zip(new.parse().ok()).ok_or_else(wrong)
+}
+
+fn tokens(text: &str) -> Result<usize, String> {
+    text.parse().ok().filter(|tokens| *tokens >= 2).ok_or_else(|| "at least 2 tokens are needed".to_owned())
 }
 
 fn size(text: &str) -> Result<(u16, u16), String> {

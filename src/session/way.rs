@@ -1,6 +1,7 @@
 //! The whole way from a narrower to a wider SAE, on the part of the text that is kept.
 //! Not here: how a step changes the reconstruction (`sae::stitch`).
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::analysis::{CurveLoss, CurvePoint, CurveView, Order, Phase};
@@ -123,6 +124,21 @@ impl Shared {
             phases: way.phases,
             reencoded: view.competes,
         })
+    }
+
+    /// Writes the stitched SAE after some steps of the way.
+    pub fn export_step(
+        &self,
+        asked: &Asked<'_>,
+        step: usize,
+        folder: &Path,
+        cancel: &Cancel,
+        progress: OnProgress<'_>,
+    ) -> Result<PathBuf, Report> {
+        let way = self.way(asked, 1, cancel, progress)?;
+        let selection = way.selection(self.pair(asked.places)?, step);
+        let selection = selection.map_err(|error| failure::of_sae(format!("the way has no step {step}"), &error))?;
+        self.export(asked.places, &selection, folder)
     }
 
     /// Cross-entropies at steps of the way.

@@ -1,0 +1,380 @@
+//! Stitching through the session, on the demo: the ends of the way are the two SAEs in every metric, cross-entropy
+//! too; what is built by hand, by phases and by splicing agrees; bad input gives reports.
+//! Not here: the mathematics on random weights (`sae_stitching.rs`), NumPy's answers (`golden_stitching.rs`).
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, mpsc};
+use std::time::Duration;
+
+use saescope::analysis::{
+    Bench, BenchLoss, Change, Class, CurveView, Family, Measures, Order, PairView, Phase, Relation, Side, Verdict,
+};
+use saescope::hub::{Environment, Hub};
+use saescope::report::{Kind, Report};
+use saescope::session::{Job, Outcome, RunOptions, Session, Setup};
+use saescope::task::{Cancel, Slot, Ticket};
+use saescope::worker::{Event, News, Worker};
+
+const PROMPT: &str = "Marie Curie came from Poland. Tokyo is a city";
+/// θ of the tests.
+const THETA: f32 = 0.7;
+
+fn setup(tables: Option<PathBuf>, text: Option<PathBuf>) -> Setup {
+    let environment = Environment {
+        endpoint: "http://127.0.0.1:9".to_owned(),
+        cache: std::env::temp_dir().join("saescope-has-no-cache-here"),
+        token: None,
+        offline: true,
+    };
+    Setup { hub: Hub::new(environment), suites: Vec::new(), memory: || None, metas: None, tables, text }
+}
+
+/// A short text, so that debug builds measure it in no time.
+fn short_text(folder: &Path) -> PathBuf {
+    let path = folder.join("text.txt");
+    let text = include_str!("../assets/demo/text.txt");
+    let end = (0..=3000).rev().find(|at| text.is_char_boundary(*at)).unwrap();
+    std::fs::write(&path, &text[..end]).unwrap();
+    path
+}
+
+/// The demo's two narrowest SAEs and a wider one, with a prompt run.
+fn session(folder: &Path) -> Session {
+    opened(setup(Some(folder.join("tables")), Some(short_text(folder))))
+}
+
+fn opened(setup: Setup) -> Session {
+    let mut session = Session::new(setup);
+    let suite = session.suite("demo").unwrap();
+    let saes = ["128", "256", "512"].map(ToOwned::to_owned);
+    session.open(suite, &saes, &Cancel::new(), &|_| {}).unwrap();
+    let options = RunOptions { next: 1, metrics: true };
+    session.run(PROMPT, &options, &Cancel::new()).unwrap();
+    session
+}
+
+fn exec(session: &mut Session, job: Job) -> Result<Outcome, Report> {
+    session.exec(job, &Cancel::new(), &|_| {})
+}
+
+macro_rules! answer {
+    ($session:expr, $kind:ident, $job:expr) => {
+        match exec($session, $job).unwrap() {
+            Outcome::$kind(answer) => answer,
+            other => panic!("{other:?}"),
+        }
+    };
+}
+
+fn ids() -> (String, String) {
+    ("128".to_owned(), "512".to_owned())
+}
+
+fn pair(session: &mut Session, threshold: f32) -> Arc<PairView> {
+    let (small, large) = ids();
+    answer!(session, Pair, Job::Pair { small, large, threshold })
+}
+
+fn bench(session: &mut Session, changes: &[Change]) -> Arc<Bench> {
+    let (small, large) = ids();
+    answer!(session, Bench, Job::Bench { small, large, changes: changes.to_vec() })
+}
+
+fn losses(session: &mut Session, changes: &[Change]) -> Arc<BenchLoss> {
+    let (small, large) = ids();
+    answer!(session, BenchLoss, Job::BenchLoss { small, large, changes: changes.to_vec() })
+}
+
+fn verdict(session: &mut Session, latent: u32) -> Arc<Verdict> {
+    let (small, large) = ids();
+    answer!(session, Verdict, Job::Verdict { small, large, latent, threshold: THETA })
+}
+
+fn curve(session: &mut Session, order: Order) -> Arc<CurveView> {
+    let (small, large) = ids();
+    answer!(session, Curve, Job::Curve { small, large, threshold: THETA, order, points: 12 })
+}
+
+fn family(session: &mut Session, latent: u32) -> Arc<Family> {
+    answer!(session, Family, Job::Family { sae: "256".into(), latent, threshold: THETA })
+}
+
+fn near(a: f64, b: f64) {
+    assert!((a - b).abs() <= 1e-4 * (1.0 + b.abs()), "{a} for {b}");
+}
+
+fn near_measures(a: &Measures, b: &Measures) {
+    near(a.mse, b.mse);
+    near(a.l0, b.l0);
+    near(a.explained_variance.unwrap(), b.explained_variance.unwrap());
+}
+
+/// Every latent of the larger SAE in, every one of the smaller out.
+fn all() -> Vec<Change> {
+    (0..512).map(Change::Insert).chain((0..128).map(Change::Remove)).collect()
+}
+
+#[test]
+fn nothing_put_in_is_the_smaller_sae_and_everything_swapped_the_larger_in_every_metric() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut session = session(folder.path());
+    let view = pair(&mut session, THETA);
+    let run = session.run(PROMPT, &RunOptions { next: 1, metrics: true }, &Cancel::new()).unwrap();
+    for (changes, end, sae) in [(vec![], 0, 0), (all(), 1, 2)] {
+        let bench = bench(&mut session, &changes);
+        let metrics = &run.saes[sae].metrics;
+        near(bench.prompt.mse, metrics.mse.unwrap());
+        near(bench.prompt.l0, metrics.l0.unwrap());
+        near(bench.prompt.explained_variance.unwrap(), metrics.explained_variance.unwrap());
+        near_measures(&bench.prompt, &bench.parents[end].0);
+        near_measures(&bench.text.unwrap(), &bench.parents[end].1.unwrap());
+        assert_eq!(bench.tokens, (metrics.tokens, view.text.tokens));
+        for (small, now, large) in &bench.errors {
+            near(*now, if end == 0 { *small } else { *large });
+        }
+        let losses = losses(&mut session, &changes);
+        let ce = metrics.cross_entropy.as_ref().unwrap();
+        near(losses.prompt.now.unwrap(), ce.ce_spliced);
+        near(losses.prompt.clean.unwrap(), ce.ce_clean);
+        let ends = [losses.text.small, losses.text.large];
+        near(losses.text.now.unwrap(), ends[end].unwrap());
+        assert!(losses.text.clean < losses.text.now, "a reconstruction costs something");
+    }
+    let undone = bench(&mut session, &[]);
+    near_measures(&undone.prompt, &undone.parents[0].0);
+}
+
+#[test]
+fn a_verdict_predicts_what_is_measured_and_says_whether_the_rules_agree() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut session = session(folder.path());
+    let before = verdict(&mut session, 0);
+    assert_eq!(before.text, None, "the text was not measured yet");
+    let view = pair(&mut session, THETA);
+    let mut told = 0;
+    for row in view.rows.iter().filter(|row| row.fired > 0).take(40) {
+        let verdict = verdict(&mut session, row.latent);
+        assert_eq!((verdict.m, verdict.nearest.latent), (row.m, row.nearest));
+        let text = verdict.text.unwrap();
+        assert_eq!((text.fired, text.c_star), (row.fired, row.c_star));
+        assert_eq!(verdict.agrees, row.disagrees(THETA).map(|disagrees| !disagrees));
+        assert_eq!(verdict.words.contains("disagree"), verdict.agrees == Some(false), "{}", verdict.words);
+        // The decoder bias moves by 1/129 of the way as well, which c* leaves out.
+        let (predicted, measured) = (row.delta_mse.unwrap(), text.after.mse - text.before.mse);
+        assert!((predicted - measured).abs() < 0.02 * text.before.mse, "{predicted} {measured}");
+        near(text.after.l0 - text.before.l0, row.fired as f64 / text.tokens as f64);
+        told += usize::from(verdict.agrees == Some(false));
+    }
+    assert!(told < 40);
+    let (small, large) = ids();
+    let job = Job::VerdictLoss { small, large, latent: view.rows[0].latent, threshold: THETA };
+    let whole = answer!(&mut session, VerdictLoss, job);
+    assert!(whole.prompt.before.ce.is_some() && whole.text.unwrap().after.ce.is_some());
+    near_measures(&whole.prompt.after, &verdict(&mut session, 0).prompt.after);
+}
+
+#[test]
+fn the_curve_goes_from_one_sae_to_the_other_whatever_the_order() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut session = session(folder.path());
+    let counts = pair(&mut session, THETA).counts(THETA).unwrap();
+    let ends = bench(&mut session, &[]).parents;
+    for order in [Order::Effect, Order::Cosine, Order::Random(5)] {
+        let curve = curve(&mut session, order);
+        let (first, last) = (curve.points[0], curve.points[curve.points.len() - 1]);
+        for (point, end) in [(first, &ends[0].1), (last, &ends[1].1)] {
+            near(point.mse, end.unwrap().mse);
+            near(point.l0, end.unwrap().l0);
+        }
+        assert_eq!(
+            (first.step, first.phase, last.phase == Phase::Drop || counts.unmatched == 0),
+            (0, Phase::Start, true)
+        );
+        assert_eq!(curve.phases, [counts.novel, counts.novel + counts.groups, last.step]);
+        assert_eq!((last.inserted, last.removed), (512, 128));
+        assert!(curve.phases.iter().all(|step| curve.points.iter().any(|point| point.step == *step)));
+    }
+    let (small, large) = ids();
+    let at = vec![0, curve(&mut session, Order::Effect).phases[2]];
+    let job = Job::CurveLoss { small, large, threshold: THETA, order: Order::Effect, at };
+    let loss = answer!(&mut session, CurveLoss, job);
+    let parents = losses(&mut session, &[]).text;
+    near(loss.ce[0].1.unwrap(), parents.small.unwrap());
+    near(loss.ce[1].1.unwrap(), parents.large.unwrap());
+    assert_eq!(loss.predictions, parents.predictions);
+}
+
+#[test]
+fn groups_swap_and_families_tell_parents_and_children() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut session = session(folder.path());
+    assert!(!family(&mut session, 3).is_complete(), "children need a table");
+    assert_eq!(answer!(&mut session, Tables, Job::Tables), Vec::<String>::new());
+    for latent in 0..20 {
+        let family = family(&mut session, latent);
+        assert!(family.is_complete());
+        let [parent, own, child] = &family.rungs[..] else { panic!("three rungs") };
+        assert_eq!([parent.relation, own.relation, child.relation], [Relation::Parent, Relation::Own, Relation::Child]);
+        let parents = parent.relatives.as_ref().unwrap();
+        let near_enough = parents.iter().all(|near| near.cosine >= THETA);
+        assert_eq!(near_enough, parent.class == Some(Class::Reconstruction), "or the nearest alone");
+        assert_eq!(parents[0], parent.nearest[0]);
+        for relative in child.relatives.as_ref().unwrap() {
+            let card = session.card("512", relative.latent, None, 1).unwrap();
+            let nearest = card.ladder.iter().find(|entry| entry.sae == "256").unwrap().nearest[0];
+            assert_eq!((nearest.latent, nearest.cosine), (latent, relative.cosine));
+        }
+    }
+    let view = pair(&mut session, THETA);
+    let classes = view.classes(THETA).unwrap();
+    let Some(want) = classes.groups.first().cloned() else { return };
+    let (small, large) = ids();
+    let job = Job::Group { small, large, side: Side::Large, latent: want.large[0], threshold: THETA };
+    let group = answer!(&mut session, Group, job).unwrap();
+    assert_eq!((&group.small, &group.large), (&want.small, &want.large));
+    assert!(group.complete && group.edges.iter().all(|edge| edge.2 >= THETA));
+    let swap = Change::Swap { small: want.small.clone(), large: want.large.clone() };
+    let swapped = bench(&mut session, &[swap]);
+    assert_eq!((swapped.inserted, swapped.removed), (want.large.len(), want.small.len()));
+}
+
+#[test]
+fn a_threshold_below_the_tables_floor_is_compared_again_and_one_that_is_no_cosine_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut session = session(folder.path());
+    let view = pair(&mut session, THETA);
+    assert!(view.counts(view.floor - 0.1).is_err());
+    let low = pair(&mut session, -0.2);
+    assert!(low.floor <= -0.2);
+    let counts = low.counts(-0.2).unwrap();
+    assert_eq!(counts.novel, low.rows.iter().filter(|row| row.m < -0.2).count());
+    assert_eq!(low.counts(THETA).unwrap(), view.counts(THETA).unwrap());
+    for threshold in [1.5, f32::NAN, -1.01] {
+        let (small, large) = ids();
+        let report = exec(&mut session, Job::Pair { small, large, threshold }).unwrap_err();
+        assert_eq!((report.kind, report.hint.is_some()), (Kind::Usage, true), "{report}");
+    }
+}
+
+#[test]
+fn pairs_that_cannot_be_stitched_and_latents_that_are_not_there_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut session = session(folder.path());
+    let refused = |session: &mut Session, small: &str, large: &str, changes: Vec<Change>| {
+        let (small, large) = (small.to_owned(), large.to_owned());
+        exec(session, Job::Bench { small, large, changes }).unwrap_err()
+    };
+    assert!(refused(&mut session, "512", "128", vec![]).hint.unwrap().contains("narrower one first"));
+    assert_eq!(refused(&mut session, "128", "128", vec![]).kind, Kind::Usage);
+    assert_eq!(refused(&mut session, "128", "4096", vec![]).kind, Kind::Missing);
+    assert!(refused(&mut session, "128", "511", vec![]).hint.unwrap().contains("512"));
+    let report = refused(&mut session, "128", "512", vec![Change::Insert(512)]);
+    assert!(report.why[0].contains("no latent 512"), "{report}");
+}
+
+#[test]
+fn texts_that_cannot_be_measured_on_say_why_and_leave_the_one_before() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut session = session(folder.path());
+    let before = pair(&mut session, THETA).text.clone();
+    let path = folder.path().join("other.txt");
+    let mut refused = |bytes: &[u8]| {
+        std::fs::write(&path, bytes).unwrap();
+        exec(&mut session, Job::Text { file: Some(path.clone()) }).unwrap_err().why.join("; ")
+    };
+    assert_eq!(refused(b""), "it is empty");
+    assert_eq!(refused(b"\n<|endoftext|>\n"), "it is empty");
+    assert_eq!(refused(b"a"), "it has one token");
+    assert!(refused(b"fine\xff").contains("begins no character"));
+    let missing = exec(&mut session, Job::Text { file: Some("/nowhere/at/all".into()) }).unwrap_err();
+    assert!(missing.what.contains("/nowhere/at/all"), "{missing}");
+    assert_eq!(pair(&mut session, THETA).text, before);
+    std::fs::write(&path, "Tokyo is a city. The panda eats bamboo.").unwrap();
+    let text = answer!(&mut session, Text, Job::Text { file: Some(path.clone()) });
+    let view = pair(&mut session, THETA);
+    assert_eq!(view.text, text);
+    let silent = view.rows.iter().find(|row| row.fired == 0).unwrap();
+    assert_eq!((silent.c_star, silent.delta_mse, silent.disagrees(THETA)), (None, None, None));
+    let verdict = verdict(&mut session, silent.latent);
+    assert!(verdict.agrees.is_some() == verdict.prompt.c_star.is_some(), "{}", verdict.words);
+    let standard = answer!(&mut session, Text, Job::Text { file: None });
+    assert_eq!(standard, before);
+}
+
+#[test]
+fn an_exported_sae_is_the_stitched_one_and_overwrites_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut session = session(folder.path());
+    let changes: Vec<Change> = (0..30).map(Change::Insert).chain([Change::Remove(4)]).collect();
+    let want = bench(&mut session, &changes).prompt;
+    let out = folder.path().join("stitched");
+    let (small, large) = ids();
+    let job = Job::Export { small, large, changes, folder: out.clone() };
+    assert_eq!(answer!(&mut session, Exported, job.clone()), out);
+    let again = exec(&mut session, job).unwrap_err();
+    assert!(again.why[0].contains("cfg.json"), "{again}");
+    let demo = Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/demo/model");
+    let suite = format!(
+        "id = \"x\"\n[model]\npath = '{}'\n[site]\nlayer = 3\nkind = \"resid_pre\"\n[[sae]]\nid = \"s\"\n\
+         format = \"sae-lens\"\npath = '{}'\n",
+        demo.display(),
+        out.display()
+    );
+    let file = folder.path().join("x.toml");
+    std::fs::write(&file, suite).unwrap();
+    let suite = session.suite(file.to_str().unwrap()).unwrap();
+    session.open(suite, &["s".to_owned()], &Cancel::new(), &|_| {}).unwrap();
+    let run = session.run(PROMPT, &RunOptions::default(), &Cancel::new()).unwrap();
+    assert_eq!(run.saes[0].width, 128 - 1 + 30);
+    near(run.saes[0].metrics.mse.unwrap(), want.mse);
+    near(run.saes[0].metrics.l0.unwrap(), want.l0);
+}
+
+#[test]
+fn tables_that_cannot_be_kept_are_a_note_and_broken_ones_are_made_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = short_text(folder.path());
+    // A file where the folder should be: nothing can be written there.
+    let blocked = folder.path().join("blocked");
+    std::fs::write(&blocked, "").unwrap();
+    let mut session = opened(setup(Some(blocked), Some(text.clone())));
+    let view = pair(&mut session, THETA);
+    assert_eq!(view.notes.len(), 1, "{:?}", view.notes);
+    let tables = folder.path().join("tables");
+    let mut session = opened(setup(Some(tables.clone()), Some(text.clone())));
+    let kept = pair(&mut session, THETA);
+    for entry in std::fs::read_dir(&tables).unwrap() {
+        let path = entry.unwrap().path();
+        let half = std::fs::metadata(&path).unwrap().len() / 2;
+        std::fs::OpenOptions::new().write(true).open(&path).unwrap().set_len(half).unwrap();
+    }
+    let mut session = opened(setup(Some(tables), Some(text)));
+    let again = pair(&mut session, THETA);
+    assert!(again.notes.is_empty());
+    assert_eq!(again.rows, kept.rows);
+    assert_eq!(again.counts(THETA).unwrap(), view.counts(THETA).unwrap());
+}
+
+#[test]
+fn a_prompt_is_answered_while_tables_are_made_and_another_suite_ends_them() {
+    let (to, from) = mpsc::channel::<News>();
+    let worker = Worker::start(setup(None, None), move |news| drop(to.send(news))).unwrap();
+    let wait = |slot: Slot| loop {
+        let news = from.recv_timeout(Duration::from_mins(2)).expect("an answer comes");
+        if let (true, Event::Done(done)) = (news.slot == slot, news.event) {
+            return (news.ticket, done);
+        }
+    };
+    worker.ask(Slot::Suite, Ticket(1), Job::Open { suite: "demo".into() });
+    wait(Slot::Suite).1.unwrap();
+    worker.ask(Slot::Tables, Ticket(1), Job::Tables);
+    worker.ask(Slot::Run, Ticket(1), Job::Run { prompt: PROMPT.into(), next: 1 });
+    wait(Slot::Run).1.unwrap();
+    worker.ask(Slot::Suite, Ticket(2), Job::Open { suite: "demo".into() });
+    assert_eq!(wait(Slot::Suite).0, Ticket(2));
+    worker.ask(Slot::Family, Ticket(1), Job::Family { sae: "128".into(), latent: 1, threshold: THETA });
+    assert!(matches!(wait(Slot::Family).1, Ok(Outcome::Family(_))));
+    drop(worker);
+}

@@ -86,7 +86,8 @@ pub fn suite(out: &Path, figures: &[Figures]) -> Result<()> {
          id = \"demo\"\n\
          title = \"A small world of facts, {narrowest} to {widest} latents\"\n\
          threshold = 0.7\n\
-         prompt = \"Albert Einstein was a German physicist known for\"\n\n\
+         prompt = \"Albert Einstein was a German physicist known for\"\n\
+         text = \"text.txt\"\n\n\
          [model]\npath = \"model\"\nprepend_bos = true\n\n\
          [site]\nlayer = {LAYER}\nkind = \"resid_pre\"\ncenter = false\n"
     );

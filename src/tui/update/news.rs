@@ -134,7 +134,7 @@ fn note_dense(app: &mut App) {
 }
 
 /// Tokens that must have been seen before a latent is called dense.
-const DENSE_FROM: u64 = 10;
+pub(super) const DENSE_FROM: u64 = 10;
 
 /// Takes an answer; one that says "cancelled" only ends the waiting.
 pub(super) fn settle<T>(

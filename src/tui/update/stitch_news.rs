@@ -10,7 +10,7 @@ use crate::session::Outcome;
 use crate::task::{Progress, Slot, Ticket};
 use crate::tui::app::{App, Notice};
 use crate::tui::stitch::{Loss, LossKey};
-use crate::tui::update::news::{mixed_up, settle};
+use crate::tui::update::news::{DENSE_FROM, mixed_up, settle};
 use crate::tui::update::say;
 
 /// Takes news of a job under way; gives whether it is current.
@@ -95,7 +95,8 @@ pub(super) fn answered(app: &mut App, slot: Slot, ticket: Ticket, answer: Result
 
 fn pair_arrived(app: &mut App) {
     let Some(view) = app.stitch.pair.value().filter(|_| app.stitch.pair.failure().is_none()).cloned() else { return };
-    for row in view.rows.iter().filter(|row| row.fired * 2 > view.text.tokens as u64) {
+    let tokens = view.text.tokens as u64;
+    for row in view.rows.iter().filter(|row| tokens >= DENSE_FROM && row.fired * 2 > tokens) {
         let of = crate::tui::app::LatentRef { sae: view.large.clone(), latent: row.latent };
         app.labels.mark_dense(of, true);
     }

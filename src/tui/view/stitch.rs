@@ -70,7 +70,11 @@ fn pane(app: &App, pair: &PairIds, which: Focus, area: Rect, pen: &mut Pen<'_>) 
 /// One pane, and below the queue and the group what is thought of the chosen latent.
 fn compact(app: &App, pair: &PairIds, body: Rect, pen: &mut Pen<'_>) {
     let shown = app.stitch.shown;
-    let below = if matches!(shown, Focus::Queue | Focus::Group) && body.height >= 9 { 4 } else { 0 };
+    let below = match shown {
+        Focus::Queue | Focus::Group if body.height >= 12 => 5,
+        Focus::Queue | Focus::Group if body.height >= 9 => 4,
+        _ => 0,
+    };
     let upper = Rect { height: body.height - below, ..body };
     pane(app, pair, shown, upper, pen);
     if below > 0 {

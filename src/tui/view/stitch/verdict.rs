@@ -59,7 +59,7 @@ pub(super) fn draw(app: &App, pair: &PairIds, area: Rect, pen: &mut Pen<'_>) {
     }
 }
 
-/// The same in four lines.
+/// The same in four or five lines: a rule, the words, what it does on the prompt and on the text.
 pub(super) fn short(app: &App, pair: &PairIds, area: Rect, pen: &mut Pen<'_>) {
     let theme = pen.theme;
     let rule = theme.glyphs().rule[0].repeat(usize::from(area.width));
@@ -75,12 +75,20 @@ pub(super) fn short(app: &App, pair: &PairIds, area: Rect, pen: &mut Pen<'_>) {
         waiting(app, app.stitch.verdict.failure(), None, "measuring", inner, pen);
         return;
     };
-    let words = verdict_words(&verdict, theme.charset);
-    let words = text::truncate(&words, usize::from(inner.width), theme.charset);
-    pen.text(inner, 0, &words, class_style(&verdict, pen));
     let width = usize::from(inner.width);
-    pen.text(inner, 1, &effect_line("prompt", Some(&verdict.prompt), width, pen), Style::new());
-    pen.text(inner, 2, &effect_line("text", verdict.text.as_ref(), width, pen), Style::new());
+    let rows = inner.height.saturating_sub(2);
+    let words = text::wrap(&verdict_words(&verdict, theme.charset), width);
+    for (row, line) in words.iter().take(usize::from(rows)).enumerate() {
+        let cut = row as u16 + 1 == rows && words.len() > row + 1;
+        let line = if cut {
+            text::truncate(&format!("{line} {}", words[row + 1]), width, theme.charset)
+        } else {
+            line.clone()
+        };
+        pen.text(inner, row as u16, &line, class_style(&verdict, pen));
+    }
+    pen.text(inner, rows, &effect_line("prompt", Some(&verdict.prompt), width, pen), Style::new());
+    pen.text(inner, rows + 1, &effect_line("text", verdict.text.as_ref(), width, pen), Style::new());
     if stale {
         pen.tint(inner, theme.stale());
     }

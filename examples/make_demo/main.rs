@@ -10,11 +10,13 @@ mod forms;
 mod lm;
 mod lm_train;
 mod measure;
+mod meta;
 mod ops;
 mod output;
 mod plan;
 mod report;
 mod tokens;
+mod truth;
 mod world;
 
 use std::collections::HashSet;
@@ -53,6 +55,9 @@ struct Arguments {
     /// Takes tokenizer and model from the work folder where they are there, and only makes the ladder.
     #[arg(long)]
     resume: bool,
+    /// Takes model and SAEs as they stand in the demo's place, and only makes the meta-SAE.
+    #[arg(long)]
+    meta: bool,
 }
 
 fn main() -> Result<()> {
@@ -66,6 +71,9 @@ fn main() -> Result<()> {
     let start = Instant::now();
     let (world, forms) = (world::World::load()?, forms::load()?);
     let corpus = Corpus::new(&world, &forms);
+    if arguments.meta {
+        return meta::make(&arguments.out, &plan, &world, &corpus);
+    }
     let docs = corpus.documents(TEXT_SEEDS[0], plan.text, false, &HashSet::new());
 
     let file = arguments.work.join("tokenizer.json");
@@ -126,6 +134,7 @@ fn main() -> Result<()> {
         trained_on,
     };
     fs::write(arguments.out.join("REPORT.md"), report.write()?)?;
+    meta::make(&arguments.out, &plan, &world, &corpus)?;
     let bytes = output::size(&arguments.out)?;
     println!("done: {:.2} MB in {:.0?}", bytes as f64 / 1e6, start.elapsed());
     Ok(())

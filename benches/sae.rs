@@ -10,8 +10,10 @@ use std::time::Instant;
 
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
+use saescope::sae::meta;
 use saescope::sae::stitch::{Change, Pair, Scores, Workbench};
 use saescope::sae::table::compare_kept;
+use saescope::sae::train::{Config, train};
 use saescope::sae::{Activation, Classes, Normalisation, Parts, Sae, compare, nearest_all};
 use saescope::task::Cancel;
 use saescope::weights::Array;
@@ -93,6 +95,22 @@ fn main() {
     let (small, large) = (sae(12_288, 2), sae(24_576, 3));
     best("nearest of 12288 against 24576, top 5", 3, || nearest_all(&small, &large, 5, &never, &|_| ()).unwrap());
     stitching(&small, &large, &mut rng);
+    meta_sae(&sae(49_152, 4));
+}
+
+/// The published size: 49,152 decoder rows, 2,304 meta-latents, k 4.
+fn meta_sae(of: &Sae) {
+    let never = Cancel::new();
+    let rows = meta::rows(of).unwrap();
+    let width = meta::default_width(of.width());
+    let steps = 6;
+    let config = Config { steps, ..meta::recipe(width, meta::MEAN_ACTIVE) };
+    best(&format!("{steps} steps of meta-SAE training, {width} wide, 16384 rows"), 2, || {
+        train(&rows, D_IN, &config, &never, &|_| ()).unwrap()
+    });
+    let trained = train(&rows, D_IN, &config, &never, &|_| ()).unwrap().sae().unwrap();
+    best("a latent's breakdown", 50, || meta::breakdown(&trained, of, 17, &never).unwrap());
+    best("all breakdowns and members", 2, || meta::Table::new(&trained, of, &never).unwrap());
 }
 
 fn stitching(small: &Sae, large: &Sae, rng: &mut SmallRng) {

@@ -607,8 +607,14 @@ impl Session {
             | Job::CurveLoss { .. }
             | Job::Group { .. }
             | Job::Export { .. }
+            | Job::TrainMeta(_)
             | Job::Text { .. } => self.aide().exec(job, cancel, progress),
-            Job::Metas => Ok(Outcome::Metas(Arc::new(self.metas.states()))),
+            Job::Metas => {
+                if let Some(loaded) = &self.loaded {
+                    self.metas.look_again(&loaded.room(), &self.setup);
+                }
+                Ok(Outcome::Metas(Arc::new(self.metas.states())))
+            }
             Job::Meta { sae, meta } => {
                 self.scope(&sae, &meta, cancel)?.info().map(|info| Outcome::Meta(Arc::new(info)))
             }
@@ -634,9 +640,6 @@ impl Session {
                 let scope = self.scope(&operation.sae, &operation.meta, cancel)?;
                 let goal = meta::Goal { arm, tokens, sampling };
                 scope.go_on(&operation, &prompt, &goal, cancel, progress).map(|text| Outcome::Continued(Arc::new(text)))
-            }
-            Job::TrainMeta(recipe) => {
-                self.train_meta(&recipe, cancel, progress).map(|trained| Outcome::Trained(Arc::new(trained)))
             }
             Job::Catalogue => Ok(Outcome::Catalogue(catalogue::entries(&self.setup))),
             Job::Pull { suite } => {
@@ -733,7 +736,11 @@ impl Session {
     /// A meta-SAE with its table, made where it was not there.
     fn scope(&mut self, sae: &str, meta: &str, cancel: &Cancel) -> Result<meta::Scope<'_>, Report> {
         self.loaded()?;
-        let Self { loaded: Some(loaded), metas, .. } = self else { return Err(Report::new("no suite is loaded")) };
+        let Self { loaded: Some(loaded), metas, setup, .. } = self else { return Err(desk::nothing()) };
+        if !metas.has(sae, meta) {
+            // It may have been trained since, beside the session.
+            metas.look_again(&loaded.room(), setup);
+        }
         metas.scope(loaded.room(), sae, meta, cancel)
     }
 
@@ -744,6 +751,9 @@ impl Session {
         meta: Option<&str>,
         cancel: &Cancel,
     ) -> Result<BreakdownView, Report> {
+        if let (None, Some(loaded)) = (meta, &self.loaded) {
+            self.metas.look_again(&loaded.room(), &self.setup);
+        }
         let wanted = meta.map_or_else(|| self.metas.of(sae), |meta| vec![meta.to_owned()]);
         if wanted.is_empty() {
             let loaded = self.loaded()?;
@@ -754,22 +764,6 @@ impl Session {
             metas.push(self.scope(sae, &meta, cancel)?.entry(latent, cancel)?);
         }
         Ok(BreakdownView { sae: sae.to_owned(), latent, metas })
-    }
-
-    fn train_meta(
-        &mut self,
-        recipe: &MetaRecipe,
-        cancel: &Cancel,
-        progress: OnProgress<'_>,
-    ) -> Result<MetaTrained, Report> {
-        let started = std::time::Instant::now();
-        let loaded = self.loaded()?;
-        let of = loaded.room().sae(&recipe.sae)?.clone();
-        let trained = meta_train::train(&of, recipe, self.setup.metas.as_deref(), cancel, progress)?;
-        let seconds = started.elapsed().as_secs_f64();
-        let (id, folder) = (trained.id.clone(), trained.folder.clone());
-        self.metas.add(&recipe.sae, trained);
-        Ok(MetaTrained { info: self.scope(&recipe.sae, &id, cancel)?.info()?, seconds, folder })
     }
 
     /// Forgets what the last run left, after a job that broke off in the middle of it.

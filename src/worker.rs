@@ -46,6 +46,7 @@ pub struct Worker {
     aside: Lane,
     /// What was asked for and takes long: measuring pairs, curves, cross-entropies.
     background: Lane,
+    training: Lane,
     /// What will be asked for: all tables.
     tables: Lane,
 }
@@ -63,12 +64,14 @@ impl Worker {
         // The one that downloads never loads anything: it needs only the setup.
         let (session, downloader) = (Session::new(setup.clone()), Session::new(setup));
         let aside = |name: &str| Lane::start(name, Hand::Aide(session.aide(), Pool::default()), Arc::clone(&send));
-        let (aside, background, tables) = (aside("aside")?, aside("background")?, aside("tables")?);
+        let (aside, background, training, tables) =
+            (aside("aside")?, aside("background")?, aside("training")?, aside("tables")?);
         Ok(Self {
             compute: Lane::start("compute", Hand::Session(Box::new(session)), Arc::clone(&send))?,
             download: Lane::start("download", Hand::Session(Box::new(downloader)), send)?,
             aside,
             background,
+            training,
             tables,
         })
     }
@@ -88,6 +91,7 @@ impl Worker {
             Slot::Pull => &self.download,
             Slot::Family | Slot::Group | Slot::Export => &self.aside,
             Slot::Text | Slot::Pair | Slot::Curve | Slot::Loss | Slot::CurveLoss => &self.background,
+            Slot::MetaTrain => &self.training,
             Slot::Tables => &self.tables,
             _ => &self.compute,
         }

@@ -20,8 +20,14 @@ fn session(metas: &Path) -> Session {
         token: None,
         offline: true,
     };
-    let setup =
-        Setup { hub: Hub::new(environment), suites: Vec::new(), memory: || None, metas: Some(metas.to_owned()) };
+    let setup = Setup {
+        hub: Hub::new(environment),
+        suites: Vec::new(),
+        memory: || None,
+        metas: Some(metas.to_owned()),
+        tables: None,
+        text: None,
+    };
     let mut session = Session::new(setup);
     session.exec(Job::Open { suite: "demo".to_owned() }, &Cancel::new(), &|_| {}).unwrap();
     session

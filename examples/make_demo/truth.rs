@@ -8,7 +8,7 @@ use rand::SeedableRng;
 use rand::rngs::StdRng;
 use rand::seq::SliceRandom;
 use saescope::sae::Sae;
-use saescope::sae::meta::Table;
+use saescope::sae::meta::{self, Table};
 use saescope::task::Cancel;
 use tokenizers::Tokenizer;
 
@@ -17,7 +17,7 @@ use crate::tokens;
 use crate::world::{Kind, Subject, World};
 
 /// Share of a latent's activation that must lie on one subject's name.
-pub const SHARE: f64 = 0.8;
+pub const SHARE: f64 = 0.5;
 /// Tokens of the name on which it must fire.
 pub const LEAST: usize = 5;
 /// Members of other subjects without which a meta-latent stands for nothing.
@@ -152,6 +152,32 @@ impl<'w> Truth<'w> {
             right: a.right + b.right,
             found: a.found + b.found,
         })
+    }
+
+    /// Of the latents whose value others share, how many have a decoder row nearest to the mean row of the others with that
+    /// value, how many there are, and how many have the commonest value: what the rows themselves say, without a meta-SAE.
+    pub fn nearest_mean(&self, sae: &Sae, attribute: &Attribute) -> Result<(usize, usize, usize)> {
+        let asked = self.asked(attribute, None);
+        let (mut right, mut all, mut counts) = (0, 0, BTreeMap::<&str, usize>::new());
+        for (&latent, &(subject, value)) in &asked.latents {
+            let row = meta::unit_row(sae, latent)?.0;
+            let mut means: BTreeMap<&str, (Vec<f32>, usize)> = BTreeMap::new();
+            for (&other, &(whose, value)) in asked.latents.iter().filter(|(_, (whose, _))| *whose != subject) {
+                let (sum, count) = means.entry(value).or_insert_with(|| (vec![0.0; row.len()], 0));
+                let other = meta::unit_row(sae, other)?.0;
+                sum.iter_mut().zip(other).for_each(|(sum, value)| *sum += value);
+                *count += usize::from(whose != subject);
+            }
+            means.retain(|_, (_, count)| *count >= WITNESSES);
+            if !means.contains_key(value) {
+                continue;
+            }
+            let nearest = means.iter().max_by(|a, b| meta::cosine(&row, &a.1.0).total_cmp(&meta::cosine(&row, &b.1.0)));
+            right += usize::from(nearest.is_some_and(|(nearest, _)| *nearest == value));
+            all += 1;
+            *counts.entry(value).or_default() += 1;
+        }
+        Ok((right, all, counts.into_values().max().unwrap_or(0)))
     }
 
     /// The latents that stand for a subject with this attribute, each with subject and value.

@@ -12,6 +12,7 @@ pub use published::{Published, published};
 pub use table::{Quality, Table};
 pub use train::{MEAN_ACTIVE, default_width, recipe, rows};
 
+use crate::kernel::dot;
 use crate::task::Cancel;
 
 use super::{Error, Neighbour, Sae, nearest_all};
@@ -204,6 +205,13 @@ pub fn random_edit(row: &[f32], edited: &[f32], seed: u64) -> Vec<f32> {
         }
     }
     row.to_vec()
+}
+
+/// The cosine of two directions; 0 where one of them is zero.
+#[must_use]
+pub fn cosine(a: &[f32], b: &[f32]) -> f32 {
+    let lengths = (dot(a, a) * dot(b, b)).sqrt();
+    if lengths == 0.0 { 0.0 } else { dot(a, b) / lengths }
 }
 
 #[cfg(test)]

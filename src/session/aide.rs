@@ -10,7 +10,7 @@ use crate::session::bench::selection;
 use crate::session::desk::{Chosen, Desk};
 use crate::session::shared::Shared;
 use crate::session::way::Asked;
-use crate::session::{Job, Outcome};
+use crate::session::{Job, Outcome, meta_train};
 use crate::task::{Cancel, OnProgress};
 
 /// A session's helper. It can be used on another thread, at the same time.
@@ -98,6 +98,11 @@ fn do_job(
             let places = shared.places(&small, &large)?;
             let now = selection(shared.pair(places)?, &changes)?;
             Outcome::Exported(shared.export(places, &now, &folder)?)
+        }
+        Job::TrainMeta(recipe) => {
+            let of = &shared.saes[shared.place(&recipe.sae)?].sae;
+            let metas = shared.setup.metas.as_deref();
+            Outcome::Trained(Arc::new(meta_train::train(of, &recipe, metas, cancel, progress)?))
         }
         other => return Err(Report::new(format!("{other:?} is not for an aide")).kind(Kind::Bug)),
     })

@@ -105,17 +105,26 @@ impl Metas {
             let opened = open_listed(room.suite, entry, of, setup, cancel);
             this.list.push(Meta { sae: entry.sae.clone(), id: entry.id.clone(), trained: false, opened });
         }
-        for loaded in room.saes {
-            for kept in meta_train::kept(setup.metas.as_deref(), &loaded.sae) {
-                this.add(&loaded.entry.id, kept);
-            }
-        }
+        this.look_again(room, setup);
         Ok(this)
     }
 
-    /// Adds one that this program trained, in place of one of the same id.
-    pub fn add(&mut self, sae: &str, kept: Kept) {
-        self.list.retain(|meta| meta.sae != sae || meta.id != kept.id);
+    /// Takes up what this program has trained since.
+    pub fn look_again(&mut self, room: &Room<'_>, setup: &Setup) {
+        for loaded in room.saes {
+            let sae = &loaded.entry.id;
+            for kept in meta_train::kept(setup.metas.as_deref(), &loaded.sae, &|id| self.has(sae, id)) {
+                self.add(sae, kept);
+            }
+        }
+    }
+
+    /// Whether there is one of this id.
+    pub fn has(&self, sae: &str, id: &str) -> bool {
+        self.list.iter().any(|meta| meta.sae == sae && meta.id == id)
+    }
+
+    fn add(&mut self, sae: &str, kept: Kept) {
         let opened = kept.meta.map(|meta| Opened::new(meta, kept.k));
         self.list.push(Meta { sae: sae.to_owned(), id: kept.id, trained: true, opened });
         // A new run of another seed may find meta-latents of the others again.
@@ -211,23 +220,29 @@ impl Metas {
         let again = other.map(|other| meta::stability(&opened.meta, other, cancel)).transpose();
         let again = again.map_err(|error| report(&self.list[at], &error))?.map(Arc::new);
         let stable = again.as_ref().map(|again| again.iter().filter(|near| near.cosine >= meta::STABLE).count());
-        let info = MetaInfo {
-            meta: self.list[at].id.clone(),
-            sae: self.list[at].sae.clone(),
-            width: opened.meta.width(),
-            k: opened.k,
-            threshold: threshold_of(&opened.meta),
-            variance_explained: table.quality.variance_explained,
-            mean_active: table.quality.mean_active,
-            dead: table.quality.dead,
-            stable,
-            trained: self.list[at].trained,
-            notes: doubts(table.quality, opened.k, &self.list[at].sae),
-        };
+        let Meta { sae, id, trained, .. } = &self.list[at];
+        let info = MetaInfo { stable, trained: *trained, ..info(id, sae, &opened.meta, opened.k, table.quality) };
         if let Ok(opened) = &mut self.list[at].opened {
             (opened.table, opened.again, opened.info) = (Some(table), again, Some(Arc::new(info)));
         }
         Ok(())
+    }
+}
+
+/// What is known of a meta-SAE of this quality, without another run.
+pub fn info(id: &str, of: &str, meta: &Sae, k: Option<usize>, quality: meta::Quality) -> MetaInfo {
+    MetaInfo {
+        meta: id.to_owned(),
+        sae: of.to_owned(),
+        width: meta.width(),
+        k,
+        threshold: threshold_of(meta),
+        variance_explained: quality.variance_explained,
+        mean_active: quality.mean_active,
+        dead: quality.dead,
+        stable: None,
+        trained: false,
+        notes: doubts(quality, k, of),
     }
 }
 

@@ -8,11 +8,12 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
+use crate::analysis::MetaInfo;
 use crate::report::{Kind, Report};
 use crate::sae::train::{Config, Dtype, Keep, Origin, TrainError, hex, train_kept};
 use crate::sae::{Sae, meta};
-use crate::session::meta::open_folder;
-use crate::session::{MetaRecipe, failure};
+use crate::session::meta::{info, open_folder};
+use crate::session::{MetaRecipe, MetaTrained, failure};
 use crate::task::{Cancel, OnProgress, Progress};
 
 /// Time between two checkpoints: a killed run loses less than a minute.
@@ -25,7 +26,6 @@ const UNFINISHED: &str = "unfinished";
 /// A meta-SAE that this program trained.
 pub struct Kept {
     pub id: String,
-    pub folder: PathBuf,
     pub k: Option<usize>,
     pub meta: Result<Sae, Report>,
 }
@@ -40,8 +40,8 @@ fn prefix(of: &Sae) -> String {
     format!("{}x{}-", of.width(), of.d_in())
 }
 
-/// All that was trained for an SAE and is whole, by id.
-pub fn kept(metas: Option<&Path>, of: &Sae) -> Vec<Kept> {
+/// All that was trained for an SAE, is whole and not yet known, by id.
+pub fn kept(metas: Option<&Path>, of: &Sae, known: &dyn Fn(&str) -> bool) -> Vec<Kept> {
     let Some(metas) = metas else { return Vec::new() };
     let names = |folder: &Path| -> Vec<String> {
         let entries = fs::read_dir(folder).into_iter().flatten().flatten();
@@ -53,13 +53,14 @@ pub fn kept(metas: Option<&Path>, of: &Sae) -> Vec<Kept> {
         return Vec::new();
     }
     let folder = folder_of(metas, of);
-    let whole = names(&folder).into_iter().filter(|name| folder.join(name).join("cfg.json").is_file());
+    let new = names(&folder).into_iter().filter(|name| !known(name));
+    let whole = new.filter(|name| folder.join(name).join("cfg.json").is_file());
     whole
         .map(|id| {
             let folder = folder.join(&id);
             let note = fs::read(folder.join(NOTE)).ok().and_then(|bytes| serde_json::from_slice::<Value>(&bytes).ok());
             let k = note.as_ref().and_then(|note| note["k"].as_u64()).map(|k| k as usize);
-            Kept { k, meta: open_folder(&folder), id, folder }
+            Kept { k, meta: open_folder(&folder), id }
         })
         .collect()
 }
@@ -75,7 +76,7 @@ pub fn train(
     metas: Option<&Path>,
     cancel: &Cancel,
     progress: OnProgress<'_>,
-) -> Result<Kept, Report> {
+) -> Result<MetaTrained, Report> {
     let what = format!("cannot train a meta-SAE on SAE `{}`", recipe.sae);
     let config = config(of, recipe, &what)?;
     let id = id(&config);
@@ -115,9 +116,11 @@ pub fn train(
     noted.and_then(|()| trained.save(&folder, Dtype::F32, &origin)).map_err(wrong)?;
     // Now that the result is in safety. One that stays is overwritten or ignored by the next run.
     let _ = fs::remove_file(unfinished);
-    let meta = trained.sae().map_err(|error| failure::of_sae(what.clone(), &error))?;
+    let sae = trained.sae().map_err(|error| failure::of_sae(what.clone(), &error))?;
     let id = recipe.out.as_ref().map_or(id, |out| out.display().to_string());
-    Ok(Kept { id, folder, k: Some(config.k), meta: Ok(meta) })
+    let quality = meta::Table::new(&sae, of, cancel).map_err(|error| failure::of_sae(what, &error))?.quality;
+    let info = MetaInfo { trained: true, ..info(&id, &recipe.sae, &sae, Some(config.k), quality) };
+    Ok(MetaTrained { info, seconds: started.elapsed().as_secs_f64(), folder })
 }
 
 fn config(of: &Sae, recipe: &MetaRecipe, what: &str) -> Result<Config, Report> {

@@ -3,7 +3,6 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::kernel::dot;
 use crate::sae::train::directions;
 use crate::sae::{Activation, Normalisation, Parts};
 use crate::weights::Array;

@@ -11,7 +11,7 @@ use std::time::Instant;
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 use saescope::sae::meta;
-use saescope::sae::stitch::{Change, Pair, Scores, Workbench};
+use saescope::sae::stitch::{Change, Pair, Scores, Workbench, changes, curve};
 use saescope::sae::table::compare_kept;
 use saescope::sae::train::{Config, train};
 use saescope::sae::{Activation, Classes, Normalisation, Parts, Sae, compare, nearest_all};
@@ -115,6 +115,9 @@ fn meta_sae(of: &Sae) {
 
 fn stitching(small: &Sae, large: &Sae, rng: &mut SmallRng) {
     let never = Cancel::new();
+    best("a comparison (table and forest) of 24576 with 12288", 3, || {
+        compare(large, small, 5, 0.3, &never, &|_| ()).unwrap()
+    });
     let comparison = compare(large, small, 5, 0.3, &never, &|_| ()).unwrap();
     best("classes and groups at a new threshold", 20, || Classes::new(&comparison, 0.7).unwrap());
     let folder = tempfile::tempdir().unwrap();
@@ -129,7 +132,12 @@ fn stitching(small: &Sae, large: &Sae, rng: &mut SmallRng) {
         scores.add(pair, &x, &f0, &f1, &counts, &never).unwrap();
         scores
     });
+    best(&format!("a workbench, {rows} tokens"), 5, || Workbench::new(pair, &x, &f0, &f1, &counts).unwrap());
     let mut bench = Workbench::new(pair, &x, &f0, &f1, &counts).unwrap();
+    let steps = changes(&Classes::new(&comparison, 0.7).unwrap());
+    best(&format!("the whole way of {} steps, {rows} tokens", steps.len()), 3, || {
+        curve(&mut bench.clone(), &steps, &never, &|_| ()).unwrap()
+    });
     let busiest = Change::insert(f1.latents[f1.latents.len() / 2]);
     best(&format!("one latent in and out, {rows} tokens"), 50, || {
         bench.set(&busiest, true).unwrap();

@@ -11,10 +11,13 @@ use std::time::Duration;
 use saescope::analysis::{
     Bench, BenchLoss, Change, Class, CurveView, Family, Measures, Order, PairView, Phase, Relation, Side, Verdict,
 };
+use saescope::blob::Blob;
 use saescope::hub::{Environment, Hub};
 use saescope::report::{Kind, Report};
+use saescope::sae::{Activation, Metadata, Parts, Sae, SaeFiles, lens};
 use saescope::session::{Job, Outcome, RunOptions, Session, Setup};
 use saescope::task::{Cancel, Slot, Ticket};
+use saescope::weights::Array;
 use saescope::worker::{Event, News, Worker};
 
 const PROMPT: &str = "Marie Curie came from Poland. Tokyo is a city";
@@ -355,6 +358,115 @@ fn tables_that_cannot_be_kept_are_a_note_and_broken_ones_are_made_again() {
     assert!(again.notes.is_empty());
     assert_eq!(again.rows, kept.rows);
     assert_eq!(again.counts(THETA).unwrap(), view.counts(THETA).unwrap());
+}
+
+/// A suite file of the demo's model with two SAEs of `folder`, `a` and `b`.
+fn suite_of_two(folder: &Path) -> String {
+    let demo = Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/demo/model");
+    let sae =
+        |id: &str| format!("[[sae]]\nid = \"{id}\"\nformat = \"sae-lens\"\npath = '{}'\n", folder.join(id).display());
+    let suite = format!(
+        "id = \"x\"\n[model]\npath = '{}'\n[site]\nlayer = 3\nkind = \"resid_pre\"\n{}{}",
+        demo.display(),
+        sae("a"),
+        sae("b")
+    );
+    let file = folder.join("two.toml");
+    std::fs::write(&file, suite).unwrap();
+    file.to_str().unwrap().to_owned()
+}
+
+/// Writes one of the demo's SAEs, changed.
+fn save_changed(width: &str, folder: &Path, change: impl FnOnce(&mut Parts, &mut Metadata)) {
+    let demo = Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/demo/saes").join(width);
+    let blob = |name: &str| Blob::path(demo.join(name));
+    let files = SaeFiles { config: blob("cfg.json"), weights: vec![blob("sae_weights.safetensors")], sparsity: None };
+    let sae = lens::open(&files).unwrap();
+    let (mut parts, mut metadata) = (sae.parts().clone(), sae.metadata.clone());
+    change(&mut parts, &mut metadata);
+    let mut changed = Sae::new(parts).unwrap();
+    changed.metadata = metadata;
+    lens::save(folder, &changed).unwrap();
+}
+
+fn open_two(folder: &Path) -> Session {
+    let mut session = Session::new(setup(None, Some(short_text(folder))));
+    let suite = session.suite(&suite_of_two(folder)).unwrap();
+    session.open(suite, &["a".to_owned(), "b".to_owned()], &Cancel::new(), &|_| {}).unwrap();
+    session.run(PROMPT, &RunOptions::default(), &Cancel::new()).unwrap();
+    session
+}
+
+fn a_and_b() -> (String, String) {
+    ("a".to_owned(), "b".to_owned())
+}
+
+#[test]
+fn saes_whose_latents_compete_are_encoded_again_and_say_so() {
+    let folder = tempfile::tempdir().unwrap();
+    for (id, width, k) in [("a", "128", 5), ("b", "256", 9)] {
+        save_changed(width, &folder.path().join(id), |parts, _| {
+            (parts.activation, parts.rescale_acts_by_decoder_norm) = (Activation::TopK { k }, false);
+        });
+    }
+    let mut session = open_two(folder.path());
+    let (small, large) = a_and_b();
+    let view = answer!(&mut session, Pair, Job::Pair { small, large, threshold: THETA });
+    assert!(view.competes);
+    let everything: Vec<Change> = (0..256).map(Change::Insert).chain((0..128).map(Change::Remove)).collect();
+    for (changes, end) in [(vec![], 0), (everything, 1)] {
+        let (small, large) = a_and_b();
+        let bench = answer!(&mut session, Bench, Job::Bench { small, large, changes: changes.clone() });
+        assert!(bench.reencoded && bench.text.is_none());
+        near_measures(&bench.prompt, &bench.parents[end].0);
+        let (small, large) = a_and_b();
+        let loss = answer!(&mut session, BenchLoss, Job::BenchLoss { small, large, changes });
+        near_measures(&loss.reencoded.unwrap(), &bench.parents[end].1.unwrap());
+        near(loss.text.now.unwrap(), [loss.text.small, loss.text.large][end].unwrap());
+    }
+    let (small, large) = a_and_b();
+    let job = Job::VerdictLoss { small, large, latent: 1, threshold: THETA };
+    let verdict = answer!(&mut session, VerdictLoss, job);
+    assert!(verdict.reencoded && verdict.text.unwrap().after.ce.is_some());
+    let (small, large) = a_and_b();
+    let job = Job::Curve { small, large, threshold: THETA, order: Order::Effect, points: 6 };
+    let curve = answer!(&mut session, Curve, job);
+    assert!(curve.reencoded && curve.points.len() >= 4, "{:?}", curve.points);
+    near(curve.points[curve.points.len() - 1].l0, 9.0);
+}
+
+#[test]
+fn a_row_of_zeros_is_novel_and_without_effect_and_other_sites_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    save_changed("128", &folder.path().join("a"), |_, _| {});
+    save_changed("256", &folder.path().join("b"), |parts, _| {
+        let mut rows = parts.w_dec.to_array().to_vec();
+        let d = rows.len() / 256;
+        rows[3 * d..4 * d].fill(0.0);
+        parts.w_dec = Array::owned(rows, &[256, d]).into();
+    });
+    let mut session = open_two(folder.path());
+    let (small, large) = a_and_b();
+    let view = answer!(&mut session, Pair, Job::Pair { small, large, threshold: THETA });
+    assert_eq!((view.rows[3].m, view.rows[3].c_star, view.class(3, THETA)), (0.0, None, Some(Class::Novel)));
+    save_changed("256", &folder.path().join("b"), |_, metadata| {
+        metadata.hook_name = Some("blocks.1.hook_mlp_out".into())
+    });
+    let mut session = open_two(folder.path());
+    let (small, large) = a_and_b();
+    let report = exec(&mut session, Job::Pair { small, large, threshold: THETA }).unwrap_err();
+    assert!(report.why[0].contains("different sites"), "{report}");
+}
+
+#[test]
+fn a_text_longer_than_asked_for_is_read_that_far() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut session = session(folder.path());
+    let whole = pair(&mut session, THETA).text.tokens;
+    for most in [2, 130, 300] {
+        session.measure_at_most(Some(most));
+        assert_eq!(pair(&mut session, THETA).text.tokens, most.min(whole));
+    }
 }
 
 #[test]

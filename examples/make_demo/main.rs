@@ -15,13 +15,14 @@ mod ops;
 mod output;
 mod plan;
 mod report;
+mod stitching;
 mod tokens;
 mod truth;
 mod world;
 
 use std::collections::HashSet;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Instant;
 
@@ -58,6 +59,9 @@ struct Arguments {
     /// Takes model and SAEs as they stand in the demo's place, and only makes the meta-SAE.
     #[arg(long)]
     meta: bool,
+    /// Takes model and SAEs as they are in the folder, and only writes the report's part on stitching anew.
+    #[arg(long)]
+    measure: bool,
 }
 
 fn main() -> Result<()> {
@@ -75,6 +79,9 @@ fn main() -> Result<()> {
         return meta::make(&arguments.out, &plan, &world, &corpus);
     }
     let docs = corpus.documents(TEXT_SEEDS[0], plan.text, false, &HashSet::new());
+    if arguments.measure {
+        return measure_stitching(&arguments.out, &plan, &world, &corpus, docs);
+    }
 
     let file = arguments.work.join("tokenizer.json");
     if !(arguments.resume && file.exists()) {
@@ -113,6 +120,7 @@ fn main() -> Result<()> {
     let unseen = corpus.documents(TEXT_SEEDS[2], plan.measured * 700, true, &known);
     let mut rows = tokens::rows(&tokenizer, &unseen, shape.context + 1)?;
     rows.truncate(plan.measured);
+    let unseen_rows: Vec<Vec<u32>> = rows.iter().map(|row| row[..shape.context].to_vec()).collect();
     let sample = measure::sample(&model, &rows, LAYER)?;
     let plain = sample.plain(&model)?;
     let figures = saes.iter().map(|sae| sample.figures(&model, sae, &plain)).collect::<Result<Vec<_>>>()?;
@@ -134,10 +142,30 @@ fn main() -> Result<()> {
         trained_on,
     };
     fs::write(arguments.out.join("REPORT.md"), report.write()?)?;
+    stitching::write(&arguments.out, unseen_rows, &world)?;
     meta::make(&arguments.out, &plan, &world, &corpus)?;
     let bytes = output::size(&arguments.out)?;
     println!("done: {:.2} MB in {:.0?}", bytes as f64 / 1e6, start.elapsed());
     Ok(())
+}
+
+/// The report's part on stitching for a demo that is there, on the unseen text that its other parts were measured on.
+fn measure_stitching(
+    out: &Path,
+    plan: &Plan,
+    world: &world::World,
+    corpus: &Corpus<'_>,
+    docs: Vec<String>,
+) -> Result<()> {
+    let mut known: HashSet<String> = docs.into_iter().collect();
+    known.extend(corpus.documents(TEXT_SEEDS[1], plan.rows * 700, true, &HashSet::new()));
+    let tokenizer = tokens::load(&out.join("model/tokenizer.json"))?;
+    let context = Plan::shape(tokenizer.get_vocab_size(true)).context;
+    let unseen = corpus.documents(TEXT_SEEDS[2], plan.measured * 700, true, &known);
+    let mut rows = tokens::rows(&tokenizer, &unseen, context + 1)?;
+    rows.truncate(plan.measured);
+    rows.iter_mut().for_each(|row| row.truncate(context));
+    stitching::write(out, rows, world)
 }
 
 /// Starts the program again with candle's own threads turned off: they wait for each other by spinning, which costs a

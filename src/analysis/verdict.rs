@@ -33,7 +33,7 @@ impl Verdict {
             });
             return words;
         };
-        words.push_str(&match (self.class, c > 0.5) {
+        let says = match (self.class, c > 0.5) {
             (Class::Novel, true) => format!(". Putting it in lowers the error on {place} (c* {c:.2}): the rules agree"),
             (Class::Novel, false) => format!(
                 ". The rules disagree: on {place} putting it in would raise the error (c* {c:.2}), so {small} writes \
@@ -46,7 +46,8 @@ impl Verdict {
                 ". The rules disagree: on {place} putting it in beside latent {near} lowers the error (c* {c:.2}), so \
                  it adds what {small} lacks although it points the same way"
             ),
-        });
+        };
+        words.push_str(&says);
         words.push_str(&self.bias_in_words(effect, c));
         words
     }

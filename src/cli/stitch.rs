@@ -42,7 +42,7 @@ struct Answer {
     /// Whether latents compete (TopK), so that points of the curve were encoded again.
     reencoded: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
-    latents: Option<Vec<Latent>>,
+    latents: Option<Vec<Row>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     order: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -67,7 +67,7 @@ struct Component {
 }
 
 #[derive(Serialize)]
-struct Latent {
+struct Row {
     latent: u32,
     max_cosine: f32,
     nearest: u32,
@@ -218,9 +218,9 @@ fn plain(view: &PairView, counts: Counts, threshold: f32) -> Answer {
     }
 }
 
-fn latents(view: &PairView, groups: &[Option<u32>], threshold: f32) -> Vec<Latent> {
+fn latents(view: &PairView, groups: &[Option<u32>], threshold: f32) -> Vec<Row> {
     let rows = view.rows.iter().zip(groups);
-    rows.map(|(row, group)| Latent {
+    rows.map(|(row, group)| Row {
         latent: row.latent,
         max_cosine: row.m,
         nearest: row.nearest,

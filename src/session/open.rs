@@ -126,7 +126,7 @@ pub fn load(plan: Plan, setup: &Setup, cancel: &Cancel, progress: OnProgress<'_>
 
 fn open_sae(entry: &SaeEntry, files: &SaeParts) -> Result<Sae, Report> {
     let what = format!("cannot open SAE `{}`", entry.id);
-    let opened = formats::open(&sae_files(&files));
+    let opened = formats::open(&sae_files(files));
     opened.map_err(|error| {
         failure::of_sae(what, &error)
             .hint("if the file was damaged, remove it from the cache and `saescope pull` fetches it again")

@@ -10,7 +10,7 @@ use crate::sae::Codes;
 use crate::sae::stitch::{Score, Scores, Workbench};
 use crate::session::desk::Chosen;
 use crate::session::failure;
-use crate::session::shared::{Shared, cannot_encode};
+use crate::session::shared::{Shared, cannot_encode, reading};
 use crate::task::{Cancel, OnProgress};
 
 /// Positions measured at a time of a text that is longer than what is kept of it.
@@ -128,7 +128,7 @@ impl Shared {
             tokens += taker.counts(row.len()).filter(|counts| *counts).count();
             taker.add(&mut sample, row, cancel).map_err(cannot)?;
             if sample.counts.len() >= BATCH {
-                progress(self.reading(&text, rows.read()));
+                progress(reading(&text, rows.read()));
                 take(&std::mem::take(&mut sample))?;
             }
         }

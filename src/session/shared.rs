@@ -210,7 +210,7 @@ impl Shared {
                 more = true;
                 break;
             }
-            progress(self.reading(&text, rows.read()));
+            progress(reading(&text, rows.read()));
             tokens += taker.counts(row.len()).filter(|counts| *counts).count();
             let cannot = |error| failure::of_model(format!("cannot measure on the text `{}`", text.name), &error);
             taker.add(&mut sample, row, cancel).map_err(cannot)?;
@@ -229,11 +229,6 @@ impl Shared {
         let bos = usize::from(self.suite.model.prepend_bos);
         row.truncate(if most == 0 { 0 } else { most.saturating_add(bos) });
         row
-    }
-
-    pub fn reading(&self, text: &Text, read: u64) -> Progress {
-        let what = "reading the text".to_owned();
-        Progress { what, done: read, total: text.bytes(), unit: Unit::Bytes, ..Progress::default() }
     }
 
     /// What fires in an SAE on the sample.
@@ -285,6 +280,12 @@ impl Shared {
         self.codes.retain(|key| key.0 == generation);
         self.qualities.retain(|key| key.0 == generation);
     }
+}
+
+/// How far the text is read.
+pub fn reading(text: &Text, read: u64) -> Progress {
+    let what = "reading the text".to_owned();
+    Progress { what, done: read, total: text.bytes(), unit: Unit::Bytes, ..Progress::default() }
 }
 
 /// That an SAE cannot encode or decode.

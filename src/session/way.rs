@@ -85,13 +85,12 @@ impl Shared {
                 let sample = &text.sample;
                 scores.add(pair, &sample.x, &small, &large, &sample.counts, cancel)?;
                 let steps = stitch::plan(steps, scores.scores(), asked.order.into());
-                let curve = match &bench {
-                    Some(bench) => stitch::curve(&mut (**bench).clone(), &steps, cancel, progress)?,
-                    None => {
-                        let per_phase = (points / 3).max(1);
-                        let counts = &sample.counts;
-                        stitch::curve_by_encoding(pair, &sample.x, counts, &steps, per_phase, cancel, progress)?
-                    }
+                let curve = if let Some(bench) = &bench {
+                    stitch::curve(&mut (**bench).clone(), &steps, cancel, progress)?
+                } else {
+                    let per_phase = (points / 3).max(1);
+                    let counts = &sample.counts;
+                    stitch::curve_by_encoding(pair, &sample.x, counts, &steps, per_phase, cancel, progress)?
                 };
                 let phases = phases(&steps);
                 let points = curve.points.iter().map(|point| plain(point, pair)).collect();

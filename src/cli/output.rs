@@ -5,7 +5,7 @@ use std::io::{self, ErrorKind, IsTerminal, Write};
 use std::path::Path;
 
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::report::Report;
 
@@ -33,12 +33,11 @@ impl Output {
     /// # Errors
     /// When standard output cannot be written; a closed pipe is no error.
     pub fn object(answer: &impl Serialize) -> Result<(), Report> {
-        let value = serde_json::to_value(answer).map_err(|error| Report::caused("cannot write the answer", &error))?;
-        let mut object = serde_json::Map::from_iter([("schema".to_owned(), json!(SCHEMA))]);
-        if let Value::Object(fields) = value {
-            object.extend(fields);
-        }
-        Self::text(&format!("{}\n", Value::Object(object)))
+        // Written straight from the numbers: by way of a `Value`, 0.7 in single precision would be 0.699999988079071.
+        let body = serde_json::to_string(answer).map_err(|error| Report::caused("cannot write the answer", &error))?;
+        let fields = body.strip_prefix('{').unwrap_or(&body);
+        let comma = if fields == "}" { "" } else { "," };
+        Self::text(&format!("{{\"schema\":{SCHEMA}{comma}{fields}\n"))
     }
 
     /// Prints text as it is.

@@ -16,6 +16,7 @@ mod neox;
 mod norm;
 mod parts;
 mod pass;
+mod projections;
 mod rope;
 mod tokenizer;
 mod unembed;

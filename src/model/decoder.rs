@@ -6,6 +6,7 @@ use std::sync::OnceLock;
 
 use candle_core::Tensor;
 
+use super::config::Config;
 use super::layers::{Activation, Embedding, Layout, Linear};
 use super::norm::{Norm, Norms};
 use super::parts::Parts;
@@ -181,7 +182,40 @@ impl<F: Family> Decoder<F> {
     }
 }
 
+impl Shape {
+    /// The sizes that a config in the spelling of most families states; `d_head` is what stands for a missing
+    /// `head_dim`, where it is not the heads' share of the residual stream.
+    pub(super) fn read(config: &Config, d_head: Option<usize>) -> Result<Self, Error> {
+        let (d_model, heads) = (config.size(&["hidden_size"])?, config.size(&["num_attention_heads"])?);
+        let d_head = match config.size_or_none(&["head_dim"])?.or(d_head) {
+            Some(d_head) => d_head,
+            None if d_model.is_multiple_of(heads) => d_model / heads,
+            None => {
+                let why = format!("`hidden_size` {d_model} is no multiple of `num_attention_heads` {heads}");
+                return Err(config.bad(why));
+            }
+        };
+        Ok(Self {
+            d_model,
+            layers: config.size(&["num_hidden_layers"])?,
+            heads,
+            d_head,
+            vocab: config.size(&["vocab_size"])?,
+            context: config.size(&["max_position_embeddings"])?,
+        })
+    }
+}
+
 impl Plan {
+    /// Fails where the heads cannot share the keys and values.
+    pub(super) fn check_heads(&self, config: &Config) -> Result<(), Error> {
+        let (heads, kv_heads) = (self.shape.heads, self.kv_heads);
+        if heads.is_multiple_of(kv_heads) {
+            return Ok(());
+        }
+        Err(config.bad(format!("`num_attention_heads` {heads} is no multiple of `num_key_value_heads` {kv_heads}")))
+    }
+
     /// The head's name in these files, or `None` where the embedding is the head.
     fn head_name(&self, parts: &Parts) -> Option<&'static str> {
         let found = self.head.iter().copied().find(|name| parts.has(name));

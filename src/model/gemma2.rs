@@ -4,15 +4,15 @@
 
 use candle_core::Tensor;
 
-use super::Error;
 use super::attention::Attention;
 use super::config::Config;
 use super::decoder::{Block, Family, Plan, Step};
-use super::layers::{Activation, GatedMlp};
-use super::llama::{SplitAttention, check_heads, gated_mlp, shape};
+use super::layers::Activation;
 use super::norm::{Kind, Norm, Norms};
 use super::parts::Parts;
+use super::projections::{GatedMlp, SplitAttention};
 use super::rope::{self, Rope};
+use super::{Error, Shape};
 use crate::site::SiteKind;
 
 /// Gemma 2 as one config describes it, with the defaults of `Gemma2Config`.
@@ -45,7 +45,7 @@ impl Gemma2 {
         if config.flag("use_bidirectional_attention", false)? {
             return Err(config.bad("`use_bidirectional_attention` is true: it is no model of the next token"));
         }
-        let shape = shape(config, Some(256))?;
+        let shape = Shape::read(config, Some(256))?;
         let plan = Plan {
             kv_heads: config.size_or_none(&["num_key_value_heads"])?.unwrap_or(4),
             prefix: "model.",
@@ -61,7 +61,7 @@ impl Gemma2 {
             logit_cap: cap(config, "final_logit_softcapping", 30.0)?,
             shape,
         };
-        check_heads(config, &plan)?;
+        plan.check_heads(config)?;
         Ok(Self {
             inner: config.size(&["intermediate_size"])?,
             activation: config.activation("hidden_activation", Activation::GeluTanh)?,
@@ -126,7 +126,7 @@ impl Family for Gemma2 {
             attention: SplitAttention::read(parts, &name("self_attn"), d, attention, self.attention_bias)?,
             after_attention: norm("post_attention_layernorm")?,
             before_mlp: norm("pre_feedforward_layernorm")?,
-            mlp: gated_mlp(parts, &name("mlp"), (d, self.inner), self.activation, false)?,
+            mlp: GatedMlp::read(parts, &name("mlp"), (d, self.inner), self.activation, false)?,
             after_mlp: norm("post_feedforward_layernorm")?,
         })
     }

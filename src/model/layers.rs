@@ -1,4 +1,4 @@
-//! The pieces that models are made of: embeddings, linear maps with their activation function, gated MLPs.
+//! The pieces that models are made of: embeddings, and linear maps with their activation function.
 //! On the CPU they read the mapped weights where they lie; on another device they use its tensors.
 //! Not here: norms, attention, and how a model puts the pieces together.
 
@@ -190,21 +190,6 @@ impl Activation {
 /// 0.5·x·(1 + erf(x/√2)).
 fn gelu_erf(x: f32) -> f32 {
     0.5 * x * (1.0 + candle_core::cpu::erf::erf_f64(f64::from(x) * std::f64::consts::FRAC_1_SQRT_2) as f32)
-}
-
-/// down(act(gate(x)) ⊙ up(x)): the gated MLP of Llama and Gemma (Shazeer, *GLU Variants Improve Transformer*, 2020).
-#[derive(Debug)]
-pub(super) struct GatedMlp {
-    /// With its activation function.
-    pub(super) gate: Linear,
-    pub(super) up: Linear,
-    pub(super) down: Linear,
-}
-
-impl GatedMlp {
-    pub(super) fn forward(&self, x: &Tensor) -> candle_core::Result<Tensor> {
-        self.down.forward(&(self.gate.forward(x)? * self.up.forward(x)?)?)
-    }
 }
 
 /// Lends the tensor's values, row-major, to `use_them`.

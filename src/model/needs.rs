@@ -13,8 +13,8 @@ const POSITIONS: usize = 4096;
 const BUFFERS: [&str; 5] =
     [".attn.bias", ".attn.masked_bias", ".attention.bias", ".attention.masked_bias", ".rotary_emb.inv_freq"];
 
-/// The bytes that a model's parts take: weights in the element type of their files, keys and values as f32. Mapped
-/// weights can be taken back by the system; a part that no question needs is never read.
+/// The bytes that a model's parts take on the CPU: large matrices in the element type of their files, all else as f32.
+/// Mapped weights can be taken back by the system; a part that no question needs is never read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Needs {
     /// Embeddings of tokens and positions.
@@ -40,7 +40,7 @@ impl Needs {
         };
         let layers = plan.shape.layers;
         // More layers than there are tensors is a config that lies; no table of them is made.
-        if (0..layers).find(|layer| parts.bytes(|name| number(name) == Some(*layer)) == 0).is_some() {
+        if (0..layers).any(|layer| parts.bytes(|name| number(name) == Some(layer)) == 0) {
             return Err(config.bad(format!("it states {layers} layers, and the files hold fewer")));
         }
         let blocks =

@@ -4,15 +4,14 @@
 
 use candle_core::Tensor;
 
-use super::Error;
 use super::attention::Attention;
 use super::config::Config;
 use super::decoder::{Block, Family, Plan, Step};
 use super::layers::{Activation, Layout, Linear};
-use super::llama::shape;
 use super::norm::{Kind, Norm, Norms};
 use super::parts::{Parts, Sizes};
 use super::rope::{Names, Rope};
+use super::{Error, Shape};
 use crate::site::SiteKind;
 
 /// What its configs call the base of the angles and the part of a head that is turned.
@@ -46,7 +45,7 @@ pub(super) struct NeoXBlock {
 
 impl NeoX {
     pub(super) fn read(config: &Config) -> Result<Self, Error> {
-        let shape = shape(config, None)?;
+        let shape = Shape::read(config, None)?;
         if shape.d_model != shape.heads * shape.d_head {
             return Err(config.bad("`head_dim` is not `hidden_size` / `num_attention_heads`"));
         }

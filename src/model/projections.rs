@@ -1,0 +1,88 @@
+//! What the blocks of Llama and of Gemma are made of: attention from separate projections, and a gated MLP.
+//! Not here: the norms between them, and models with fused projections.
+
+use candle_core::Tensor;
+
+use super::Error;
+use super::attention::Attention;
+use super::decoder::Step;
+use super::layers::{Activation, Layout, Linear};
+use super::parts::{Parts, Sizes};
+use crate::site::SiteKind;
+
+/// Attention with a projection each for queries, keys and values, turned by position.
+#[derive(Debug)]
+pub(super) struct SplitAttention {
+    queries: Linear,
+    keys: Linear,
+    values: Linear,
+    attention: Attention,
+    out: Linear,
+}
+
+impl SplitAttention {
+    /// The attention of this name.
+    pub(super) fn read(
+        parts: &Parts,
+        name: &str,
+        d_model: usize,
+        attention: Attention,
+        biased: bool,
+    ) -> Result<Self, Error> {
+        let (width, kv_width) = (attention.heads * attention.size, attention.kv_heads * attention.size);
+        let linear = |part: &str, inputs, outputs| {
+            parts.linear(&format!("{name}.{part}"), Layout::OutIn, Sizes { inputs, outputs, biased })
+        };
+        Ok(Self {
+            queries: linear("q_proj", d_model, width)?,
+            keys: linear("k_proj", d_model, kv_width)?,
+            values: linear("v_proj", d_model, kv_width)?,
+            attention,
+            out: linear("o_proj", width, d_model)?,
+        })
+    }
+
+    /// What it gives for the normed residual stream, [positions, d_model].
+    pub(super) fn forward(&self, x: &Tensor, step: &mut Step<'_, '_>) -> Result<Tensor, Error> {
+        let size = self.attention.size;
+        let queries = step.turn(&self.queries.forward(x)?, size)?;
+        let keys = step.turn(&self.keys.forward(x)?, size)?;
+        let (keys, values) = step.remember(&keys, &self.values.forward(x)?)?;
+        let mixed = step.visit(SiteKind::AttnZ, self.attention.forward(&queries, &keys, &values)?)?;
+        Ok(self.out.forward(&mixed)?)
+    }
+}
+
+/// down(act(gate(x)) ⊙ up(x)): a gated MLP (Shazeer, *GLU Variants Improve Transformer*, 2020).
+#[derive(Debug)]
+pub(super) struct GatedMlp {
+    /// With its activation function.
+    gate: Linear,
+    up: Linear,
+    down: Linear,
+}
+
+impl GatedMlp {
+    /// The MLP of this name.
+    pub(super) fn read(
+        parts: &Parts,
+        name: &str,
+        (d_model, inner): (usize, usize),
+        activation: Activation,
+        biased: bool,
+    ) -> Result<Self, Error> {
+        let linear = |part: &str, inputs, outputs| {
+            parts.linear(&format!("{name}.{part}"), Layout::OutIn, Sizes { inputs, outputs, biased })
+        };
+        Ok(Self {
+            gate: linear("gate_proj", d_model, inner)?.then(activation),
+            up: linear("up_proj", d_model, inner)?,
+            down: linear("down_proj", inner, d_model)?,
+        })
+    }
+
+    /// [positions, d_model] to the same.
+    pub(super) fn forward(&self, x: &Tensor) -> candle_core::Result<Tensor> {
+        self.down.forward(&(self.gate.forward(x)? * self.up.forward(x)?)?)
+    }
+}

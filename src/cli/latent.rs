@@ -56,5 +56,11 @@ fn words(card: &LatentCard) -> String {
         // Writing to a string does not fail.
         let _ = writeln!(text, "in {:<8} {}{class}", prose(&entry.sae, Charset::Unicode), nearest.join(", "));
     }
+    for entry in &card.meta {
+        let parts: Vec<String> =
+            entry.components.iter().map(|part| format!("{} {:.3}", part.meta_latent, part.activation)).collect();
+        let (meta, share) = (prose(&entry.meta, Charset::Unicode), entry.explained * 100.0);
+        let _ = writeln!(text, "made of    {} by meta-SAE {meta}, {share:.1} % explained", parts.join(", "));
+    }
     text
 }

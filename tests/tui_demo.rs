@@ -65,6 +65,23 @@ fn the_ladder_the_search_and_the_suites_work_on_real_answers() {
 }
 
 #[test]
+fn two_saes_are_compared_stitched_and_drawn_from_real_answers() {
+    let prompt = "e<ctrl-u>Albert Einstein was a physicist. He was born in<esc>";
+    for (keys, says, size) in [
+        ("5", "novel", (80, 24)),
+        ("5<space><down>x6", "stitched", (200, 60)),
+        ("7<pagedown>", "ROC-AUC", (80, 24)),
+        ("5cc<home>8", "with cosine >=", (80, 24)),
+        ("5{+++n", "disagree", (120, 40)),
+        ("4<end>", "verdict", (80, 24)),
+    ] {
+        let text = screen(&format!("{prompt}{keys}"), size);
+        assert!(!text.contains('✗'), "{keys}:\n{text}");
+        assert!(text.contains(says), "{keys} says {says}:\n{text}");
+    }
+}
+
+#[test]
 fn an_empty_and_a_very_long_prompt_are_told_apart_from_errors() {
     let empty = screen("e<ctrl-u>", (80, 24));
     assert!(empty.contains("1 of ") && !empty.contains('✗'), "{empty}");

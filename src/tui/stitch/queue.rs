@@ -193,15 +193,21 @@ impl Queue {
             && (self.show != Show::Bench || made.filter.bench == filter.bench)
     }
 
-    /// The next row from the chosen one, in a direction, that this is true of.
-    pub fn seek(&self, by: isize, is: impl Fn(u32) -> bool) -> Option<usize> {
-        let mut at = self.at;
+    /// The next row after one, in a direction, that this is true of.
+    pub fn seek(&self, from: usize, by: isize, is: impl Fn(u32) -> bool) -> Option<usize> {
+        let mut at = from;
         loop {
             at = at.checked_add_signed(by)?;
             if is(*self.order.get(at)?) {
                 return Some(at);
             }
         }
+    }
+
+    /// The first row, or the last when the direction is up, that this is true of.
+    pub fn seek_all(&self, by: isize, is: impl Fn(u32) -> bool) -> Option<usize> {
+        let is = |latent: &u32| is(*latent);
+        if by > 0 { self.order.iter().position(is) } else { self.order.iter().rposition(is) }
     }
 
     /// Forgets the order, as when the pair is another.

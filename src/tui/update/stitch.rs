@@ -376,9 +376,14 @@ pub(super) fn next_disagreement(app: &mut App, by: isize) {
     };
     let theta = app.stitch.threshold;
     let is = |latent: u32| view.rows.get(latent as usize).is_some_and(|row| row.disagrees(theta) == Some(true));
-    match app.stitch.queue.seek(by, is) {
-        Some(row) => choose_row(app, row),
-        None => say(app, if by > 0 { "no disagreement below" } else { "no disagreement above" }),
+    let queue = &app.stitch.queue;
+    if let Some(row) = queue.seek(queue.at, by, is) {
+        choose_row(app, row);
+    } else if let Some(row) = queue.seek_all(by, is) {
+        choose_row(app, row);
+        say(app, if by > 0 { "from the top again" } else { "from the end again" });
+    } else {
+        say(app, "the two rules disagree on none of these");
     }
 }
 

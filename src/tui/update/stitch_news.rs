@@ -45,7 +45,13 @@ pub(super) fn answered(app: &mut App, slot: Slot, ticket: Ticket, answer: Result
     let stitch = &mut app.stitch;
     match slot {
         Slot::Family => stitch.family.answer(ticket, only!(answer, Family)),
-        Slot::Tables => settle(&mut stitch.tables, ticket, only!(answer, Tables)),
+        Slot::Tables => {
+            let taken = settle(&mut stitch.tables, ticket, only!(answer, Tables));
+            if let Some(note) = stitch.tables.value().and_then(|notes| notes.first()).filter(|_| taken).cloned() {
+                say(app, note);
+            }
+            taken
+        }
         Slot::Pair => {
             let taken = stitch.pair.answer(ticket, only!(answer, Pair));
             if taken {

@@ -66,8 +66,12 @@ fn draw_card(app: &App, card: &LatentCard, area: Rect, pen: &mut Pen<'_>) {
     // The narrowest has nothing to be compared with; the others keep the line while the answer is awaited.
     if app.saes().iter().find(|s| s.loaded).is_some_and(|narrowest| narrowest.id != card.sae) {
         let mut spans = vec![Span::styled(format!("{:<NAMES$}", "verdict"), theme.quiet())];
-        let verdict = verdict_line(app, card, width.saturating_sub(NAMES), pen);
-        spans.extend(verdict.map(|line| line.spans).unwrap_or_default());
+        if let Some(report) = app.stitch.verdict.failure() {
+            let said = format!("{} {}", theme.glyphs().bad, text::prose(&report.what, theme.charset));
+            spans.push(Span::styled(text::truncate(&said, width.saturating_sub(NAMES), theme.charset), theme.bad()));
+        } else if let Some(line) = verdict_line(app, card, width.saturating_sub(NAMES), pen) {
+            spans.extend(line.spans);
+        }
         all.push(Line::from(spans));
     }
     if room > all.len() + 2 {

@@ -45,6 +45,7 @@ fn about(place: Place) -> &'static [&'static str] {
             "The way from the narrower to the wider SAE: novel latents are put in, then groups swapped, then what nothing of the",
             "wider SAE matches taken out. ◆ is the workbench, ▲ the chosen point, the lines part the phases. The ROC-AUC says",
             "how well a small cosine tells that putting a latent in lowers the error: 1 always, 0.5 no better than chance.",
+            "Taking latents out leads back to the left: the way ends at the number of the wider SAE.",
         ],
         Place::Group => &[
             "Latents of both SAEs that hang together by cosines ≥ θ: narrower at the left, wider at the right. A swap takes the",

@@ -47,10 +47,15 @@ pub(super) fn draw(app: &App, pair: &PairIds, area: Rect, pen: &mut Pen<'_>) {
         return;
     };
     let width = usize::from(inner.width);
-    let mut lines: Vec<Line<'_>> = words(&verdict, width, charset, pen);
-    lines.push(Line::default());
-    lines.push(rule(app, &verdict, pen));
-    lines.extend(table(&verdict, width, pen));
+    let mut numbers = vec![rule(app, &verdict, pen)];
+    numbers.extend(table(&verdict, width, pen));
+    // Numbers are kept whole; of the words what there is room for.
+    let room = usize::from(inner.height).saturating_sub(numbers.len()).max(1);
+    let mut lines: Vec<Line<'_>> = words(&verdict, width, room, pen);
+    if lines.len() < room {
+        lines.push(Line::default());
+    }
+    lines.extend(numbers);
     for (row, line) in lines.iter().take(usize::from(inner.height)).enumerate() {
         pen.line(inner, row as u16, line);
     }
@@ -77,15 +82,8 @@ pub(super) fn short(app: &App, pair: &PairIds, area: Rect, pen: &mut Pen<'_>) {
     };
     let width = usize::from(inner.width);
     let rows = inner.height.saturating_sub(2);
-    let words = text::wrap(&verdict_words(&verdict, theme.charset), width);
-    for (row, line) in words.iter().take(usize::from(rows)).enumerate() {
-        let cut = row as u16 + 1 == rows && words.len() > row + 1;
-        let line = if cut {
-            text::truncate(&format!("{line} {}", words[row + 1]), width, theme.charset)
-        } else {
-            line.clone()
-        };
-        pen.text(inner, row as u16, &line, class_style(&verdict, pen));
+    for (row, line) in words(&verdict, width, usize::from(rows), pen).iter().enumerate() {
+        pen.line(inner, row as u16, line);
     }
     pen.text(inner, rows, &effect_line("prompt", Some(&verdict.prompt), width, pen), Style::new());
     pen.text(inner, rows + 1, &effect_line("text", verdict.text.as_ref(), width, pen), Style::new());
@@ -143,12 +141,17 @@ fn verdict_words(verdict: &Verdict, charset: text::Charset) -> String {
     format!("{bang}{}", text::prose(&verdict.words, charset))
 }
 
-fn words<'a>(verdict: &Verdict, width: usize, charset: text::Charset, pen: &Pen<'_>) -> Vec<Line<'a>> {
-    let style = class_style(verdict, pen);
-    text::wrap(&verdict_words(verdict, charset), width)
-        .into_iter()
-        .map(|line| Line::from(Span::styled(line, style)))
-        .collect()
+/// The words in at most `rows` lines.
+fn words<'a>(verdict: &Verdict, width: usize, rows: usize, pen: &Pen<'_>) -> Vec<Line<'a>> {
+    let (style, charset) = (class_style(verdict, pen), pen.theme.charset);
+    let mut lines = text::wrap(&verdict_words(verdict, charset), width);
+    if let Some(rest) = lines.get(rows).cloned() {
+        lines.truncate(rows);
+        if let Some(last) = lines.last_mut() {
+            *last = text::truncate(&format!("{last} {rest}"), width, charset);
+        }
+    }
+    lines.into_iter().map(|line| Line::from(Span::styled(line, style))).collect()
 }
 
 /// The cosine rule: m against θ, and whose cosine it is.

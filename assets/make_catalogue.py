@@ -79,10 +79,10 @@ def sae(id, format, repo, folder=None, file=None, default=False, licence=None, n
     return "\n".join(lines) + "\n"
 
 
-def suite(id, title, model, layer, kind, saes, threshold=0.7, prompt=None):
+def suite(id, title, model, layer, kind, saes, threshold=0.7, prompt=None, site=""):
     head = [f'id = "{id}"', f'title = "{title}"', f"threshold = {threshold}"]
     head.append(f'prompt = "{prompt or "Albert Einstein was a German-born theoretical physicist"}"')
-    site = f'[site]\nlayer = {layer}\nkind = "{kind}"\n'
+    site = f'[site]\nlayer = {layer}\nkind = "{kind}"\n{site}'
     (OUT / f"{id}.toml").write_text("\n".join(["\n".join(head) + "\n", model, site, *saes]))
 
 
@@ -125,7 +125,9 @@ def attention_z():
             size=weights(768, width), unverified=["bytes", "value-bias", "explained_variance"],
         )
         title = f"GPT-2 small, attention heads' z of layer {layer}, {named(width)} latents (Kissane et al.)"
-        suite(f"gpt2-small-att-kk-{layer}", title, GPT2.format(bos="true"), layer, "attn_z", [one])
+        # They were trained on z as TransformerLens has it, without what it folds into the output's bias.
+        suite(f"gpt2-small-att-kk-{layer}", title, GPT2.format(bos="true"), layer, "attn_z", [one],
+              site="fold_value_bias = true\n")
 
 
 def gemma_entry(repo, folder, label, width, d_in, l0, neuronpedia, default, unverified=()):

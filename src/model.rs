@@ -144,6 +144,14 @@ pub trait Model: Send + Sync {
     /// the first time is no number.
     fn forward(&self, ids: &[u32], cache: &mut Cache, pass: Pass<'_>) -> Result<Option<Tensor>, Error>;
 
+    /// What a block's attention adds to its heads' z whatever the tokens are, [heads · d_head]: b_V + β·W_V, with the
+    /// values' bias and the bias of the norm before them. TransformerLens folds it into the output's bias, so SAEs that
+    /// were trained on its z have never seen it. `None` where the family has no such biases.
+    ///
+    /// # Errors
+    /// [`Error::Weights`], [`Error::Tensor`].
+    fn value_bias(&self, layer: usize) -> Result<Option<Vec<f32>>, Error>;
+
     /// What turns a direction of the residual stream into token space (methods §6).
     fn unembedding(&self) -> &Unembedding;
 }

@@ -22,6 +22,7 @@ pub mod lens;
 pub mod meta;
 pub mod metrics;
 mod nearest;
+mod shift;
 pub mod stitch;
 pub mod table;
 pub mod train;

@@ -43,6 +43,8 @@ pub struct Suite {
     pub site: Site,
     /// Whether the mean over d_model is subtracted from activations before SAEs see them.
     pub center: bool,
+    /// Whether what the values' bias adds to attention heads' z is taken out before SAEs see it.
+    pub fold_value_bias: bool,
     /// The SAEs, in the file's order.
     pub saes: Vec<SaeEntry>,
     /// The meta-SAEs, in the file's order.
@@ -274,7 +276,7 @@ pub enum Error {
     #[error("{source}")]
     Closed {
         /// What the hub says.
-        source: crate::hub::Error,
+        source: Box<crate::hub::Error>,
         /// Repositories with the same files.
         mirrors: Vec<String>,
     },
@@ -292,7 +294,7 @@ impl From<&Error> for Report {
         match error {
             Error::Hub(error) => Self::from(error),
             Error::Closed { source, mirrors } => {
-                let mut report = Self::from(source);
+                let mut report = Self::from(&**source);
                 let copies = mirrors.iter().map(|mirror| format!("`{mirror}`")).collect::<Vec<_>>().join(" and ");
                 report
                     .why

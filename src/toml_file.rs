@@ -257,7 +257,7 @@ impl<'t> Table<'t> {
         let expected = "a list of texts in quotes";
         let DeValue::Array(array) = value else { return Err(self.mistyped(key, start, value, expected)) };
         let mut strings = Vec::new();
-        for item in array.iter() {
+        for item in array {
             match item.get_ref() {
                 DeValue::String(text) if !text.chars().any(char::is_control) => strings.push(&**text),
                 other => return Err(self.mistyped(key, item.span().start, other, expected)),

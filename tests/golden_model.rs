@@ -391,3 +391,32 @@ fn sampling_with_a_seed_gives_the_same_tokens_and_stops_when_told() {
     let end = first.iter().position(|id| *id == first[6]).expect("it is there");
     assert_eq!(run(1, &[first[6]], 99), first[..=end]);
 }
+
+/// The first position attends to itself alone, so its z is W_V·(gain · normed x) and the constant.
+#[test]
+fn what_the_values_bias_adds_to_z_is_what_is_left_when_the_rest_is_taken_out() {
+    let model = loaded("plain").model;
+    let files = files("plain").weights;
+    let weights = TensorFiles::open(&files).expect("the weights");
+    let reference = fixtures().join("models/plain/reference.safetensors");
+    let reference = TensorFiles::open(&[Blob::path(reference)]).expect("the reference");
+    let d = model.shape().d_model;
+    let get = |files: &TensorFiles, name: &str| files.get(name).expect("a tensor").to_vec();
+    let (x, z) = (get(&reference, "resid_pre.1"), get(&reference, "attn_z.1"));
+    let (gain, values) = (get(&weights, "h.1.ln_1.weight"), get(&weights, "h.1.attn.c_attn.weight"));
+    let row: Vec<f64> = x[..d].iter().map(|&x| f64::from(x)).collect();
+    let mean = row.iter().sum::<f64>() / d as f64;
+    let variance = row.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / d as f64;
+    let normed: Vec<f64> =
+        row.iter().zip(&gain).map(|(x, gain)| (x - mean) / (variance + 1e-5).sqrt() * f64::from(*gain)).collect();
+    let bias = model.value_bias(1).expect("is read").expect("GPT-2 has one");
+    assert_eq!(bias.len(), d);
+    for (column, bias) in bias.iter().enumerate() {
+        let rest: f64 = (0..d).map(|k| normed[k] * f64::from(values[k * 3 * d + 2 * d + column])).sum();
+        let want = f64::from(z[column]) - rest;
+        assert!((f64::from(*bias) - want).abs() < 1e-4, "{column}: {bias} for {want}");
+    }
+    assert!(bias.iter().any(|bias| bias.abs() > 1e-2), "there is something to take out");
+    assert!(model.value_bias(99).expect("is no error").is_none());
+    assert!(loaded("llama").model.value_bias(0).expect("is no error").is_none());
+}

@@ -92,7 +92,7 @@ fn what_is_not_supported_says_what_is() {
     let refused = |config: Value| refused(&config, &tensors());
     assert_eq!(
         refused(json!({"architecture": "temporal"})),
-        "`cfg.json`: architecture `temporal` is not supported; supported are `standard`, `jumprelu`, `topk`, `gated`, \
+        "`cfg.json`: architecture `temporal` (its latents depend on earlier tokens) is not supported; supported are `standard`, `jumprelu`, `topk`, `gated`, \
          `batchtopk` and `matryoshka_batchtopk`"
     );
     assert_eq!(

@@ -61,6 +61,11 @@ pub(super) trait Family: std::fmt::Debug + Send + Sync {
 pub(super) trait Block: std::fmt::Debug + Send + Sync {
     /// The residual stream, [positions, d_model], through the block.
     fn forward(&self, residual: &Tensor, step: &mut Step<'_, '_>) -> Result<Tensor, Error>;
+
+    /// What its attention adds to z whatever the tokens are, [1, heads · d_head], in families with such biases.
+    fn value_bias(&self) -> Result<Option<Tensor>, Error> {
+        Ok(None)
+    }
 }
 
 /// What a block may do while a pass goes through it.
@@ -247,6 +252,14 @@ impl<F: Family> Model for Decoder<F> {
             SiteKind::ResidPre | SiteKind::ResidPost | SiteKind::MlpOut => shape.d_model,
         };
         (site.layer < shape.layers).then_some(size)
+    }
+
+    fn value_bias(&self, layer: usize) -> Result<Option<Vec<f32>>, Error> {
+        if layer >= self.blocks.len() {
+            return Ok(None);
+        }
+        let bias = self.block(layer)?.value_bias()?;
+        Ok(bias.map(|bias| bias.flatten_all()?.to_vec1()).transpose()?)
     }
 
     fn cache(&self) -> Cache {

@@ -119,4 +119,10 @@ impl Block for Gpt2Block {
         let mlp = step.visit(SiteKind::MlpOut, mlp)?;
         Ok((residual + mlp)?)
     }
+
+    fn value_bias(&self) -> Result<Option<Tensor>, Error> {
+        let Some(bias) = self.before_attention.bias()? else { return Ok(None) };
+        let d = bias.dim(1)?;
+        Ok(Some(self.attention_in.forward(&bias)?.narrow(1, 2 * d, d)?.contiguous()?))
+    }
 }

@@ -99,7 +99,7 @@ impl Sae {
         Ok(blocks(&self.parts.w_dec, dots).concat())
     }
 
-    fn check_direction(&self, direction: &[f32]) -> Result<(), Error> {
+    pub(super) fn check_direction(&self, direction: &[f32]) -> Result<(), Error> {
         if direction.len() != self.d_in() {
             return Err(Error::Sizes { left: direction.len(), right: self.d_in() });
         }

@@ -108,15 +108,24 @@ pub fn load(plan: Plan, setup: &Setup, cancel: &Cancel, progress: OnProgress<'_>
             .because(format!("the model has no site {site}: its layers are 0 to {}", layers.saturating_sub(1)))
             .hint("correct `[site]` in the suite file"));
     };
+    let value_bias = if plan.suite.fold_value_bias {
+        model.model.value_bias(site.layer).map_err(|error| failure::of_model(&cannot, &error))?
+    } else {
+        None
+    };
     let mut saes = Vec::new();
     for (done, (entry, files)) in plan.saes.into_iter().enumerate() {
         cancel.check()?;
         progress(Progress::steps(format!("SAE {}", entry.id), done as u64 + 1, steps));
-        let sae = open_sae(&entry, &files)?;
+        let mut sae = open_sae(&entry, &files)?;
         if sae.d_in() != size {
             return Err(Report::new(format!("SAE `{}` does not fit the model", entry.id))
                 .because(format!("it reads activations of {} values; {site} has {size}", sae.d_in()))
                 .hint("correct `[model]`, `[site]` or the SAE's place in the suite file"));
+        }
+        if let Some(bias) = &value_bias {
+            let what = format!("SAE `{}` cannot be moved by the values' bias", entry.id);
+            sae = sae.shifted(bias).map_err(|error| failure::of_sae(what, &error))?;
         }
         saes.push(LoadedSae { entry, sae });
     }

@@ -273,6 +273,7 @@ impl Suite {
 }
 
 /// Where an SAE's files are.
+#[derive(Clone, Copy)]
 struct Place<'a> {
     source: &'a Source,
     folder: Option<&'a str>,

@@ -43,7 +43,7 @@ pub fn parse(file: &str, text: &str, base: Base<'_>) -> Result<Suite, Error> {
     if !(-1.0..=1.0).contains(&threshold) {
         return Err(root.wrong("threshold", "`threshold` is a cosine and must lie between -1 and 1"));
     }
-    let (site, center) = site(&root.required("site", root.table("site")?)?)?;
+    let (site, center, fold_value_bias) = site(&root.required("site", root.table("site")?)?)?;
     let saes = saes(&root, base)?;
     Ok(Suite {
         id: id.to_owned(),
@@ -54,6 +54,7 @@ pub fn parse(file: &str, text: &str, base: Base<'_>) -> Result<Suite, Error> {
         model: model(&root.required("model", root.table("model")?)?, base)?,
         site,
         center,
+        fold_value_bias,
         metas: metas(&root, base, &saes)?,
         saes,
     })
@@ -86,8 +87,8 @@ fn mirrors(table: &Table<'_>) -> Result<Vec<String>, Error> {
     Ok(mirrors.into_iter().map(ToOwned::to_owned).collect())
 }
 
-fn site(table: &Table<'_>) -> Result<(Site, bool), Error> {
-    table.only(&["layer", "kind", "center"])?;
+fn site(table: &Table<'_>) -> Result<(Site, bool, bool), Error> {
+    table.only(&["layer", "kind", "center", "fold_value_bias"])?;
     let layer = table.required("layer", table.count("layer")?)?;
     if layer > MAX_LAYER {
         return Err(table.wrong("layer", format!("no model has a layer {layer}")));
@@ -95,7 +96,11 @@ fn site(table: &Table<'_>) -> Result<(Site, bool), Error> {
     let kinds =
         [SiteKind::ResidPre, SiteKind::ResidPost, SiteKind::AttnZ, SiteKind::MlpOut].map(|kind| (kind.name(), kind));
     let kind = table.required("kind", table.choice("kind", &kinds)?)?;
-    Ok((Site { layer: layer as usize, kind }, table.boolean("center")?.unwrap_or(false)))
+    let fold_value_bias = table.boolean("fold_value_bias")?.unwrap_or(false);
+    if fold_value_bias && kind != SiteKind::AttnZ {
+        return Err(table.wrong("fold_value_bias", "`fold_value_bias` belongs to sites of kind `attn_z`"));
+    }
+    Ok((Site { layer: layer as usize, kind }, table.boolean("center")?.unwrap_or(false), fold_value_bias))
 }
 
 fn saes(root: &Table<'_>, base: Base<'_>) -> Result<Vec<SaeEntry>, Error> {

@@ -66,7 +66,7 @@ impl Suite {
             Error::Hub(source @ (hub::Error::Gated { .. } | hub::Error::Denied { .. }))
                 if !self.model.mirrors.is_empty() =>
             {
-                Error::Closed { source, mirrors: self.model.mirrors.clone() }
+                Error::Closed { source: Box::new(source), mirrors: self.model.mirrors.clone() }
             }
             other => other,
         }

@@ -4,6 +4,8 @@
 //! pre = x·W_enc + b_enc, f = pre where pre > θ of the latent (equation 10), x̂ = f·W_dec + b_dec; b_dec is not taken
 //! from the input. The activations' scale was folded into biases and θ before the release (appendix A).
 
+use std::path::Path;
+
 use crate::blob::Blob;
 
 use super::{
@@ -70,11 +72,8 @@ pub fn memory(weights: &Blob) -> Result<Memory, Error> {
 }
 
 fn tensors(weights: &Blob) -> Result<TensorFiles, weights::Error> {
-    if weights.name().ends_with(".npz") {
-        TensorFiles::open_npz(weights)
-    } else {
-        TensorFiles::open(std::slice::from_ref(weights))
-    }
+    let npz = Path::new(weights.name()).extension().is_some_and(|extension| extension.eq_ignore_ascii_case("npz"));
+    if npz { TensorFiles::open_npz(weights) } else { TensorFiles::open(std::slice::from_ref(weights)) }
 }
 
 fn usable(matrix: Matrix) -> Matrix {

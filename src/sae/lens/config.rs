@@ -31,6 +31,18 @@ pub struct Config {
 
 const SUPPORTED: &str = "supported are `standard`, `jumprelu`, `topk`, `gated`, `batchtopk` and `matryoshka_batchtopk`";
 
+/// What SAELens saves too and the one form has no place for.
+const OTHERS: [(&str, &str); 8] = [
+    ("transcoder", "it reads one activation and writes another"),
+    ("skip_transcoder", "it reads one activation and writes another"),
+    ("jumprelu_transcoder", "it reads one activation and writes another"),
+    ("jumprelu_skip_transcoder", "it reads one activation and writes another"),
+    ("clt", "it reads one activation and writes many"),
+    ("abstopk", "its activations can be negative"),
+    ("temporal", "its latents depend on earlier tokens"),
+    ("matching_pursuit", "it has no encoder"),
+];
+
 impl Config {
     /// Reads a configuration. Unknown keys are passed over; known ones must have the right type.
     pub fn parse(file: &str, bytes: &[u8]) -> Result<Self, Error> {
@@ -138,7 +150,13 @@ impl Keys<'_> {
             "topk" => Architecture::TopK { k: self.k()? },
             "gated" => Architecture::Gated,
             "batchtopk" | "matryoshka_batchtopk" => Architecture::BatchTopK,
-            other => return Err(self.unsupported(format!("architecture `{other}`"), SUPPORTED)),
+            other => {
+                let why = OTHERS
+                    .iter()
+                    .find(|(name, _)| *name == other)
+                    .map_or_else(String::new, |(_, why)| format!(" ({why})"));
+                return Err(self.unsupported(format!("architecture `{}`{why}", other.escape_debug()), SUPPORTED));
+            }
         };
         Ok((architecture, spelled))
     }

@@ -324,10 +324,10 @@ impl App {
     /// Whether anything was asked for and has not been answered.
     #[must_use]
     pub fn is_pending(&self) -> bool {
-        self.is_computing() || self.pull.is_pending() || self.stitch.tables.is_pending()
+        self.is_computing() || self.pull.is_pending() || self.stitch.is_measuring()
     }
 
-    /// Whether anything is awaited beside a download and what is computed ahead.
+    /// Whether anything is awaited beside a download and what is measured in the background.
     #[must_use]
     pub fn is_computing(&self) -> bool {
         self.opened.is_pending()

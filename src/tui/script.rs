@@ -3,7 +3,7 @@
 //!
 //! Every character is typed as it stands. Between `<` and `>` stands a key by name (`esc`, `enter`, `left`, `tab`,
 //! `ctrl-p`, `shift-s`, `f1`, …), `N*key` for a key pressed N times, `lt` and `gt` for the brackets themselves, or
-//! `wait`, which waits for downloads too.
+//! `wait`, which waits for downloads and for what is measured in the background too.
 
 use crokey::KeyCombination;
 use crossterm::event::{KeyCode, KeyModifiers};
@@ -15,7 +15,7 @@ use crate::report::{Kind, Report};
 pub enum Step {
     /// A key.
     Press(KeyCombination),
-    /// Wait until nothing is pending, downloads included.
+    /// Wait until nothing is pending, downloads and what is measured in the background included.
     Wait,
 }
 

@@ -218,7 +218,7 @@ impl Stitch {
         self.sums.as_ref().filter(|(theta, _)| *theta == self.theta()).map(|(_, sums)| sums)
     }
 
-    /// Whether anything is awaited that a person looks at; comparing all SAEs ahead of that is not.
+    /// Whether anything is awaited that comes soon; what takes the model over a text is not, see [`Self::is_measuring`].
     #[must_use]
     pub fn is_computing(&self) -> bool {
         self.pair.is_pending()
@@ -226,12 +226,16 @@ impl Stitch {
             || self.family.is_pending()
             || self.verdict.is_pending()
             || self.bench.is_pending()
-            || self.loss.is_pending()
             || self.curve.is_pending()
-            || self.curve_loss.is_pending()
             || self.group.is_pending()
             || self.export.is_pending()
             || self.text.is_pending()
+    }
+
+    /// Whether something is measured that follows what is on screen already: cross-entropies, tables ahead of need.
+    #[must_use]
+    pub fn is_measuring(&self) -> bool {
+        self.loss.is_pending() || self.curve_loss.is_pending() || self.tables.is_pending()
     }
 
     /// Makes everything that failed be asked for again.

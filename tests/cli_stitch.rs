@@ -138,10 +138,10 @@ fn classes_groups_and_scores_equal_a_plain_reference() {
         assert_eq!(got["class"], if m < THETA { "novel" } else { "reconstruction" });
         assert_eq!(got["group"].is_null(), m < THETA);
         let (mut gain, mut energy, mut fired) = (0.0, 0.0, 0);
-        for at in 1..x.len() {
-            let fires = large.fires[at][latent];
+        for (fires, residual) in large.fires.iter().zip(&residuals).skip(1) {
+            let fires = fires[latent];
             fired += u64::from(fires > 0.0);
-            gain += fires * dot(&residuals[at], row);
+            gain += fires * dot(residual, row);
             energy += fires * fires * dot(row, row);
         }
         assert_eq!(got["fired"], fired);

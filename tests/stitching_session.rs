@@ -450,12 +450,30 @@ fn a_row_of_zeros_is_novel_and_without_effect_and_other_sites_are_refused() {
     let view = answer!(&mut session, Pair, Job::Pair { small, large, threshold: THETA });
     assert_eq!((view.rows[3].m, view.rows[3].c_star, view.class(3, THETA)), (0.0, None, Some(Class::Novel)));
     save_changed("256", &folder.path().join("b"), |_, metadata| {
-        metadata.hook_name = Some("blocks.1.hook_mlp_out".into())
+        metadata.hook_name = Some("blocks.1.hook_mlp_out".into());
     });
     let mut session = open_two(folder.path());
     let (small, large) = a_and_b();
     let report = exec(&mut session, Job::Pair { small, large, threshold: THETA }).unwrap_err();
     assert!(report.why[0].contains("different sites"), "{report}");
+}
+
+#[test]
+fn a_suite_file_names_its_own_text() {
+    let folder = tempfile::tempdir().unwrap();
+    for (id, width) in [("a", "128"), ("b", "256")] {
+        save_changed(width, &folder.path().join(id), |_, _| {});
+    }
+    let file = suite_of_two(folder.path());
+    let suite = std::fs::read_to_string(&file).unwrap().replacen("[model]", "text = \"mine.txt\"\n[model]", 1);
+    std::fs::write(&file, suite).unwrap();
+    let mut session = Session::new(setup(None, None));
+    exec(&mut session, Job::Open { suite: file }).unwrap();
+    let report = exec(&mut session, Job::Text { file: None }).unwrap_err();
+    assert!(report.what.contains("mine.txt"), "{report}");
+    std::fs::write(folder.path().join("mine.txt"), "Tokyo is a city in Japan.").unwrap();
+    let text = answer!(&mut session, Text, Job::Text { file: None });
+    assert!(text.tokens > 4 && text.name.contains("suite x"), "{text:?}");
 }
 
 #[test]

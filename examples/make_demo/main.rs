@@ -43,6 +43,7 @@ const THREADS: &str = "CANDLE_NUM_THREADS";
 
 /// Makes the embedded demo again. With two cores to itself it takes about an hour.
 #[derive(Parser)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 struct Arguments {
     /// Where the demo goes.
     #[arg(long, default_value = "assets/demo")]
@@ -164,7 +165,9 @@ fn measure_stitching(
     let unseen = corpus.documents(TEXT_SEEDS[2], plan.measured * 700, true, &known);
     let mut rows = tokens::rows(&tokenizer, &unseen, context + 1)?;
     rows.truncate(plan.measured);
-    rows.iter_mut().for_each(|row| row.truncate(context));
+    for row in &mut rows {
+        row.truncate(context);
+    }
     stitching::write(out, rows, world)
 }
 

@@ -205,9 +205,9 @@ fn mentions(sample: &Sample, tokenizer: &Tokenizer, named: &[(String, Vec<String
             for (start, subject, length) in places(&text, &by_start) {
                 let first = ends.partition_point(|end| *end <= start);
                 let after = ends.partition_point(|end| *end < start + length) + 1;
-                for position in first..=after.min(row.len() - 1) {
-                    if !belongs[position].contains(&subject) {
-                        belongs[position].push(subject);
+                for of in &mut belongs[first..=after.min(row.len() - 1)] {
+                    if !of.contains(&subject) {
+                        of.push(subject);
                     }
                 }
             }

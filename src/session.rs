@@ -88,6 +88,12 @@ pub struct Labels {
     pub labels: Vec<(u32, Vec<TokenValue>)>,
 }
 
+/// Meta-latents of a meta-SAE for an SAE of so many latents, where nothing else is said.
+#[must_use]
+pub fn meta_width(latents: usize) -> usize {
+    crate::sae::meta::default_width(latents)
+}
+
 /// Latents that a search found.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Found {

@@ -13,6 +13,7 @@ mod input;
 pub mod keys;
 pub mod labels;
 pub mod ladder;
+pub mod meta;
 pub mod msg;
 pub mod over;
 pub mod painter;

@@ -77,7 +77,7 @@ fn short(cell: &ratatui::buffer::Cell) -> String {
 }
 
 /// The screens that a person sees, by the keys that lead there.
-const WALKS: [(&str, &str, &[&str]); 15] = [
+const WALKS: [(&str, &str, &[&str]); 23] = [
     ("start", sample::PROMPT, &[]),
     ("prompt", sample::PROMPT, &["e"]),
     ("latents", sample::PROMPT, &["left", "3", "down", "p", "down"]),
@@ -92,6 +92,18 @@ const WALKS: [(&str, &str, &[&str]); 15] = [
     ("curve", sample::PROMPT, &["5", "space", "7", "pagedown", "pagedown"]),
     ("group", sample::PROMPT, &["5", "c", "c", "home", "space", "<", "<", "8", "up"]),
     ("export", sample::PROMPT, &["5", "space", "shift-e"]),
+    ("made_of", sample::PROMPT, &["]", "]", "4"]),
+    ("parts", sample::PROMPT, &["]", "]", "9", "down"]),
+    ("meta_latent", sample::PROMPT, &["]", "]", "9", "down", "enter", "down"]),
+    ("map", sample::PROMPT, &["]", "]", "a", "right", "right"]),
+    (
+        "surgery",
+        sample::PROMPT,
+        &["]", "]", "z", "n", "shift-u", "l", "m", "enter", "space", "down", "x", "3", "enter"],
+    ),
+    ("by_meta", sample::PROMPT, &["]", "]", "v", "3", "down"]),
+    ("no_meta", sample::PROMPT, &["9"]),
+    ("train", sample::PROMPT, &["t"]),
     ("suites", sample::PROMPT, &["s", "down", "down", "down"]),
 ];
 

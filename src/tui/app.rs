@@ -15,6 +15,7 @@ use crate::tui::history::History;
 use crate::tui::hits::Hits;
 use crate::tui::keys::Place;
 use crate::tui::labels::LabelStore;
+use crate::tui::meta::Meta;
 use crate::tui::over::Over;
 use crate::tui::speed::Speed;
 use crate::tui::stitch::{PairIds, Stitch};
@@ -38,6 +39,14 @@ pub enum Focus {
     Curve,
     /// The latents that hang together with the chosen one.
     Group,
+    /// What the chosen latent is made of.
+    Parts,
+    /// A meta-latent's card.
+    MetaCard,
+    /// A latent, its meta-latents and their members.
+    Map,
+    /// Meta-latents taken out of a latent, put in, exchanged.
+    Surgery,
 }
 
 /// What stands below the prompt and its tokens.
@@ -48,6 +57,8 @@ pub enum Page {
     Explore,
     /// Two SAEs compared and stitched.
     Stitch,
+    /// Latents taken apart by a meta-SAE.
+    Meta,
 }
 
 impl Page {
@@ -57,6 +68,7 @@ impl Page {
         match self {
             Self::Explore => &[Focus::Prompt, Focus::Tokens, Focus::Latents, Focus::Card],
             Self::Stitch => &[Focus::Prompt, Focus::Tokens, Focus::Queue, Focus::Bench, Focus::Curve, Focus::Group],
+            Self::Meta => &[Focus::Prompt, Focus::Tokens, Focus::Parts, Focus::MetaCard, Focus::Map, Focus::Surgery],
         }
     }
 }
@@ -69,6 +81,7 @@ impl Focus {
             Self::Prompt | Self::Tokens => None,
             Self::Latents | Self::Card => Some(Page::Explore),
             Self::Queue | Self::Bench | Self::Curve | Self::Group => Some(Page::Stitch),
+            Self::Parts | Self::MetaCard | Self::Map | Self::Surgery => Some(Page::Meta),
         }
     }
 
@@ -84,6 +97,10 @@ impl Focus {
             Self::Bench => Place::Bench,
             Self::Curve => Place::Curve,
             Self::Group => Place::Group,
+            Self::Parts => Place::Parts,
+            Self::MetaCard => Place::MetaCard,
+            Self::Map => Place::Map,
+            Self::Surgery => Place::Surgery,
         }
     }
 }
@@ -95,6 +112,15 @@ pub struct LatentRef {
     pub sae: String,
     /// Its index.
     pub latent: u32,
+}
+
+/// Where a person was: a latent, and the meta-latent whose card was looked at, if one was.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Visit {
+    /// The latent.
+    pub latent: LatentRef,
+    /// The meta-latent.
+    pub meta_latent: Option<u32>,
 }
 
 /// A line for the person that goes with the next key.
@@ -151,6 +177,8 @@ pub struct App {
     pub labels: LabelStore,
     /// Two SAEs compared and stitched.
     pub stitch: Stitch,
+    /// Latents taken apart.
+    pub meta: Meta,
     /// The known suites.
     pub catalogue: Remote<Vec<SuiteEntry>, Report>,
     /// The download: the suite's id.
@@ -182,7 +210,7 @@ pub struct App {
     /// Latents that are compared on the tokens.
     pub pins: Vec<LatentRef>,
     /// Latents visited.
-    pub history: History,
+    pub history: History<Visit>,
     /// A line for the person.
     pub notice: Option<Notice>,
     /// Whether the mouse is used.
@@ -220,6 +248,7 @@ impl App {
             asked_card: None,
             labels: LabelStore::default(),
             stitch: Stitch::default(),
+            meta: Meta::default(),
             catalogue: Remote::default(),
             pull: Remote::default(),
             pulled: None,
@@ -324,7 +353,7 @@ impl App {
     /// Whether anything was asked for and has not been answered.
     #[must_use]
     pub fn is_pending(&self) -> bool {
-        self.is_computing() || self.pull.is_pending() || self.stitch.is_measuring()
+        self.is_computing() || self.pull.is_pending() || self.stitch.is_measuring() || self.meta.train.is_pending()
     }
 
     /// Whether anything is awaited beside a download and what is measured in the background.
@@ -337,6 +366,7 @@ impl App {
             || self.found.is_pending()
             || self.labels.is_pending()
             || self.stitch.is_computing()
+            || self.meta.is_computing()
     }
 
     /// Whether an asking has lasted long enough to be shown: quick answers never flicker.
@@ -347,11 +377,14 @@ impl App {
 
     /// Focuses a pane and shows the page that it stands on.
     pub fn look_at(&mut self, pane: Focus) {
-        if pane.page() == Some(Page::Stitch) {
-            if self.page == Page::Explore {
-                self.stitch.left = self.focus;
-            }
-            self.stitch.shown = pane;
+        if pane.page().is_some_and(|page| page != Page::Explore) && self.page == Page::Explore {
+            self.stitch.left = self.focus;
+        }
+        match (pane, pane.page()) {
+            (Focus::MetaCard, _) => self.meta.shown = Focus::Parts,
+            (_, Some(Page::Stitch)) => self.stitch.shown = pane,
+            (_, Some(Page::Meta)) => self.meta.shown = pane,
+            _ => {}
         }
         self.page = pane.page().unwrap_or(self.page);
         self.focus = pane;
@@ -371,6 +404,13 @@ impl App {
     #[must_use]
     pub fn narrower(&self) -> Vec<&SaeInfo> {
         self.saes().get(..self.sae).unwrap_or_default().iter().filter(|s| s.loaded).collect()
+    }
+
+    /// Where the person is.
+    #[must_use]
+    pub fn visit_now(&self) -> Option<Visit> {
+        let meta_latent = self.meta.meta_latent.filter(|_| self.focus == Focus::MetaCard);
+        Some(Visit { latent: self.chosen()?, meta_latent })
     }
 
     /// On how many of the prompt's positions a latent fires, and how strongly at most.

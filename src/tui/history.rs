@@ -1,21 +1,25 @@
-//! The latents a person visited, to go back and forward through.
+//! The places a person visited, to go back and forward through.
 //! Not here: what a visit does to the screen.
-
-use crate::tui::app::LatentRef;
 
 /// Most visits kept.
 const MOST: usize = 200;
 
 /// Visits, and which of them is shown.
-#[derive(Clone, Debug, Default)]
-pub struct History {
-    visits: Vec<LatentRef>,
+#[derive(Clone, Debug)]
+pub struct History<T> {
+    visits: Vec<T>,
     at: usize,
 }
 
-impl History {
-    /// Notes that the person leaves one latent for another; what lay ahead is forgotten.
-    pub fn visit(&mut self, from: Option<LatentRef>, to: LatentRef) {
+impl<T> Default for History<T> {
+    fn default() -> Self {
+        Self { visits: Vec::new(), at: 0 }
+    }
+}
+
+impl<T: Clone + PartialEq> History<T> {
+    /// Notes that the person leaves one place for another; what lay ahead is forgotten.
+    pub fn visit(&mut self, from: Option<T>, to: T) {
         self.visits.truncate(self.at + 1);
         for visit in from.into_iter().chain([to]) {
             if self.visits.last() != Some(&visit) {
@@ -28,7 +32,7 @@ impl History {
     }
 
     /// The visit before, if there is one; `now` is what is shown, which may be none of the visits.
-    pub fn back(&mut self, now: Option<LatentRef>) -> Option<LatentRef> {
+    pub fn back(&mut self, now: Option<T>) -> Option<T> {
         // What is shown but was never a visit is where Forward must lead again.
         if let Some(now) = now
             && self.visits.get(self.at).is_some_and(|visit| *visit != now)
@@ -42,7 +46,7 @@ impl History {
     }
 
     /// The visit after, if there is one.
-    pub fn forward(&mut self) -> Option<LatentRef> {
+    pub fn forward(&mut self) -> Option<T> {
         let visit = self.visits.get(self.at + 1)?.clone();
         self.at += 1;
         Some(visit)
@@ -63,6 +67,7 @@ impl History {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tui::app::LatentRef;
 
     fn at(latent: u32) -> LatentRef {
         LatentRef { sae: "a".into(), latent }

@@ -4,6 +4,7 @@
 use ratatui::layout::{Position, Rect};
 
 use crate::tui::app::Focus;
+use crate::tui::meta::map::Node;
 
 /// Something on screen that can be clicked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,6 +25,14 @@ pub enum Target {
     Change(usize),
     /// A latent of the group.
     Member(usize),
+    /// A row of what a latent is made of.
+    Part(usize),
+    /// A member of the meta-latent.
+    MetaMember(usize),
+    /// A place of the map.
+    Node(Node),
+    /// A row of surgery.
+    Cut(usize),
     /// The name of a pane that is not shown.
     Tab(Focus),
     /// An SAE, by its place in the suite.
@@ -45,6 +54,12 @@ pub enum Part {
     Curve,
     /// The group.
     Group,
+    /// A meta-latent's card.
+    MetaCard,
+    /// The map.
+    Map,
+    /// Surgery.
+    Surgery,
 }
 
 /// The parts of stitching that a frame shows.
@@ -80,6 +95,10 @@ pub struct Hits {
     pub stitch_rows: usize,
     /// Which parts of stitching are on screen: what is not drawn is not asked for.
     pub drawn: Drawn,
+    /// Rows of a list of parts or members.
+    pub meta_rows: usize,
+    /// Where the map is drawn.
+    pub map: Rect,
     /// Where the caret of the text that takes the keys stands.
     pub caret: Option<Position>,
     /// The first token of each line of tokens, all lines.

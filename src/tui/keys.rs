@@ -134,6 +134,26 @@ pub enum Action {
     PreviousDisagreement,
     /// Choose the text that is measured on.
     ChooseText,
+    /// Go to what the latent is made of.
+    FocusParts,
+    /// Go to the map.
+    FocusMap,
+    /// Go to surgery.
+    FocusSurgery,
+    /// See the prompt by meta-latents, or by latents again.
+    ByMeta,
+    /// Take latents apart by another meta-SAE.
+    NextMeta,
+    /// Train a meta-SAE.
+    Train,
+    /// Find a meta-latent.
+    FindMeta,
+    /// Add a meta-latent to the latent.
+    AddPart,
+    /// Make a part stronger, by hundredths.
+    Strength(i8),
+    /// Name texts whose log-probability is wanted.
+    NameTokens,
     /// Something in a text.
     Edit(Edit),
 }
@@ -198,6 +218,18 @@ pub enum Place {
     Curve,
     /// The group.
     Group,
+    /// What a latent is made of.
+    Parts,
+    /// A meta-latent's card.
+    MetaCard,
+    /// The map.
+    Map,
+    /// Surgery.
+    Surgery,
+    /// The list of meta-latents.
+    Pick,
+    /// Texts that are named.
+    Named,
     /// The search for latents.
     Search,
     /// The command palette.
@@ -216,7 +248,7 @@ pub enum Place {
 
 impl Place {
     /// All of them.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 21] = [
         Self::Prompt,
         Self::Tokens,
         Self::Latents,
@@ -225,6 +257,12 @@ impl Place {
         Self::Bench,
         Self::Curve,
         Self::Group,
+        Self::Parts,
+        Self::MetaCard,
+        Self::Map,
+        Self::Surgery,
+        Self::Pick,
+        Self::Named,
         Self::Search,
         Self::Palette,
         Self::Filter,
@@ -241,7 +279,10 @@ impl Place {
     /// Whether a printable key is text there.
     #[must_use]
     pub const fn takes_text(self) -> bool {
-        matches!(self, Self::Prompt | Self::Search | Self::Palette | Self::Filter | Self::Path)
+        matches!(
+            self,
+            Self::Prompt | Self::Search | Self::Palette | Self::Filter | Self::Path | Self::Pick | Self::Named
+        )
     }
 
     /// Its name in help and README.
@@ -256,6 +297,12 @@ impl Place {
             Self::Bench => "Workbench",
             Self::Curve => "Curve",
             Self::Group => "Group",
+            Self::Parts => "Parts",
+            Self::MetaCard => "Meta-latent",
+            Self::Map => "Map",
+            Self::Surgery => "Surgery",
+            Self::Pick => "Meta-latents",
+            Self::Named => "Named tokens",
             Self::Search => "Search",
             Self::Palette => "Commands",
             Self::Filter => "Filter",
@@ -279,13 +326,20 @@ impl Places {
     /// The panes in which two SAEs are compared and stitched.
     pub const STITCH: Self = Self::of(&[Place::Queue, Place::Bench, Place::Curve, Place::Group]);
     /// The panes in which a letter is a command.
-    pub const PANES: Self = Self::EXPLORE.and(Self::STITCH);
+    pub const PANES: Self = Self::EXPLORE.and(Self::STITCH).and(Self::META);
+    /// The panes in which latents are taken apart.
+    pub const META: Self = Self::of(&[Place::Parts, Place::MetaCard, Place::Map, Place::Surgery]);
+    /// The panes in which left and right are the tokens' directions.
+    pub const SIDEWAYS: Self =
+        Self::EXPLORE.and(Self::STITCH).and(Self::of(&[Place::Parts, Place::MetaCard, Place::Surgery]));
+    /// The panes in which plus and minus are θ's.
+    pub const THETA: Self = Self::EXPLORE.and(Self::STITCH).and(Self::of(&[Place::Parts, Place::MetaCard, Place::Map]));
     /// The panes, the prompt too.
     pub const MAIN: Self = Self::PANES.and(Self::of(&[Place::Prompt]));
     /// Fields of text.
-    pub const TEXTS: Self = Self::FIELDS.and(Self::of(&[Place::Prompt, Place::Filter, Place::Path]));
+    pub const TEXTS: Self = Self::FIELDS.and(Self::of(&[Place::Prompt, Place::Filter, Place::Path, Place::Named]));
     /// Lists under a field of text.
-    pub const FIELDS: Self = Self::of(&[Place::Search, Place::Palette]);
+    pub const FIELDS: Self = Self::of(&[Place::Search, Place::Palette, Place::Pick]);
 
     /// The places of both sets.
     #[must_use]
@@ -364,6 +418,9 @@ fn where_name(places: Places) -> String {
         Places::MAIN => "all panes".into(),
         Places::PANES => "all but the prompt".into(),
         Places::STITCH => "stitching".into(),
+        Places::META => "meta-SAEs".into(),
+        Places::SIDEWAYS => "all but prompt and map".into(),
+        Places::THETA => "all but prompt and surgery".into(),
         Places::TEXTS => "fields of text".into(),
         _ => {
             let names: Vec<_> =

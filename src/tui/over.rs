@@ -4,6 +4,7 @@
 use tui_input::Input;
 
 use crate::report::Report;
+use crate::session::MetaRecipe;
 use crate::tui::app::Focus;
 use crate::tui::keys::{Action, Place};
 
@@ -37,6 +38,10 @@ pub enum Over {
         /// The chosen row.
         row: usize,
     },
+    /// A list of meta-latents.
+    Pick(Field, PickFor),
+    /// Texts that are named, with commas between.
+    Named(Field),
     /// A question before something costly.
     Confirm(Question),
 }
@@ -50,6 +55,26 @@ pub enum PathFor {
     Text,
 }
 
+/// What a meta-latent is picked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PickFor {
+    /// To see its card.
+    See,
+    /// To stand in the place of this one.
+    Exchange(u32),
+    /// To be added.
+    Add,
+}
+
+/// Something costly.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Costly {
+    /// To download a suite.
+    Pull(String),
+    /// To train a meta-SAE.
+    Train(MetaRecipe),
+}
+
 /// A field of text over a list.
 #[derive(Clone, Debug, Default)]
 pub struct Field {
@@ -60,10 +85,10 @@ pub struct Field {
 }
 
 /// What is asked before something costly is done.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Question {
-    /// The suite to download.
-    pub suite: String,
+    /// What is to be done.
+    pub what: Costly,
     /// What is asked, in one line.
     pub ask: String,
     /// What the person should know, line by line.
@@ -75,7 +100,12 @@ impl Over {
     #[must_use]
     pub const fn field(&self) -> Option<&Field> {
         match self {
-            Self::Palette(field) | Self::Search(field) | Self::Filter(field) | Self::Path(field, _) => Some(field),
+            Self::Palette(field)
+            | Self::Search(field)
+            | Self::Filter(field)
+            | Self::Path(field, _)
+            | Self::Pick(field, _)
+            | Self::Named(field) => Some(field),
             Self::Help { .. } | Self::Error { .. } | Self::Suites { .. } | Self::Confirm(_) => None,
         }
     }
@@ -83,7 +113,12 @@ impl Over {
     /// The same, to be changed.
     pub const fn field_mut(&mut self) -> Option<&mut Field> {
         match self {
-            Self::Palette(field) | Self::Search(field) | Self::Filter(field) | Self::Path(field, _) => Some(field),
+            Self::Palette(field)
+            | Self::Search(field)
+            | Self::Filter(field)
+            | Self::Path(field, _)
+            | Self::Pick(field, _)
+            | Self::Named(field) => Some(field),
             Self::Help { .. } | Self::Error { .. } | Self::Suites { .. } | Self::Confirm(_) => None,
         }
     }
@@ -98,6 +133,8 @@ impl Over {
             Self::Filter(_) => Place::Filter,
             Self::Path(..) => Place::Path,
             Self::Suites { .. } => Place::Suites,
+            Self::Pick(..) => Place::Pick,
+            Self::Named(_) => Place::Named,
             Self::Confirm(_) => Place::Confirm,
         }
     }

@@ -10,6 +10,9 @@ use crate::tui::keys::{self, Action};
 use crate::tui::msg::{Effect, Format, Msg, Update};
 
 mod actions;
+pub(crate) mod meta;
+mod meta_news;
+pub(crate) mod meta_wants;
 mod mouse;
 mod news;
 mod over;
@@ -132,7 +135,7 @@ fn interrupt(app: &mut App, effects: &mut Vec<Effect>) {
         app.run.abandon();
         effects.push(Effect::Cancel(Slot::Run));
         say(app, "run cancelled; r runs the prompt again");
-    } else if !stitch::interrupt(app, effects) {
+    } else if !stitch::interrupt(app, effects) && !meta::interrupt(app, effects) {
         effects.push(Effect::Quit);
     }
 }

@@ -22,6 +22,7 @@ mod help;
 mod ladder;
 mod latents;
 mod lists;
+mod meta;
 mod next;
 mod popup;
 mod prompt;
@@ -52,6 +53,7 @@ pub fn view(app: &App, theme: &Theme, frame: &mut Frame<'_>) -> Hits {
     match app.page {
         Page::Explore => explore(app, &areas, &mut pen),
         Page::Stitch => stitch::draw(app, areas.main, &mut pen),
+        Page::Meta => meta::draw(app, areas.main, &mut pen),
     }
     status::draw(app, areas.status, &mut pen);
     footer::draw(app, areas.footer, &mut pen);

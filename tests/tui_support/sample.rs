@@ -2,6 +2,8 @@
 //! Not here: anything computed.
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
+#[path = "metas.rs"]
+pub mod metas;
 #[path = "stitching.rs"]
 pub mod stitching;
 
@@ -232,7 +234,9 @@ pub fn answer(job: &Job) -> Outcome {
         }),
         Job::Catalogue => Outcome::Catalogue(catalogue()),
         Job::Pull { suite } => Outcome::Pulled(suite.clone()),
-        job => stitching::answer(job).unwrap_or_else(|| panic!("the screens do not ask for {job:?}")),
+        job => stitching::answer(job)
+            .or_else(|| metas::answer(job))
+            .unwrap_or_else(|| panic!("the screens do not ask for {job:?}")),
     }
 }
 

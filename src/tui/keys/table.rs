@@ -27,11 +27,18 @@ const SUITES: Places = Places::of(&[Place::Suites]);
 const CONFIRM: Places = Places::of(&[Place::Confirm]);
 const READING: Places = Places::of(&[Place::Reading]);
 const SCROLLED: Places = Places::of(&[Place::Suites, Place::Reading]);
-const LISTS: Places = Places::of(&[Place::Latents, Place::Card, Place::Suites, Place::Reading]).and(Places::STITCH);
+const LISTS: Places =
+    Places::of(&[Place::Latents, Place::Card, Place::Suites, Place::Reading]).and(Places::STITCH).and(Places::META);
 const QUEUE: Places = Places::of(&[Place::Queue]);
 const BENCH: Places = Places::of(&[Place::Bench]);
 const CURVE: Places = Places::of(&[Place::Curve]);
 const GROUP: Places = Places::of(&[Place::Group]);
+const PARTS: Places = Places::of(&[Place::Parts]);
+const META_CARD: Places = Places::of(&[Place::MetaCard]);
+const MAP: Places = Places::of(&[Place::Map]);
+const SURGERY: Places = Places::of(&[Place::Surgery]);
+const PICK: Places = Places::of(&[Place::Pick]);
+const NAMED: Places = Places::of(&[Place::Named]);
 const FILTER: Places = Places::of(&[Place::Filter]);
 const PATH: Places = Places::of(&[Place::Path]);
 /// Where a latent of the wider SAE is chosen.
@@ -72,8 +79,8 @@ pub const TABLE: &[Binding] = &[
     ),
     row(Action::Edit(Edit::Undo), "prompt.undo", &[key!(ctrl - 7)], PROMPT, "undo", "Take the last change back"),
     row(Action::Edit(Edit::Redo), "prompt.redo", &[key!(ctrl - r)], PROMPT, "", "Make the change again"),
-    row(Action::Left, "token.previous", &[key!(left), key!(h)], Places::PANES, "", "The token before"),
-    row(Action::Right, "token.next", &[key!(right), key!(l)], Places::PANES, "token", "The token after"),
+    row(Action::Left, "token.previous", &[key!(left), key!(h)], Places::SIDEWAYS, "", "The token before"),
+    row(Action::Right, "token.next", &[key!(right), key!(l)], Places::SIDEWAYS, "token", "The token after"),
     row(Action::Up, "latent.previous", &[key!(up), key!(k)], WALK, "", "The stronger latent"),
     row(Action::Down, "latent.next", &[key!(down), key!(j)], WALK, "latent", "The weaker latent"),
     row(Action::Up, "ladder.previous", &[key!(up), key!(k)], CARD, "", "The narrower SAE's nearest latent"),
@@ -86,6 +93,70 @@ pub const TABLE: &[Binding] = &[
     row(Action::Down, "curve.next", &[key!(down), key!(j)], CURVE, "point", "The point after, towards the wider SAE"),
     row(Action::Up, "group.previous", &[key!(up), key!(k)], GROUP, "", "The latent above; narrower SAE first"),
     row(Action::Down, "group.next", &[key!(down), key!(j)], GROUP, "latent", "The latent below; narrower SAE first"),
+    row(Action::Up, "parts.previous", &[key!(up), key!(k)], PARTS, "", "The meta-latent above: a larger part"),
+    row(Action::Down, "parts.next", &[key!(down), key!(j)], PARTS, "part", "The meta-latent below: a smaller part"),
+    row(Action::Up, "members.previous", &[key!(up), key!(k)], META_CARD, "", "The stronger member"),
+    row(Action::Down, "members.next", &[key!(down), key!(j)], META_CARD, "member", "The weaker member"),
+    row(Action::Left, "map.left", &[key!(left), key!(h)], MAP, "", "To the left on the map"),
+    row(Action::Right, "map.right", &[key!(right), key!(l)], MAP, "across", "To the right on the map"),
+    row(Action::Up, "map.up", &[key!(up), key!(k)], MAP, "", "Up on the map"),
+    row(Action::Down, "map.down", &[key!(down), key!(j)], MAP, "along", "Down on the map"),
+    row(Action::Up, "surgery.previous", &[key!(up), key!(k)], SURGERY, "", "The part above"),
+    row(Action::Down, "surgery.next", &[key!(down), key!(j)], SURGERY, "part", "The part below"),
+    row(
+        Action::Accept,
+        "parts.open",
+        &[key!(enter)],
+        PARTS,
+        "meta-latent",
+        "Go to the meta-latent's card: its members",
+    ),
+    row(Action::Accept, "members.open", &[key!(enter)], META_CARD, "go to it", "Go to the member: what it is made of"),
+    row(
+        Action::Accept,
+        "map.open",
+        &[key!(enter)],
+        MAP,
+        "go there",
+        "A member becomes the centre; a meta-latent shows its card",
+    ),
+    row(
+        Action::Toggle,
+        "surgery.toggle",
+        &[key!(space), key!(delete)],
+        SURGERY,
+        "take out",
+        "Take the meta-latent out of the latent, or put it back",
+    ),
+    row(
+        Action::Swap,
+        "surgery.exchange",
+        &[key!(x), key!(enter)],
+        SURGERY,
+        "exchange",
+        "Exchange the meta-latent for another one",
+    ),
+    row(Action::AddPart, "surgery.add", &[key!(c)], SURGERY, "add", "Add a meta-latent to the latent"),
+    row(
+        Action::NameTokens,
+        "surgery.name",
+        &[key!(n)],
+        SURGERY,
+        "name tokens",
+        "Name tokens whose log-probability is compared",
+    ),
+    row(
+        Action::Strength(5),
+        "surgery.stronger",
+        &[key!('+'), key!('=')],
+        SURGERY,
+        "",
+        "The meta-latent stronger by 0.05",
+    ),
+    row(Action::Strength(-5), "surgery.weaker", &[key!('-')], SURGERY, "", "The meta-latent weaker by 0.05"),
+    row(Action::Order, "surgery.sampling", &[key!(o)], SURGERY, "", "Continue with the likeliest tokens, or by chance"),
+    row(Action::Reverse, "surgery.seed", &[key!(shift - o)], SURGERY, "", "Another random edit and another chance"),
+    row(Action::ClearChanges, "surgery.clear", &[key!(shift - x)], SURGERY, "clear", "Undo the whole surgery"),
     row(
         Action::NextDisagreement,
         "queue.next-disagreement",
@@ -214,6 +285,56 @@ pub const TABLE: &[Binding] = &[
         "Go to the work queue: all latents of the SAE, compared",
     ),
     row(
+        Action::FocusParts,
+        "pane.parts",
+        &[key!(9), key!(d)],
+        Places::EXPLORE,
+        "made of",
+        "Go to what the latent is made of: its meta-latents",
+    ),
+    row(
+        Action::FocusParts,
+        "pane.parts-again",
+        &[key!(9), key!(d)],
+        Places::STITCH.and(Places::META),
+        "",
+        "Go to the latent's parts: its meta-latents",
+    ),
+    row(Action::FocusMap, "pane.map", &[key!(a)], Places::PANES, "", "Go to the map: latent, meta-latents, members"),
+    row(
+        Action::FocusSurgery,
+        "pane.surgery",
+        &[key!(z)],
+        Places::PANES,
+        "",
+        "Go to surgery: edit the latent's meta-latents, see what comes",
+    ),
+    row(
+        Action::ByMeta,
+        "prompt.by-meta",
+        &[key!(v)],
+        Places::PANES,
+        "",
+        "See the prompt by meta-latents, or by latents again",
+    ),
+    row(
+        Action::FindMeta,
+        "meta.find",
+        &[key!('/')],
+        Places::META,
+        "find",
+        "Find a meta-latent by number or promoted token",
+    ),
+    row(
+        Action::NextMeta,
+        "meta.next",
+        &[key!(shift - d)],
+        Places::PANES,
+        "",
+        "Take latents apart by the next meta-SAE",
+    ),
+    row(Action::Train, "meta.train", &[key!(t)], Places::PANES, "", "Train a meta-SAE for this SAE; asks first"),
+    row(
         Action::FocusPrompt,
         "pane.prompt",
         &[key!(e), key!(i), key!(1)],
@@ -242,6 +363,14 @@ pub const TABLE: &[Binding] = &[
     row(Action::Suites, "suites.open", &[key!(s)], Places::PANES, "suites", "Other models and SAEs: open, download"),
     row(Action::Close, "latents.leave", &[key!(esc)], LATENTS, "", "Back to the tokens"),
     row(Action::Close, "stitch.leave", &[key!(esc)], Places::STITCH, "back", "Back to the latents and the card"),
+    row(
+        Action::Close,
+        "meta.leave",
+        &[key!(esc)],
+        Places::META,
+        "back",
+        "From a meta-latent to the parts; else to the latents",
+    ),
     row(Action::Close, "card.leave", &[key!(esc)], CARD, "back", "Back to the latents"),
     row(
         Action::Back,
@@ -325,7 +454,14 @@ pub const TABLE: &[Binding] = &[
     row(Action::FocusTokens, "pane.tokens", &[key!(2)], Places::PANES, "", "Go to the tokens"),
     row(Action::FocusLatents, "pane.latents", &[key!(3)], Places::PANES, "", "Go to the latents"),
     row(Action::FocusCard, "pane.card", &[key!(4)], Places::PANES, "", "Go to the card"),
-    row(Action::FocusQueue, "pane.queue-again", &[key!(5), key!(w)], Places::STITCH, "", "Go to the work queue"),
+    row(
+        Action::FocusQueue,
+        "pane.queue-again",
+        &[key!(5), key!(w)],
+        Places::STITCH.and(Places::META),
+        "",
+        "Go to the work queue",
+    ),
     row(
         Action::FocusBench,
         "pane.bench",
@@ -362,7 +498,7 @@ pub const TABLE: &[Binding] = &[
         Action::Threshold(1),
         "threshold.up",
         &[key!('+'), key!('=')],
-        Places::PANES,
+        Places::THETA,
         "θ",
         "θ up by 0.01: more latents are novel",
     ),
@@ -370,12 +506,12 @@ pub const TABLE: &[Binding] = &[
         Action::Threshold(-1),
         "threshold.down",
         &[key!('-')],
-        Places::PANES,
+        Places::THETA,
         "",
         "θ down by 0.01: fewer latents are novel",
     ),
-    row(Action::Threshold(5), "threshold.up-more", &[key!('>')], Places::PANES, "", "θ up by 0.05"),
-    row(Action::Threshold(-5), "threshold.down-more", &[key!('<')], Places::PANES, "", "θ down by 0.05"),
+    row(Action::Threshold(5), "threshold.up-more", &[key!('>')], Places::THETA, "", "θ up by 0.05"),
+    row(Action::Threshold(-5), "threshold.down-more", &[key!('<')], Places::THETA, "", "θ down by 0.05"),
     row(
         Action::AgainstNarrower,
         "against.narrower",
@@ -402,6 +538,9 @@ pub const TABLE: &[Binding] = &[
     row(Action::PageUp, "field.page-up", &[key!(pageup)], Places::FIELDS, "", "One page up the list"),
     row(Action::PageDown, "field.page-down", &[key!(pagedown)], Places::FIELDS, "", "One page down the list"),
     row(Action::Accept, "search.jump", &[key!(enter)], SEARCH, "go to it", "Go to the latent"),
+    row(Action::Accept, "pick.take", &[key!(enter)], PICK, "take it", "Take the meta-latent"),
+    row(Action::Accept, "named.take", &[key!(enter)], NAMED, "do it", "Compare these tokens"),
+    row(Action::Close, "named.close", &[key!(esc)], NAMED, "close", "Close without changing anything"),
     row(Action::Accept, "palette.do", &[key!(enter)], PALETTE, "do it", "Do the chosen command"),
     row(
         Action::Accept,

@@ -2,11 +2,11 @@
 //! Not here: what they do in lists and texts that lie over the panes.
 
 use crate::task::Slot;
-use crate::tui::app::{App, Focus, LatentRef, MOST_PINS, Page};
+use crate::tui::app::{App, Focus, LatentRef, MOST_PINS, Page, Visit};
 use crate::tui::keys::{Action, Edit};
 use crate::tui::msg::Effect;
-use crate::tui::over::{Field, Over};
-use crate::tui::update::{always, ask, open, over, say, select, stitch};
+use crate::tui::over::{Field, Over, PickFor};
+use crate::tui::update::{always, ask, meta, open, over, say, select, stitch};
 
 /// Does an action in the focused pane; gives whether anything may have changed.
 pub(super) fn in_panes(app: &mut App, action: Action, effects: &mut Vec<Effect>) -> bool {
@@ -25,6 +25,22 @@ pub(super) fn in_panes(app: &mut App, action: Action, effects: &mut Vec<Effect>)
         Action::FocusBench => stitch::enter(app, Focus::Bench),
         Action::FocusCurve => stitch::enter(app, Focus::Curve),
         Action::FocusGroup => stitch::enter(app, Focus::Group),
+        Action::FocusParts => meta::enter(app, Focus::Parts),
+        Action::FocusMap => meta::enter(app, Focus::Map),
+        Action::FocusSurgery => meta::enter(app, Focus::Surgery),
+        Action::ByMeta => meta::by_meta(app),
+        Action::NextMeta => meta::next(app),
+        Action::Train => meta::ask_training(app),
+        Action::FindMeta => meta::pick(app, PickFor::See),
+        Action::NameTokens => meta::ask_names(app),
+        Action::Toggle | Action::Swap | Action::ClearChanges | Action::Order | Action::Reverse
+            if app.focus == Focus::Surgery =>
+        {
+            meta::operate(app, action);
+        }
+        Action::AddPart | Action::Strength(_) => meta::operate(app, action),
+        Action::Left if app.focus == Focus::Map => meta::walk(app, (-1, 0)),
+        Action::Right if app.focus == Focus::Map => meta::walk(app, (1, 0)),
         Action::AgainstNarrower => stitch::against(app, -1),
         Action::AgainstWider => stitch::against(app, 1),
         Action::Threshold(by) => stitch::threshold(app, by),
@@ -97,6 +113,8 @@ fn up_down(app: &mut App, by: isize) {
         (Focus::Card, _) => select::move_ladder(app, by),
         // The list of latents is on the other page; what is shown moves.
         (_, Page::Stitch) => stitch::step(app, by),
+        (_, Page::Meta) => meta::step(app, by),
+        _ if app.meta.by_meta => meta::step_in_prompt(app, by),
         _ => select::move_latent(app, by),
     }
 }
@@ -104,7 +122,9 @@ fn up_down(app: &mut App, by: isize) {
 fn leap(app: &mut App, action: Action) {
     match app.focus {
         Focus::Tokens => select::leap_token(app, action),
+        Focus::Latents if app.meta.by_meta => meta::leap_in_prompt(app, action),
         Focus::Latents => select::leap_latent(app, action),
+        Focus::Parts | Focus::MetaCard | Focus::Map | Focus::Surgery => meta::leap(app, action),
         Focus::Card => {
             let far = isize::try_from(app.ladder_rows().len()).unwrap_or(isize::MAX);
             select::move_ladder(app, if matches!(action, Action::First | Action::PageUp) { -far } else { far });
@@ -115,12 +135,29 @@ fn leap(app: &mut App, action: Action) {
 }
 
 fn travel(app: &mut App, action: Action) {
-    let now = app.chosen();
+    let now = app.visit_now();
     let to = if action == Action::Back { app.history.back(now) } else { app.history.forward() };
     match to {
-        Some(to) => select::go(app, &to),
+        Some(to) => return_to(app, &to),
         None if action == Action::Back => say(app, "nothing visited before; Enter on a latent or a jump is a visit"),
         None => say(app, "nothing visited after"),
+    }
+}
+
+/// Goes where the person was.
+fn return_to(app: &mut App, to: &Visit) {
+    select::go(app, &to.latent);
+    match to.meta_latent {
+        Some(meta_latent) => {
+            meta::choose(app, meta_latent, true);
+            app.look_at(Focus::MetaCard);
+        }
+        None => {
+            app.meta.held = false;
+            if app.focus == Focus::MetaCard {
+                app.look_at(Focus::Parts);
+            }
+        }
     }
 }
 
@@ -142,17 +179,20 @@ fn next_found(app: &mut App, by: isize) {
 fn accept(app: &mut App) {
     match app.focus {
         Focus::Tokens if app.page == Page::Stitch => app.look_at(app.stitch.shown),
+        Focus::Tokens if app.page == Page::Meta => app.look_at(app.meta.shown),
         Focus::Tokens => app.look_at(Focus::Latents),
+        Focus::Latents if app.meta.by_meta => meta::open_card(app),
         Focus::Latents => {
-            if let Some(chosen) = app.chosen() {
+            if let Some(visit) = app.visit_now() {
                 app.held = true;
-                app.history.visit(None, chosen);
+                app.history.visit(None, visit);
                 select::enter_card(app);
             }
         }
         Focus::Card => select::jump_ladder(app),
         Focus::Queue | Focus::Bench | Focus::Group => stitch::accept(app),
-        Focus::Prompt | Focus::Curve => {}
+        Focus::Parts | Focus::MetaCard | Focus::Map => meta::accept(app),
+        Focus::Prompt | Focus::Curve | Focus::Surgery => {}
     }
 }
 
@@ -161,8 +201,10 @@ fn close(app: &mut App) {
         Focus::Prompt | Focus::Latents => app.look_at(Focus::Tokens),
         Focus::Card => app.look_at(Focus::Latents),
         Focus::Tokens if app.page == Page::Stitch => app.look_at(app.stitch.shown),
+        Focus::Tokens if app.page == Page::Meta => app.look_at(app.meta.shown),
         Focus::Tokens => select::release(app),
         Focus::Queue | Focus::Bench | Focus::Curve | Focus::Group => stitch::leave(app),
+        Focus::Parts | Focus::MetaCard | Focus::Map | Focus::Surgery => meta::leave(app),
     }
 }
 
@@ -205,6 +247,7 @@ fn retry(app: &mut App, effects: &mut Vec<Effect>) {
     app.asked_prompt = None;
     app.asked_card = None;
     app.stitch.ask_again();
+    app.meta.ask_again();
 }
 
 /// The error that a person would ask about: that of what is most basic.
@@ -217,7 +260,8 @@ fn show_error(app: &mut App) {
         .or(app.card.failure())
         .or(app.catalogue.failure())
         .or(app.found.failure())
-        .or(app.stitch.failure());
+        .or(app.stitch.failure())
+        .or(app.meta.failure());
     match failure.cloned() {
         Some(report) => app.over.push(Over::Error { report, top: 0 }),
         None => say(app, "nothing went wrong"),

@@ -9,10 +9,11 @@ use crate::report::{Kind, Report};
 use crate::session::{Opened, Outcome};
 use crate::task::{Progress, Slot, Ticket};
 use crate::tui::app::{App, Focus, LatentRef, Notice, Page, editor_of};
+use crate::tui::meta::Meta;
 use crate::tui::msg::{Effect, Event};
 use crate::tui::over::Over;
 use crate::tui::stitch::Stitch;
-use crate::tui::update::{actions, open, say, select, stitch_news};
+use crate::tui::update::{actions, meta_news, open, say, select, stitch_news};
 
 /// Takes news of a job; gives whether anything changed: stale news changes nothing.
 pub(super) fn take(
@@ -45,7 +46,10 @@ fn progressed(app: &mut App, slot: Slot, ticket: Ticket, progress: Progress, at:
             current
         }
         Slot::Labels => false,
-        slot => stitch_news::progressed(app, slot, ticket, progress),
+        slot => {
+            stitch_news::progressed(app, slot, ticket, progress.clone())
+                || meta_news::progressed(app, slot, ticket, progress)
+        }
     }
 }
 
@@ -121,6 +125,16 @@ fn answered(
                 true
             }
         }
+        Slot::Breakdown
+        | Slot::MetaCard
+        | Slot::MetaRun
+        | Slot::MetaLabels
+        | Slot::Surgery
+        | Slot::Untouched
+        | Slot::Edited
+        | Slot::Random
+        | Slot::Metas
+        | Slot::MetaTrain => meta_news::answered(app, slot, ticket, answer),
         slot => stitch_news::answered(app, slot, ticket, answer),
     }
 }
@@ -167,6 +181,8 @@ fn suite_opened(app: &mut App, opened: &Arc<Opened>) {
         app.look_at(Focus::Prompt);
     }
     app.stitch = Stitch::opened(opened.threshold);
+    let changed = app.meta.changed + 1;
+    app.meta = Meta { changed, ..Meta::default() };
     app.look_at(if app.page == Page::Explore { app.focus } else { Focus::Tokens });
     app.page = Page::Explore;
     app.run.clear();

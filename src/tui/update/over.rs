@@ -10,8 +10,8 @@ use crate::tui::app::{App, Focus, LatentRef};
 use crate::tui::format;
 use crate::tui::keys::{Action, Edit};
 use crate::tui::msg::Effect;
-use crate::tui::over::{Over, Question, commands};
-use crate::tui::update::{act as act_anywhere, always, ask, open, say, select, stitch};
+use crate::tui::over::{Costly, Over, Question, commands};
+use crate::tui::update::{act as act_anywhere, always, ask, meta, open, say, select, stitch};
 
 /// Does an action in what lies topmost.
 pub(super) fn act(app: &mut App, action: Action, effects: &mut Vec<Effect>) -> bool {
@@ -52,6 +52,7 @@ fn list_len(app: &App) -> usize {
             app.found.value().map_or(0, |found| found.latents.len())
         }
         Some(Over::Suites { .. }) => app.catalogue.value().map_or(0, Vec::len),
+        Some(Over::Pick(field, _)) => meta::matching(app, field.input.value()).len(),
         _ => 0,
     }
 }
@@ -61,16 +62,18 @@ fn step(app: &mut App, by: isize) {
     let lines = app.hits.over_lines.saturating_sub(app.hits.over_rows);
     match app.over.last_mut() {
         Some(Over::Help { top, .. } | Over::Error { top, .. }) => *top = top.saturating_add_signed(by).min(lines),
-        Some(Over::Palette(field) | Over::Search(field)) => field.row = field.row.saturating_add_signed(by).min(last),
+        Some(Over::Palette(field) | Over::Search(field) | Over::Pick(field, _)) => {
+            field.row = field.row.saturating_add_signed(by).min(last);
+        }
         Some(Over::Suites { row }) => *row = row.saturating_add_signed(by).min(last),
-        Some(Over::Filter(_) | Over::Path(..) | Over::Confirm(_)) | None => {}
+        Some(Over::Filter(_) | Over::Path(..) | Over::Named(_) | Over::Confirm(_)) | None => {}
     }
 }
 
 /// Chooses a row of the topmost list; gives whether it was chosen already.
 pub(super) fn choose_row(app: &mut App, to: usize) -> bool {
     let row = match app.over.last_mut() {
-        Some(Over::Palette(field) | Over::Search(field)) => &mut field.row,
+        Some(Over::Palette(field) | Over::Search(field) | Over::Pick(field, _)) => &mut field.row,
         Some(Over::Suites { row }) => row,
         _ => return false,
     };
@@ -113,7 +116,10 @@ pub(super) fn accept(app: &mut App, effects: &mut Vec<Effect>) {
         }
         Some(Over::Confirm(question)) => {
             app.over.pop();
-            pull(app, question.suite, effects);
+            match question.what {
+                Costly::Pull(suite) => pull(app, suite, effects),
+                Costly::Train(recipe) => meta::train(app, recipe, effects),
+            }
         }
         Some(Over::Filter(_)) => {
             app.over.pop();
@@ -122,6 +128,16 @@ pub(super) fn accept(app: &mut App, effects: &mut Vec<Effect>) {
         Some(Over::Path(field, what)) => {
             app.over.pop();
             stitch::take_path(app, field.input.value(), what, effects);
+        }
+        Some(Over::Pick(field, what)) => {
+            if let Some(meta_latent) = meta::matching(app, field.input.value()).get(field.row).copied() {
+                app.over.pop();
+                meta::picked(app, meta_latent, what);
+            }
+        }
+        Some(Over::Named(field)) => {
+            app.over.pop();
+            meta::take_names(app, field.input.value());
         }
         Some(Over::Help { .. } | Over::Error { .. }) => drop(app.over.pop()),
         None => {}
@@ -164,7 +180,7 @@ fn choose_suite(app: &mut App, entry: &SuiteEntry, effects: &mut Vec<Effect>) {
         || format!("Download {}? Its size is not stated; it shows once the hub has answered.", entry.id),
         |bytes| format!("Download {} for {}?", format::bytes(bytes), entry.id),
     );
-    app.over.push(Over::Confirm(Question { suite: entry.id.clone(), ask, know }));
+    app.over.push(Over::Confirm(Question { what: Costly::Pull(entry.id.clone()), ask, know }));
 }
 
 fn pull(app: &mut App, suite: String, effects: &mut Vec<Effect>) {

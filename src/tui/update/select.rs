@@ -2,7 +2,7 @@
 //! Not here: asking for what the choice needs (`wants`).
 
 use crate::analysis::LatentCard;
-use crate::tui::app::{App, Focus, LatentRef};
+use crate::tui::app::{App, Focus, LatentRef, Visit};
 use crate::tui::keys::Action;
 
 /// Moves along the tokens.
@@ -133,8 +133,8 @@ pub(super) fn jump_ladder(app: &mut App) {
 
 /// Goes to a latent and notes the visit.
 pub(super) fn visit(app: &mut App, to: &LatentRef) {
-    let from = app.chosen();
-    app.history.visit(from, to.clone());
+    let from = app.visit_now();
+    app.history.visit(from, Visit { latent: to.clone(), meta_latent: None });
     go(app, to);
 }
 

@@ -8,7 +8,7 @@ use crate::task::Slot;
 use crate::tui::app::{App, LatentRef};
 use crate::tui::msg::Effect;
 use crate::tui::over::Over;
-use crate::tui::update::{ask, stitch, stitch_wants};
+use crate::tui::update::{ask, meta, meta_wants, stitch, stitch_wants};
 
 /// Likeliest next tokens asked for at each position.
 const NEXT: usize = 12;
@@ -21,6 +21,7 @@ const AHEAD: usize = 12;
 pub(super) fn settle(app: &mut App, effects: &mut Vec<Effect>) {
     scroll(app);
     stitch::settle(app);
+    meta::settle(app);
     // While a suite loads, what is asked would be answered by the one that is leaving.
     if app.opened.value().is_none() || app.opened.is_pending() {
         return;
@@ -30,6 +31,7 @@ pub(super) fn settle(app: &mut App, effects: &mut Vec<Effect>) {
     search(app, effects);
     labels(app, effects);
     stitch_wants::ask_all(app, effects);
+    meta_wants::ask_all(app, effects);
 }
 
 fn scroll(app: &mut App) {
@@ -115,6 +117,7 @@ fn wanted(app: &App) -> Vec<LatentRef> {
         wanted.extend(app.saes().get(row.place).map(|s| LatentRef { sae: s.id.clone(), latent: row.latent }));
     }
     wanted.extend(stitch_wants::names(app));
+    wanted.extend(meta_wants::names(app));
     wanted.extend(app.pins.iter().cloned());
     wanted.retain(|l| loaded(&l.sae));
     wanted

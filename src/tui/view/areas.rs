@@ -50,7 +50,7 @@ impl Areas {
         // Lists are what one looks at where SAEs are compared: prompt and tokens stay, with fewer rows.
         let (prompt, tokens) = match page {
             Page::Explore => (lines(1, 2, 3, 4), lines(2, 4, 6, 6)),
-            Page::Stitch => (lines(1, 1, 2, 3), lines(2, 3, 5, 6)),
+            Page::Stitch | Page::Meta => (lines(1, 1, 2, 3), lines(2, 3, 5, 6)),
         };
         let prompt = cut(1 + prompt);
         let tokens = cut(1 + tokens);

@@ -74,6 +74,8 @@ fn draw_card(app: &App, card: &LatentCard, area: Rect, pen: &mut Pen<'_>) {
         }
         all.push(Line::from(spans));
     }
+    let spare = room.saturating_sub(all.len() + 3);
+    all.extend(super::meta::made_of(app, card, width, spare.min(8), pen));
     if room > all.len() + 2 {
         all.push(Line::from(Span::styled(
             format!("{:<NAMES$}bias {}", "encoder", format::short(card.encoder_bias.into())),
@@ -95,7 +97,7 @@ fn draw_card(app: &App, card: &LatentCard, area: Rect, pen: &mut Pen<'_>) {
 const NAMES: usize = 11;
 
 /// Tokens with their values, in at most `lines` lines.
-fn token_lines<'a>(
+pub(super) fn token_lines<'a>(
     name: &'a str,
     tokens: &[TokenValue],
     style: Style,

@@ -51,6 +51,26 @@ fn about(place: Place) -> &'static [&'static str] {
             "Latents of both SAEs that hang together by cosines ≥ θ: narrower at the left, wider at the right. A swap takes the",
             "left side out and puts the right side in. The chosen latent's lines are bright and its cosines stand before the others.",
         ],
+        Place::Parts => &[
+            "What the latent is made of: a meta-SAE, trained on the SAE's decoder rows, writes its row as a sum of meta-latents.",
+            "act: how strongly each is in the row, scaled to length 1; then the share of the row that it explains. rest: what no",
+            "meta-latent explains. ✓ is stable: a run of another seed found it too; ? is not. Enter shows the latents it is in.",
+        ],
+        Place::MetaCard => &[
+            "One meta-latent: what its direction promotes, how strongly it is in its members (a histogram), the nearest latent of",
+            "every SAE, and which members fire in this prompt on which tokens. Enter on a member shows what that is made of.",
+        ],
+        Place::Map => &[
+            "The latent in the middle, its meta-latents with their share beside it, and the latents that these are in most outside.",
+            "Arrows walk; Enter on a member makes it the middle, on a meta-latent shows its card. b goes back.",
+        ],
+        Place::Surgery => &[
+            "The latent's decoder row is edited and put back to its length; wherever the latent fires, the model gets the edited row",
+            "instead. Beside it stand the untouched model and one whose row moves as far in a random direction: what the edit does",
+            "beyond that is its meaning. Named tokens show the change of their log-probability in nats.",
+        ],
+        Place::Pick => &["A number finds that meta-latent; text finds those that promote the token."],
+        Place::Named => &["Words or tokens, with commas between; each is taken as what comes next."],
         Place::Filter => &["The queue shows the latents that promote this token, or the latent of this number."],
         Place::Path => &["A path; ~ is your home directory."],
         Place::Search => &["A number finds that latent; text finds the latents that promote the token most."],
@@ -72,6 +92,7 @@ const WORDS: &[(&str, &str)] = &[
     ("novel", "no latent of the narrower SAE has a cosine of θ or more with it"),
     ("recon", "reconstruction: some latent of the narrower SAE does"),
     ("c*", "Σ a·(r·d) / Σ a²·|d|²: above ½ when putting the latent in lowers the error"),
+    ("meta-latent", "a latent of a meta-SAE: a direction that several latents have in common"),
     ("next token", "what the model itself expects after the chosen token"),
 ];
 
@@ -121,7 +142,8 @@ fn section(
 
 /// Text of the program itself as the terminal can show it.
 pub(super) fn plain(text: &str, ascii: bool) -> String {
-    const SIGNS: [(&str, &str); 15] = [
+    const SIGNS: [(&str, &str); 16] = [
+        ("✓", "v"),
         ("·", "_"),
         ("⏎", "\\n"),
         ("⟨", "<"),

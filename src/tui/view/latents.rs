@@ -15,6 +15,10 @@ use crate::tui::theme::glyphs::{self, level};
 
 pub(super) fn draw(app: &App, area: Rect, pen: &mut Pen<'_>) {
     pen.hit_pane(area, Focus::Latents);
+    if app.meta.by_meta && app.meta_ref().is_some() {
+        by_meta(app, area, pen);
+        return;
+    }
     let focused = app.focus == Focus::Latents;
     let inner = pen.pane(area, &title(app, area.width < 44, pen), focused);
     pen.hits.latent_rows = usize::from(inner.height);
@@ -46,6 +50,54 @@ pub(super) fn draw(app: &App, area: Rect, pen: &mut Pen<'_>) {
             pen.tint(at, pen.theme.stale());
         }
         pen.hits.add(at, Target::Latent(rank));
+    }
+}
+
+/// What fires at the token by meta-latents: what all latents that fire bring of each.
+fn by_meta(app: &App, area: Rect, pen: &mut Pen<'_>) {
+    let theme = pen.theme;
+    let focused = app.focus == Focus::Latents;
+    let meta = app.meta_ref().map(|of| of.meta).unwrap_or_default();
+    let position = app.meta_position();
+    let title = Title {
+        name: "3 Meta-latents",
+        about: vec![Span::raw(format!("of {}", text::prose(&meta, theme.charset)))],
+        right: position.map_or(String::new(), |p| format!("{} here", p.l0)),
+    };
+    let inner = pen.pane(area, &title, focused);
+    pen.hits.latent_rows = usize::from(inner.height);
+    let Some(position) = position else {
+        super::stitch::waiting(app, app.meta.run.failure(), app.meta.run.progressed(), "by meta-latents", inner, pen);
+        return;
+    };
+    if position.latents.is_empty() {
+        pen.text(inner, 0, "  no meta-latent is in what fires on this token", theme.quiet());
+    }
+    let strongest = position.latents.first().map_or(1.0, |f| f.activation);
+    let chosen = position.latents.iter().position(|f| Some(f.latent) == app.meta.meta_latent);
+    let rows = usize::from(inner.height);
+    let top = super::flow::top(chosen.unwrap_or(0), rows, position.latents.len());
+    let cells = (usize::from(inner.width) / 6).clamp(5, 16);
+    for (row, (rank, firing)) in position.latents.iter().enumerate().skip(top).take(rows).enumerate() {
+        let at = Rect { y: inner.y + row as u16, height: 1, ..inner };
+        let is_chosen = chosen == Some(rank);
+        let bar = glyphs::bar(theme.glyphs(), firing.activation / strongest, cells);
+        let mut line = vec![
+            Span::styled(if is_chosen { theme.glyphs().chosen } else { " " }, theme.accent()),
+            Span::styled(
+                format!("{:>6}", firing.latent),
+                if is_chosen { theme.chosen(focused || app.focus == Focus::Tokens) } else { theme.quiet() },
+            ),
+            Span::raw(" "),
+            Span::styled(text::fit(&bar, cells, theme.charset), theme.bar()),
+            Span::raw(format!(" {:>6} ", format::activation(firing.activation))),
+        ];
+        line.extend(super::meta::row_of(app, firing.latent, pen));
+        pen.line(at, 0, &Line::from(line));
+        pen.hits.add(at, Target::Latent(rank));
+    }
+    if app.meta.run.is_pending() && app.waits() {
+        pen.tint(inner, theme.stale());
     }
 }
 

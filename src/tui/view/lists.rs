@@ -12,7 +12,7 @@ use crate::tui::app::{App, LatentRef};
 use crate::tui::format;
 use crate::tui::hits::Target;
 use crate::tui::keys::key_name;
-use crate::tui::over::{Field, PathFor, commands};
+use crate::tui::over::{Field, PathFor, PickFor, commands};
 
 pub(super) fn palette(app: &App, field: &Field, screen: Rect, pen: &mut Pen<'_>) {
     let area = centred(screen, 84, 24);
@@ -116,6 +116,35 @@ pub(super) fn field_line(field: &Field, area: Rect, pen: &mut Pen<'_>) {
         Span::raw(show(&after)),
     ]);
     pen.line(area, 0, &line);
+}
+
+/// Meta-latents to pick one of.
+pub(super) fn pick(app: &App, field: &Field, what: PickFor, screen: Rect, pen: &mut Pen<'_>) {
+    let title = match what {
+        PickFor::See => "Find a meta-latent".to_owned(),
+        PickFor::Exchange(out) => format!("Exchange meta-latent {out} for"),
+        PickFor::Add => "Add a meta-latent".to_owned(),
+    };
+    let inner = framed(centred(screen, 84, 24), &title, pen);
+    field_line(field, inner, pen);
+    let found = crate::tui::update::meta::matching(app, field.input.value());
+    let about = Rect { y: inner.y + 1, height: 1, ..inner };
+    let naming = if app.meta.labels.remote.is_pending() { ", still being named" } else { "" };
+    let said = format!("a number, or a token that it promotes: {}{naming}", found.len());
+    pen.text(about, 0, &said, pen.theme.quiet());
+    rows(found.len(), field.row, lower(inner, 2), pen, |index, chosen, pen| {
+        let mut spans = vec![Span::styled(format!("{:>6}", found[index]), row_style(chosen, pen)), Span::raw("  ")];
+        spans.extend(super::meta::row_of(app, found[index], pen));
+        Line::from(spans)
+    });
+}
+
+/// Texts whose log-probability is wanted.
+pub(super) fn named(field: &Field, screen: Rect, pen: &mut Pen<'_>) {
+    let inner = framed(centred(screen, 92, 5), "Tokens to compare", pen);
+    field_line(field, inner, pen);
+    let about = "with commas between, such as: Paris, Tokyo; each is taken as the next word";
+    pen.text(inner, 2, &text::truncate(about, usize::from(inner.width), pen.theme.charset), pen.theme.quiet());
 }
 
 /// A path that is asked for, and what it is for.

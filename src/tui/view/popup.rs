@@ -10,7 +10,7 @@ use crate::report::Report;
 use crate::text;
 use crate::tui::app::App;
 use crate::tui::hits::Target;
-use crate::tui::over::{Over, Question};
+use crate::tui::over::{Costly, Over, Question};
 
 pub(super) fn draw(app: &App, over: &Over, screen: Rect, pen: &mut Pen<'_>) {
     match over {
@@ -26,6 +26,8 @@ pub(super) fn draw(app: &App, over: &Over, screen: Rect, pen: &mut Pen<'_>) {
         // Drawn in the queue, which follows it.
         Over::Filter(_) => {}
         Over::Path(field, what) => lists::path(field, *what, screen, pen),
+        Over::Pick(field, what) => lists::pick(app, field, *what, screen, pen),
+        Over::Named(field) => lists::named(field, screen, pen),
         Over::Suites { row } => suites::draw(app, *row, screen, pen),
         Over::Confirm(question) => confirm(question, screen, pen),
     }
@@ -97,6 +99,7 @@ fn error(report: &Report, top: usize, screen: Rect, pen: &mut Pen<'_>) {
 }
 
 fn confirm(question: &Question, screen: Rect, pen: &mut Pen<'_>) {
+    let pull = matches!(question.what, Costly::Pull(_));
     let charset = pen.theme.charset;
     let width = 76.min(screen.width.saturating_sub(4));
     let room = usize::from(width).saturating_sub(4);
@@ -110,12 +113,12 @@ fn confirm(question: &Question, screen: Rect, pen: &mut Pen<'_>) {
     lines.push(Line::default());
     lines.push(Line::from(vec![
         Span::styled("Enter", pen.theme.key()),
-        Span::raw(" downloads    "),
+        Span::raw(if pull { " downloads    " } else { " trains    " }),
         Span::styled("Esc", pen.theme.key()),
         Span::raw(" does not"),
     ]));
     let height = (lines.len() as u16 + 2).min(screen.height.saturating_sub(2));
-    let inner = framed(centred(screen, width, height), "Download", pen);
+    let inner = framed(centred(screen, width, height), if pull { "Download" } else { "Train a meta-SAE" }, pen);
     for (row, line) in lines.iter().enumerate() {
         pen.line(inner, row as u16, line);
     }

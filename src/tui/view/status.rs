@@ -85,6 +85,10 @@ fn pending<'a>(app: &App, pen: &Pen<'_>) -> Vec<Span<'a>> {
     if app.found.is_pending() {
         return say("searching".into());
     }
+    if app.meta.train.is_pending() {
+        let text = super::meta::training(app, pen);
+        return say(text::truncate(&text, 60, theme.charset));
+    }
     if let Some(text) = stitching(app, theme.charset) {
         return say(text);
     }

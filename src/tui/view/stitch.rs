@@ -20,6 +20,7 @@ mod plot;
 mod queue;
 mod verdict;
 
+pub(super) use plot::Raster;
 pub(super) use verdict::line as verdict_line;
 
 /// The panes with their keys, in the order of the Tab key.
@@ -214,7 +215,7 @@ fn sums(app: &App, pair: &PairIds, area: Rect, pen: &mut Pen<'_>) {
 }
 
 /// What is pending, with a bar when it says how far it is.
-fn pending(app: &App, progress: Option<&crate::task::Progress>, what: &str, pen: &Pen<'_>) -> String {
+pub(super) fn pending(app: &App, progress: Option<&crate::task::Progress>, what: &str, pen: &Pen<'_>) -> String {
     let glyphs = pen.theme.glyphs();
     let spinner = glyphs.spinner[app.ticks as usize % 4];
     let Some(progress) = progress else { return format!("{spinner} {}", text::prose(what, pen.theme.charset)) };
@@ -227,7 +228,7 @@ fn pending(app: &App, progress: Option<&crate::task::Progress>, what: &str, pen:
 }
 
 /// What stands in a pane that has nothing to show yet: why it failed, or what is awaited.
-fn waiting(
+pub(super) fn waiting(
     app: &App,
     failure: Option<&crate::report::Report>,
     progress: Option<&crate::task::Progress>,

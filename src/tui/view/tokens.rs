@@ -35,8 +35,15 @@ pub(super) fn draw(app: &App, area: Rect, pen: &mut Pen<'_>) {
         return;
     }
     let chosen = app.chosen();
-    let heat = chosen.as_ref().map(|c| heat_of(app, c, None));
-    let title = title(app, chosen.as_ref(), heat.as_ref(), pen);
+    let by_meta = app.meta.meta_latent.filter(|_| app.meta.by_meta && app.meta_ref().is_some());
+    let heat = match by_meta {
+        Some(meta_latent) => Some(heat_from(app, app.meta_heat(meta_latent), None)),
+        None => chosen.as_ref().map(|c| heat_of(app, c, None)),
+    };
+    let title = match (by_meta, &heat) {
+        (Some(meta_latent), Some(heat)) => meta_title(app, meta_latent, heat, pen),
+        _ => title(app, chosen.as_ref(), heat.as_ref(), pen),
+    };
     let inner = pen.pane(area, &title, app.focus == Focus::Tokens);
     let inner = Rect { width: inner.width.saturating_sub(1), ..inner };
     if app.tokens().is_empty() {
@@ -98,7 +105,10 @@ enum Marks<'a> {
 /// The strengths of a latent; the strongest is that of the prompt's own tokens, since position 0 fires on nothing but
 /// standing first and would dim all others.
 fn heat_of(app: &App, of: &LatentRef, pin: Option<usize>) -> Heat {
-    let values = app.heat(of);
+    heat_from(app, app.heat(of), pin)
+}
+
+fn heat_from(app: &App, values: Vec<f32>, pin: Option<usize>) -> Heat {
     let own = values.get(usize::from(app.has_bos())..).unwrap_or_default();
     let most = own.iter().copied().fold(0.0, f32::max);
     let most = if most > 0.0 { most } else { values.iter().copied().fold(0.0, f32::max) };
@@ -130,6 +140,19 @@ fn title<'a>(app: &App, chosen: Option<&LatentRef>, heat: Option<&Heat>, pen: &P
     if app.run.is_pending() && app.waits() {
         right = format!("{} {right}", theme.glyphs().more);
     }
+    Title { name: "2 Tokens", about, right }
+}
+
+/// What the heat shows where the prompt is seen by meta-latents.
+fn meta_title<'a>(app: &App, meta_latent: u32, heat: &Heat, pen: &Pen<'_>) -> Title<'a> {
+    let theme = pen.theme;
+    let mut about = vec![Span::raw("heat of "), Span::styled(format!("meta-latent {meta_latent}"), theme.accent())];
+    if let Some(name) = super::meta::name_of(app, meta_latent, 2, theme) {
+        about.push(Span::raw(format!(" {name}")));
+    }
+    about.push(Span::styled("  by meta-latents: v turns back", theme.quiet()));
+    let here = heat.values.get(app.token).copied().unwrap_or(0.0);
+    let right = format!("{} here, max {}", format::activation(here), format::activation(heat.most));
     Title { name: "2 Tokens", about, right }
 }
 

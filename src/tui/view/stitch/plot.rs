@@ -8,7 +8,7 @@ use super::super::Pen;
 use crate::text::Charset;
 
 /// Dots over an area, 2 by 4 in a cell; in ASCII one in a cell.
-pub(super) struct Raster {
+pub(in crate::tui::view) struct Raster {
     cells: (usize, usize),
     per: (usize, usize),
     dots: Vec<u8>,
@@ -18,18 +18,18 @@ pub(super) struct Raster {
 const BITS: [[u8; 4]; 2] = [[0x01, 0x02, 0x04, 0x40], [0x08, 0x10, 0x20, 0x80]];
 
 impl Raster {
-    pub(super) fn new(area: Rect, charset: Charset) -> Self {
+    pub(in crate::tui::view) fn new(area: Rect, charset: Charset) -> Self {
         let cells = (usize::from(area.width), usize::from(area.height));
         let per = if charset == Charset::Ascii { (1, 1) } else { (2, 4) };
         Self { cells, per, dots: vec![0; cells.0 * cells.1] }
     }
 
     /// Dots across and down.
-    pub(super) fn size(&self) -> (usize, usize) {
+    pub(in crate::tui::view) fn size(&self) -> (usize, usize) {
         (self.cells.0 * self.per.0, self.cells.1 * self.per.1)
     }
 
-    pub(super) fn dot(&mut self, x: usize, y: usize) {
+    pub(in crate::tui::view) fn dot(&mut self, x: usize, y: usize) {
         let (column, row) = (x / self.per.0, y / self.per.1);
         if column < self.cells.0 && row < self.cells.1 {
             self.dots[row * self.cells.0 + column] |= BITS[x % self.per.0][y % self.per.1];
@@ -37,7 +37,7 @@ impl Raster {
     }
 
     /// A straight line, both ends included.
-    pub(super) fn line(&mut self, from: (usize, usize), to: (usize, usize)) {
+    pub(in crate::tui::view) fn line(&mut self, from: (usize, usize), to: (usize, usize)) {
         let steps = from.0.abs_diff(to.0).max(from.1.abs_diff(to.1)).max(1);
         let along = |a: usize, b: usize, i: usize| {
             let (a, b) = (a as f64, b as f64);
@@ -49,7 +49,7 @@ impl Raster {
     }
 
     /// Draws the dots; cells without one are left as they are.
-    pub(super) fn draw(&self, area: Rect, style: Style, pen: &mut Pen<'_>) {
+    pub(in crate::tui::view) fn draw(&self, area: Rect, style: Style, pen: &mut Pen<'_>) {
         for (at, dots) in self.dots.iter().enumerate().filter(|(_, dots)| **dots != 0) {
             let (column, row) = (at % self.cells.0, at / self.cells.0);
             let glyph = if self.per == (1, 1) { '*' } else { char::from_u32(0x2800 + u32::from(*dots)).unwrap_or('*') };

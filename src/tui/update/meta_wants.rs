@@ -1,0 +1,175 @@
+//! What the state of meta-SAEs needs that has not been asked for: only what is on screen.
+//! Not here: what happens when it arrives (`meta_news`).
+
+use crate::analysis::{Arm, Operation};
+use crate::session::Job;
+use crate::task::Slot;
+use crate::tui::app::{App, LatentRef, Page};
+use crate::tui::hits::Part;
+use crate::tui::meta::{ContinueKey, MetaRef};
+use crate::tui::msg::Effect;
+use crate::tui::over::Over;
+use crate::tui::update::ask;
+
+/// Members, tokens and neighbours in the lists of a meta-latent's card.
+const TOP: usize = 200;
+/// Likeliest next tokens of each model.
+const NEXT: usize = 12;
+/// Tokens by which a text is continued.
+const TOKENS: usize = 24;
+/// Meta-latents named at once: few, so that nothing else waits long.
+const NAMED: usize = 64;
+
+/// Asks for what is missing.
+pub(super) fn ask_all(app: &mut App, effects: &mut Vec<Effect>) {
+    states(app, effects);
+    let Some(of) = app.meta_ref() else { return };
+    parts(app, &of, effects);
+    card(app, &of, effects);
+    by_meta(app, &of, effects);
+    labels(app, &of, effects);
+    surgery(app, effects);
+}
+
+fn states(app: &mut App, effects: &mut Vec<Effect>) {
+    // What a table says is there once it was made for the first answer.
+    let used = app.meta.parts.answers().map(|(latent, meta)| MetaRef { sae: latent.sae.clone(), meta: meta.clone() });
+    let told = used.filter(|used| {
+        let all = app.meta.states.value().map_or(&[][..], |all| all.as_slice());
+        all.iter().any(|s| s.sae == used.sae && s.meta == used.meta && s.info.is_none())
+            || app.meta.states.question().is_some_and(|(_, asked)| asked.as_ref() == Some(used))
+    });
+    let key = (app.meta.changed, told.or_else(|| app.meta.states.question().and_then(|(_, used)| used.clone())));
+    if let Some(ticket) = app.meta.states.want(&key) {
+        ask(Slot::Metas, ticket, Job::Metas, effects);
+    }
+}
+
+/// Whether the prompt's run has come: what fires is known then.
+fn has_run(app: &App) -> bool {
+    app.run.value().is_some() && !app.run.is_pending() && app.run.failure().is_none()
+}
+
+fn parts(app: &mut App, of: &MetaRef, effects: &mut Vec<Effect>) {
+    let Some(chosen) = app.chosen() else { return };
+    if app.page == Page::Stitch || !has_run(app) {
+        return;
+    }
+    if let Some(ticket) = app.meta.parts.want(&(chosen.clone(), of.meta.clone())) {
+        let job = Job::Breakdown { sae: chosen.sae, latent: chosen.latent, meta: Some(of.meta.clone()) };
+        ask(Slot::Breakdown, ticket, job, effects);
+    }
+}
+
+fn card(app: &mut App, of: &MetaRef, effects: &mut Vec<Effect>) {
+    let Some(meta_latent) = app.meta.meta_latent else { return };
+    // The old latent's meta-latent is asked about no more while the new latent's parts are awaited.
+    let settled = app.meta.held || app.parts().is_some();
+    if !app.hits.drawn.has(Part::MetaCard) || !has_run(app) || !settled {
+        return;
+    }
+    if let Some(ticket) = app.meta.card.want(&(of.clone(), meta_latent, app.stitch.runs)) {
+        let MetaRef { sae, meta } = of.clone();
+        ask(Slot::MetaCard, ticket, Job::MetaCard { sae, meta, meta_latent, top: TOP }, effects);
+    }
+}
+
+fn by_meta(app: &mut App, of: &MetaRef, effects: &mut Vec<Effect>) {
+    if !app.meta.by_meta || !has_run(app) {
+        return;
+    }
+    if let Some(ticket) = app.meta.run.want(&(of.clone(), app.stitch.runs)) {
+        let MetaRef { sae, meta } = of.clone();
+        ask(Slot::MetaRun, ticket, Job::MetaRun { sae, meta }, effects);
+    }
+}
+
+/// Names of what fires at the token, of what stands in surgery, and of all while one is picked.
+fn labels(app: &mut App, of: &MetaRef, effects: &mut Vec<Effect>) {
+    if app.meta.labels.remote.is_pending() {
+        return;
+    }
+    let mut wanted: Vec<u32> = Vec::new();
+    wanted.extend(app.meta.meta_latent);
+    if app.meta.by_meta
+        && let Some(position) = app.meta_position()
+    {
+        wanted.extend(position.latents.iter().map(|f| f.latent));
+    }
+    if app.hits.drawn.has(Part::Surgery) {
+        wanted.extend(app.cut_rows().iter().flat_map(|part| [Some(part.meta_latent), part.instead]).flatten());
+    }
+    if let Some(Over::Pick(..)) = app.over.last() {
+        let width = app.meta_state().and_then(|state| state.width).unwrap_or(0);
+        wanted.extend(0..u32::try_from(width).unwrap_or(u32::MAX));
+    }
+    let mut seen = std::collections::HashSet::new();
+    let missing = |m: &u32| app.meta.labels.is_missing(of, *m) && seen.insert(*m);
+    let meta_latents: Vec<u32> = wanted.into_iter().filter(missing).take(NAMED).collect();
+    if meta_latents.is_empty() {
+        return;
+    }
+    app.meta.labels.asked = meta_latents.iter().map(|m| (of.clone(), *m)).collect();
+    let ticket = app.meta.labels.remote.ask();
+    let MetaRef { sae, meta } = of.clone();
+    ask(Slot::MetaLabels, ticket, Job::MetaLabels { sae, meta, meta_latents }, effects);
+}
+
+fn surgery(app: &mut App, effects: &mut Vec<Effect>) {
+    if !app.hits.drawn.has(Part::Surgery) || !has_run(app) || app.parts().is_none() {
+        return;
+    }
+    let Some(operation) = app.operation() else { return };
+    let prompt = app.shown_prompt.clone();
+    let key = (operation.clone(), app.stitch.runs, app.meta.named.clone());
+    if let Some(ticket) = app.meta.surgery.want(&key) {
+        let (operation, named) = (operation.clone(), key.2);
+        ask(Slot::Surgery, ticket, Job::Surgery { operation, prompt: prompt.clone(), next: NEXT, named }, effects);
+    }
+    for (arm, slot) in Arm::ALL.into_iter().zip([Slot::Untouched, Slot::Edited, Slot::Random]) {
+        let Some(key) = continue_key(app, arm) else { continue };
+        let Some(at) = Arm::ALL.iter().position(|a| *a == arm) else { continue };
+        let Some(ticket) = app.meta.goes_on.get_mut(at).and_then(|asked| asked.want(&key)) else { continue };
+        let (operation, sampling) = (key.0, key.2);
+        let job = Job::Continue { operation, prompt: prompt.clone(), arm, tokens: TOKENS, sampling };
+        ask(slot, ticket, job, effects);
+    }
+}
+
+/// What a model's continuation is about: the untouched one goes on the same way whatever is edited. None where nothing
+/// is edited and it would go on as the untouched one.
+#[must_use]
+pub(crate) fn continue_key(app: &App, arm: Arm) -> Option<ContinueKey> {
+    let operation = app.operation()?;
+    let operation = match arm {
+        Arm::Untouched => Operation { edits: Vec::new(), seed: 0, latent: 0, ..operation },
+        Arm::Edited | Arm::Random if operation.edits.is_empty() => return None,
+        Arm::Edited => Operation { seed: 0, ..operation },
+        Arm::Random => operation,
+    };
+    Some((operation, app.stitch.runs, app.meta.sampling))
+}
+
+/// The latents whose names are shown where latents are taken apart.
+pub(super) fn names(app: &App) -> Vec<LatentRef> {
+    let Some(of) = app.meta_ref() else { return Vec::new() };
+    let mut names: Vec<u32> = Vec::new();
+    if app.page == Page::Meta
+        && let Some(entry) = app.parts()
+    {
+        names.extend(entry.components.iter().flat_map(|c| c.members.iter().map(|m| m.latent)));
+    }
+    if app.hits.drawn.has(Part::MetaCard)
+        && let Some(card) = app.meta.card.value()
+    {
+        let rows = app.hits.meta_rows.max(12);
+        names.extend(card.members.iter().skip(app.meta.member.saturating_sub(rows)).take(3 * rows).map(|m| m.latent));
+        names.extend(card.firing.iter().take(12).map(|m| m.latent));
+    }
+    let own = names.into_iter().map(|latent| LatentRef { sae: of.sae.clone(), latent });
+    let near = app.meta.card.value().filter(|_| app.hits.drawn.has(Part::MetaCard));
+    let ladder = near.into_iter().flat_map(|card| {
+        card.ladder.iter().filter_map(|e| Some(LatentRef { sae: e.sae.clone(), latent: e.nearest.first()?.latent }))
+    });
+    own.chain(ladder).collect()
+}

@@ -370,10 +370,8 @@ impl Session {
     fn scope(&mut self, sae: &str, meta: &str, cancel: &Cancel) -> Result<meta::Scope<'_>, Report> {
         self.loaded()?;
         let Self { loaded: Some(loaded), metas, setup, .. } = self else { return Err(desk::nothing()) };
-        if !metas.has(sae, meta) {
-            // It may have been trained since, beside the session.
-            metas.look_again(&loaded.room(), setup);
-        }
+        // Another may have been trained since, beside the session: this one, or one that says what is stable in it.
+        metas.look_again(&loaded.room(), setup);
         metas.scope(loaded.room(), sae, meta, cancel)
     }
 

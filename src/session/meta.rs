@@ -120,7 +120,7 @@ impl Metas {
     }
 
     /// Whether there is one of this id.
-    pub fn has(&self, sae: &str, id: &str) -> bool {
+    fn has(&self, sae: &str, id: &str) -> bool {
         self.list.iter().any(|meta| meta.sae == sae && meta.id == id)
     }
 

@@ -30,7 +30,8 @@ pub(super) fn draw(app: &App, area: Rect, pen: &mut Pen<'_>) {
         return;
     };
     let sae = app.sae().map(|s| s.id.clone()).unwrap_or_default();
-    pen.line(area, 0, &Line::from(Span::styled("  meta-latent  act  of the decoder row", theme.quiet())));
+    let names = format!("  {:>6}    act {:<7}{:>5}  promotes", "part", "share", "");
+    pen.line(area, 0, &Line::from(Span::styled(names, theme.quiet())));
     let below = Rect { y: area.y + 1, height: area.height.saturating_sub(3), ..area };
     list(app, entry, &sae, below, pen);
     let foot = Rect { y: below.bottom(), height: (area.height - below.height).saturating_sub(1).min(2), ..area };
@@ -90,10 +91,9 @@ fn foot_lines(entry: &MetaEntry, area: Rect, pen: &mut Pen<'_>) {
         Span::styled(format!("{:>14}  ", "rest"), theme.quiet()),
         Span::styled(bar, theme.quiet()),
         Span::raw(format!(" {:>5}", share(entry.rest))),
-        Span::styled(format!("  bias {}", share(entry.bias)), theme.quiet()),
     ]);
     pen.line(area, 0, &rest);
-    let explained = format!("{:>14}  together they explain {}", "", share(entry.explained));
+    let explained = format!("  explained {}, bias {}", share(entry.explained), share(entry.bias));
     pen.text(area, 1, &explained, theme.quiet());
 }
 

@@ -44,7 +44,7 @@ fn parts(app: &App, area: Rect, pen: &mut Pen<'_>) {
         pen.hits.add(at, Target::Cut(index));
     }
     let hint = if app.cuts().is_none_or(crate::tui::meta::Cuts::is_empty) {
-        "nothing edited: Space takes out, x exchanges, c adds, + - change strength"
+        "Space out, x exchange, c add, + - strength"
     } else {
         "X undoes all"
     };
@@ -120,7 +120,11 @@ fn summary(app: &App, view: &SurgeryView, area: Rect, pen: &mut Pen<'_>) {
     let theme = pen.theme;
     let token = |p: usize| app.tokens().get(p).map(|t| text::token(&t.text, theme.charset)).unwrap_or_default();
     let on: Vec<String> = view.fires.iter().take(8).map(|f| token(f.position)).collect();
-    let size = format!("the row moves by {} of its length; ", format::percent(view.size.into()));
+    let size = if view.size > 0.0 {
+        format!("the row moves by {} of its length; ", format::percent(view.size.into()))
+    } else {
+        "nothing edited; ".to_owned()
+    };
     let (said, style) = if view.fires.is_empty() {
         ("the latent fires nowhere in this prompt: editing it changes nothing".to_owned(), theme.notice())
     } else {
@@ -217,7 +221,7 @@ fn continuations(app: &App, area: Rect, each: u16, pen: &mut Pen<'_>) {
         let top = each * at as u16;
         pen.text(inner, top, arm.name(), theme.quiet());
         let Some(key) = continue_key(app, arm) else {
-            pen.text(words, top, "as the untouched model: nothing is edited", theme.quiet());
+            pen.text(words, top, "nothing is edited", theme.quiet());
             continue;
         };
         let asked = &app.meta.goes_on[at];

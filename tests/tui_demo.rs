@@ -89,3 +89,43 @@ fn an_empty_and_a_very_long_prompt_are_told_apart_from_errors() {
     let long = screen(&long, (80, 24));
     assert!(long.contains('✗') && long.contains("128"), "{long}");
 }
+
+/// A worker that keeps what it trains in a folder of its own.
+fn keeping(name: &str) -> impl Fn(Tell) -> Result<Worker, Report> + use<> {
+    let metas = std::env::temp_dir().join(format!("saescope-screen-{name}-{}", std::process::id()));
+    move |tell: Tell| {
+        let env = |name: &str| (name == "HF_HUB_OFFLINE").then(|| OsString::from("1"));
+        let hub = Hub::from_env(env).map_err(|e| Report::caused("no hub", &e))?;
+        let setup =
+            Setup { hub, suites: Vec::new(), memory: || None, metas: Some(metas.clone()), tables: None, text: None };
+        Worker::start(setup, move |news| tell(news.slot, news.ticket, news.event))
+            .map_err(|e| Report::caused("no worker", &e))
+    }
+}
+
+#[test]
+fn a_meta_sae_is_trained_on_one_key_and_its_pages_stand_on_real_answers() {
+    let options = Options { suite: "demo".into(), ..Options::default() };
+    let trained = shot(&options, "[[[[[[9t<enter><wait>", (120, 40), Format::Text, keeping("train"));
+    let trained = trained.expect("a screen");
+    assert!(trained.contains("explains") && !trained.contains('✗'), "{trained}");
+    // What was trained is found again by whoever comes later.
+    let start = "[[[[[[9";
+    for (keys, expected) in [
+        ("", "explains"),
+        ("<enter><down><enter>", "Meta-latent"),
+        ("a<right><right><enter>b", "Map"),
+        ("v3<down>", "3 Meta-latents"),
+        ("z<space>nParis, Berlin<enter>", "log p"),
+        ("zx<enter>", "goes on"),
+    ] {
+        for size in [(80, 24), (200, 60)] {
+            let screen = shot(&options, &format!("{start}{keys}"), size, Format::Text, keeping("train"));
+            let screen = screen.expect("a screen");
+            assert!(screen.contains(expected), "{keys}:\n{screen}");
+            assert!(!screen.contains('✗'), "{keys}:\n{screen}");
+        }
+    }
+    let folder = std::env::temp_dir().join(format!("saescope-screen-train-{}", std::process::id()));
+    std::fs::remove_dir_all(folder).expect("what was trained was kept there");
+}

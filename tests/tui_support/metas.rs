@@ -78,7 +78,7 @@ fn label(meta_latent: u32) -> MetaLabel {
         meta_latent,
         promoted: promoted(96, meta_latent),
         members: members(meta_latent).into_iter().take(3).collect(),
-        stable: Some(meta_latent % 3 != 0),
+        stable: Some(!meta_latent.is_multiple_of(3)),
     }
 }
 

@@ -34,7 +34,7 @@ pub fn nearest(small: usize, latent: u32) -> Neighbour {
 /// Some latents are near a second one of the smaller SAE.
 fn second(small: usize, latent: u32) -> Option<Edge> {
     let near = nearest(small, latent);
-    (latent % 5 == 0).then(|| Edge {
+    latent.is_multiple_of(5).then(|| Edge {
         large: latent,
         small: (near.latent + 1) % small as u32,
         cosine: near.cosine - 0.03,

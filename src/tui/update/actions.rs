@@ -147,17 +147,14 @@ fn travel(app: &mut App, action: Action) {
 /// Goes where the person was.
 fn return_to(app: &mut App, to: &Visit) {
     select::go(app, &to.latent);
-    match to.meta_latent {
-        Some(meta_latent) => {
-            meta::choose(app, meta_latent, true);
-            app.look_at(Focus::MetaCard);
-        }
-        None => {
-            app.meta.held = false;
-            if app.focus == Focus::MetaCard {
-                app.look_at(Focus::Parts);
-            }
-        }
+    if let Some(meta_latent) = to.meta_latent {
+        meta::choose(app, meta_latent, true);
+        app.look_at(Focus::MetaCard);
+        return;
+    }
+    app.meta.held = false;
+    if app.focus == Focus::MetaCard {
+        app.look_at(Focus::Parts);
     }
 }
 

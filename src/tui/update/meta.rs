@@ -349,7 +349,7 @@ pub(super) fn ask_training(app: &mut App) {
     let known: Vec<String> = app.metas().iter().map(|m| m.meta.clone()).collect();
     let name = |seed: u64| format!("{meta_width}-k{}-s{seed}", recipe.k);
     // The next seed that is not there yet: a second one says which meta-latents are stable.
-    recipe.seed = (0..).find(|seed| !known.contains(&name(*seed))).unwrap_or(0);
+    recipe.seed = (0..=known.len() as u64).find(|seed| !known.contains(&name(*seed))).unwrap_or(0);
     let again = known.iter().any(|id| *id == name(0));
     let rows = recipe.batch.min(width) as u64;
     let mut know = vec![

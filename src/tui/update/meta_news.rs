@@ -39,11 +39,7 @@ pub(super) fn answered(app: &mut App, slot: Slot, ticket: Ticket, answer: Result
     let meta = &mut app.meta;
     let [untouched, edited, random] = &mut meta.goes_on;
     match slot {
-        Slot::Metas => {
-            let taken = meta.states.answer(ticket, only!(answer, Metas));
-            // One that was used before its table was made may be stable in more or less than it said.
-            taken
-        }
+        Slot::Metas => meta.states.answer(ticket, only!(answer, Metas)),
         Slot::Breakdown => meta.parts.answer(ticket, only!(answer, Breakdown)),
         Slot::MetaCard => {
             let taken = meta.card.answer(ticket, only!(answer, MetaCard));

@@ -141,7 +141,7 @@ fn firing<'a>(app: &App, card: &MetaCard, width: usize, lines: usize, pen: &Pen<
     for (row, member) in card.firing.iter().take(shown).enumerate() {
         let on: Vec<String> = member.tokens.iter().take(6).map(|t| token(t.position)).collect();
         let more = if member.tokens.len() > 6 { theme.glyphs().more } else { "" };
-        let others = if lines == 1 && count > 1 { format!("  +{} members", count - 1) } else { String::new() };
+        let others = if lines == 1 && count > 1 { format!("  and {} more", count - 1) } else { String::new() };
         let said = format!("{} on {}{more}{others}", member.latent, on.join(" "));
         out.push(Line::from(vec![
             head(if row == 0 { "fires" } else { "" }, pen),
@@ -174,12 +174,12 @@ fn list(app: &App, card: &MetaCard, area: Rect, pen: &mut Pen<'_>) {
     let most = card.members.first().map_or(1.0, |m| m.activation);
     for (y, (index, member)) in card.members.iter().enumerate().skip(top).take(rows).enumerate() {
         let at = Rect { y: area.y + y as u16, height: 1, ..area };
-        pen.line(at, 0, &member_line(app, card, member, most, focused && index == app.meta.member, pen));
+        pen.line(at, 0, &member_line(app, card, *member, most, focused && index == app.meta.member, pen));
         pen.hits.add(at, Target::MetaMember(index));
     }
 }
 
-fn member_line<'a>(app: &App, card: &MetaCard, member: &Member, most: f32, chosen: bool, pen: &Pen<'_>) -> Line<'a> {
+fn member_line<'a>(app: &App, card: &MetaCard, member: Member, most: f32, chosen: bool, pen: &Pen<'_>) -> Line<'a> {
     let theme = pen.theme;
     let glyphs = theme.glyphs();
     let of = LatentRef { sae: card.sae.clone(), latent: member.latent };

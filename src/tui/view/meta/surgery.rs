@@ -179,7 +179,7 @@ fn named_table(view: &SurgeryView, area: Rect, pen: &mut Pen<'_>) {
         return;
     }
     let name_cells = (usize::from(area.width)).saturating_sub(36).clamp(8, 24);
-    let names = format!("{:name_cells$} {:>9} {:>12} {:>12}", "log-probability", "untouched", "edited", "random");
+    let names = format!("{:name_cells$} {:>9} {:>12} {:>12}", "log p", "untouched", "edited", "random");
     pen.text(area, 0, &text::truncate(&names, usize::from(area.width), theme.charset), theme.quiet());
     for (row, named) in view.named.iter().enumerate() {
         let [untouched, edited, random] = named.logprobs;

@@ -53,7 +53,7 @@ pub fn make(out: &Path, plan: &Plan, world: &World, corpus: &Corpus<'_>) -> Resu
     let learnt = meta::rows(&sae)?;
     let trained = |width: usize, k: usize, seed: u64| -> Result<Trained> {
         let config = Config { seed, ..meta::recipe(width, k) };
-        Ok(rounded(&train(&learnt, sae.d_in(), &config, &Cancel::new(), &|_| {})?)?)
+        rounded(&train(&learnt, sae.d_in(), &config, &Cancel::new(), &|_| {})?)
     };
     let mut tried = Vec::new();
     for (width, k) in TRIED {

@@ -194,6 +194,8 @@ mod tests {
         stop(&Config { seed: 1, ..config.clone() });
         let fresh = train(&rows, 8, &config, &Cancel::new(), &|_| {}).expect("trained");
         assert_eq!(train_kept(&rows, 8, &config, keep, &Cancel::new(), &|_| {}).expect("trained"), fresh);
+        // What is finished would only be given again.
+        fs::remove_file(&file).expect("is removed");
         stop(&config);
         let mut bytes = fs::read(&file).expect("is read");
         bytes.truncate(bytes.len() / 2);

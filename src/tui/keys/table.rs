@@ -285,6 +285,14 @@ pub const TABLE: &[Binding] = &[
         "Go to the work queue: all latents of the SAE, compared",
     ),
     row(
+        Action::FocusPrompt,
+        "pane.prompt",
+        &[key!(e), key!(i), key!(1)],
+        Places::PANES,
+        "edit prompt",
+        "Edit the prompt",
+    ),
+    row(
         Action::FocusParts,
         "pane.parts",
         &[key!(9), key!(d)],
@@ -334,14 +342,6 @@ pub const TABLE: &[Binding] = &[
         "Take latents apart by the next meta-SAE",
     ),
     row(Action::Train, "meta.train", &[key!(t)], Places::PANES, "", "Train a meta-SAE for this SAE; asks first"),
-    row(
-        Action::FocusPrompt,
-        "pane.prompt",
-        &[key!(e), key!(i), key!(1)],
-        Places::PANES,
-        "edit prompt",
-        "Edit the prompt",
-    ),
     row(
         Action::Search,
         "latents.search",

@@ -225,7 +225,8 @@ proptest! {
 fn plain_cosine(a: &[f32], b: &[f32]) -> f32 {
     let dot = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(x, y)| f64::from(*x) * f64::from(*y)).sum::<f64>();
     let lengths = (dot(a, a) * dot(b, b)).sqrt();
-    if lengths == 0.0 { 0.0 } else { (dot(a, b) / lengths) as f32 }
+    // `+ 0.0` makes a negative zero positive: the two are the same cosine, and a tie.
+    if lengths == 0.0 { 0.0 } else { (dot(a, b) / lengths) as f32 + 0.0 }
 }
 
 fn tiny(w_dec: &[f32], d_in: usize) -> Sae {

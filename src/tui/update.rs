@@ -140,6 +140,17 @@ fn interrupt(app: &mut App, effects: &mut Vec<Effect>) {
     }
 }
 
+/// How far a list of so many visible rows goes on a key that goes to an end or over a page.
+fn leap_of(action: Action, rows: usize) -> isize {
+    let page = isize::try_from(rows.max(2) - 1).unwrap_or(1);
+    match action {
+        Action::First => isize::MIN / 2,
+        Action::Last => isize::MAX / 2,
+        Action::PageUp => -page,
+        _ => page,
+    }
+}
+
 /// Tells the person something in the status line.
 fn say(app: &mut App, text: impl Into<String>) {
     app.notice = Some(Notice { text: text.into(), bad: false });

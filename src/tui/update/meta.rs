@@ -83,16 +83,7 @@ pub(super) fn step(app: &mut App, by: isize) {
 
 /// To the first or last row, or a page.
 pub(super) fn leap(app: &mut App, action: Action) {
-    let page = isize::try_from(app.hits.meta_rows.max(2) - 1).unwrap_or(1);
-    step(
-        app,
-        match action {
-            Action::First => isize::MIN / 2,
-            Action::Last => isize::MAX / 2,
-            Action::PageUp => -page,
-            _ => page,
-        },
-    );
+    step(app, super::leap_of(action, app.hits.meta_rows));
 }
 
 fn members(app: &App) -> usize {
@@ -191,16 +182,7 @@ pub(super) fn choose_in_prompt(app: &mut App, rank: usize) {
 
 /// To the first or last of them, or a page.
 pub(super) fn leap_in_prompt(app: &mut App, action: Action) {
-    let page = isize::try_from(app.hits.latent_rows.max(2) - 1).unwrap_or(1);
-    step_in_prompt(
-        app,
-        match action {
-            Action::First => isize::MIN / 2,
-            Action::Last => isize::MAX / 2,
-            Action::PageUp => -page,
-            _ => page,
-        },
-    );
+    step_in_prompt(app, super::leap_of(action, app.hits.latent_rows));
 }
 
 /// Sees the prompt by meta-latents, or by latents again.

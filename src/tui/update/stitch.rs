@@ -197,16 +197,7 @@ pub(super) fn step(app: &mut App, by: isize) {
 
 /// To the first or last row, or a page.
 pub(super) fn leap(app: &mut App, action: Action) {
-    let page = isize::try_from(app.hits.stitch_rows.max(2) - 1).unwrap_or(1);
-    step(
-        app,
-        match action {
-            Action::First => isize::MIN / 2,
-            Action::Last => isize::MAX / 2,
-            Action::PageUp => -page,
-            _ => page,
-        },
-    );
+    step(app, super::leap_of(action, app.hits.stitch_rows));
 }
 
 /// The latents of the group shown, the smaller SAE's first.

@@ -112,6 +112,8 @@ pub struct Found {
 pub struct SuiteEntry {
     /// Its id, or the path of its file.
     pub id: String,
+    /// What `--suite` takes to find it: its id, or the path it was asked by.
+    pub name: String,
     /// Its title.
     pub title: String,
     /// The model's repository or directory.
@@ -274,11 +276,11 @@ impl Session {
                 let goal = meta::Goal { arm, tokens, sampling };
                 scope.go_on(&operation, &prompt, &goal, cancel, progress).map(|text| Outcome::Continued(Arc::new(text)))
             }
-            Job::Catalogue => Ok(Outcome::Catalogue(catalogue::entries(&self.setup))),
+            Job::Catalogue { beside } => Ok(Outcome::Catalogue(catalogue::entries(&self.setup, beside.as_deref()))),
             Job::Pull { suite } => {
                 let suite = self.suite(&suite)?;
                 suite.pull(&Choice::default(), &self.setup.hub, cancel, progress)?;
-                Ok(Outcome::Pulled(suite.id))
+                Ok(Outcome::Pulled(suite.name))
             }
         }
     }

@@ -29,6 +29,8 @@ pub const DEMO: &str = "demo";
 pub struct Suite {
     /// What a person calls it by.
     pub id: String,
+    /// What finds it again: its id, or the path that it was read by.
+    pub name: String,
     /// What it is, on one line.
     pub title: String,
     /// θ: cosine below which a latent of a larger SAE is novel (methods §3).
@@ -313,7 +315,8 @@ impl From<&Error> for Report {
                 .kind(Kind::Usage),
             Error::Missing { suite, files, part } => {
                 let mut report = Self::new(error.to_string()).kind(Kind::Missing).hint(format!(
-                    "`saescope pull {suite}{}` downloads it",
+                    "`saescope pull {}{}` downloads it",
+                    argument(suite),
                     part.option().map(|option| format!(" {option}")).unwrap_or_default()
                 ));
                 report.why = files.iter().map(|file| format!("missing: {file}")).collect();
@@ -327,6 +330,17 @@ impl From<&Error> for Report {
             | Error::Name(_) => Self::new(error.to_string()),
         }
     }
+}
+
+/// A suite's name as a person types it in a shell.
+#[must_use]
+pub fn argument(name: &str) -> String {
+    let plain = |c: char| c.is_alphanumeric() || "._-/~+,:@%=".contains(c);
+    if !name.is_empty() && !name.starts_with('-') && name.chars().all(plain) {
+        return name.to_owned();
+    }
+    let path = if name.starts_with('-') { format!("./{name}") } else { name.to_owned() };
+    format!("'{}'", path.replace('\'', r"'\''"))
 }
 
 impl From<Error> for Report {

@@ -112,6 +112,27 @@ fn a_suite_that_does_not_open_leaves_the_one_that_is_open() {
 }
 
 #[test]
+fn a_suite_that_only_its_path_finds_is_pulled_by_it_and_comes_first_in_the_list() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("my suite.toml");
+    let text = "id = \"own\"\n[model]\nrepo = \"a/b\"\n[site]\nlayer = 0\nkind = \"resid_pre\"\n\
+                [[sae]]\nid = \"1\"\nformat = \"sae-lens\"\nrepo = \"a/c\"\ndefault = true\n";
+    std::fs::write(&file, text).expect("is written");
+    let (path, mut session) = (file.display().to_string(), Session::new(setup(|| None)));
+    let report = session.exec(open(&path), &Cancel::new(), &|_| {}).expect_err("is not downloaded");
+    assert_eq!(report.hint.as_deref(), Some(format!("`saescope pull '{path}'` downloads it").as_str()));
+    let mut list = |beside: Option<&str>| {
+        let job = Job::Catalogue { beside: beside.map(str::to_owned) };
+        let Ok(Outcome::Catalogue(list)) = session.exec(job, &Cancel::new(), &|_| {}) else { panic!("a list") };
+        list
+    };
+    let (with, without) = (list(Some(&path)), list(None));
+    assert_eq!((with[0].id.as_str(), with[0].name.as_str(), with[0].ready), ("own", path.as_str(), false));
+    assert_eq!(with[1..], without[..]);
+    assert_eq!(list(Some("demo")), without, "what is listed stands there once");
+}
+
+#[test]
 fn a_search_ranks_latents_by_what_their_cards_say() {
     let mut session = opened();
     let job = Job::Search { sae: "512".to_owned(), query: "Germany".to_owned() };

@@ -297,8 +297,10 @@ fn a_directory_laid_out_as_the_demo_is_a_suite() {
     let suite = suite::find(directory, &[]).expect("is found");
     let parts = suite.model_files(&Cached(HashMap::new())).expect("is here");
     assert!(matches!(parts.weights[0].place(), Place::Path(_)));
-    let file = suite::find(&format!("{directory}/suite.toml"), &[]).expect("is found");
-    assert_eq!(suite, file);
+    let path = format!("{directory}/suite.toml");
+    let file = suite::find(&path, &[]).expect("is found");
+    assert_eq!((suite.name.as_str(), file.name.as_str()), (directory, path.as_str()), "each is found again as it was");
+    assert_eq!(suite::Suite { name: path, ..suite }, file);
 }
 
 #[test]
@@ -338,6 +340,21 @@ impl Cached {
 impl Locator for Cached {
     fn find(&self, repo: &Repo, file: &str) -> Option<PathBuf> {
         self.0.get(&format!("{repo}/{file}")).cloned()
+    }
+}
+
+#[test]
+fn a_suites_name_is_one_word_to_a_shell() {
+    let words = [
+        ("mine.toml", "mine.toml"),
+        ("a b", "'a b'"),
+        ("-x", "'./-x'"),
+        ("it's", r"'it'\''s'"),
+        ("", "''"),
+        ("$A", "'$A'"),
+    ];
+    for (name, word) in words {
+        assert_eq!(saescope::suite::argument(name), word);
     }
 }
 

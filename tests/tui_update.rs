@@ -429,7 +429,7 @@ proptest! {
             (Slot::Run, Job::Run { prompt: "other".into(), next: 1 }, app.run.ticket()),
             (Slot::Card, Job::Card { sae: "128".into(), latent: 1, top: 1 }, app.card.ticket()),
             (Slot::Search, Job::Search { sae: "128".into(), query: "zz".into() }, app.found.ticket()),
-            (Slot::Catalogue, Job::Catalogue, app.catalogue.ticket()),
+            (Slot::Catalogue, Job::Catalogue { beside: None }, app.catalogue.ticket()),
             (Slot::Pull, Job::Pull { suite: "x".into() }, app.pull.ticket()),
         ][slot].clone();
         let before = (app.shown_prompt.clone(), app.chosen(), app.token, app.sae, app.focus);

@@ -8,7 +8,7 @@ use crate::cli::context::Context;
 use crate::cli::output::{Output, say};
 use crate::cli::progress::{Line, cancel_on_interrupt};
 use crate::report::{Kind, Report};
-use crate::suite::Choice;
+use crate::suite::{Choice, argument};
 
 pub fn pull(context: &Context, options: &args::Pull, output: &Output) -> Result<u8, Report> {
     let suite = context.session().suite(&options.suite)?;
@@ -26,6 +26,6 @@ pub fn pull(context: &Context, options: &args::Pull, output: &Output) -> Result<
     if output.is_json() {
         return Output::object(&json!({ "suite": suite.id, "files": files, "bytes": plan.total_bytes() })).map(|()| 0);
     }
-    say(&format!("{} is ready: `saescope --suite {}` opens it", suite.id, options.suite));
+    say(&format!("{} is ready: `saescope --suite {}` opens it", suite.id, argument(&suite.name)));
     Ok(0)
 }

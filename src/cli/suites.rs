@@ -12,7 +12,9 @@ use crate::text::{Charset, prose};
 use crate::tui::format;
 
 pub fn suites(context: &Context, output: &Output) -> Result<u8, Report> {
-    let Outcome::Catalogue(suites) = context.session().exec(Job::Catalogue, &Cancel::new(), &|_| {})? else {
+    let Outcome::Catalogue(suites) =
+        context.session().exec(Job::Catalogue { beside: None }, &Cancel::new(), &|_| {})?
+    else {
         return Err(Report::new("the list of suites is no list of suites").kind(Kind::Bug));
     };
     if output.is_json() {

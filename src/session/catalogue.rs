@@ -5,8 +5,16 @@ use crate::session::{Setup, SuiteEntry};
 use crate::suite::{self, Choice, Listed, Suite};
 
 /// Every known suite; of the user's own files that cannot be read, the reason stands in the title.
-pub fn entries(setup: &Setup) -> Vec<SuiteEntry> {
-    suite::catalogue(&setup.suites).into_iter().map(|listed| entry(listed, setup)).collect()
+/// A suite `beside` them, which only its file's path finds, comes first.
+pub fn entries(setup: &Setup, beside: Option<&str>) -> Vec<SuiteEntry> {
+    let mut all: Vec<SuiteEntry> =
+        suite::catalogue(&setup.suites).into_iter().map(|listed| entry(listed, setup)).collect();
+    if let Some(name) = beside.filter(|name| all.iter().all(|entry| entry.name != *name))
+        && let Ok(suite) = suite::find(name, &setup.suites)
+    {
+        all.insert(0, of_suite(&suite, setup));
+    }
+    all
 }
 
 fn entry(listed: Listed, setup: &Setup) -> SuiteEntry {
@@ -14,7 +22,8 @@ fn entry(listed: Listed, setup: &Setup) -> SuiteEntry {
     match listed.suite {
         Ok(suite) => of_suite(&suite, setup),
         Err(error) => SuiteEntry {
-            id: file.unwrap_or_default(),
+            id: file.clone().unwrap_or_default(),
+            name: file.unwrap_or_default(),
             title: format!("cannot be read: {error}"),
             model: String::new(),
             site: None,
@@ -33,6 +42,7 @@ fn of_suite(suite: &Suite, setup: &Setup) -> SuiteEntry {
     let model = suite.model.source.to_string();
     SuiteEntry {
         id: suite.id.clone(),
+        name: suite.name.clone(),
         title: suite.title.clone(),
         site: Some(suite.site),
         saes: suite.saes.iter().map(|sae| sae.id.clone()).collect(),

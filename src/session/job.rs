@@ -243,7 +243,10 @@ pub enum Job {
     /// [`Outcome::Trained`].
     TrainMeta(MetaRecipe),
     /// The known suites and what of them is on this machine. The answer is [`Outcome::Catalogue`].
-    Catalogue,
+    Catalogue {
+        /// A suite that is to be in the list also where nothing but its file's path finds it; it comes first then.
+        beside: Option<String>,
+    },
     /// Download what is missing of a suite. The answer is [`Outcome::Pulled`].
     Pull {
         /// An id of the catalogue or the path of a suite file.

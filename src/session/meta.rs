@@ -21,7 +21,7 @@ use crate::session::meta_train::{self, Kept};
 use crate::session::shared::LoadedSae;
 use crate::session::{MetaState, Setup, failure};
 use crate::site::SiteKind;
-use crate::suite::{Format, MetaEntry as Listed, Suite};
+use crate::suite::{Format, MetaEntry as Listed, Suite, argument};
 use crate::task::{Cancel, OnProgress, Progress};
 
 /// What of a loaded suite meta-SAEs look at.
@@ -45,7 +45,7 @@ impl<'a> Room<'a> {
         }
         self.suite.sae(id)?;
         Err(Report::new(format!("SAE `{id}` is not loaded"))
-            .hint(format!("`saescope pull {} --sae {id}` downloads it", self.suite.id))
+            .hint(format!("`saescope pull {} --sae {id}` downloads it", argument(&self.suite.name)))
             .kind(Kind::Missing))
     }
 
@@ -251,11 +251,12 @@ pub fn none_of(room: &Room<'_>, sae: &str) -> Report {
     if let Err(report) = room.place(sae) {
         return report;
     }
-    let train = format!("`saescope meta train --suite {} --sae {sae}` trains one", room.suite.id);
+    let suite = argument(&room.suite.name);
+    let train = format!("`saescope meta train --suite {suite} --sae {sae}` trains one");
     let listed = room.suite.metas.iter().find(|entry| entry.sae == sae);
     Report::new(format!("SAE `{sae}` has no meta-SAE")).kind(Kind::Missing).hint(match listed {
         None => train,
-        Some(entry) => format!("`saescope pull {} --meta {}` downloads one; {train}", room.suite.id, entry.id),
+        Some(entry) => format!("`saescope pull {suite} --meta {}` downloads one; {train}", entry.id),
     })
 }
 

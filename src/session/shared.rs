@@ -20,7 +20,7 @@ use crate::session::tables::Table;
 use crate::session::text::{Cut, Rows, Text};
 use crate::session::way::{Way, WayKey};
 use crate::session::{Setup, failure};
-use crate::suite::{SaeEntry, Suite};
+use crate::suite::{SaeEntry, Suite, argument};
 use crate::task::{Cancel, OnProgress, Progress, Unit};
 
 /// The text that comes with the program.
@@ -105,7 +105,7 @@ impl Shared {
         }
         self.suite.sae(sae)?;
         Err(Report::new(format!("SAE `{sae}` is not loaded"))
-            .hint(format!("`saescope pull {} --sae {sae}` downloads it", self.suite.id))
+            .hint(format!("`saescope pull {} --sae {sae}` downloads it", argument(&self.suite.name)))
             .kind(Kind::Missing))
     }
 

@@ -67,10 +67,10 @@ pub fn find(id_or_path: &str, directories: &[PathBuf]) -> Result<Suite, Error> {
         || path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("toml"));
     // A directory with a suite in it is laid out as `assets/demo` is.
     if path.is_dir() && path.join("suite.toml").is_file() {
-        return read(&path.join("suite.toml"));
+        return Ok(Suite { name: id_or_path.to_owned(), ..read(&path.join("suite.toml"))? });
     }
     if is_path || path.is_file() {
-        return read(path);
+        return Ok(Suite { name: id_or_path.to_owned(), ..read(path)? });
     }
     Err(Error::Unknown { id: id_or_path.to_owned(), nearest: nearest(id_or_path, ids.iter().map(String::as_str)) })
 }

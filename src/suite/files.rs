@@ -200,7 +200,7 @@ impl Suite {
     /// [`Error::Index`] when the list of shards cannot be used.
     pub fn model_files(&self, locator: &dyn Locator) -> Result<ModelParts, Error> {
         let source = &self.model_source(locator);
-        let mut gather = Gather { suite: &self.id, part: Part::Model, source, locator, missing: Vec::new() };
+        let mut gather = Gather { suite: &self.name, part: Part::Model, source, locator, missing: Vec::new() };
         let names = model_names(|file| gather.has(file));
         let config = gather.take("config.json")?;
         let weights = if names.contains(&INDEX) {
@@ -259,7 +259,7 @@ impl Suite {
     fn parts(&self, part: Part, format: Format, place: Place<'_>, locator: &dyn Locator) -> Result<SaeParts, Error> {
         let Place { source, folder, file } = place;
         let Some(names) = format.names(file) else { return Err(Error::Unsupported { part, format }) };
-        let mut gather = Gather { suite: &self.id, part, source, locator, missing: Vec::new() };
+        let mut gather = Gather { suite: &self.name, part, source, locator, missing: Vec::new() };
         let config = names.config.map(|config| gather.take(&within(folder, &config))).transpose()?;
         let weights = gather.take(&within(folder, &names.weights))?;
         let optional = |file: Option<&str>| -> Result<Option<Blob>, Error> {

@@ -47,6 +47,7 @@ pub fn parse(file: &str, text: &str, base: Base<'_>) -> Result<Suite, Error> {
     let saes = saes(&root, base)?;
     Ok(Suite {
         id: id.to_owned(),
+        name: id.to_owned(),
         title: root.string("title")?.unwrap_or(id).to_owned(),
         threshold: threshold as f32,
         prompt: root.text("prompt")?.map(ToOwned::to_owned),

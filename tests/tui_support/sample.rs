@@ -185,6 +185,7 @@ pub fn card(sae: &str, latent: u32) -> LatentCard {
 pub fn catalogue() -> Vec<SuiteEntry> {
     let entry = |id: &str, title: &str, bytes: u64, cached: u64, gated: Option<&str>| SuiteEntry {
         id: id.into(),
+        name: id.into(),
         title: title.into(),
         model: format!("hub/{id}"),
         site: Some(SITE),
@@ -232,7 +233,7 @@ pub fn answer(job: &Job) -> Outcome {
             meaning: format!("promote \"{query}\""),
             latents: (0..30).map(|i| (i * 3, 4.0 - i as f32 * 0.1)).collect(),
         }),
-        Job::Catalogue => Outcome::Catalogue(catalogue()),
+        Job::Catalogue { .. } => Outcome::Catalogue(catalogue()),
         Job::Pull { suite } => Outcome::Pulled(suite.clone()),
         job => stitching::answer(job)
             .or_else(|| metas::answer(job))

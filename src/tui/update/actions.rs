@@ -267,8 +267,8 @@ fn show_error(app: &mut App) {
 
 /// Opens the list of suites, with the one in question chosen.
 pub(super) fn open_suites(app: &mut App, effects: &mut Vec<Effect>) {
-    let row = app.catalogue.value().and_then(|all| all.iter().position(|e| e.id == app.suite)).unwrap_or(0);
+    let row = app.catalogue.value().and_then(|all| all.iter().position(|e| e.name == app.suite)).unwrap_or(0);
     app.over.push(Over::Suites { row });
     let ticket = app.catalogue.ask();
-    ask(Slot::Catalogue, ticket, crate::session::Job::Catalogue, effects);
+    ask(Slot::Catalogue, ticket, crate::session::Job::Catalogue { beside: Some(app.suite.clone()) }, effects);
 }

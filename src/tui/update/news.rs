@@ -234,7 +234,7 @@ fn run_arrived(app: &mut App, run: &Arc<Run>) {
 
 fn choose_suite_row(app: &mut App) {
     let all = app.catalogue.value().map_or(0, Vec::len);
-    let open_now = app.catalogue.value().and_then(|c| c.iter().position(|e| e.id == app.suite));
+    let open_now = app.catalogue.value().and_then(|c| c.iter().position(|e| e.name == app.suite));
     if let Some(Over::Suites { row }) = app.over.last_mut() {
         if *row == 0 {
             *row = open_now.unwrap_or(0);

@@ -162,7 +162,7 @@ fn go_where_it_fires(app: &mut App) {
 fn choose_suite(app: &mut App, entry: &SuiteEntry, effects: &mut Vec<Effect>) {
     if entry.ready {
         app.over.clear();
-        open(app, entry.id.clone(), effects);
+        open(app, entry.name.clone(), effects);
         return;
     }
     if app.pull.is_pending() {
@@ -180,7 +180,7 @@ fn choose_suite(app: &mut App, entry: &SuiteEntry, effects: &mut Vec<Effect>) {
         || format!("Download {}? Its size is not stated; it shows once the hub has answered.", entry.id),
         |bytes| format!("Download {} for {}?", format::bytes(bytes), entry.id),
     );
-    app.over.push(Over::Confirm(Question { what: Costly::Pull(entry.id.clone()), ask, know }));
+    app.over.push(Over::Confirm(Question { what: Costly::Pull(entry.name.clone()), ask, know }));
 }
 
 fn pull(app: &mut App, suite: String, effects: &mut Vec<Effect>) {

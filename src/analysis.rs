@@ -139,8 +139,10 @@ pub struct CrossEntropy {
 pub struct Timings {
     /// Opening model and SAEs, when that was part of it.
     pub load: f64,
-    /// Tokens to activations and logits.
+    /// Tokens to activations and logits; no further than the site where no predictions are wanted.
     pub forward: f64,
+    /// Of that, what came after the site: the rest of the blocks, and logits.
+    pub predictions: f64,
     /// Activations to latents and metrics.
     pub encode: f64,
 }

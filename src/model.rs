@@ -132,7 +132,12 @@ pub trait Model: Send + Sync {
     fn site_size(&self, site: Site) -> Option<usize>;
 
     /// A new, empty cache.
-    fn cache(&self) -> Cache;
+    fn cache(&self) -> Cache {
+        self.cache_behind(0)
+    }
+
+    /// A new, empty cache for [`Model::resume`] behind the first `blocks`.
+    fn cache_behind(&self, blocks: usize) -> Cache;
 
     /// Runs the tokens `ids`, which stand at positions `cache.len()..`, through the blocks and adds them to the
     /// cache. Earlier positions of the cache are attended to. Gives the logits that the pass asks for, f32
@@ -143,6 +148,21 @@ pub trait Model: Send + Sync {
     /// [`Error::Overflow`], [`Error::Cancelled`], [`Error::Tensor`]; [`Error::Weights`] when a weight that is read for
     /// the first time is no number.
     fn forward(&self, ids: &[u32], cache: &mut Cache, pass: Pass<'_>) -> Result<Option<Tensor>, Error>;
+
+    /// Goes on with a pass that ended behind the cache's first block: `residual`, f32 [positions, d_model], is the
+    /// residual stream that it left at the tokens `ids`, which stand at positions `cache.len()..`. Runs the rest of the
+    /// blocks, adds the tokens to the cache and gives the residual stream behind the last block. The two passes give
+    /// the bits that one gives.
+    ///
+    /// # Errors
+    /// As [`Model::forward`].
+    fn resume(&self, ids: &[u32], residual: &Tensor, cache: &mut Cache, cancel: &Cancel) -> Result<Tensor, Error>;
+
+    /// The logits, f32 [rows, vocab], of rows of the residual stream behind the last block.
+    ///
+    /// # Errors
+    /// [`Error::Tensor`]; [`Error::Weights`] when the head is read for the first time and holds what is no number.
+    fn logits(&self, residual: &Tensor) -> Result<Tensor, Error>;
 
     /// What a block's attention adds to its heads' z whatever the tokens are, [heads · d_head]: b_V + β·W_V, with the
     /// values' bias and the bias of the norm before them. TransformerLens folds it into the output's bias, so SAEs that
@@ -170,6 +190,14 @@ pub enum Error {
     /// There are no tokens to run.
     #[error("there are no tokens to run")]
     Empty,
+    /// The cache is of other blocks than those that the pass begins with.
+    #[error("a pass that begins behind {asked} blocks cannot go on from a cache that begins behind {held}")]
+    Elsewhere {
+        /// Blocks in front of the pass.
+        asked: usize,
+        /// Blocks in front of the cache.
+        held: usize,
+    },
     /// The pass goes deeper than the one that filled the cache.
     #[error("a pass through {asked} blocks cannot go on from a cache of {held}")]
     Shallow {

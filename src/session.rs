@@ -31,7 +31,7 @@ pub use job::{Job, Outcome};
 pub use memory::available as available_memory;
 pub use meta_answers::{MetaLabels, MetaRecipe, MetaState, MetaTrained};
 
-use crate::analysis::{BreakdownView, LatentCard, Order, Run, TokenValue};
+use crate::analysis::{BreakdownView, LatentCard, NextToken, Order, Run, TokenValue};
 use crate::hub::Hub;
 use crate::report::Report;
 use crate::site::Site;
@@ -92,6 +92,15 @@ pub struct Labels {
 #[must_use]
 pub fn meta_width(latents: usize) -> usize {
     crate::sae::meta::default_width(latents)
+}
+
+/// What comes next at some positions of a prompt.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Predictions {
+    /// Positions with their likeliest next tokens, best first.
+    pub next: Vec<(usize, Vec<NextToken>)>,
+    /// How long it took, in milliseconds.
+    pub ms: f64,
 }
 
 /// Latents that a search found.
@@ -217,6 +226,9 @@ impl Session {
             Job::Run { prompt, next } => {
                 let options = RunOptions { next, metrics: false };
                 self.loaded()?.run(&prompt, &options, cancel).map(|run| Outcome::Run(Arc::new(run)))
+            }
+            Job::Next { prompt, positions, count } => {
+                self.loaded()?.next(&prompt, &positions, count, cancel).map(Outcome::Next)
             }
             Job::Card { sae, latent, top } => {
                 self.card(&sae, latent, None, top).map(|card| Outcome::Card(Arc::new(card)))

@@ -26,6 +26,17 @@ pub enum SiteKind {
     MlpOut,
 }
 
+impl Site {
+    /// How many of the model's blocks, from the first, a pass must run to reach it.
+    #[must_use]
+    pub const fn blocks(self) -> usize {
+        match self.kind {
+            SiteKind::ResidPre => self.layer,
+            SiteKind::ResidPost | SiteKind::AttnZ | SiteKind::MlpOut => self.layer.saturating_add(1),
+        }
+    }
+}
+
 impl SiteKind {
     /// Its name in suite files and JSON.
     #[must_use]

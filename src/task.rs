@@ -27,6 +27,8 @@ pub enum Slot {
     Verdict,
     /// The stitched SAE that is built by hand.
     Bench,
+    /// What comes after the tokens of the prompt.
+    Next,
     /// A latent's relatives in every SAE.
     Family,
     /// Which text is measured on.

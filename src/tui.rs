@@ -15,6 +15,7 @@ pub mod labels;
 pub mod ladder;
 pub mod meta;
 pub mod msg;
+pub mod next;
 pub mod over;
 pub mod painter;
 pub mod picture;

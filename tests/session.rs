@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::mpsc;
 use std::time::Duration;
 
-use saescope::analysis::{LatentCard, Run, Timings};
+use saescope::analysis::{LatentCard, NextToken, Run, Timings};
 use saescope::hub::{Environment, Hub};
 use saescope::report::Kind;
 use saescope::session::{Job, Outcome, Session, Setup};
@@ -64,6 +64,41 @@ fn typing_letter_by_letter_gives_the_digits_of_one_fresh_run() {
     let typed = run(&mut typed, PROMPT);
     let fresh = run(&mut opened(), PROMPT);
     assert_eq!(timeless(&typed), timeless(&fresh));
+}
+
+fn next(session: &mut Session, prompt: &str, positions: &[usize], count: usize) -> Vec<(usize, Vec<NextToken>)> {
+    let job = Job::Next { prompt: prompt.to_owned(), positions: positions.to_vec(), count };
+    match session.exec(job, &Cancel::new(), &|_| {}).expect("predicts") {
+        Outcome::Next(predictions) => predictions.next,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn what_comes_next_is_the_same_whether_it_is_asked_for_at_once_or_later() {
+    let whole = run(&mut opened(), PROMPT);
+    let mut session = opened();
+    for end in [9, 20, 14, PROMPT.len()] {
+        let job = Job::Run { prompt: PROMPT[..end].to_owned(), next: 0 };
+        let Outcome::Run(latents) = session.exec(job, &Cancel::new(), &|_| {}).expect("runs") else { panic!("no run") };
+        assert!(latents.next.iter().all(Vec::is_empty) && latents.next.len() == latents.tokens.len());
+        assert_eq!(latents.timings_ms.predictions, 0.0, "nothing behind the site was run");
+        assert_eq!(latents.saes, run(&mut opened(), &PROMPT[..end]).saes);
+        // Not after every change, so that the rest of the model lags behind.
+        if end != 14 {
+            next(&mut session, &PROMPT[..end], &[0], 2);
+        }
+    }
+    let last = whole.tokens.len() - 1;
+    let found = next(&mut session, PROMPT, &[last, 0, 3, last + 1], 5);
+    assert_eq!(found.iter().map(|(position, _)| *position).collect::<Vec<_>>(), [last, 0, 3]);
+    for (position, next) in found {
+        assert_eq!(next, whole.next[position], "at {position}");
+    }
+    let fewer = next(&mut session, PROMPT, &[3], 2);
+    assert_eq!(fewer, [(3, whole.next[3][..2].to_vec())]);
+    let other = next(&mut session, "Tokyo is", &[1], 3);
+    assert_eq!(other, [(1, run(&mut opened(), "Tokyo is").next[1][..3].to_vec())], "another prompt than the last one");
 }
 
 #[test]

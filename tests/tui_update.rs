@@ -50,6 +50,36 @@ fn the_start_opens_the_suite_then_runs_its_prompt_then_asks_for_a_card() {
 }
 
 #[test]
+fn latents_come_first_then_what_comes_next_the_chosen_token_before_the_others() {
+    let mut app = sample::new(Some("one two three four"), Charset::Unicode);
+    let (ticket, job) = asked(&start(&mut app).effects, Slot::Suite).expect("a suite is asked for");
+    let event = Event::Done(Ok(sample::answer(&job)));
+    let effects = update(&mut app, Msg::News { slot: Slot::Suite, ticket, event, at: Duration::ZERO }).effects;
+    let (ticket, job) = asked(&effects, Slot::Run).expect("a run is asked for");
+    assert!(matches!(job, Job::Run { next: 0, .. }), "the run waits for no predictions");
+    assert!(asked(&effects, Slot::Next).is_none(), "nothing is known of the prompt yet");
+    let event = Event::Done(Ok(sample::answer(&job)));
+    let effects = update(&mut app, Msg::News { slot: Slot::Run, ticket, event, at: Duration::ZERO }).effects;
+    let (first, job) = asked(&effects, Slot::Next).expect("what comes next is asked for");
+    assert!(matches!(&job, Job::Next { prompt, positions, .. } if prompt == "one two three four" && *positions == [4]));
+    // Another character ends it: its answer would be of a prompt that is gone.
+    key(&mut app, "e");
+    let effects = key(&mut app, "s");
+    assert!(effects.contains(&Effect::Cancel(Slot::Next)), "{effects:?}");
+    assert!(!done(&mut app, Slot::Next, first, Ok(sample::answer(&job))), "stale");
+    let (ticket, job) = asked(&effects, Slot::Run).expect("a run");
+    let event = Event::Done(Ok(sample::answer(&job)));
+    let effects = update(&mut app, Msg::News { slot: Slot::Run, ticket, event, at: Duration::ZERO }).effects;
+    let (ticket, job) = asked(&effects, Slot::Next).expect("what comes next is asked for");
+    assert!(app.next.at(4).is_none());
+    let event = Event::Done(Ok(sample::answer(&job)));
+    let effects = update(&mut app, Msg::News { slot: Slot::Next, ticket, event, at: Duration::ZERO }).effects;
+    assert!(app.next.at(4).is_some() && app.next.at(3).is_none());
+    let (_, job) = asked(&effects, Slot::Next).expect("the others follow");
+    assert!(matches!(&job, Job::Next { positions, .. } if *positions == [3, 2, 1, 0]), "{job:?}");
+}
+
+#[test]
 fn typing_runs_every_change_and_old_answers_count_no_more() {
     let mut app = ready("ab");
     key(&mut app, "e");

@@ -1,13 +1,16 @@
 //! A prompt as it is typed: tokens, activations and codes of every position so far, of which a changed prompt keeps
-//! the common beginning. Not here: what is loaded, and when to run.
+//! the common beginning, and what comes next where it is asked for. Not here: what is loaded, and when to run.
 
-use candle_core::Tensor;
+use candle_core::{Device, Tensor};
 
 use crate::analysis::{Firing, Metrics, NextToken, PositionRun, SaeRun, tokens};
 use crate::model::{self, Cache, Hook, Logits, Model, Pass, Tokenizer};
 use crate::sae::{self, Codes, Sae, metrics};
-use crate::site::Site;
+use crate::site::{Site, SiteKind};
 use crate::task::Cancel;
+
+/// Positions whose logits are held at once: a quarter of a million tokens at each are 64 MB.
+pub const LOGIT_ROWS: usize = 64;
 
 /// Why a prompt could not be run.
 #[derive(Debug, thiserror::Error)]
@@ -26,17 +29,30 @@ pub enum Error {
     },
 }
 
-/// The state behind a run, position by position.
+/// The state behind a run, position by position: first what the SAEs need, the rest of the model when it is asked for.
 pub struct Live {
-    cache: Cache,
     site: Site,
     center: bool,
     size: usize,
+    d_model: usize,
+    /// Keys and values of the blocks up to the site.
+    cache: Cache,
     /// Activations as the SAEs receive them, [positions, size].
     activations: Vec<f32>,
-    next: Vec<Vec<NextToken>>,
+    /// The residual stream behind the blocks up to the site, [positions, d_model].
+    residual: Vec<f32>,
     saes: Vec<Encoded>,
     new: usize,
+    rest: Rest,
+}
+
+/// What the blocks behind the site and the head made of the positions so far; it may lag behind.
+struct Rest {
+    cache: Cache,
+    /// The residual stream behind the last block, [positions, d_model].
+    residual: Vec<f32>,
+    /// For each position that was asked about how many tokens were wanted, and the likeliest.
+    next: Vec<Option<(usize, Vec<NextToken>)>>,
 }
 
 /// What one SAE made of the positions so far.
@@ -47,28 +63,41 @@ struct Encoded {
     reconstruction: Vec<f32>,
 }
 
-/// Copies the activation of one site out of a forward pass.
+/// Copies the activation of one site out of a forward pass, and the residual stream that leaves the site's block.
 pub struct Tap {
     site: Site,
+    leaving: Site,
     /// [positions of the pass, size], row-major.
     pub rows: Vec<f32>,
+    /// [positions of the pass, d_model], row-major.
+    residual: Vec<f32>,
 }
 
 impl Tap {
     /// A tap at a site.
     #[must_use]
     pub const fn new(site: Site) -> Self {
-        Self { site, rows: Vec::new() }
+        let leaving = match site.kind {
+            SiteKind::ResidPre => site,
+            _ => Site { layer: site.layer, kind: SiteKind::ResidPost },
+        };
+        Self { site, leaving, rows: Vec::new(), residual: Vec::new() }
     }
 }
 
 impl Hook for Tap {
     fn wants(&self, site: Site) -> bool {
-        site == self.site
+        site == self.site || site == self.leaving
     }
 
-    fn visit(&mut self, _: Site, activation: &Tensor) -> candle_core::Result<Option<Tensor>> {
-        self.rows = activation.flatten_all()?.to_vec1()?;
+    fn visit(&mut self, site: Site, activation: &Tensor) -> candle_core::Result<Option<Tensor>> {
+        let rows: Vec<f32> = activation.flatten_all()?.to_vec1()?;
+        if site == self.leaving {
+            self.residual.clone_from(&rows);
+        }
+        if site == self.site {
+            self.rows = rows;
+        }
         Ok(None)
     }
 }
@@ -76,46 +105,104 @@ impl Hook for Tap {
 impl Live {
     /// Nothing run yet. `center`: whether the mean over the activation is taken from it (methods §1).
     pub fn new(model: &dyn Model, site: Site, center: bool, size: usize, saes: usize) -> Self {
+        let rest = Rest { cache: model.cache_behind(site.blocks()), residual: Vec::new(), next: Vec::new() };
         Self {
-            cache: model.cache(),
             site,
             center,
             size,
+            d_model: model.shape().d_model,
+            cache: model.cache(),
             activations: Vec::new(),
-            next: Vec::new(),
+            residual: Vec::new(),
             saes: std::iter::repeat_with(Encoded::default).take(saes).collect(),
             new: 0,
+            rest,
         }
     }
 
-    /// Runs the tokens through the model, keeping what the last run has in common with them, with the `next` likeliest
-    /// tokens of every position. What is kept has as many next tokens as when it was run. Nothing is kept of a pass
-    /// that fails.
+    /// Runs the tokens through the blocks up to the site, keeping what the last run has in common with them. Nothing is
+    /// kept of a pass that fails.
     ///
     /// # Errors
     /// [`Error::Model`].
-    pub fn forward(
-        &mut self,
-        ids: &[u32],
-        next: usize,
-        model: &dyn Model,
-        tokenizer: &Tokenizer,
-        cancel: &Cancel,
-    ) -> Result<(), Error> {
-        let kept = self.cache.keep_for(ids, model.shape().layers);
+    pub fn forward(&mut self, ids: &[u32], model: &dyn Model, cancel: &Cancel) -> Result<(), Error> {
+        let blocks = self.site.blocks();
+        let kept = self.cache.keep_for(ids, blocks);
         self.keep(kept);
         let mut tap = Tap::new(self.site);
-        let pass = Pass { layers: None, logits: Logits::All, hook: Some(&mut tap), cancel };
-        let logits = model.forward(&ids[kept..], &mut self.cache, pass)?;
-        let Some(logits) = logits else { return Ok(()) };
-        let logits: Vec<f32> = logits.flatten_all().and_then(|all| all.to_vec1()).map_err(model::Error::from)?;
-        let vocab = model.shape().vocab;
-        self.next.extend(logits.chunks_exact(vocab).map(|row| tokens::likeliest(row, next, tokenizer)));
+        let pass = Pass { layers: Some(blocks), logits: Logits::None, hook: Some(&mut tap), cancel };
+        model.forward(&ids[kept..], &mut self.cache, pass)?;
+        self.residual.extend(tap.residual);
         if self.center {
             tap.rows.chunks_exact_mut(self.size).for_each(center);
         }
         self.activations.extend(tap.rows);
         self.new = ids.len() - kept;
+        Ok(())
+    }
+
+    /// The likeliest `count` next tokens at these positions, with what has not been run of the rest of the model; what
+    /// was asked before is not computed again. Positions beyond the prompt are left out.
+    ///
+    /// # Errors
+    /// [`Error::Model`].
+    pub fn predict(
+        &mut self,
+        positions: &[usize],
+        count: usize,
+        model: &dyn Model,
+        tokenizer: &Tokenizer,
+        cancel: &Cancel,
+    ) -> Result<Vec<(usize, Vec<NextToken>)>, Error> {
+        let all = self.ids().len();
+        self.rest.next.resize(all, None);
+        let known = |next: &Option<(usize, _)>| next.as_ref().is_some_and(|(wanted, _)| *wanted >= count);
+        let inside: Vec<usize> = positions.iter().copied().filter(|position| *position < all).collect();
+        let missing: Vec<usize> = inside.iter().copied().filter(|at| !known(&self.rest.next[*at])).collect();
+        for part in missing.chunks(LOGIT_ROWS) {
+            let logits = self.logits(part, model, cancel)?;
+            let rows = logits.chunks_exact(model.shape().vocab);
+            for (position, row) in part.iter().zip(rows) {
+                self.rest.next[*position] = Some((count, tokens::likeliest(row, count, tokenizer)));
+            }
+        }
+        let next = |position: usize| {
+            let mut next = self.rest.next[position].clone().map_or_else(Vec::new, |(_, next)| next);
+            next.truncate(count);
+            (position, next)
+        };
+        Ok(inside.into_iter().map(next).collect())
+    }
+
+    /// The logits at these positions of the prompt, [positions, vocab].
+    ///
+    /// # Errors
+    /// [`Error::Model`].
+    pub fn logits(&mut self, positions: &[usize], model: &dyn Model, cancel: &Cancel) -> Result<Vec<f32>, Error> {
+        self.go_on(model, cancel)?;
+        cancel.check().map_err(model::Error::from)?;
+        let d = self.d_model;
+        let rows = positions.iter().flat_map(|at| &self.rest.residual[at * d..(at + 1) * d]).copied().collect();
+        let logits = || -> Result<Vec<f32>, model::Error> {
+            let rows = Tensor::from_vec(rows, (positions.len(), d), &Device::Cpu)?;
+            Ok(model.logits(&rows)?.flatten_all()?.to_vec1()?)
+        };
+        Ok(logits()?)
+    }
+
+    /// Takes the positions that the rest of the model has not seen through it.
+    fn go_on(&mut self, model: &dyn Model, cancel: &Cancel) -> Result<(), Error> {
+        let (done, d, rest) = (self.rest.cache.len(), self.d_model, &mut self.rest);
+        let new = &self.cache.ids()[done..];
+        if new.is_empty() {
+            return Ok(());
+        }
+        let mut go_on = || -> Result<Vec<f32>, model::Error> {
+            let residual = Tensor::from_slice(&self.residual[done * d..], (new.len(), d), &Device::Cpu)?;
+            Ok(model.resume(new, &residual, &mut rest.cache, cancel)?.flatten_all()?.to_vec1()?)
+        };
+        let residual = go_on()?;
+        self.rest.residual.extend(residual);
         Ok(())
     }
 
@@ -160,11 +247,6 @@ impl Live {
         self.cache.ids()
     }
 
-    /// The likeliest next tokens of every position.
-    pub fn next(&self) -> &[Vec<NextToken>] {
-        &self.next
-    }
-
     /// Activations as the SAEs receive them, [positions, size].
     pub fn activations(&self) -> &[f32] {
         &self.activations
@@ -188,12 +270,15 @@ impl Live {
     /// Brings every part back to the same `positions`, whatever a cancelled run left.
     fn keep(&mut self, positions: usize) {
         self.new = 0;
-        self.next.truncate(positions);
         self.activations.truncate(positions * self.size);
         for encoded in &mut self.saes {
             encoded.codes.truncate(positions);
             encoded.reconstruction.truncate(positions * self.size);
         }
+        self.residual.truncate(positions * self.d_model);
+        self.rest.cache.truncate(positions);
+        self.rest.residual.truncate(positions * self.d_model);
+        self.rest.next.truncate(positions);
     }
 }
 

@@ -4,7 +4,7 @@
 use crate::analysis::live::{Tap, center};
 use crate::model::{self, Logits, Model, Pass};
 use crate::sae::{self, Codes, Sae};
-use crate::site::{Site, SiteKind};
+use crate::site::Site;
 use crate::task::{Cancel, OnProgress, Progress};
 
 /// Rows encoded between two looks at the cancel flag.
@@ -40,9 +40,8 @@ impl Taker<'_> {
     /// # Errors
     /// [`model::Error`].
     pub fn activations(&self, ids: &[u32], cancel: &Cancel) -> Result<Vec<f32>, model::Error> {
-        let layers = if self.site.kind == SiteKind::ResidPre { self.site.layer } else { self.site.layer + 1 };
         let mut tap = Tap::new(self.site);
-        let pass = Pass { layers: Some(layers), logits: Logits::None, hook: Some(&mut tap), cancel };
+        let pass = Pass { layers: Some(self.site.blocks()), logits: Logits::None, hook: Some(&mut tap), cancel };
         self.model.forward(ids, &mut self.model.cache(), pass)?;
         let mut rows = tap.rows;
         if self.center {

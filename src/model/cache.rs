@@ -16,7 +16,9 @@ const FIRST_ROOM: usize = 64;
 #[derive(Clone, Debug, Default)]
 pub struct Cache {
     ids: Vec<u32>,
-    /// How many blocks, from the first, hold every position; no limit while the cache is empty.
+    /// Blocks in front of the first one that holds anything.
+    first: usize,
+    /// How many blocks, from the model's first, hold every position; no limit while the cache is empty.
     depth: usize,
     blocks: Vec<Option<Arc<Block>>>,
 }
@@ -29,9 +31,14 @@ struct Block {
 }
 
 impl Cache {
-    /// A cache for a model of this many blocks.
-    pub(super) fn new(blocks: usize) -> Self {
-        Self { ids: Vec::new(), depth: blocks, blocks: vec![None; blocks] }
+    /// A cache for the blocks of a model of so many, from `first` on.
+    pub(super) fn new(first: usize, blocks: usize) -> Self {
+        Self { ids: Vec::new(), first, depth: blocks, blocks: vec![None; blocks] }
+    }
+
+    /// Blocks in front of the first one that holds anything.
+    pub const fn first(&self) -> usize {
+        self.first
     }
 
     /// The number of positions held.
@@ -145,7 +152,7 @@ mod tests {
 
     #[test]
     fn positions_come_back_in_order_however_they_were_added() {
-        let mut cache = Cache::new(1);
+        let mut cache = Cache::new(0, 1);
         append(&mut cache, &[7; 60], 0.0);
         let all = append(&mut cache, &[7; 90], 60.0);
         assert_eq!(all, (0..150).map(|i| i as f32).collect::<Vec<_>>());
@@ -153,7 +160,7 @@ mod tests {
 
     #[test]
     fn a_clone_goes_on_by_itself() {
-        let mut one = Cache::new(1);
+        let mut one = Cache::new(0, 1);
         append(&mut one, &[1, 2], 0.0);
         let mut other = one.clone();
         assert_eq!(append(&mut one, &[3], 10.0), [0.0, 1.0, 10.0]);
@@ -163,7 +170,7 @@ mod tests {
 
     #[test]
     fn an_append_without_commit_leaves_the_positions_held() {
-        let mut cache = Cache::new(1);
+        let mut cache = Cache::new(0, 1);
         append(&mut cache, &[1, 2], 0.0);
         let new = rows(50.0, 1);
         cache.append(0, &new, &new).unwrap();
@@ -173,7 +180,7 @@ mod tests {
 
     #[test]
     fn the_common_prefix_is_kept_and_one_token_is_left_to_run() {
-        let mut cache = Cache::new(3);
+        let mut cache = Cache::new(0, 3);
         cache.commit(&[1, 2, 3, 4], 2);
         assert_eq!(cache.clone().keep_for(&[1, 2, 9], 2), 2);
         assert_eq!(cache.clone().keep_for(&[1, 2, 3, 4], 2), 3);

@@ -2,18 +2,20 @@
 //! sites, a KV cache, and blocks that are read when a pass first needs them.
 //! Not here: what is in a block (one file per family), and how it is computed (`layers`, `attention`, `norm`, `rope`).
 
+use std::ops::Range;
 use std::sync::OnceLock;
 
-use candle_core::Tensor;
+use candle_core::{DType, Device, Tensor};
 
 use super::config::Config;
 use super::layers::{Activation, Embedding, Layout, Linear};
 use super::norm::{Norm, Norms};
 use super::parts::Parts;
-use super::pass::{Visitor, check_finite};
+use super::pass::{Visitor, check_finite, check_tokens};
 use super::rope::{Rope, Turns};
 use super::{Cache, Error, Logits, Model, Pass, Shape, Unembedding};
 use crate::site::{Site, SiteKind};
+use crate::task::Cancel;
 use crate::weights::Matrix;
 
 /// What a config says about the parts that are alike in every family, and where the files keep them.
@@ -176,14 +178,27 @@ impl<F: Family> Decoder<F> {
         }
     }
 
-    fn logits(&self, residual: &Tensor, wanted: Logits) -> Result<Option<Tensor>, Error> {
-        let rows = residual.dim(0)?;
-        let residual = match wanted {
-            Logits::None => return Ok(None),
-            Logits::Last => residual.narrow(0, rows - 1, 1)?,
-            Logits::All => residual.clone(),
-        };
-        Ok(Some(self.head()?.forward(&self.final_norm.forward(&residual)?)?))
+    /// Runs one block after the other on the residual stream of `ids`, and gives what leaves the last of them.
+    fn run(
+        &self,
+        blocks: Range<usize>,
+        (ids, mut residual): (&[u32], Tensor),
+        cache: &mut Cache,
+        visitor: &mut Visitor<'_>,
+        cancel: &Cancel,
+    ) -> Result<Tensor, Error> {
+        let rope = self.family.plan().rope.as_ref();
+        let turns = rope.map(|rope| rope.turns(cache.len(), ids.len(), self.parts.device())).transpose()?;
+        let end = blocks.end;
+        for layer in blocks {
+            cancel.check()?;
+            let block = self.block(layer)?;
+            residual = visitor.visit(layer, SiteKind::ResidPre, residual)?;
+            residual = block.forward(&residual, &mut Step { layer, cache, visitor, turns: turns.as_ref() })?;
+            residual = visitor.visit(layer, SiteKind::ResidPost, residual)?;
+        }
+        check_finite(&residual, end)?;
+        Ok(residual)
     }
 }
 
@@ -262,34 +277,52 @@ impl<F: Family> Model for Decoder<F> {
         Ok(bias.map(|bias| bias.flatten_all()?.to_vec1()).transpose()?)
     }
 
-    fn cache(&self) -> Cache {
-        Cache::new(self.shape().layers)
+    fn cache_behind(&self, blocks: usize) -> Cache {
+        Cache::new(blocks, self.shape().layers)
     }
 
     fn forward(&self, ids: &[u32], cache: &mut Cache, pass: Pass<'_>) -> Result<Option<Tensor>, Error> {
         let layers = pass.begin(ids, cache, self.shape())?;
         let Pass { logits, hook, cancel, .. } = pass;
         let visitor = &mut Visitor::new(hook);
-        let rope = self.family.plan().rope.as_ref();
-        let turns = rope.map(|rope| rope.turns(cache.len(), ids.len(), self.parts.device())).transpose()?;
-        let mut residual = self.residual(ids, cache.len())?;
-        for layer in 0..layers {
-            cancel.check()?;
-            let block = self.block(layer)?;
-            residual = visitor.visit(layer, SiteKind::ResidPre, residual)?;
-            residual = block.forward(&residual, &mut Step { layer, cache, visitor, turns: turns.as_ref() })?;
-            residual = visitor.visit(layer, SiteKind::ResidPost, residual)?;
-        }
-        check_finite(&residual, layers)?;
+        let start = self.residual(ids, cache.len())?;
+        let residual = self.run(0..layers, (ids, start), cache, visitor, cancel)?;
         if layers < self.blocks.len() {
             visitor.visit(layers, SiteKind::ResidPre, residual)?;
             cache.commit(ids, layers);
             return Ok(None);
         }
         cancel.check()?;
-        let logits = self.logits(&residual, logits)?;
+        let logits = match logits {
+            Logits::None => None,
+            Logits::Last => Some(self.logits(&residual.narrow(0, ids.len() - 1, 1)?)?),
+            Logits::All => Some(self.logits(&residual)?),
+        };
         cache.commit(ids, layers);
         Ok(logits)
+    }
+
+    fn resume(&self, ids: &[u32], residual: &Tensor, cache: &mut Cache, cancel: &Cancel) -> Result<Tensor, Error> {
+        let (first, shape) = (cache.first(), self.shape());
+        check_tokens(ids, cache, shape)?;
+        if first > shape.layers {
+            return Err(Error::Elsewhere { asked: shape.layers, held: first });
+        }
+        let expected = vec![ids.len(), shape.d_model];
+        if residual.dims() != expected {
+            let site = Site { layer: first, kind: SiteKind::ResidPre };
+            return Err(Error::Replacement { site, found: residual.dims().to_vec(), expected });
+        }
+        let device = self.parts.device().unwrap_or(&Device::Cpu);
+        let start = residual.to_dtype(DType::F32)?.to_device(device)?;
+        let residual = self.run(first..shape.layers, (ids, start), cache, &mut Visitor::new(None), cancel)?;
+        cache.commit(ids, shape.layers);
+        Ok(residual)
+    }
+
+    fn logits(&self, residual: &Tensor) -> Result<Tensor, Error> {
+        let device = self.parts.device().unwrap_or(&Device::Cpu);
+        Ok(self.head()?.forward(&self.final_norm.forward(&residual.to_device(device)?)?)?)
     }
 
     fn unembedding(&self) -> &Unembedding {

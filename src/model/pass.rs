@@ -9,15 +9,9 @@ use crate::site::{Site, SiteKind};
 impl Pass<'_> {
     /// Checks that the pass can be run on `ids` behind the cache, and gives how many blocks it is to run.
     pub(super) fn begin(&self, ids: &[u32], cache: &Cache, shape: &Shape) -> Result<usize, Error> {
-        if ids.is_empty() {
-            return Err(Error::Empty);
-        }
-        let asked = cache.len() + ids.len();
-        if asked > shape.context {
-            return Err(Error::TooLong { asked, context: shape.context });
-        }
-        if let Some(id) = ids.iter().find(|id| **id as usize >= shape.vocab) {
-            return Err(Error::BadToken { id: *id, vocab: shape.vocab });
+        check_tokens(ids, cache, shape)?;
+        if cache.first() > 0 {
+            return Err(Error::Elsewhere { asked: 0, held: cache.first() });
         }
         let layers = match self.logits {
             Logits::None => self.layers.map_or(shape.layers, |layers| layers.min(shape.layers)),
@@ -27,6 +21,21 @@ impl Pass<'_> {
             return Err(Error::Shallow { asked: layers, held: cache.depth() });
         }
         Ok(layers)
+    }
+}
+
+/// Fails where there are no tokens, the model cannot take so many, or one is beyond its vocabulary.
+pub(super) fn check_tokens(ids: &[u32], cache: &Cache, shape: &Shape) -> Result<(), Error> {
+    if ids.is_empty() {
+        return Err(Error::Empty);
+    }
+    let asked = cache.len() + ids.len();
+    if asked > shape.context {
+        return Err(Error::TooLong { asked, context: shape.context });
+    }
+    match ids.iter().find(|id| **id as usize >= shape.vocab) {
+        Some(id) => Err(Error::BadToken { id: *id, vocab: shape.vocab }),
+        None => Ok(()),
     }
 }
 

@@ -8,7 +8,7 @@ use crate::analysis::{
     Arm, Bench, BenchLoss, BreakdownView, Change, Continuation, CurveLoss, CurveView, Family, GroupView, LatentCard,
     MetaCard, MetaInfo, MetaRun, Operation, Order, PairView, Run, Sampling, Side, SurgeryView, TextInfo, Verdict,
 };
-use crate::session::{Found, Labels, MetaLabels, MetaRecipe, MetaState, MetaTrained, Opened, SuiteEntry};
+use crate::session::{Found, Labels, MetaLabels, MetaRecipe, MetaState, MetaTrained, Opened, Predictions, SuiteEntry};
 
 /// Something to be computed.
 #[derive(Clone, Debug, PartialEq)]
@@ -22,8 +22,18 @@ pub enum Job {
     Run {
         /// What was typed.
         prompt: String,
-        /// Likeliest next tokens wanted for each position.
+        /// Likeliest next tokens wanted for each position; with 0 the model runs no further than the site.
         next: usize,
+    },
+    /// What comes next at some positions of a prompt: goes on where [`Job::Run`] stopped. The answer is
+    /// [`Outcome::Next`].
+    Next {
+        /// What was typed.
+        prompt: String,
+        /// Positions from 0; those beyond the prompt are left out.
+        positions: Vec<usize>,
+        /// Likeliest next tokens wanted for each.
+        count: usize,
     },
     /// A latent's card. The answer is [`Outcome::Card`].
     Card {
@@ -261,6 +271,8 @@ pub enum Outcome {
     Opened(Arc<Opened>),
     /// A prompt was run; every firing latent is in it.
     Run(Arc<Run>),
+    /// What comes next at some positions.
+    Next(Predictions),
     /// A latent's card.
     Card(Arc<LatentCard>),
     /// Names of latents.

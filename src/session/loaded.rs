@@ -5,18 +5,16 @@ use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Instant;
 
-use candle_core::Tensor;
-
 use crate::analysis::card::{self, Rung, Words};
 use crate::analysis::live::{self, Live};
 use crate::analysis::{Bench, Change, LatentCard, Run, Seen, Timings, Verdict, tokens};
-use crate::model::{self, Logits, Pass};
+use crate::model;
 use crate::report::Report;
 use crate::session::bench::{Benches, Prompt};
 use crate::session::desk::Chosen;
 use crate::session::meta::Room;
 use crate::session::shared::{LoadedSae, Shared};
-use crate::session::{Found, Labels, Opened, RawRun, RunOptions, SaeInfo, failure};
+use crate::session::{Found, Labels, Opened, Predictions, RawRun, RunOptions, SaeInfo, failure};
 use crate::site::SiteKind;
 use crate::suite::SaeEntry;
 use crate::task::Cancel;
@@ -84,9 +82,10 @@ impl Loaded {
         let ids = self.ids(prompt)?;
         let started = Instant::now();
         let wrong = |error: live::Error| failure::of_run(&error);
-        let model::Loaded { model, tokenizer } = &self.shared.model;
-        self.live.forward(&ids, options.next, &**model, tokenizer, cancel).map_err(wrong)?;
-        let forward = started.elapsed();
+        let shared = Arc::clone(&self.shared);
+        let model::Loaded { model, tokenizer } = &shared.model;
+        self.live.forward(&ids, &**model, cancel).map_err(wrong)?;
+        let reached = started.elapsed();
         let counts = self.counts(ids.len());
         let mut saes = Vec::with_capacity(self.saes.len());
         for (place, LoadedSae { entry, sae }) in self.shared.saes.iter().enumerate() {
@@ -96,33 +95,63 @@ impl Loaded {
         }
         self.count_firings(&counts);
         self.set_prompt(ids.clone());
-        let encode = started.elapsed().saturating_sub(forward);
+        let encoded = started.elapsed();
+        let (mut next, mut predictions) = (vec![Vec::new(); ids.len()], 0.0);
+        if options.next > 0 {
+            let all: Vec<usize> = (0..ids.len()).collect();
+            let predicted = self.live.predict(&all, options.next, &**model, tokenizer, cancel).map_err(wrong)?;
+            next = predicted.into_iter().map(|(_, next)| next).collect();
+            predictions = ms(started.elapsed().saturating_sub(encoded));
+        }
         if options.metrics {
             self.measure(&ids, &counts, &mut saes, cancel)?;
         }
-        let ms = |time: std::time::Duration| time.as_secs_f64() * 1e3;
         Ok(Run {
             suite: self.suite.id.clone(),
             model: self.suite.model.source.to_string(),
             site: self.suite.site,
             tokens: tokens::views(&ids, &self.model.tokenizer),
-            next: self.live.next().to_vec(),
+            next,
             saes,
-            timings_ms: Timings { load: 0.0, forward: ms(forward), encode: ms(encode) },
+            timings_ms: Timings {
+                load: 0.0,
+                forward: ms(reached) + predictions,
+                predictions,
+                encode: ms(encoded.saturating_sub(reached)),
+            },
         })
     }
 
+    /// The likeliest next tokens at some positions of the prompt, which is taken through the rest of the model first.
+    pub fn next(
+        &mut self,
+        prompt: &str,
+        positions: &[usize],
+        count: usize,
+        cancel: &Cancel,
+    ) -> Result<Predictions, Report> {
+        let ids = self.ids(prompt)?;
+        let started = Instant::now();
+        let wrong = |error: live::Error| failure::of_run(&error);
+        let shared = Arc::clone(&self.shared);
+        let model::Loaded { model, tokenizer } = &shared.model;
+        if self.live.ids() != ids {
+            self.live.forward(&ids, &**model, cancel).map_err(wrong)?;
+        }
+        let next = self.live.predict(positions, count, &**model, tokenizer, cancel).map_err(wrong)?;
+        Ok(Predictions { next, ms: ms(started.elapsed()) })
+    }
+
     /// The tensors behind the last run; logits of all positions are computed for this alone.
-    pub fn raw(&self, cancel: &Cancel) -> Result<RawRun, Report> {
-        let wrong = |error: model::Error| failure::of_model("cannot compute the logits", &error);
-        let ids = self.live.ids();
-        let mut cache = self.model.model.cache();
-        let pass = Pass { layers: None, logits: Logits::All, hook: None, cancel };
-        let logits = self.model.model.forward(ids, &mut cache, pass).map_err(wrong)?;
-        let logits = logits.map_or(Ok(Vec::new()), |logits: Tensor| logits.flatten_all()?.to_vec1());
-        let logits = logits.map_err(|error| wrong(error.into()))?;
+    pub fn raw(&mut self, cancel: &Cancel) -> Result<RawRun, Report> {
+        let model = &*self.shared.model.model;
+        let (positions, vocab) = (self.live.ids().len(), model.shape().vocab);
+        let all: Vec<usize> = (0..positions).collect();
+        let mut logits = Vec::with_capacity(positions * vocab);
+        for part in all.chunks(live::LOGIT_ROWS) {
+            logits.extend(self.live.logits(part, model, cancel).map_err(|error| failure::of_run(&error))?);
+        }
         let residual = self.live.activations().to_vec();
-        let (positions, vocab) = (ids.len(), self.model.model.shape().vocab);
         Ok(RawRun { size: residual.len() / positions.max(1), residual, logits, positions, vocab })
     }
 
@@ -257,6 +286,10 @@ impl Loaded {
         (self.suite.site.kind != SiteKind::AttnZ)
             .then(|| Words { unembedding: self.model.model.unembedding(), tokenizer: &self.model.tokenizer })
     }
+}
+
+fn ms(time: std::time::Duration) -> f64 {
+    time.as_secs_f64() * 1e3
 }
 
 fn live(shared: &Shared) -> Live {

@@ -16,6 +16,7 @@ use crate::tui::hits::Hits;
 use crate::tui::keys::Place;
 use crate::tui::labels::LabelStore;
 use crate::tui::meta::Meta;
+use crate::tui::next::NextStore;
 use crate::tui::over::Over;
 use crate::tui::speed::Speed;
 use crate::tui::stitch::{PairIds, Stitch};
@@ -165,6 +166,8 @@ pub struct App {
     pub opened: Remote<Arc<Opened>, Report>,
     /// What the prompt yielded.
     pub run: Remote<Arc<Run>, Report>,
+    /// What comes next after its tokens.
+    pub next: NextStore,
     /// The prompt that was asked for last.
     pub asked_prompt: Option<String>,
     /// The prompt that the run shown belongs to.
@@ -242,6 +245,7 @@ impl App {
             suite: start.suite.clone(),
             opened: Remote::default(),
             run: Remote::default(),
+            next: NextStore::default(),
             asked_prompt: None,
             shown_prompt: String::new(),
             card: Remote::default(),
@@ -361,6 +365,7 @@ impl App {
     pub fn is_computing(&self) -> bool {
         self.opened.is_pending()
             || self.run.is_pending()
+            || self.next.is_pending()
             || self.card.is_pending()
             || self.catalogue.is_pending()
             || self.found.is_pending()

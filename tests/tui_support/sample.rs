@@ -14,7 +14,7 @@ use saescope::analysis::{
     Class, Firing, LadderEntry, LatentCard, Metrics, Neighbour, NextToken, PositionRun, Run, SaeRun, Seen, Timings,
     TokenValue, TokenView,
 };
-use saescope::session::{Found, Job, Labels, Opened, Outcome, SaeInfo, SuiteEntry};
+use saescope::session::{Found, Job, Labels, Opened, Outcome, Predictions, SaeInfo, SuiteEntry};
 use saescope::site::{Site, SiteKind};
 use saescope::text::Charset;
 use saescope::tui::app::{App, Start};
@@ -70,8 +70,22 @@ fn hash(a: usize, b: usize, c: usize) -> usize {
 pub fn run_of(prompt: &str) -> Run {
     let tokens = cut(prompt);
     let saes = WIDTHS.iter().map(|width| sae_run(*width, &tokens)).collect();
+    let view = |(position, text): (usize, &String)| TokenView { position, id: position as u32, text: text.clone() };
+    Run {
+        suite: "demo".into(),
+        model: "demo/model".into(),
+        site: SITE,
+        tokens: tokens.iter().enumerate().map(view).collect(),
+        next: vec![Vec::new(); tokens.len()],
+        saes,
+        timings_ms: Timings { load: 0.0, forward: 8.4, predictions: 0.0, encode: 3.1 },
+    }
+}
+
+/// What comes next at each of so many positions.
+pub fn next_of(tokens: usize) -> Vec<Vec<NextToken>> {
     let words = [" Germany", " Ulm", " the", " 1879", " a", "\n", " Berlin", "東", "⟨e2 96⟩", " Switzerland"];
-    let next = (0..tokens.len())
+    (0..tokens)
         .map(|p| {
             let of = |i: usize| NextToken {
                 id: i as u32,
@@ -80,17 +94,7 @@ pub fn run_of(prompt: &str) -> Run {
             };
             (0..10).map(of).collect()
         })
-        .collect();
-    let view = |(position, text): (usize, &String)| TokenView { position, id: position as u32, text: text.clone() };
-    Run {
-        suite: "demo".into(),
-        model: "demo/model".into(),
-        site: SITE,
-        tokens: tokens.iter().enumerate().map(view).collect(),
-        next,
-        saes,
-        timings_ms: Timings { load: 0.0, forward: 8.4, encode: 3.1 },
-    }
+        .collect()
 }
 
 fn sae_run(width: usize, tokens: &[String]) -> SaeRun {
@@ -221,6 +225,11 @@ pub fn answer(job: &Job) -> Outcome {
     match job {
         Job::Open { .. } => Outcome::Opened(Arc::new(opened())),
         Job::Run { prompt, .. } => Outcome::Run(Arc::new(run_of(prompt))),
+        Job::Next { prompt, positions, .. } => {
+            let next = next_of(cut(prompt).len());
+            let next = positions.iter().filter_map(|at| Some((*at, next.get(*at)?.clone()))).collect();
+            Outcome::Next(Predictions { next, ms: 4.2 })
+        }
         Job::Card { sae, latent, .. } => Outcome::Card(Arc::new(card(sae, *latent))),
         Job::Labels { sae, latents } => {
             let width = sae.parse().unwrap_or(512);

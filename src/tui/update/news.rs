@@ -45,7 +45,7 @@ fn progressed(app: &mut App, slot: Slot, ticket: Ticket, progress: Progress, at:
             }
             current
         }
-        Slot::Labels => false,
+        Slot::Labels | Slot::Next => false,
         slot => {
             stitch_news::progressed(app, slot, ticket, progress.clone())
                 || meta_news::progressed(app, slot, ticket, progress)
@@ -93,6 +93,10 @@ fn answered(
         Slot::Labels => {
             let answer = answer.and_then(|o| if let Outcome::Labels(o) = o { Ok(o) } else { Err(mixed_up()) });
             app.labels.answer(ticket, answer)
+        }
+        Slot::Next => {
+            let answer = answer.and_then(|o| if let Outcome::Next(o) = o { Ok(o) } else { Err(mixed_up()) });
+            app.next.answer(ticket, answer)
         }
         Slot::Search => {
             let answer = answer.and_then(|o| if let Outcome::Found(o) = o { Ok(o) } else { Err(mixed_up()) });
@@ -186,6 +190,7 @@ fn suite_opened(app: &mut App, opened: &Arc<Opened>) {
     app.look_at(if app.page == Page::Explore { app.focus } else { Focus::Tokens });
     app.page = Page::Explore;
     app.run.clear();
+    app.next.clear();
     app.card.clear();
     app.found.clear();
     app.labels.clear();
@@ -222,6 +227,7 @@ fn suite_failed(app: &mut App, report: Report, something_is_shown: bool, effects
 fn run_arrived(app: &mut App, run: &Arc<Run>) {
     app.shown_prompt = app.asked_prompt.clone().unwrap_or_default();
     app.stitch.runs += 1;
+    app.next.restart(run.tokens.len());
     app.token = app.token.min(run.tokens.len().saturating_sub(1));
     app.latents_top = 0;
     if app.focus == Focus::Prompt {

@@ -5,7 +5,7 @@
 
 use crate::session::Job;
 use crate::task::Slot;
-use crate::tui::app::{App, LatentRef};
+use crate::tui::app::{App, LatentRef, Page};
 use crate::tui::msg::Effect;
 use crate::tui::over::Over;
 use crate::tui::update::{ask, meta, meta_wants, stitch, stitch_wants};
@@ -27,6 +27,7 @@ pub(super) fn settle(app: &mut App, effects: &mut Vec<Effect>) {
         return;
     }
     run(app, effects);
+    next(app, effects);
     card(app, effects);
     search(app, effects);
     labels(app, effects);
@@ -53,9 +54,28 @@ fn run(app: &mut App, effects: &mut Vec<Effect>) {
     if app.asked_prompt.as_ref() == Some(&prompt) {
         return;
     }
+    if app.next.abandon() {
+        effects.push(Effect::Cancel(Slot::Next));
+    }
     let ticket = app.run.ask();
     app.asked_prompt = Some(prompt.clone());
-    ask(Slot::Run, ticket, Job::Run { prompt, next: NEXT }, effects);
+    // Latents first: what comes next is asked for when they are there.
+    ask(Slot::Run, ticket, Job::Run { prompt, next: 0 }, effects);
+}
+
+fn next(app: &mut App, effects: &mut Vec<Effect>) {
+    if let Some(token) = app.run.value().and_then(|run| run.tokens.get(app.token)) {
+        app.next.look(app.token, &token.text);
+    }
+    if app.page != Page::Explore || app.run.is_stale() {
+        return;
+    }
+    let positions = app.next.missing(app.token);
+    if positions.is_empty() {
+        return;
+    }
+    let (ticket, prompt) = (app.next.ask(), app.shown_prompt.clone());
+    ask(Slot::Next, ticket, Job::Next { prompt, positions, count: NEXT }, effects);
 }
 
 fn card(app: &mut App, effects: &mut Vec<Effect>) {

@@ -4,7 +4,7 @@
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 
-use super::{Pen, Title};
+use super::{Pen, Title, trouble};
 use crate::analysis::{Metrics, NextToken};
 use crate::text;
 use crate::tui::app::App;
@@ -12,26 +12,33 @@ use crate::tui::format;
 use crate::tui::theme::glyphs;
 
 pub(super) fn draw(app: &App, area: Rect, pen: &mut Pen<'_>) {
-    let next = app.run.value().and_then(|run| run.next.get(app.token)).map_or(&[][..], Vec::as_slice);
+    let here = app.next.at(app.token);
+    // What is known of another token stays, with that token's name, until this one's is there.
+    let (after, next) = match (here, app.tokens().get(app.token), app.next.last()) {
+        (Some(next), Some(token), _) => (token.text.as_str(), next),
+        (_, Some(_), Some(last)) => last,
+        _ => ("", &[][..]),
+    };
     if area.height <= 1 {
         draw_line(app, next, area, pen);
     } else {
-        draw_pane(app, next, area, pen);
+        draw_pane(app, (after, next), area, pen);
     }
-    if app.run.is_stale() && app.waits() {
+    if (here.is_none() || app.run.is_stale()) && app.waits() {
         pen.tint(area, pen.theme.stale());
     }
 }
 
-fn draw_pane(app: &App, next: &[NextToken], area: Rect, pen: &mut Pen<'_>) {
+fn draw_pane(app: &App, (after, next): (&str, &[NextToken]), area: Rect, pen: &mut Pen<'_>) {
     let theme = pen.theme;
-    let after = app.tokens().get(app.token).map(|t| text::token(&t.text, theme.charset)).unwrap_or_default();
+    let after = text::token(after, theme.charset);
     let about = if after.is_empty() {
         Vec::new()
     } else {
         vec![Span::raw("after "), Span::styled(text::truncate(&after, 20, theme.charset), theme.strong())]
     };
     let inner = pen.pane(area, &Title { name: "Next token", about, right: String::new() }, false);
+    let inner = trouble::draw_lines(&trouble::first_lines(app.next.failure(), inner, theme.charset), inner, pen);
     let room = usize::from(inner.width);
     let bar_cells = (room / 3).min(24);
     for (row, token) in next.iter().take(usize::from(inner.height)).enumerate() {

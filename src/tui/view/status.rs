@@ -42,6 +42,7 @@ fn loaded(app: &App, width: usize, pen: &Pen<'_>) -> String {
         let t = run.timings_ms;
         parts.push(format!("run {}", format::millis(t.forward + t.encode)));
         parts.push(format!("model {}, SAEs {}", format::millis(t.forward), format::millis(t.encode)));
+        parts.extend(app.next.ms().map(|ms| format!("next tokens {}", format::millis(ms))));
     }
     let dot = pen.theme.glyphs().dot;
     let mut said = String::new();

@@ -1,6 +1,7 @@
 //! Plain data out of tensors: what one prompt yields, a latent's card. The explorer draws these, `--json` prints them,
 //! golden tests compare them. Not here: threads, files, clocks.
 
+pub mod attribution;
 pub mod card;
 mod family;
 pub mod live;
@@ -15,6 +16,7 @@ mod verdict;
 
 use serde::Serialize;
 
+pub use self::attribution::{Attribution, HeadValue, SourceValue};
 pub use crate::sae::meta::Edit;
 pub use family::{Family, Relation, Rung};
 pub use meta::{BreakdownView, Histogram, Member, MemberFiring, MetaCard, MetaInfo, MetaLabel, MetaRun, TokenFiring};

@@ -121,6 +121,31 @@ pub trait Hook {
     /// # Errors
     /// Whatever ends the pass.
     fn visit(&mut self, site: Site, activation: &Tensor) -> candle_core::Result<Option<Tensor>>;
+
+    /// Whether what the attention of a block mixes is wanted; of others the weights of the heads are never held all at
+    /// once.
+    fn wants_attention(&self, _layer: usize) -> bool {
+        false
+    }
+
+    /// Takes what the attention of a block mixes for the pass's positions.
+    ///
+    /// # Errors
+    /// Whatever ends the pass.
+    fn attended(&mut self, _layer: usize, _attended: &Attended) -> candle_core::Result<()> {
+        Ok(())
+    }
+}
+
+/// What the attention of one block mixes into its heads' z: for a position of the pass, z of head h is
+/// Σ weights\[h, position, source\] · values\[source, head g\] over the sources, where neighbouring heads h may share
+/// one head g of the values (Ainslie et al., *GQA*, 2023).
+#[derive(Debug)]
+pub struct Attended {
+    /// f32 [heads, positions of the pass, all positions]; rows add up to 1.
+    pub weights: Tensor,
+    /// f32 [all positions, heads of the values · d_head].
+    pub values: Tensor,
 }
 
 /// A language model on its device. Nothing in it changes by a forward pass; what a pass leaves is in the [`Cache`].

@@ -17,6 +17,7 @@ mod decode;
 mod encode;
 mod encoder;
 mod forest;
+mod form;
 pub mod formats;
 pub mod lens;
 pub mod meta;
@@ -32,6 +33,7 @@ pub use codes::{Affine, Codes};
 pub use column::Column;
 pub use encoder::Encoder;
 pub use forest::{Comparison, Edge, Forest, compare};
+pub use form::LinearForm;
 pub use lens::SaeFiles;
 pub use nearest::{NearestTable, Neighbour, nearest_all};
 

@@ -2,6 +2,7 @@
 //! Not here: threads, the terminal.
 
 mod aide;
+mod attribution;
 mod bench;
 mod catalogue;
 mod desk;
@@ -27,11 +28,12 @@ use std::sync::Arc;
 use serde::Serialize;
 
 pub use aide::Aide;
+pub use attribution::check as check_attribution;
 pub use job::{Job, Outcome};
 pub use memory::available as available_memory;
 pub use meta_answers::{MetaLabels, MetaRecipe, MetaState, MetaTrained};
 
-use crate::analysis::{BreakdownView, LatentCard, NextToken, Order, Run, TokenValue};
+use crate::analysis::{Attribution, BreakdownView, LatentCard, NextToken, Order, Run, TokenValue};
 use crate::hub::Hub;
 use crate::report::Report;
 use crate::site::Site;
@@ -233,6 +235,10 @@ impl Session {
             Job::Card { sae, latent, top } => {
                 self.card(&sae, latent, None, top).map(|card| Outcome::Card(Arc::new(card)))
             }
+            Job::Attribution { sae, latent, position } => {
+                let attribution = self.attribution(&sae, latent, Some(position), cancel)?;
+                Ok(Outcome::Attribution(Arc::new(attribution)))
+            }
             Job::Labels { sae, latents } => self.loaded()?.labels(&sae, &latents).map(Outcome::Labels),
             Job::Search { sae, query } => self.loaded()?.search(&sae, &query).map(Outcome::Found),
             Job::Verdict { small, large, latent, threshold } => {
@@ -378,6 +384,21 @@ impl Session {
             card.meta = self.metas.entries(&loaded.room(), sae, latent)?;
         }
         Ok(card)
+    }
+
+    /// Which heads and tokens of the last prompt made a latent of an attention-z SAE fire; without a position at the one
+    /// where it fires most strongly.
+    ///
+    /// # Errors
+    /// That the SAE is at another site, that there is no such latent or position, or that the latent does not fire.
+    pub fn attribution(
+        &mut self,
+        sae: &str,
+        latent: u32,
+        position: Option<usize>,
+        cancel: &Cancel,
+    ) -> Result<Attribution, Report> {
+        self.loaded()?.attribution((sae, latent, position), cancel)
     }
 
     /// A meta-SAE with its table, made where it was not there.

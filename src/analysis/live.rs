@@ -242,6 +242,11 @@ impl Live {
         Ok(SaeRun { id: id.to_owned(), width, positions: positions.collect(), metrics: Metrics::of(quality) })
     }
 
+    /// Keys and values of the positions so far.
+    pub const fn cache(&self) -> &Cache {
+        &self.cache
+    }
+
     /// The tokens run so far.
     pub fn ids(&self) -> &[u32] {
         self.cache.ids()

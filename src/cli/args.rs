@@ -158,6 +158,12 @@ pub struct Latent {
     /// Cosine below which a latent is novel; the suite's own otherwise.
     #[arg(long, value_name = "T", value_parser = cosine, allow_negative_numbers = true)]
     pub threshold: Option<f32>,
+    /// Say which heads and tokens of this prompt make it fire (SAEs on attn_z).
+    #[arg(long, value_name = "TEXT")]
+    pub prompt: Option<String>,
+    /// At this position of the prompt, from 0; otherwise where it fires most strongly.
+    #[arg(long, value_name = "P", requires = "prompt")]
+    pub position: Option<usize>,
     /// Print one JSON object.
     #[arg(long)]
     pub json: bool,

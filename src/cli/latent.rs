@@ -3,12 +3,15 @@
 
 use std::fmt::Write as _;
 
-use crate::analysis::{Class, LatentCard, TokenValue};
+use serde::Serialize;
+
+use crate::analysis::{Attribution, Class, LatentCard, TokenValue};
 use crate::cli::args;
 use crate::cli::context::Context;
 use crate::cli::output::Output;
 use crate::cli::progress::cancel_on_interrupt;
 use crate::report::Report;
+use crate::session::{RunOptions, check_attribution};
 use crate::suite::Error;
 use crate::text::{Charset, prose, token};
 
@@ -21,12 +24,58 @@ pub fn latent(context: &Context, options: &args::Latent, output: &Output) -> Res
         sae.id == options.sae || !matches!(suite.sae_files(sae, &context.setup.hub), Err(Error::Missing { .. }))
     };
     let saes: Vec<String> = suite.saes.iter().filter(here).map(|sae| sae.id.clone()).collect();
-    session.open(suite, &saes, &cancel_on_interrupt(), &|_| {})?;
+    if options.prompt.is_some() {
+        check_attribution(&suite, &options.sae, options.latent)?;
+    }
+    let cancel = cancel_on_interrupt();
+    session.open(suite, &saes, &cancel, &|_| {})?;
+    let mut attribution = None;
+    if let Some(prompt) = &options.prompt {
+        session.run(prompt, &RunOptions::default(), &cancel)?;
+        attribution = Some(session.attribution(&options.sae, options.latent, options.position, &cancel)?);
+    }
     let card = session.card(&options.sae, options.latent, options.threshold, options.top as usize)?;
     if output.is_json() {
-        return Output::object(&card).map(|()| 0);
+        return Output::object(&Answer { card: &card, attribution: attribution.as_ref() }).map(|()| 0);
     }
-    Output::text(&words(&card)).map(|()| 0)
+    let attributed = attribution.as_ref().map(attributed).unwrap_or_default();
+    Output::text(&format!("{}{attributed}", words(&card))).map(|()| 0)
+}
+
+/// The card, and where the latent's activation comes from when that was asked.
+#[derive(Serialize)]
+struct Answer<'a> {
+    #[serde(flatten)]
+    card: &'a LatentCard,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    attribution: Option<&'a Attribution>,
+}
+
+/// Heads and sources that brought most, either way.
+const STRONGEST: usize = 8;
+
+fn attributed(of: &Attribution) -> String {
+    let strongest = |mut parts: Vec<(String, f32)>| {
+        parts.sort_by(|a, b| b.1.abs().total_cmp(&a.1.abs()));
+        let shown: Vec<String> =
+            parts.iter().take(STRONGEST).map(|(name, value)| format!("{name} {value:+.3}")).collect();
+        shown.join(", ")
+    };
+    let heads = of.heads.iter().map(|head| (format!("h{}", head.head), head.value)).collect();
+    let named = |at: usize| of.sources.get(at).map(|s| token(&s.text, Charset::Unicode)).unwrap_or_default();
+    let sources = (0..of.sources.len()).map(|at| (format!("{at} {}", named(at)), of.sources[at].value)).collect();
+    let fires =
+        if of.activation > 0.0 { format!("fires with {:.3}", of.activation) } else { "does not fire".to_owned() };
+    let all: f32 = of.sources.iter().map(|source| source.value).sum();
+    format!(
+        "at {} {}: {fires}; pre-activation {:.3} = {all:+.3} from attention {:+.3} bias\nby head    {}\nfrom       {}\n",
+        of.position,
+        named(of.position),
+        of.pre_activation,
+        of.bias,
+        strongest(heads),
+        strongest(sources)
+    )
 }
 
 fn words(card: &LatentCard) -> String {

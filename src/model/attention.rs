@@ -1,6 +1,8 @@
 //! Causal attention: heads that may share keys and values, scores that may be capped, a window that may be bounded.
 //! Not here: what turns the residual stream into queries, keys and values.
 
+use std::ops::Range;
+
 use candle_core::{D, Device, Tensor};
 use rayon::prelude::*;
 
@@ -56,24 +58,14 @@ impl Attention {
         let (size, width, kv_width) = (self.size, self.heads * self.size, self.kv_heads * self.size);
         let (q, k, v) =
             (View::new(q, new, width), View::new(k, positions, kv_width), View::new(v, positions, kv_width));
-        let (blocks, group) = (new.div_ceil(QUERIES), self.heads / self.kv_heads);
+        let blocks = new.div_ceil(QUERIES);
         let attend = |part: usize| {
             let (head, first) = (part / blocks, part % blocks * QUERIES);
             let rows = first..new.min(first + QUERIES);
-            let columns = head * size..(head + 1) * size;
-            let shared = head / group * size..(head / group + 1) * size;
-            // The first of these queries sees back this far, the last of them up to here; the others less.
-            let seen = self.first_seen(positions - new + rows.start)..positions - new + rows.end;
-            let mut scores = vec![0.0; rows.len() * seen.len()];
-            let keys = k.select_rows(seen.clone()).columns(shared.clone());
-            kernel::product(&mut scores, q.select_rows(rows.clone()).columns(columns), keys.t());
-            for (row, scores) in scores.chunks_exact_mut(seen.len()).enumerate() {
-                let position = positions - new + first + row;
-                self.weigh(scores, self.first_seen(position) - seen.start, position + 1 - seen.start);
-            }
+            let (seen, weights) = self.weights_of(q, k, head, rows.clone());
             let mut mixed = vec![0.0; rows.len() * size];
-            let values = v.select_rows(seen.clone()).columns(shared);
-            kernel::product(&mut mixed, View::new(&scores, rows.len(), seen.len()), values);
+            let values = v.select_rows(seen.clone()).columns(self.shared(head));
+            kernel::product(&mut mixed, View::new(&weights, rows.len(), seen.len()), values);
             mixed
         };
         let parts: Vec<Vec<f32>> = if new * positions * width < kernel::ALONE {
@@ -92,6 +84,48 @@ impl Attention {
         out
     }
 
+    /// Where a head's keys and values lie among the columns.
+    fn shared(&self, head: usize) -> Range<usize> {
+        let one = head / (self.heads / self.kv_heads);
+        one * self.size..(one + 1) * self.size
+    }
+
+    /// How much a head takes from each position for some of the queries, [rows, seen], and which positions these are:
+    /// as far back as the first of the queries sees, up to the last of them; the others' rows hold zeros beyond what
+    /// they see.
+    fn weights_of(&self, q: View<'_>, k: View<'_>, head: usize, rows: Range<usize>) -> (Range<usize>, Vec<f32>) {
+        let before = k.rows() - q.rows();
+        let seen = self.first_seen(before + rows.start)..before + rows.end;
+        let mut scores = vec![0.0; rows.len() * seen.len()];
+        let queries = q.select_rows(rows.clone()).columns(head * self.size..(head + 1) * self.size);
+        kernel::product(&mut scores, queries, k.select_rows(seen.clone()).columns(self.shared(head)).t());
+        for (position, scores) in (before + rows.start..).zip(scores.chunks_exact_mut(seen.len())) {
+            self.weigh(scores, self.first_seen(position) - seen.start, position + 1 - seen.start);
+        }
+        (seen, scores)
+    }
+
+    /// How much each head takes from each position for each of the queries, f32 [heads, new, positions]; rows add up to
+    /// 1. On the CPU the very weights that [`Attention::forward`] mixes with.
+    pub(super) fn weights(&self, queries: &Tensor, keys: &Tensor) -> candle_core::Result<Tensor> {
+        let ((new, width), (positions, kv_width)) = (queries.dims2()?, keys.dims2()?);
+        if !queries.device().is_cpu() {
+            return self.weights_on_device(queries, keys);
+        }
+        let all = |q: &[f32], k: &[f32]| {
+            let (q, k) = (View::new(q, new, width), View::new(k, positions, kv_width));
+            let mut all = vec![0.0; self.heads * new * positions];
+            for (place, row) in all.chunks_exact_mut(positions).enumerate() {
+                let (head, query) = (place / new, place % new);
+                let (seen, weights) = self.weights_of(q, k, head, query..query + 1);
+                row[seen].copy_from_slice(&weights);
+            }
+            all
+        };
+        let all = on_cpu(queries, |q| on_cpu(keys, |k| all(q, k)))??;
+        Tensor::from_vec(all, (self.heads, new, positions), &Device::Cpu)
+    }
+
     /// Scores into weights: those within `first..end` add up to 1, the others are 0.
     fn weigh(&self, scores: &mut [f32], first: usize, end: usize) {
         let (before, scores) = scores.split_at_mut(first);
@@ -106,13 +140,12 @@ impl Attention {
     }
 
     fn on_device(&self, queries: &Tensor, keys: &Tensor, values: &Tensor) -> candle_core::Result<Tensor> {
-        let (new, positions, group) = (queries.dim(0)?, keys.dim(0)?, self.heads / self.kv_heads);
-        let split = |x: &Tensor| x.reshape((x.dim(0)?, (), self.size))?.transpose(0, 1)?.contiguous();
-        let spread = |x: &Tensor| {
-            let one = split(x)?.unsqueeze(1)?;
-            one.expand((self.kv_heads, group, positions, self.size))?.flatten(0, 1)?.contiguous()
-        };
-        let (q, k, v) = (split(queries)?, spread(keys)?, spread(values)?);
+        let mixed = self.weights_on_device(queries, keys)?.matmul(&self.spread(values)?)?;
+        mixed.transpose(0, 1)?.contiguous()?.flatten_from(1)
+    }
+
+    fn weights_on_device(&self, queries: &Tensor, keys: &Tensor) -> candle_core::Result<Tensor> {
+        let (new, positions) = (queries.dim(0)?, keys.dim(0)?);
         let mask: Vec<f32> = (positions - new..positions)
             .flat_map(|query| {
                 let seen = self.first_seen(query)..=query;
@@ -120,12 +153,23 @@ impl Attention {
             })
             .collect();
         let mask = Tensor::from_vec(mask, (new, positions), queries.device())?;
-        let mut scores = (q.matmul(&k.t()?)? * f64::from(self.scale))?;
+        let mut scores = (self.split(queries)?.matmul(&self.spread(keys)?.t()?)? * f64::from(self.scale))?;
         if let Some(cap) = self.cap {
             scores = ((scores / f64::from(cap))?.tanh()? * f64::from(cap))?;
         }
-        let mixed = candle_nn::ops::softmax(&scores.broadcast_add(&mask)?, D::Minus1)?.matmul(&v)?;
-        mixed.transpose(0, 1)?.contiguous()?.flatten_from(1)
+        candle_nn::ops::softmax(&scores.broadcast_add(&mask)?, D::Minus1)
+    }
+
+    /// [rows, n · size] as [n, rows, size].
+    fn split(&self, x: &Tensor) -> candle_core::Result<Tensor> {
+        x.reshape((x.dim(0)?, (), self.size))?.transpose(0, 1)?.contiguous()
+    }
+
+    /// [positions, kv_heads · size] as [heads, positions, size].
+    fn spread(&self, x: &Tensor) -> candle_core::Result<Tensor> {
+        let group = self.heads / self.kv_heads;
+        let one = self.split(x)?.unsqueeze(1)?;
+        one.expand((self.kv_heads, group, x.dim(0)?, self.size))?.flatten(0, 1)?.contiguous()
     }
 }
 
@@ -169,6 +213,34 @@ mod tests {
             let until = |x: &Tensor| x.narrow(0, 0, start + count).unwrap();
             let part = kind.forward(&q.narrow(0, start, count).unwrap(), &until(&k), &until(&v)).unwrap();
             assert_eq!(part.to_vec2::<f32>().unwrap(), whole[start..start + count]);
+        }
+    }
+
+    #[test]
+    fn the_weights_told_are_those_that_are_mixed_with() {
+        let kinds = [
+            PLAIN,
+            Attention { kv_heads: 2, ..PLAIN },
+            Attention { kv_heads: 3, cap: Some(2.0), window: Some(7), ..PLAIN },
+        ];
+        for kind in kinds {
+            for (new, positions) in [(1, 1), (5, 90), (70, 70)] {
+                let (k, v) = (tensor(positions, 8 * kind.kv_heads, 2), tensor(positions, 8 * kind.kv_heads, 3));
+                let q = tensor(new, 48, 1);
+                let weights = kind.weights(&q, &k).unwrap();
+                assert_eq!(weights.dims(), [6, new, positions]);
+                let mixed = weights.matmul(&kind.spread(&v).unwrap()).unwrap();
+                let mixed = mixed.transpose(0, 1).unwrap().flatten_from(1).unwrap();
+                let wrong = [
+                    (mixed - kind.forward(&q, &k, &v).unwrap()).unwrap(),
+                    (&weights - kind.weights_on_device(&q, &k).unwrap()).unwrap(),
+                    (weights.sum(D::Minus1).unwrap() - 1.0).unwrap(),
+                ];
+                for wrong in wrong {
+                    let error = wrong.abs().unwrap().flatten_all().unwrap().max(0).unwrap().to_scalar::<f32>().unwrap();
+                    assert!(error < 2e-5, "{kind:?} {error}");
+                }
+            }
         }
     }
 }

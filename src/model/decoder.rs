@@ -7,13 +7,14 @@ use std::sync::OnceLock;
 
 use candle_core::{DType, Device, Tensor};
 
+use super::attention::Attention;
 use super::config::Config;
 use super::layers::{Activation, Embedding, Layout, Linear};
 use super::norm::{Norm, Norms};
 use super::parts::Parts;
 use super::pass::{Visitor, check_finite, check_tokens};
 use super::rope::{Rope, Turns};
-use super::{Cache, Error, Logits, Model, Pass, Shape, Unembedding};
+use super::{Attended, Cache, Error, Logits, Model, Pass, Shape, Unembedding};
 use crate::site::{Site, SiteKind};
 use crate::task::Cancel;
 use crate::weights::Matrix;
@@ -87,6 +88,21 @@ impl Step<'_, '_> {
     /// Keys and values of all positions, given those of the new ones.
     pub(super) fn remember(&mut self, keys: &Tensor, values: &Tensor) -> candle_core::Result<(Tensor, Tensor)> {
         self.cache.append(self.layer, keys, values)
+    }
+
+    /// What attention gives for these queries, at its site; the hook is told what is mixed if it wants to know.
+    pub(super) fn mix(
+        &mut self,
+        attention: &Attention,
+        queries: &Tensor,
+        keys: &Tensor,
+        values: &Tensor,
+    ) -> Result<Tensor, Error> {
+        if self.visitor.wants_attention(self.layer) {
+            let weights = attention.weights(queries, keys)?;
+            self.visitor.attended(self.layer, &Attended { weights, values: values.clone() })?;
+        }
+        self.visit(SiteKind::AttnZ, attention.forward(queries, keys, values)?)
     }
 
     /// Queries or keys, heads of `size` values side by side, turned to their positions.

@@ -141,4 +141,8 @@ impl Block for Gemma2Block {
         let mlp = step.visit(SiteKind::MlpOut, self.after_mlp.forward(&mlp)?)?;
         Ok((residual + mlp)?)
     }
+
+    fn value_bias(&self) -> Result<Option<Tensor>, Error> {
+        self.attention.value_bias()
+    }
 }

@@ -112,8 +112,7 @@ impl Block for Gpt2Block {
         let d = residual.dim(1)?;
         let qkv = self.attention_in.forward(&self.before_attention.forward(residual)?)?;
         let (keys, values) = step.remember(&qkv.narrow(1, d, d)?, &qkv.narrow(1, 2 * d, d)?)?;
-        let mixed = self.attention.forward(&qkv.narrow(1, 0, d)?, &keys, &values)?;
-        let mixed = step.visit(SiteKind::AttnZ, mixed)?;
+        let mixed = step.mix(&self.attention, &qkv.narrow(1, 0, d)?, &keys, &values)?;
         let residual = (residual + self.attention_out.forward(&mixed)?)?;
         let mlp = self.mlp_out.forward(&self.mlp_in.forward(&self.before_mlp.forward(&residual)?)?)?;
         let mlp = step.visit(SiteKind::MlpOut, mlp)?;

@@ -59,6 +59,14 @@ impl Vector {
             Some(device) => Tensor::from_slice(&array, array.shape(), device).map(Self::Held),
         }
     }
+
+    /// As a tensor of one row.
+    pub(super) fn row(&self) -> candle_core::Result<Tensor> {
+        match self {
+            Self::Mapped(values) => Tensor::from_slice(values, (1, values.len()), &Device::Cpu),
+            Self::Held(values) => values.unsqueeze(0),
+        }
+    }
 }
 
 impl Weight {

@@ -99,4 +99,8 @@ impl Block for LlamaBlock {
         let mlp = step.visit(SiteKind::MlpOut, mlp)?;
         Ok((residual + mlp)?)
     }
+
+    fn value_bias(&self) -> Result<Option<Tensor>, Error> {
+        self.attention.value_bias()
+    }
 }

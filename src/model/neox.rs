@@ -110,7 +110,7 @@ impl NeoXBlock {
         let part = |index| all.narrow(2, index, 1)?.contiguous()?.reshape((rows, d));
         let (queries, keys) = (step.turn(&part(0)?, size)?, step.turn(&part(1)?, size)?);
         let (keys, values) = step.remember(&keys, &part(2)?)?;
-        let mixed = step.visit(SiteKind::AttnZ, self.attention.forward(&queries, &keys, &values)?)?;
+        let mixed = step.mix(&self.attention, &queries, &keys, &values)?;
         Ok(self.attention_out.forward(&mixed)?)
     }
 
@@ -129,5 +129,12 @@ impl Block for NeoXBlock {
         }
         let residual = (residual + attention)?;
         Ok((self.mlp(&residual, step)? + residual)?)
+    }
+
+    fn value_bias(&self) -> Result<Option<Tensor>, Error> {
+        let Some(bias) = self.before_attention.bias()? else { return Ok(None) };
+        let Attention { heads, size, .. } = self.attention;
+        let all = self.attention_in.forward(&bias)?.reshape((1, heads, 3, size))?;
+        Ok(Some(all.narrow(2, 2, 1)?.contiguous()?.reshape((1, heads * size))?))
     }
 }

@@ -68,11 +68,7 @@ impl Norms {
 impl Norm {
     /// Its bias, [1, size], where it has one.
     pub(super) fn bias(&self) -> candle_core::Result<Option<Tensor>> {
-        let row = |bias: &Vector| match bias {
-            Vector::Mapped(bias) => Tensor::from_slice(bias, (1, bias.len()), &Device::Cpu),
-            Vector::Held(bias) => bias.unsqueeze(0),
-        };
-        self.bias.as_ref().map(row).transpose()
+        self.bias.as_ref().map(Vector::row).transpose()
     }
 
     /// [rows, size] to the same.

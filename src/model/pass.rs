@@ -3,7 +3,7 @@
 
 use candle_core::{DType, Tensor};
 
-use super::{Cache, Error, Hook, Logits, Pass, Shape};
+use super::{Attended, Cache, Error, Hook, Logits, Pass, Shape};
 use crate::site::{Site, SiteKind};
 
 impl Pass<'_> {
@@ -66,5 +66,15 @@ impl<'a> Visitor<'a> {
             return Err(Error::Replacement { site, found: new.dims().to_vec(), expected: activation.dims().to_vec() });
         }
         Ok(new.to_dtype(DType::F32)?.to_device(activation.device())?)
+    }
+
+    /// Whether the hook wants to know what a block's attention mixes.
+    pub(super) fn wants_attention(&self, layer: usize) -> bool {
+        self.hook.as_deref().is_some_and(|hook| hook.wants_attention(layer))
+    }
+
+    /// Tells the hook what a block's attention mixes.
+    pub(super) fn attended(&mut self, layer: usize, attended: &Attended) -> Result<(), Error> {
+        self.hook.as_deref_mut().map_or(Ok(()), |hook| Ok(hook.attended(layer, attended)?))
     }
 }

@@ -8,7 +8,6 @@ use super::attention::Attention;
 use super::decoder::Step;
 use super::layers::{Activation, Layout, Linear};
 use super::parts::{Parts, Sizes};
-use crate::site::SiteKind;
 
 /// Attention with a projection each for queries, keys and values, turned by position.
 #[derive(Debug)]
@@ -48,8 +47,16 @@ impl SplitAttention {
         let queries = step.turn(&self.queries.forward(x)?, size)?;
         let keys = step.turn(&self.keys.forward(x)?, size)?;
         let (keys, values) = step.remember(&keys, &self.values.forward(x)?)?;
-        let mixed = step.visit(SiteKind::AttnZ, self.attention.forward(&queries, &keys, &values)?)?;
+        let mixed = step.mix(&self.attention, &queries, &keys, &values)?;
         Ok(self.out.forward(&mixed)?)
+    }
+
+    /// What the bias of the values adds to z, [1, heads · size], where there is one; RMSNorm has none before it.
+    pub(super) fn value_bias(&self) -> Result<Option<Tensor>, Error> {
+        let Some(bias) = &self.values.bias else { return Ok(None) };
+        let Attention { heads, kv_heads, size, .. } = self.attention;
+        let bias = bias.row()?.reshape((kv_heads, 1, size))?.expand((kv_heads, heads / kv_heads, size))?;
+        Ok(Some(bias.contiguous()?.reshape((1, heads * size))?))
     }
 }
 

@@ -34,6 +34,19 @@ impl Encoder {
         }
     }
 
+    /// What a latent multiplies an activation by, \[d_in\]; the latent must be one of the encoder's.
+    #[must_use]
+    pub fn direction(&self, latent: usize) -> Vec<f32> {
+        let mut made = Vec::new();
+        match self {
+            Self::Rows(matrix) => matrix.row(latent).into_owned(),
+            Self::Columns(matrix) => {
+                let column = matrix.columns_made(latent..latent + 1, &mut made);
+                (0..column.rows()).map(|row| column.at(row, 0)).collect()
+            }
+        }
+    }
+
     /// The matrix as it is stored.
     #[must_use]
     pub const fn matrix(&self) -> &Matrix {

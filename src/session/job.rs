@@ -5,8 +5,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::analysis::{
-    Arm, Bench, BenchLoss, BreakdownView, Change, Continuation, CurveLoss, CurveView, Family, GroupView, LatentCard,
-    MetaCard, MetaInfo, MetaRun, Operation, Order, PairView, Run, Sampling, Side, SurgeryView, TextInfo, Verdict,
+    Arm, Attribution, Bench, BenchLoss, BreakdownView, Change, Continuation, CurveLoss, CurveView, Family, GroupView,
+    LatentCard, MetaCard, MetaInfo, MetaRun, Operation, Order, PairView, Run, Sampling, Side, SurgeryView, TextInfo,
+    Verdict,
 };
 use crate::session::{Found, Labels, MetaLabels, MetaRecipe, MetaState, MetaTrained, Opened, Predictions, SuiteEntry};
 
@@ -43,6 +44,16 @@ pub enum Job {
         latent: u32,
         /// Tokens and neighbours wanted in each list.
         top: usize,
+    },
+    /// Which heads and tokens of the prompt that was run last made a latent of an attention-z SAE fire. The answer is
+    /// [`Outcome::Attribution`].
+    Attribution {
+        /// The SAE's id.
+        sae: String,
+        /// The latent.
+        latent: u32,
+        /// The position it is looked at.
+        position: usize,
     },
     /// Short names of latents: the tokens they promote. The answer is [`Outcome::Labels`].
     Labels {
@@ -275,6 +286,8 @@ pub enum Outcome {
     Next(Predictions),
     /// A latent's card.
     Card(Arc<LatentCard>),
+    /// Where a latent's pre-activation comes from.
+    Attribution(Arc<Attribution>),
     /// Names of latents.
     Labels(Labels),
     /// Latents found.

@@ -7,9 +7,10 @@ use std::time::Instant;
 
 use crate::analysis::card::{self, Rung, Words};
 use crate::analysis::live::{self, Live};
-use crate::analysis::{Bench, Change, LatentCard, Run, Seen, Timings, Verdict, tokens};
+use crate::analysis::{Attribution, Bench, Change, LatentCard, Run, Seen, Timings, Verdict, tokens};
 use crate::model;
 use crate::report::Report;
+use crate::session::attribution::Attributor;
 use crate::session::bench::{Benches, Prompt};
 use crate::session::desk::Chosen;
 use crate::session::meta::Room;
@@ -30,6 +31,7 @@ pub struct Loaded {
     fired: Vec<Vec<u32>>,
     tokens: u64,
     benches: Benches,
+    attributor: Attributor,
 }
 
 impl Deref for Loaded {
@@ -43,7 +45,14 @@ impl Loaded {
     pub fn new(shared: Shared) -> Self {
         let live = live(&shared);
         let fired = shared.saes.iter().map(|loaded| vec![0; loaded.sae.width()]).collect();
-        Self { shared: Arc::new(shared), live, fired, tokens: 0, benches: Benches::default() }
+        Self {
+            shared: Arc::new(shared),
+            live,
+            fired,
+            tokens: 0,
+            benches: Benches::default(),
+            attributor: Attributor::default(),
+        }
     }
 
     /// What is shared with aides.
@@ -166,6 +175,12 @@ impl Loaded {
         let threshold = threshold.unwrap_or(self.suite.threshold);
         card::card(&rungs, place, latent as usize, self.words(), threshold, top, seen)
             .map_err(|error| failure::of_sae(format!("SAE `{sae}` has no card for latent {latent}"), &error))
+    }
+
+    /// Which heads and tokens made a latent fire.
+    pub fn attribution(&mut self, asked: (&str, u32, Option<usize>), cancel: &Cancel) -> Result<Attribution, Report> {
+        let counts = self.counts(self.live.ids().len());
+        self.attributor.attribute((&self.shared, &self.live, &counts), asked, cancel)
     }
 
     pub fn labels(&self, sae: &str, latents: &[u32]) -> Result<Labels, Report> {

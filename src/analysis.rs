@@ -3,6 +3,7 @@
 
 pub mod attribution;
 pub mod card;
+pub mod doctor;
 mod family;
 pub mod live;
 pub mod measuring;

@@ -6,6 +6,7 @@ mod attribution;
 mod bench;
 mod catalogue;
 mod desk;
+mod doctor;
 mod failure;
 mod job;
 mod loaded;
@@ -29,6 +30,7 @@ use serde::Serialize;
 
 pub use aide::Aide;
 pub use attribution::check as check_attribution;
+pub use doctor::Checked;
 pub use job::{Job, Outcome};
 pub use memory::available as available_memory;
 pub use meta_answers::{MetaLabels, MetaRecipe, MetaState, MetaTrained};
@@ -167,6 +169,8 @@ pub struct Setup {
     pub tables: Option<PathBuf>,
     /// The text to measure on; none for the suite's or the program's own.
     pub text: Option<PathBuf>,
+    /// Where the outcomes of checkups are kept; none to keep nothing.
+    pub checkups: Option<PathBuf>,
 }
 
 /// What is loaded, and the one way to ask it for something.
@@ -261,6 +265,7 @@ impl Session {
             | Job::Group { .. }
             | Job::Export { .. }
             | Job::TrainMeta(_)
+            | Job::Checkup { .. }
             | Job::Text { .. } => self.aide().exec(job, cancel, progress),
             Job::Metas => {
                 if let Some(loaded) = &self.loaded {

@@ -50,8 +50,57 @@ impl SiteKind {
     }
 }
 
+impl Site {
+    /// The site that TransformerLens calls by this name, such as `blocks.8.hook_resid_pre`; none for names of other kinds.
+    #[must_use]
+    pub fn of_hook(name: &str) -> Option<Self> {
+        let (layer, hook) = name.strip_prefix("blocks.")?.split_once('.')?;
+        let kind = match hook {
+            "hook_resid_pre" => SiteKind::ResidPre,
+            "hook_resid_post" => SiteKind::ResidPost,
+            "attn.hook_z" => SiteKind::AttnZ,
+            "hook_mlp_out" => SiteKind::MlpOut,
+            _ => return None,
+        };
+        Some(Self { layer: layer.parse().ok()?, kind })
+    }
+
+    /// Whether the two have the same activations: what leaves a block enters the next.
+    #[must_use]
+    pub fn is_same_place(self, other: Self) -> bool {
+        let place = |site: Self| match site.kind {
+            SiteKind::ResidPost => Self { layer: site.layer.saturating_add(1), kind: SiteKind::ResidPre },
+            _ => site,
+        };
+        place(self) == place(other)
+    }
+}
+
 impl std::fmt::Display for Site {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "layer {} {}", self.layer, self.kind.name())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hooks_are_known_by_their_names_in_transformer_lens() {
+        let site = |layer, kind| Some(Site { layer, kind });
+        assert_eq!(Site::of_hook("blocks.8.hook_resid_pre"), site(8, SiteKind::ResidPre));
+        assert_eq!(Site::of_hook("blocks.11.attn.hook_z"), site(11, SiteKind::AttnZ));
+        for other in ["blocks.8.hook_resid_mid", "blocks.x.hook_mlp_out", "layers.3", "blocks.", ""] {
+            assert_eq!(Site::of_hook(other), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn what_leaves_a_block_enters_the_next() {
+        let at = |layer, kind| Site { layer, kind };
+        assert!(at(7, SiteKind::ResidPost).is_same_place(at(8, SiteKind::ResidPre)));
+        assert!(!at(8, SiteKind::ResidPost).is_same_place(at(8, SiteKind::ResidPre)));
+        assert!(!at(8, SiteKind::MlpOut).is_same_place(at(8, SiteKind::ResidPost)));
     }
 }

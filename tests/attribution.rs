@@ -30,6 +30,7 @@ fn opened(suite: &str) -> Session {
         metas: None,
         tables: None,
         text: None,
+        checkups: None,
     };
     let mut session = Session::new(setup);
     session.exec(Job::Open { suite: suite.to_owned() }, &Cancel::new(), &|_| {}).expect("the suite opens");

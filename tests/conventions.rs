@@ -31,6 +31,7 @@ fn run(bos: bool, layer: usize, kind: &str, center: bool) -> (Run, RawRun) {
         memory: || None,
         metas: None,
         tables: None,
+        checkups: None,
         text: None,
     });
     let suite = session.suite(file.to_str().expect("is UTF-8")).expect("is a suite");

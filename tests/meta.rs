@@ -26,6 +26,7 @@ fn session(metas: &Path) -> Session {
         memory: || None,
         metas: Some(metas.to_owned()),
         tables: None,
+        checkups: None,
         text: None,
     };
     let mut session = Session::new(setup);

@@ -21,7 +21,15 @@ fn setup(memory: fn() -> Option<u64>) -> Setup {
         token: None,
         offline: true,
     };
-    Setup { hub: Hub::new(environment), suites: Vec::new(), memory, metas: None, tables: None, text: None }
+    Setup {
+        hub: Hub::new(environment),
+        suites: Vec::new(),
+        memory,
+        metas: None,
+        tables: None,
+        text: None,
+        checkups: None,
+    }
 }
 
 fn opened() -> Session {

@@ -19,7 +19,8 @@ fn offline(tell: Tell) -> Result<Worker, Report> {
         _ => None,
     };
     let hub = Hub::from_env(env).map_err(|e| Report::caused("no hub", &e))?;
-    let setup = Setup { hub, suites: Vec::new(), memory: || None, metas: None, tables: None, text: None };
+    let setup =
+        Setup { hub, suites: Vec::new(), memory: || None, metas: None, tables: None, text: None, checkups: None };
     Worker::start(setup, move |news| tell(news.slot, news.ticket, news.event))
         .map_err(|e| Report::caused("no worker", &e))
 }
@@ -96,8 +97,15 @@ fn keeping(name: &str) -> impl Fn(Tell) -> Result<Worker, Report> + use<> {
     move |tell: Tell| {
         let env = |name: &str| (name == "HF_HUB_OFFLINE").then(|| OsString::from("1"));
         let hub = Hub::from_env(env).map_err(|e| Report::caused("no hub", &e))?;
-        let setup =
-            Setup { hub, suites: Vec::new(), memory: || None, metas: Some(metas.clone()), tables: None, text: None };
+        let setup = Setup {
+            hub,
+            suites: Vec::new(),
+            memory: || None,
+            metas: Some(metas.clone()),
+            tables: None,
+            text: None,
+            checkups: None,
+        };
         Worker::start(setup, move |news| tell(news.slot, news.ticket, news.event))
             .map_err(|e| Report::caused("no worker", &e))
     }

@@ -117,7 +117,15 @@ impl Worker {
         match work {
             Work::Open => {
                 let hub = Hub::from_env(|name| std::env::var_os(name)).unwrap();
-                let setup = Setup { hub, suites: Vec::new(), memory: || None, metas: None, tables: None, text: None };
+                let setup = Setup {
+                    hub,
+                    suites: Vec::new(),
+                    memory: || None,
+                    metas: None,
+                    tables: None,
+                    text: None,
+                    checkups: None,
+                };
                 let mut session = Session::new(setup);
                 let suite = self.folder.join("suite.toml").display().to_string();
                 let (ms, opened) = timed(|| session.exec(Job::Open { suite }, &never, &|_| ()).map(drop));

@@ -72,7 +72,15 @@ fn part(out: &Path, rows: Vec<Vec<u32>>, world: &World) -> Result<String> {
 
 fn session() -> Result<Session> {
     let hub = Hub::from_env(|_: &str| None)?;
-    Ok(Session::new(Setup { hub, suites: Vec::new(), memory: || None, metas: None, tables: None, text: None }))
+    Ok(Session::new(Setup {
+        hub,
+        suites: Vec::new(),
+        memory: || None,
+        metas: None,
+        tables: None,
+        text: None,
+        checkups: None,
+    }))
 }
 
 /// Opens the demo's suite and gives its SAEs by rising width.

@@ -68,7 +68,7 @@ pub enum Command {
     Meta(Meta),
     /// Compare two SAEs: what is new in the wider one, what belongs together, and what putting latents in does.
     Stitch(Stitch),
-    /// Show terminal, device, directories and versions; with --suite, whether it opens.
+    /// Show terminal, device, directories and versions; with --suite, whether it is wired as its SAEs need it.
     Doctor(Doctor),
     /// Play keys on an in-memory terminal and save the last screen.
     Shot(Shot),

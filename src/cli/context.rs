@@ -35,6 +35,7 @@ impl Context {
             memory: available_memory,
             metas: Some(directories.metas()),
             tables: Some(directories.tables()),
+            checkups: Some(directories.checkups()),
             text: settings.text.clone(),
         };
         Ok(Self { settings, directories, setup, prompt: args.prompt.clone() })

@@ -1,23 +1,24 @@
-//! `saescope doctor`: terminal, device, directories, versions; with a suite, whether it opens and what it measures.
-//! Not here: the explorer.
+//! `saescope doctor`: terminal, device, directories, versions; with a suite, whether it is wired as its SAEs need it.
+//! Not here: measuring.
 
 use std::fmt::Write as _;
 use std::io::IsTerminal;
+use std::sync::Arc;
 
 use serde_json::{Value, json};
 
+use crate::analysis::doctor::{Checkup, Verdict, told};
 use crate::cli::args;
 use crate::cli::context::Context;
 use crate::cli::output::Output;
-use crate::cli::progress::cancel_on_interrupt;
+use crate::cli::progress::{Line, cancel_on_interrupt};
 use crate::hub::bytes;
-use crate::report::Report;
-use crate::session::{RunOptions, available_memory};
+use crate::report::{Kind, Report};
+use crate::session::{Job, Opened, Outcome, available_memory};
 use crate::tui::theme::detect;
 
-/// A sentence or two of plain English, for a first look at a suite's figures.
-const SENTENCES: &str = "The old library stood at the end of the street, and every morning the children walked past it \
-on their way to school. Nobody knew who had built it, but people said that its books came from all over the world.";
+/// Columns where the terminal does not tell.
+const COLUMNS: usize = 80;
 
 pub fn doctor(context: &Context, _: &args::Doctor, output: &Output) -> Result<u8, Report> {
     let env = |name: &str| std::env::var(name).ok();
@@ -49,39 +50,52 @@ pub fn doctor(context: &Context, _: &args::Doctor, output: &Output) -> Result<u8
         },
     });
     // The suite is opened only when it was asked for: settings name one always.
-    if std::env::args_os().any(|arg| arg.to_string_lossy().starts_with("--suite")) {
-        found["suite"] = suite(context)?;
-    }
+    let wanted = std::env::args_os().any(|arg| arg.to_string_lossy().starts_with("--suite"));
+    let suite = wanted.then(|| suite(context)).transpose()?;
+    let off = suite.as_ref().is_some_and(|(_, checkup)| checkup.verdict == Verdict::Off);
+    let code = u8::from(off);
     if output.is_json() {
-        return Output::object(&found).map(|()| 0);
+        if let Some((opened, checkup)) = &suite {
+            found["suite"] = json!(checkup.as_ref());
+            found["suite"]["id"] = json!(opened.suite);
+            found["suite"]["model"] = json!(opened.model);
+            found["suite"]["site"] = json!(opened.site);
+            found["suite"]["notes"] = json!(opened.notes);
+        }
+        return Output::object(&found).map(|()| code);
     }
     let mut text = String::new();
     lines(&mut text, "", &found);
-    Output::text(&text).map(|()| 0)
+    if let Some((opened, checkup)) = suite {
+        let columns = crossterm::terminal::size().map_or(COLUMNS, |(columns, _)| usize::from(columns));
+        let charset = crate::text::Charset::Unicode;
+        let about = format!("{}: {} at {}", opened.suite, opened.model, opened.site);
+        let _ = writeln!(text, "\n{}", crate::text::prose(&about, charset));
+        for note in &opened.notes {
+            let _ = writeln!(text, "{}", crate::text::prose(note, charset));
+        }
+        for (_, line) in told::lines(&checkup, columns, charset) {
+            let _ = writeln!(text, "{line}");
+        }
+    }
+    Output::text(&text).map(|()| code)
 }
 
-/// Opens the suite and puts its figures on a short text beside those it expects.
-fn suite(context: &Context) -> Result<Value, Report> {
+/// Opens the suite and measures its SAEs, whatever is remembered of them.
+fn suite(context: &Context) -> Result<(Opened, Arc<Checkup>), Report> {
     let cancel = cancel_on_interrupt();
     let mut session = context.session();
     let suite = session.suite(&context.settings.suite)?;
     let saes: Vec<String> = suite.saes.iter().filter(|sae| sae.default).map(|sae| sae.id.clone()).collect();
-    let expected: Vec<_> = suite.saes.iter().map(|sae| (sae.id.clone(), sae.expect)).collect();
     let opened = session.open(suite, &saes, &cancel, &|_| {})?;
-    let run = session.run(SENTENCES, &RunOptions { next: 1, metrics: true }, &cancel)?;
-    let saes: Vec<Value> = run
-        .saes
-        .iter()
-        .map(|sae| {
-            let expect = expected.iter().find(|(id, _)| *id == sae.id).map(|(_, expect)| *expect).unwrap_or_default();
-            json!({
-                "id": sae.id, "width": sae.width, "measured": sae.metrics,
-                "expected": { "l0": expect.l0, "explained_variance": expect.explained_variance,
-                    "mse": expect.mse, "loss_recovered": expect.loss_recovered },
-            })
-        })
-        .collect();
-    Ok(json!({ "id": opened.suite, "model": opened.model, "site": opened.site, "notes": opened.notes, "saes": saes }))
+    let line = Line::new();
+    let job = Job::Checkup { losses: true, again: true };
+    let answer = session.exec(job, &cancel, &|progress| line.show(&progress));
+    line.end();
+    match answer? {
+        Outcome::Checked(checked) => Ok((opened, checked.checkup)),
+        _ => Err(Report::new("the answer does not fit the question").kind(Kind::Bug)),
+    }
 }
 
 fn lines(text: &mut String, name: &str, value: &Value) {

@@ -9,7 +9,9 @@ use crate::analysis::{
     LatentCard, MetaCard, MetaInfo, MetaRun, Operation, Order, PairView, Run, Sampling, Side, SurgeryView, TextInfo,
     Verdict,
 };
-use crate::session::{Found, Labels, MetaLabels, MetaRecipe, MetaState, MetaTrained, Opened, Predictions, SuiteEntry};
+use crate::session::{
+    Checked, Found, Labels, MetaLabels, MetaRecipe, MetaState, MetaTrained, Opened, Predictions, SuiteEntry,
+};
 
 /// Something to be computed.
 #[derive(Clone, Debug, PartialEq)]
@@ -263,6 +265,13 @@ pub enum Job {
     /// Train a meta-SAE on an SAE's decoder rows; what was begun and not finished goes on. The answer is
     /// [`Outcome::Trained`].
     TrainMeta(MetaRecipe),
+    /// Whether the suite is wired as its SAEs need it. The answer is [`Outcome::Checked`].
+    Checkup {
+        /// Whether cross-entropies are measured too: the model then runs as a whole.
+        losses: bool,
+        /// Whether it is measured again where the outcome is remembered.
+        again: bool,
+    },
     /// The known suites and what of them is on this machine. The answer is [`Outcome::Catalogue`].
     Catalogue {
         /// A suite that is to be in the list also where nothing but its file's path finds it; it comes first then.
@@ -334,6 +343,8 @@ pub enum Outcome {
     Continued(Arc<Continuation>),
     /// A meta-SAE is trained, kept and loaded.
     Trained(Arc<MetaTrained>),
+    /// What the doctor found out.
+    Checked(Checked),
     /// The known suites.
     Catalogue(Vec<SuiteEntry>),
     /// A download is complete; the suite's id.

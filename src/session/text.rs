@@ -72,6 +72,19 @@ impl Text {
         Ok(Rows { text, cut, from, bytes, start: 0, ended: false, row, ready: VecDeque::new() })
     }
 
+    /// Its first `most` bytes.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn beginning(&self, most: u64) -> Result<Vec<u8>, Report> {
+        let mut bytes = Vec::new();
+        let read = match self.blob.place() {
+            Place::Embedded(all) => all.take(most).read_to_end(&mut bytes),
+            Place::Path(path) => File::open(path).and_then(|file| file.take(most).read_to_end(&mut bytes)),
+        };
+        read.map(|_| bytes).map_err(|error| self.unread(&error))
+    }
+
     /// Its length in bytes, where it can be known.
     pub fn bytes(&self) -> Option<u64> {
         self.blob.size().ok()

@@ -62,6 +62,12 @@ impl Directories {
         self.cache.join("tables")
     }
 
+    /// Where the outcomes of checkups are kept. All of it can be deleted: it is measured again.
+    #[must_use]
+    pub fn checkups(&self) -> PathBuf {
+        self.cache.join("checkups")
+    }
+
     /// The log.
     #[must_use]
     pub fn log(&self) -> PathBuf {

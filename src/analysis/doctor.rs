@@ -1,0 +1,376 @@
+//! Whether a suite is wired as its SAEs need it: what was measured beside what was expected, and which convention fits
+//! where the two differ. Not here: measuring (`examine`), and the conventions themselves (`convention`).
+
+mod convention;
+mod examine;
+pub mod told;
+
+use serde::{Deserialize, Serialize};
+
+pub use convention::Convention;
+pub use examine::{Examiner, Patient};
+
+/// L0 may be this many times what is expected, or one over it: texts differ.
+const L0_FACTOR: f64 = 1.5;
+/// The same for the mean squared error, upwards.
+const MSE_FACTOR: f64 = 2.0;
+/// Explained variance and recovered loss may be this much lower than expected.
+const SHARE_BELOW: f64 = 0.1;
+/// Explained variance below which an SAE of which nothing is expected is not trusted.
+const LEAST_VARIANCE: f64 = 0.3;
+/// Recovered loss below which it is not.
+const LEAST_RECOVERED: f64 = 0.5;
+/// A latent that fires on more than this share of the tokens is dense.
+pub const DENSE: f64 = 0.1;
+/// A convention is named only when it brings the figures this much nearer.
+const NEARER: f64 = 0.5;
+
+/// What the doctor found out about a suite (the `suite` of `saescope doctor --json`).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Checkup {
+    /// What was measured on: a name for a person.
+    pub text: String,
+    /// How many sentences, each a prompt of its own; position 0 is left out of every figure.
+    pub sentences: usize,
+    /// The worst of the SAEs' verdicts.
+    pub verdict: Verdict,
+    /// The same in one sentence.
+    pub said: String,
+    /// By rising width.
+    pub saes: Vec<SaeCheckup>,
+    /// What the catalogue marks as not checked against the files, and what came of checking it here.
+    pub unverified: Vec<Finding>,
+    /// Whether cross-entropies were measured.
+    pub losses: bool,
+}
+
+/// What the doctor found out about one SAE.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SaeCheckup {
+    /// Its id.
+    pub id: String,
+    /// How many latents it has.
+    pub width: usize,
+    /// As the suite is wired.
+    pub measured: Figures,
+    /// What its authors measured.
+    pub expected: Expected,
+    /// The lengths of its decoder rows.
+    pub decoder_norms: Norms,
+    /// What to think of the figures.
+    pub verdict: Verdict,
+    /// What is off, and what the SAE's own files say against the suite.
+    pub why: Vec<String>,
+    /// The convention that fits, where the figures are off and one does.
+    pub fits: Option<String>,
+    /// Everything that was tried, best first; nothing where the figures are fine.
+    pub trials: Vec<Trial>,
+}
+
+/// What to think of figures.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Verdict {
+    /// As expected.
+    Fine,
+    /// Nothing is expected, and nothing is odd.
+    Plausible,
+    /// Far from what is expected, or odd.
+    Off,
+}
+
+/// Figures over all sentences without their position 0 (methods §2). `None` where one is not defined or was not measured.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Figures {
+    /// On how many tokens: fewer than there are where so many latents fire that the rest would say nothing new.
+    pub tokens: usize,
+    /// Mean number of latents that fire.
+    pub l0: Option<f64>,
+    /// Mean over tokens and dimensions of the squared error.
+    pub mse: Option<f64>,
+    /// 1 − Σ‖x−x̂‖² / Σ‖x−x̄‖².
+    pub explained_variance: Option<f64>,
+    /// Mean number of latents that fire at position 0, which is in no other figure.
+    pub first_l0: Option<f64>,
+    /// Latents that fire on none of the tokens.
+    pub silent: usize,
+    /// Latents that fire on more than a tenth of them.
+    pub dense: usize,
+    /// Cross-entropy in nats with the activation kept.
+    pub ce_clean: Option<f64>,
+    /// Replaced by its reconstruction.
+    pub ce_spliced: Option<f64>,
+    /// Replaced by zero.
+    pub ce_zero: Option<f64>,
+    /// Replaced by its mean over the tokens.
+    pub ce_mean: Option<f64>,
+    /// (zero − spliced) / (zero − clean).
+    pub loss_recovered: Option<f64>,
+    /// (mean − spliced) / (mean − clean).
+    pub loss_recovered_mean: Option<f64>,
+}
+
+/// What an SAE's authors measured.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Expected {
+    /// Mean number of latents that fire.
+    pub l0: Option<f64>,
+    /// Explained variance.
+    pub explained_variance: Option<f64>,
+    /// Mean squared error of an element.
+    pub mse: Option<f64>,
+    /// Recovered loss against zeros.
+    pub loss_recovered: Option<f64>,
+    /// Which of them nobody has checked: they are shown, and not judged by.
+    pub unsure: Vec<String>,
+}
+
+/// Lengths of decoder rows.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Norms {
+    /// Of how many rows: evenly spaced ones of a dictionary that is too large to be read through.
+    pub rows: usize,
+    /// The shortest.
+    pub min: f64,
+    /// The middle one.
+    pub median: f64,
+    /// The longest.
+    pub max: f64,
+    /// How many are zero: their latents do nothing.
+    pub zero: usize,
+}
+
+/// One convention changed, everything else as the suite has it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Trial {
+    /// Its name in JSON: `center`, `bos`, `b_dec`, `threshold`, …
+    pub convention: String,
+    /// What was changed: `activations centred`.
+    pub said: String,
+    /// What to change where it fits.
+    pub remedy: String,
+    /// What was measured then.
+    pub measured: Figures,
+    /// How far the figures are from those expected; 2 is at the edge of what is called fine.
+    pub distance: f64,
+    /// Whether they are fine.
+    pub fits: bool,
+}
+
+/// What came of checking something that the catalogue marks as unverified.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Finding {
+    /// `the model`, or an SAE's id.
+    pub of: String,
+    /// The mark.
+    pub key: String,
+    /// Whether it holds; none where it cannot be told here.
+    pub holds: Option<bool>,
+    /// What was seen.
+    pub said: String,
+}
+
+impl Expected {
+    /// What figures are judged by: what is not sure is left out.
+    fn sure(&self) -> Self {
+        let sure = |name: &str, value: Option<f64>| value.filter(|_| !self.unsure.iter().any(|unsure| unsure == name));
+        Self {
+            l0: sure("l0", self.l0),
+            explained_variance: sure("explained_variance", self.explained_variance),
+            mse: sure("mse", self.mse),
+            loss_recovered: sure("loss_recovered", self.loss_recovered),
+            unsure: Vec::new(),
+        }
+    }
+
+    const fn is_empty(&self) -> bool {
+        self.l0.is_none() && self.explained_variance.is_none() && self.mse.is_none() && self.loss_recovered.is_none()
+    }
+}
+
+/// What to think of figures, and what is off. `d_in`: the length of an activation.
+#[must_use]
+pub fn judge(measured: &Figures, expected: &Expected, d_in: usize, width: usize) -> (Verdict, Vec<String>) {
+    let expected = expected.sure();
+    let mut why = Vec::new();
+    match (measured.l0, expected.l0) {
+        (Some(l0), Some(wanted)) if !within(l0, wanted, L0_FACTOR) => {
+            why.push(format!("L0 is {}, expected {}", short(l0), short(wanted)));
+        }
+        (Some(l0), None) if l0 < 0.5 => why.push(format!("L0 is {}: hardly anything fires", short(l0))),
+        (Some(l0), None) if l0 > d_in.max(width / 10) as f64 => {
+            why.push(format!("L0 is {} of {width} latents: nothing sparse about it", short(l0)));
+        }
+        _ => {}
+    }
+    match (measured.explained_variance, expected.explained_variance) {
+        (Some(ev), Some(wanted)) if ev < wanted - SHARE_BELOW => {
+            why.push(format!("explained variance is {}, expected {}", share(ev), share(wanted)));
+        }
+        (Some(ev), None) if ev < LEAST_VARIANCE => why.push(format!("explained variance is {}", share(ev))),
+        _ => {}
+    }
+    if let (Some(mse), Some(wanted)) = (measured.mse, expected.mse)
+        && mse > wanted * MSE_FACTOR
+    {
+        why.push(format!("MSE is {}, expected {}", short(mse), short(wanted)));
+    }
+    match (measured.loss_recovered, expected.loss_recovered) {
+        (Some(loss), Some(wanted)) if loss < wanted - SHARE_BELOW => {
+            why.push(format!("loss recovered is {}, expected {}", share(loss), share(wanted)));
+        }
+        (Some(loss), None) if loss < LEAST_RECOVERED => why.push(format!("loss recovered is {}", share(loss))),
+        _ => {}
+    }
+    let verdict = match (why.is_empty(), expected.is_empty()) {
+        (false, _) => Verdict::Off,
+        (true, true) => Verdict::Plausible,
+        (true, false) => Verdict::Fine,
+    };
+    (verdict, why)
+}
+
+/// How far figures are from those expected: L0 and explained variance each count 1 at the edge of what is fine and 10 at
+/// most. Where no variance is expected, the more is explained the better.
+#[must_use]
+pub fn distance(measured: &Figures, expected: &Expected) -> f64 {
+    let expected = expected.sure();
+    let l0 = expected.l0.map_or(0.0, |wanted| {
+        let found = measured.l0.unwrap_or_default();
+        if found > 0.0 && wanted > 0.0 { (found / wanted).ln().abs() / L0_FACTOR.ln() } else { f64::INFINITY }
+    });
+    let found = measured.explained_variance.unwrap_or(f64::NEG_INFINITY);
+    let variance = match expected.explained_variance {
+        Some(wanted) if found < wanted => (wanted - found) / SHARE_BELOW,
+        // More than expected is a smaller surprise than less.
+        Some(wanted) => (found - wanted) / SHARE_BELOW / 4.0,
+        None => (1.0 - found) / LEAST_VARIANCE,
+    };
+    l0.min(10.0) + variance.min(10.0)
+}
+
+/// Sorts trials by how well they fit, those that force L0 behind the others, and gives the one that may be named: fine,
+/// and clearly nearer than the figures as the suite is wired.
+fn rank(trials: &mut [(Trial, bool)], stored: f64) -> Option<String> {
+    trials.sort_by(|(a, forced_a), (b, forced_b)| {
+        let order = |trial: &Trial, forced: &bool| (!trial.fits, *forced);
+        order(a, forced_a).cmp(&order(b, forced_b)).then(a.distance.total_cmp(&b.distance))
+    });
+    let (best, _) = trials.first()?;
+    (best.fits && best.distance <= stored * NEARER).then(|| best.remedy.clone())
+}
+
+fn within(found: f64, wanted: f64, factor: f64) -> bool {
+    found <= wanted * factor && found * factor >= wanted
+}
+
+/// A number with three digits that count.
+#[must_use]
+pub fn short(value: f64) -> String {
+    match value.abs() {
+        size if size >= 99.95 => format!("{value:.0}"),
+        size if size >= 9.995 => format!("{value:.1}"),
+        size if size >= 0.0995 || value == 0.0 => format!("{value:.2}"),
+        size if size >= 0.001 => format!("{value:.4}"),
+        _ => format!("{value:.1e}"),
+    }
+}
+
+/// A share as explained variance and recovered loss are said.
+#[must_use]
+pub fn share(value: f64) -> String {
+    if value > -10.0 { format!("{value:.2}") } else { short(value) }
+}
+
+impl Norms {
+    /// Whether all rows have length 1, as training leaves them; bf16 keeps three digits of them.
+    #[must_use]
+    pub fn is_unit(&self) -> bool {
+        self.min > 0.99 && self.max < 1.01
+    }
+}
+
+impl Checkup {
+    /// A checkup of SAEs that were examined, with its verdict.
+    #[must_use]
+    pub fn of(text: String, sentences: usize, saes: Vec<SaeCheckup>, unverified: Vec<Finding>, losses: bool) -> Self {
+        let verdict = saes.iter().map(|sae| sae.verdict).max().unwrap_or(Verdict::Plausible);
+        let off: Vec<&SaeCheckup> = saes.iter().filter(|sae| sae.verdict == Verdict::Off).collect();
+        let said = match (verdict, off.iter().find_map(|sae| sae.fits.as_ref())) {
+            (Verdict::Fine, _) => "the figures are those expected".to_owned(),
+            (Verdict::Plausible, _) => "no figures are expected; those measured are plausible".to_owned(),
+            (Verdict::Off, Some(remedy)) => format!("the figures fit when {remedy}"),
+            (Verdict::Off, None) => "the figures are off, and no single convention explains it".to_owned(),
+        };
+        Self { text, sentences, verdict, said, saes, unverified, losses }
+    }
+
+    /// What was found out about an SAE.
+    #[must_use]
+    pub fn of_sae(&self, id: &str) -> Option<&SaeCheckup> {
+        self.saes.iter().find(|sae| sae.id == id)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn figures(l0: f64, variance: f64) -> Figures {
+        Figures { tokens: 100, l0: Some(l0), explained_variance: Some(variance), ..Figures::default() }
+    }
+
+    fn expected(l0: f64, variance: f64) -> Expected {
+        Expected { l0: Some(l0), explained_variance: Some(variance), ..Expected::default() }
+    }
+
+    fn trial(name: &str, distance: f64, fits: bool) -> Trial {
+        let (convention, remedy) = (name.to_owned(), format!("{name} is changed"));
+        Trial { convention, said: String::new(), remedy, measured: Figures::default(), distance, fits }
+    }
+
+    #[test]
+    fn a_verdict_follows_what_is_expected_and_else_what_is_plausible() {
+        let verdict = |measured: &Figures, expected: &Expected| judge(measured, expected, 768, 1536).0;
+        assert_eq!(verdict(&figures(40.0, 0.6), &expected(36.0, 0.61)), Verdict::Fine);
+        assert_eq!(verdict(&figures(400.0, 0.6), &expected(36.0, 0.61)), Verdict::Off);
+        assert_eq!(verdict(&figures(36.0, 0.4), &expected(36.0, 0.61)), Verdict::Off);
+        assert_eq!(verdict(&figures(36.0, 0.9), &expected(36.0, 0.61)), Verdict::Fine);
+        assert_eq!(verdict(&figures(40.0, 0.6), &Expected::default()), Verdict::Plausible);
+        for odd in [figures(0.1, 0.6), figures(1000.0, 0.6), figures(40.0, -3.0)] {
+            assert_eq!(verdict(&odd, &Expected::default()), Verdict::Off);
+        }
+        let unsure = Expected { unsure: vec!["explained_variance".to_owned()], ..expected(17.0, -7.5) };
+        assert_eq!(verdict(&figures(17.0, 0.8), &unsure), Verdict::Fine);
+        assert_eq!(verdict(&figures(17.0, -7.5), &unsure), Verdict::Off, "what nobody checked excuses nothing");
+    }
+
+    #[test]
+    fn distance_is_least_at_what_is_expected_and_never_without_end() {
+        let wanted = expected(36.0, 0.61);
+        assert!(distance(&figures(36.0, 0.61), &wanted) < 1e-9);
+        assert!(distance(&figures(54.0, 0.51), &wanted) - 2.0 < 1e-9);
+        let worst = [figures(0.0, -1e9), figures(1e9, f64::NEG_INFINITY), Figures::default()];
+        assert!(worst.iter().all(|figures| (distance(figures, &wanted) - 20.0).abs() < 1e-9));
+    }
+
+    #[test]
+    fn a_convention_is_named_only_when_it_fits_and_is_clearly_nearer() {
+        let name = |trials: &[(Trial, bool)], stored: f64| rank(&mut trials.to_vec(), stored);
+        let fits = (trial("center", 0.3, true), false);
+        let nearer = (trial("b_dec", 0.1, false), false);
+        let forced = (trial("top_k", 0.0, true), true);
+        assert_eq!(name(&[nearer.clone(), forced.clone(), fits.clone()], 8.0).as_deref(), Some("center is changed"));
+        assert_eq!(name(&[nearer.clone(), forced], 8.0).as_deref(), Some("top_k is changed"));
+        assert_eq!(name(&[nearer], 8.0), None);
+        assert_eq!(name(&[fits], 0.5), None);
+        assert_eq!(name(&[], 8.0), None);
+    }
+
+    #[test]
+    fn numbers_have_three_digits_that_count() {
+        let said = [35.94, 412.4, 7.0, 0.61, 0.0, 0.0123, 99.96].map(short);
+        assert_eq!(said, ["35.9", "412", "7.00", "0.61", "0.00", "0.0123", "100"]);
+        assert_eq!([0.612, -7.554, -125.2].map(share), ["0.61", "-7.55", "-125"]);
+    }
+}

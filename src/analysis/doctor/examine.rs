@@ -1,0 +1,450 @@
+//! Measures SAEs on sentences as the suite is wired, and with one convention changed where the figures are off.
+//! Not here: what is expected, and where sentences and SAEs come from.
+
+use crate::analysis::live::{self, center};
+use crate::analysis::measuring::{Sample, Taker};
+use crate::analysis::splice::Measured;
+use crate::model::{self, Model};
+use crate::sae::Sae;
+use crate::site::Site;
+use crate::task::{Cancel, Cancelled, OnProgress, Progress};
+
+use super::convention::{Convention, Facts};
+use super::{DENSE, Expected, Figures, Norms, SaeCheckup, Trial, Verdict, distance, judge, rank};
+
+/// Positions encoded at a time: so many that the encoder's matrix is worth reading, so few that an SAE whose latents all
+/// fire does not fill the memory.
+const CHUNK: usize = 32;
+/// Bytes of decoder rows up to which all of their lengths are measured.
+const READ_THROUGH: u64 = 4 << 30;
+/// Rows whose lengths are measured of a larger decoder.
+const ROWS: usize = 1 << 16;
+
+/// Who measures: a model, sentences, and how the suite takes activations.
+pub struct Examiner<'a> {
+    /// The model.
+    pub model: &'a dyn Model,
+    /// Where activations are taken.
+    pub site: Site,
+    /// Whether the mean over the activation is taken from it.
+    pub center: bool,
+    /// Whether prompts begin with a beginning-of-sequence token.
+    pub bos: bool,
+    /// That token, where the tokenizer has one.
+    pub bos_id: Option<u32>,
+    /// What the values' bias adds to z, \[d_in\], where the site is z and the model has it.
+    pub value_bias: Option<Vec<f32>>,
+    /// Whether the SAEs given have been moved by it.
+    pub folded: bool,
+    /// The sentences' tokens, without the one that begins a sequence.
+    pub sentences: Vec<Vec<u32>>,
+    /// Activations that were taken, not centred, by where and with or without a first token.
+    pub taken: Vec<((Site, bool), Sample)>,
+    /// Cross-entropies that do not depend on the SAE: kept, zero, mean.
+    pub bounds: Option<(f64, f64, f64)>,
+    /// The convention that fitted another SAE of the suite, in its words: it is tried first.
+    pub found: Option<String>,
+}
+
+/// An SAE to be measured.
+pub struct Patient<'a> {
+    /// Its id.
+    pub id: &'a str,
+    /// The SAE, as the session uses it.
+    pub sae: &'a Sae,
+    /// What is expected of it.
+    pub expected: Expected,
+    /// Conventions that are tried even when the figures are fine.
+    pub doubted: Vec<&'static str>,
+}
+
+/// How activations are taken.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Way {
+    site: Site,
+    center: bool,
+    bos: bool,
+}
+
+/// Figures, and the reconstruction they are of.
+struct Reading {
+    figures: Figures,
+    x_hat: Vec<f32>,
+}
+
+impl Examiner<'_> {
+    /// Measures an SAE, with cross-entropies where `losses`, and tries the conventions where its figures are off.
+    ///
+    /// # Errors
+    /// [`live::Error`] when the model cannot run the sentences or the SAE cannot encode them as the suite is wired. What
+    /// fails with a convention changed is left out.
+    pub fn examine(
+        &mut self,
+        patient: &Patient<'_>,
+        losses: bool,
+        cancel: &Cancel,
+        progress: OnProgress<'_>,
+    ) -> Result<SaeCheckup, live::Error> {
+        let Patient { id, sae, expected, doubted } = patient;
+        let way = Way { site: self.site, center: self.center, bos: self.bos };
+        let sample = self.sample(way, cancel, progress)?;
+        progress(Progress::steps(format!("SAE {id}"), 0, 1));
+        let wrong = |source| live::Error::Sae { sae: (*id).to_owned(), source };
+        let Reading { mut figures, x_hat } = read(sae, &sample, cancel).map_err(wrong)?;
+        if losses && x_hat.len() == sample.x.len() {
+            self.add_losses(way, &sample, &x_hat, &mut figures, cancel, progress)?;
+        }
+        let (verdict, mut why) = judge(&figures, expected, sae.d_in(), sae.width());
+        why.extend(self.contradictions(sae));
+        let decoder_norms = norms(sae, cancel).map_err(model::Error::from)?;
+        let (off, stored) = (verdict == Verdict::Off, distance(&figures, expected));
+        let (mut trials, mut fits) = (Vec::new(), None);
+        if off || !doubted.is_empty() {
+            let all = Convention::all(&self.facts(&sample, patient, &decoder_norms), sae);
+            let all: Vec<_> = all.into_iter().filter(|one| off || doubted.contains(&one.name())).collect();
+            if let Some(found) = self.found.clone().filter(|_| off) {
+                let same: Vec<_> = all.iter().filter(|one| one.said() == found).cloned().collect();
+                trials = self.attempts(&same, patient, cancel, progress).map_err(model::Error::from)?;
+                fits = rank(&mut trials, stored);
+            }
+            if fits.is_none() {
+                trials = self.attempts(&all, patient, cancel, progress).map_err(model::Error::from)?;
+                fits = rank(&mut trials, stored).filter(|_| off);
+            }
+            if fits.is_some() {
+                self.found = trials.first().map(|(trial, _)| trial.said.clone());
+            }
+        }
+        Ok(SaeCheckup {
+            id: (*id).to_owned(),
+            width: sae.width(),
+            measured: figures,
+            expected: expected.clone(),
+            decoder_norms,
+            verdict,
+            why,
+            fits,
+            trials: trials.into_iter().map(|(trial, _)| trial).collect(),
+        })
+    }
+
+    /// What the SAE's own files say against the suite.
+    fn contradictions(&self, sae: &Sae) -> Vec<String> {
+        let mut said = Vec::new();
+        if let Some(hook) = &sae.metadata.hook_name
+            && let Some(site) = Site::of_hook(hook)
+            && !site.is_same_place(self.site)
+        {
+            said.push(format!("its own files say `{hook}`; the suite takes {}", self.site));
+        }
+        if let Some(bos) = sae.metadata.prepend_bos
+            && bos != self.bos
+        {
+            said.push(format!("its own files say `prepend_bos` {bos}; the suite says {}", self.bos));
+        }
+        said
+    }
+
+    fn facts(&self, sample: &Sample, patient: &Patient<'_>, decoder: &Norms) -> Facts {
+        let size = sample.x.len() / sample.counts.len().max(1);
+        let rows = sample.x.chunks_exact(size.max(1)).zip(&sample.counts).filter(|(_, counts)| **counts);
+        let lengths = rows.map(|(row, _)| row.iter().map(|x| f64::from(*x).powi(2)).sum::<f64>().sqrt());
+        let mean = lengths.sum::<f64>() / sample.tokens().max(1) as f64;
+        Facts {
+            site: self.site,
+            center: self.center,
+            bos: self.bos_id.map(|_| self.bos),
+            layers: self.model.shape().layers,
+            value_bias: self.value_bias.as_ref().map(|_| self.folded),
+            scale: ((size as f64).sqrt() / mean) as f32,
+            l0: patient.expected.l0,
+            own_site: patient.sae.metadata.hook_name.as_deref().and_then(Site::of_hook),
+            unit_rows: decoder.is_unit(),
+        }
+    }
+
+    /// Measures with each convention changed, with whether it forces L0.
+    fn attempts(
+        &mut self,
+        conventions: &[Convention],
+        patient: &Patient<'_>,
+        cancel: &Cancel,
+        progress: OnProgress<'_>,
+    ) -> Result<Vec<(Trial, bool)>, Cancelled> {
+        let (mut trials, total) = (Vec::new(), conventions.len() as u64);
+        for (done, convention) in conventions.iter().enumerate() {
+            let what = format!("SAE {}: {}", patient.id, convention.said());
+            progress(Progress::steps(what, done as u64, total));
+            let trial = self.attempt(convention, patient, cancel)?;
+            trials.extend(trial.map(|trial| (trial, convention.forces_l0())));
+        }
+        Ok(trials)
+    }
+
+    /// Measures with one convention changed; none where it cannot be had.
+    fn attempt(
+        &mut self,
+        convention: &Convention,
+        patient: &Patient<'_>,
+        cancel: &Cancel,
+    ) -> Result<Option<Trial>, Cancelled> {
+        cancel.check()?;
+        let mut way = Way { site: self.site, center: self.center, bos: self.bos };
+        match convention {
+            Convention::Center(center) => way.center = *center,
+            Convention::Bos(bos) => way.bos = *bos,
+            Convention::Site(site) => way.site = *site,
+            _ => {}
+        }
+        let Ok(changed) = convention.change(patient.sae, self.value_bias.as_deref()) else { return Ok(None) };
+        if self.model.site_size(way.site) != Some(changed.d_in()) {
+            return Ok(None);
+        }
+        let read = self.sample(way, cancel, &|_| ()).ok().and_then(|sample| read(&changed, &sample, cancel).ok());
+        cancel.check()?;
+        let Some(Reading { figures: measured, .. }) = read else { return Ok(None) };
+        let (verdict, _) = judge(&measured, &patient.expected, changed.d_in(), changed.width());
+        Ok(Some(Trial {
+            convention: convention.name().to_owned(),
+            said: convention.said(),
+            remedy: convention.remedy(),
+            distance: distance(&measured, &patient.expected),
+            fits: verdict != Verdict::Off,
+            measured,
+        }))
+    }
+
+    /// The sentences' activations; position 0 never counts.
+    fn sample(&mut self, way: Way, cancel: &Cancel, progress: OnProgress<'_>) -> Result<Sample, model::Error> {
+        let key = (way.site, way.bos);
+        if !self.taken.iter().any(|(known, _)| *known == key) {
+            let taker = Taker { model: self.model, site: way.site, center: false, bos: true };
+            let mut sample = Sample::default();
+            for (done, sentence) in self.sentences.iter().enumerate() {
+                progress(Progress::steps("running the sentences", done as u64, self.sentences.len() as u64));
+                let first = self.bos_id.filter(|_| way.bos);
+                taker.add(&mut sample, first.into_iter().chain(sentence.iter().copied()).collect(), cancel)?;
+            }
+            self.taken.push((key, sample));
+        }
+        let found = self.taken.iter().find(|(known, _)| *known == key);
+        let mut sample = found.map(|(_, sample)| sample.clone()).unwrap_or_default();
+        if way.center {
+            sample.x.chunks_exact_mut(self.model.site_size(way.site).unwrap_or(1).max(1)).for_each(center);
+        }
+        Ok(sample)
+    }
+
+    fn add_losses(
+        &mut self,
+        way: Way,
+        sample: &Sample,
+        x_hat: &[f32],
+        figures: &mut Figures,
+        cancel: &Cancel,
+        progress: OnProgress<'_>,
+    ) -> Result<(), model::Error> {
+        let loss = |replaced: Option<&[f32]>| {
+            progress(Progress::steps("cross-entropies", 0, 1));
+            self.mean_loss(way, sample, replaced, cancel)
+        };
+        let (clean, zero, mean) = if let Some(bounds) = self.bounds {
+            bounds
+        } else {
+            let size = sample.x.len() / sample.counts.len().max(1);
+            let everywhere = mean_row(sample, size).repeat(sample.counts.len());
+            let bounds = (loss(None)?, loss(Some(&vec![0.0; sample.x.len()]))?, loss(Some(&everywhere))?);
+            let (Some(clean), Some(zero), Some(mean)) = bounds else { return Ok(()) };
+            (clean, zero, mean)
+        };
+        let spliced = loss(Some(x_hat))?;
+        self.bounds = Some((clean, zero, mean));
+        let Some(spliced) = spliced else { return Ok(()) };
+        let recovered = |worst: f64| (worst != clean).then(|| (worst - spliced) / (worst - clean));
+        (figures.ce_clean, figures.ce_spliced) = (Some(clean), Some(spliced));
+        (figures.ce_zero, figures.ce_mean) = (Some(zero), Some(mean));
+        (figures.loss_recovered, figures.loss_recovered_mean) = (recovered(zero), recovered(mean));
+        Ok(())
+    }
+
+    /// Cross-entropy over all sentences in nats, with the activation kept or replaced; none where nothing is predicted.
+    fn mean_loss(
+        &self,
+        way: Way,
+        sample: &Sample,
+        replaced: Option<&[f32]>,
+        cancel: &Cancel,
+    ) -> Result<Option<f64>, model::Error> {
+        let size = sample.x.len() / sample.counts.len().max(1);
+        let (mut sum, mut predictions, mut start) = (0.0, 0, 0);
+        for ids in &sample.rows {
+            let positions = start..start + ids.len();
+            let values = positions.start * size..positions.end * size;
+            let measured = Measured {
+                model: self.model,
+                site: way.site,
+                center: way.center,
+                ids,
+                counts: &sample.counts[positions.clone()],
+                activations: &sample.x[values.clone()],
+            };
+            let row = measured.loss(replaced.map(|rows| &rows[values]), cancel)?;
+            (sum, predictions) = (sum + row.0, predictions + row.1);
+            start = positions.end;
+        }
+        Ok((predictions > 0).then(|| sum / predictions as f64))
+    }
+}
+
+/// Encodes and decodes a sample and measures what comes of it. It ends early where so much fires that the SAE cannot be
+/// meant to be used so.
+fn read(sae: &Sae, sample: &Sample, cancel: &Cancel) -> Result<Reading, crate::sae::Error> {
+    let d_in = sae.d_in();
+    let (mut x_hat, mut fired) = (Vec::with_capacity(sample.x.len()), vec![0u32; sae.width()]);
+    let (mut active, mut first, mut firsts) = (0usize, 0usize, 0usize);
+    let (mut tokens, mut rows) = (0usize, 0usize);
+    for part in sample.x.chunks(CHUNK * d_in.max(1)) {
+        let codes = sae.encode(part, cancel)?;
+        x_hat.extend(sae.decode(&codes)?);
+        for row in 0..codes.rows() {
+            let (latents, values) = codes.row(row);
+            let firing = latents.iter().zip(values).filter(|(_, value)| **value != 0.0);
+            if sample.counts.get(rows + row) == Some(&true) {
+                tokens += 1;
+                firing.for_each(|(latent, _)| {
+                    fired[*latent as usize] += 1;
+                    active += 1;
+                });
+            } else {
+                firsts += 1;
+                first += firing.count();
+            }
+        }
+        rows += codes.rows();
+        if active > tokens.saturating_mul(d_in.max(1)) {
+            break;
+        }
+    }
+    let (mse, explained_variance) = errors(sample, &x_hat, d_in);
+    let mean = |sum: usize, of: usize| (of > 0).then(|| sum as f64 / of as f64);
+    let dense = fired.iter().filter(|fired| f64::from(**fired) > DENSE * tokens as f64).count();
+    let figures = Figures {
+        tokens,
+        l0: mean(active, tokens),
+        mse,
+        explained_variance,
+        first_l0: mean(first, firsts),
+        silent: fired.iter().filter(|fired| **fired == 0).count(),
+        dense,
+        ..Figures::default()
+    };
+    Ok(Reading { figures, x_hat })
+}
+
+/// MSE and explained variance over the positions that count and were reconstructed, in f64 (methods §2).
+fn errors(sample: &Sample, x_hat: &[f32], d_in: usize) -> (Option<f64>, Option<f64>) {
+    let rows = || {
+        let rows = sample.x.chunks_exact(d_in.max(1)).zip(x_hat.chunks_exact(d_in.max(1))).zip(&sample.counts);
+        rows.filter(|(_, counts)| **counts).map(|(rows, _)| rows)
+    };
+    let tokens = rows().count();
+    if tokens == 0 {
+        return (None, None);
+    }
+    let (mut mean, mut error) = (vec![0.0f64; d_in], 0.0f64);
+    for (x, x_hat) in rows() {
+        for ((x, x_hat), mean) in x.iter().zip(x_hat).zip(&mut mean) {
+            *mean += f64::from(*x) / tokens as f64;
+            error += (f64::from(*x) - f64::from(*x_hat)).powi(2);
+        }
+    }
+    let off = |x: &[f32]| x.iter().zip(&mean).map(|(x, mean)| (f64::from(*x) - mean).powi(2)).sum::<f64>();
+    let variance: f64 = rows().map(|(x, _)| off(x)).sum();
+    (Some(error / (tokens * d_in) as f64), (variance > 0.0).then(|| 1.0 - error / variance))
+}
+
+fn mean_row(sample: &Sample, size: usize) -> Vec<f32> {
+    let rows = sample.x.chunks_exact(size.max(1)).zip(&sample.counts).filter(|(_, counts)| **counts);
+    let mut sums = vec![0.0f64; size];
+    for (row, _) in rows {
+        sums.iter_mut().zip(row).for_each(|(sum, value)| *sum += f64::from(*value));
+    }
+    sums.iter().map(|sum| (sum / sample.tokens().max(1) as f64) as f32).collect()
+}
+
+/// The lengths of the decoder rows, of some of them where there are too many to read.
+fn norms(sae: &Sae, cancel: &Cancel) -> Result<Norms, Cancelled> {
+    let width = sae.width();
+    let all = (width as u64).saturating_mul(sae.d_in() as u64 * 4) <= READ_THROUGH;
+    let step = if all { 1 } else { width.div_ceil(ROWS) };
+    let mut lengths = Vec::with_capacity(width / step + 1);
+    for latent in (0..width).step_by(step) {
+        if latent % 4096 == 0 {
+            cancel.check()?;
+        }
+        lengths.extend(sae.decoder_norm(latent).ok().map(f64::from));
+    }
+    lengths.sort_by(f64::total_cmp);
+    let at = |place: usize| lengths.get(place).copied().unwrap_or_default();
+    Ok(Norms {
+        rows: lengths.len(),
+        min: at(0),
+        median: at(lengths.len() / 2),
+        max: at(lengths.len().saturating_sub(1)),
+        zero: lengths.iter().filter(|length| **length == 0.0).count(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::sae::metrics::quality;
+    use crate::sae::{Activation, Encoder, Normalisation, Parts};
+    use crate::weights::Array;
+
+    use super::*;
+
+    fn sae(width: usize) -> Sae {
+        let values = |count: usize, turn: f32| (0..count).map(|at| (at as f32 * turn).sin()).collect::<Vec<_>>();
+        Sae::new(Parts {
+            w_enc: Encoder::from(Array::owned(values(4 * width, 0.7), &[4, width])),
+            b_enc: Array::owned(values(width, 0.3), &[width]),
+            w_dec: Array::owned(values(4 * width, 1.1), &[width, 4]).into(),
+            b_dec: Array::owned(values(4, 0.9), &[4]),
+            apply_b_dec_to_input: true,
+            rescale_acts_by_decoder_norm: false,
+            activation: Activation::Relu,
+            normalisation: Normalisation::None,
+        })
+        .expect("fits together")
+    }
+
+    #[test]
+    fn figures_are_those_of_the_metrics_whatever_the_chunks() {
+        let (sae, rows) = (sae(4), 3 * CHUNK + 5);
+        let x: Vec<f32> = (0..rows * 4).map(|at| (at as f32 * 0.37).cos() * 3.0).collect();
+        let counts: Vec<bool> = (0..rows).map(|row| row % 7 != 0).collect();
+        let sample = Sample { rows: Vec::new(), counts: counts.clone(), x: x.clone() };
+        let got = read(&sae, &sample, &Cancel::new()).expect("measures").figures;
+        let codes = sae.encode(&x, &Cancel::new()).expect("encodes");
+        let wanted = quality(&x, &sae.decode(&codes).expect("decodes"), &codes, &counts, 4).expect("measures");
+        assert_eq!((got.tokens, got.l0), (wanted.tokens, wanted.l0));
+        let close = |a: Option<f64>, b: Option<f64>| (a.expect("is") - b.expect("is")).abs() < 1e-12;
+        assert!(close(got.mse, wanted.mse) && close(got.explained_variance, wanted.explained_variance), "{got:?}");
+    }
+
+    #[test]
+    fn an_sae_that_fires_everywhere_is_measured_on_few_tokens() {
+        let sae = sae(400);
+        let sample = Sample { rows: Vec::new(), counts: vec![true; 10 * CHUNK], x: vec![1.0; 40 * CHUNK] };
+        let got = read(&sae, &sample, &Cancel::new()).expect("measures").figures;
+        assert_eq!(got.tokens, CHUNK);
+        assert!(got.l0.is_some_and(|l0| l0 > 4.0) && got.dense > 4);
+    }
+
+    #[test]
+    fn norms_are_counted_with_the_rows_that_are_zero() {
+        let got = norms(&sae(6), &Cancel::new()).expect("are measured");
+        assert_eq!((got.rows, got.zero), (6, 0));
+        assert!(got.min <= got.median && got.median <= got.max && got.min > 0.0);
+    }
+}

@@ -1,0 +1,185 @@
+//! The doctor: whether the open suite is wired as its SAEs need it, on sentences, beside what is expected of it.
+//! Not here: measuring (`analysis::doctor`). Nothing is ever changed: what fits is named, and the person decides.
+
+mod kept;
+mod unverified;
+
+use std::sync::Arc;
+
+use crate::analysis::doctor::{Checkup, Examiner, Expected, Patient};
+use crate::blob::Blob;
+use crate::report::Report;
+use crate::session::desk::Chosen;
+use crate::session::failure;
+use crate::session::shared::{LoadedSae, Shared};
+use crate::session::text::Text;
+use crate::site::SiteKind;
+use crate::suite::SaeEntry;
+use crate::task::{Cancel, OnProgress};
+
+/// Thirty sentences of many kinds, one a line, for suites that bring no text of their own.
+const SENTENCES: &[u8] = include_bytes!("../../assets/text/sentences.txt");
+/// How many sentences are run.
+const COUNT: usize = 30;
+/// Tokens of a sentence that are run at most.
+const LONGEST: usize = 64;
+/// Bytes of a text that sentences are chosen from, and of one sentence.
+const BYTES: u64 = 1 << 20;
+const SENTENCE_BYTES: usize = 2_000;
+
+/// What the doctor found out.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Checked {
+    /// All of it.
+    pub checkup: Arc<Checkup>,
+    /// Whether it was measured just now; otherwise it was remembered, and has been told before.
+    pub new: bool,
+}
+
+impl Shared {
+    /// Measures the suite's loaded SAEs, or remembers what was measured on the same files.
+    pub fn checkup(
+        &self,
+        chosen: &Chosen,
+        losses: bool,
+        again: bool,
+        cancel: &Cancel,
+        progress: OnProgress<'_>,
+    ) -> Result<Checked, Report> {
+        let text = self.sentences_text(chosen)?;
+        let file = kept::file(self, &text);
+        let known = file.as_ref().filter(|_| !again).and_then(|file| kept::read(file));
+        if let Some(checkup) = known.filter(|checkup| checkup.losses || !losses) {
+            return Ok(Checked { checkup: Arc::new(checkup), new: false });
+        }
+        let checkup = self.measure_checkup(&text, losses, cancel, progress)?;
+        if let Some(file) = &file {
+            // What cannot be kept is measured again.
+            let _ = kept::write(file, &checkup);
+        }
+        Ok(Checked { checkup: Arc::new(checkup), new: true })
+    }
+
+    fn measure_checkup(
+        &self,
+        text: &Text,
+        losses: bool,
+        cancel: &Cancel,
+        progress: OnProgress<'_>,
+    ) -> Result<Checkup, Report> {
+        let mut examiner = self.examiner(text)?;
+        let mut saes = Vec::with_capacity(self.saes.len());
+        let wrong = |error| failure::of_run(&error).because("the doctor runs sentences as prompts");
+        for LoadedSae { entry, sae } in &self.saes {
+            let doubted = unverified::doubted(&self.suite.model.unverified, &entry.unverified);
+            let patient = Patient { id: &entry.id, sae, expected: expected(entry), doubted };
+            saes.push(examiner.examine(&patient, losses, cancel, progress).map_err(wrong)?);
+        }
+        let findings = unverified::findings(self, &saes);
+        Ok(Checkup::of(text.name.clone(), examiner.sentences.len(), saes, findings, losses))
+    }
+
+    fn examiner(&self, text: &Text) -> Result<Examiner<'_>, Report> {
+        let suite = &self.suite;
+        let cannot = "cannot check how the suite is wired";
+        let value_bias = match suite.site.kind {
+            SiteKind::AttnZ => self.model.model.value_bias(suite.site.layer),
+            _ => Ok(None),
+        };
+        let value_bias = value_bias.map_err(|error| failure::of_model(cannot, &error))?;
+        let sentences = self.sentences(text)?;
+        if sentences.is_empty() {
+            return Err(Report::new(cannot)
+                .because(format!("no sentence of the text `{}` has two tokens", text.name))
+                .hint("give another one with --text FILE, one sentence a line"));
+        }
+        Ok(Examiner {
+            model: &*self.model.model,
+            site: suite.site,
+            center: suite.center,
+            bos: suite.model.prepend_bos,
+            bos_id: self.model.tokenizer.bos(),
+            folded: suite.fold_value_bias && value_bias.is_some(),
+            value_bias,
+            sentences,
+            taken: Vec::new(),
+            bounds: None,
+            found: None,
+        })
+    }
+
+    /// The text that sentences are taken from: the person's, else the suite's, else the program's thirty.
+    fn sentences_text(&self, chosen: &Chosen) -> Result<Text, Report> {
+        let own = chosen.file.is_some() || self.setup.text.is_some() || self.suite.text.is_some();
+        if own {
+            return self.text(chosen);
+        }
+        Ok(Text::new("the program's sentences", Blob::embedded("sentences.txt", SENTENCES)))
+    }
+
+    /// Sentences of a text, evenly spaced over its beginning, as tokens.
+    fn sentences(&self, text: &Text) -> Result<Vec<Vec<u32>>, Report> {
+        let bytes = text.beginning(BYTES)?;
+        let beginning = String::from_utf8_lossy(&bytes);
+        let longest = LONGEST.min(self.model.model.shape().context.saturating_sub(1));
+        let mut sentences = Vec::with_capacity(COUNT);
+        for sentence in spaced(&lines(&beginning), COUNT) {
+            let ids = self.model.tokenizer.encode(sentence);
+            let mut ids = ids.map_err(|error| failure::of_model("cannot run the sentences", &error))?;
+            ids.truncate(longest);
+            if ids.len() > 1 {
+                sentences.push(ids);
+            }
+        }
+        Ok(sentences)
+    }
+}
+
+fn expected(entry: &SaeEntry) -> Expected {
+    let figures = ["l0", "explained_variance", "mse", "loss_recovered"];
+    let unsure = entry.unverified.iter().filter(|mark| figures.contains(&mark.as_str()));
+    Expected {
+        l0: entry.expect.l0,
+        explained_variance: entry.expect.explained_variance,
+        mse: entry.expect.mse,
+        loss_recovered: entry.expect.loss_recovered,
+        unsure: unsure.cloned().collect(),
+    }
+}
+
+/// The lines and documents of a text, without empty ones and without what is longer than a sentence.
+fn lines(text: &str) -> Vec<&str> {
+    let documents = text.split("<|endoftext|>").flat_map(str::lines).map(str::trim);
+    documents.filter(|line| !line.is_empty()).map(|line| &line[..line.floor_char_boundary(SENTENCE_BYTES)]).collect()
+}
+
+/// At most `count` of them, evenly spaced.
+fn spaced<'a>(lines: &'a [&'a str], count: usize) -> impl Iterator<Item = &'a str> {
+    let kept = lines.len().min(count);
+    (0..kept).map(move |at| lines[at * lines.len() / kept])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_program_brings_thirty_sentences() {
+        let text = std::str::from_utf8(SENTENCES).expect("is UTF-8");
+        let lines = lines(text);
+        assert_eq!((lines.len(), text.lines().count()), (COUNT, COUNT));
+        assert!(lines.iter().all(|line| line.len() > 30 && line.len() < 160), "{lines:?}");
+    }
+
+    #[test]
+    fn sentences_are_spread_over_the_text() {
+        let text = (0..90).map(|at| format!("line {at}")).collect::<Vec<_>>().join("<|endoftext|>\n\n");
+        let all = lines(&text);
+        let chosen: Vec<&str> = spaced(&all, COUNT).collect();
+        assert_eq!((chosen.len(), chosen[0], chosen[29]), (30, "line 0", "line 87"));
+        assert_eq!(spaced(&all[..2], COUNT).collect::<Vec<_>>(), ["line 0", "line 1"]);
+        assert_eq!(spaced(&[], COUNT).count(), 0);
+        let long = "é".repeat(SENTENCE_BYTES);
+        assert_eq!(lines(&long)[0].len(), SENTENCE_BYTES);
+    }
+}

@@ -65,6 +65,8 @@ pub enum Slot {
     Metas,
     /// Training a meta-SAE.
     MetaTrain,
+    /// Whether the suite is wired as its SAEs need it.
+    Doctor,
     /// Comparing all SAEs with each other.
     Tables,
     /// The list of known suites with what is cached.

@@ -1,4 +1,4 @@
-//! Threads and channels: one thread owns the session and computes, one downloads, three do beside them what takes long;
+//! Threads and channels: one thread owns the session and computes, one downloads, others do beside them what takes long;
 //! each slot has at most one running and one waiting job. Not here: what a job does, what an answer changes.
 //!
 //! What is done beside runs on threads of its own that give way to all others, so that a typed character is not
@@ -49,6 +49,8 @@ pub struct Worker {
     training: Lane,
     /// What will be asked for: all tables.
     tables: Lane,
+    /// What is to be known without being asked for: how the suite is wired.
+    doctor: Lane,
 }
 
 /// Where news go; called on the worker's threads.
@@ -64,8 +66,8 @@ impl Worker {
         // The one that downloads never loads anything: it needs only the setup.
         let (session, downloader) = (Session::new(setup.clone()), Session::new(setup));
         let aside = |name: &str| Lane::start(name, Hand::Aide(session.aide(), Pool::default()), Arc::clone(&send));
-        let (aside, background, training, tables) =
-            (aside("aside")?, aside("background")?, aside("training")?, aside("tables")?);
+        let (aside, background, training, tables, doctor) =
+            (aside("aside")?, aside("background")?, aside("training")?, aside("tables")?, aside("doctor")?);
         Ok(Self {
             compute: Lane::start("compute", Hand::Session(Box::new(session)), Arc::clone(&send))?,
             download: Lane::start("download", Hand::Session(Box::new(downloader)), send)?,
@@ -73,6 +75,7 @@ impl Worker {
             background,
             training,
             tables,
+            doctor,
         })
     }
 
@@ -93,6 +96,7 @@ impl Worker {
             Slot::Text | Slot::Pair | Slot::Curve | Slot::Loss | Slot::CurveLoss => &self.background,
             Slot::MetaTrain => &self.training,
             Slot::Tables => &self.tables,
+            Slot::Doctor => &self.doctor,
             _ => &self.compute,
         }
     }

@@ -59,8 +59,10 @@ pub struct SaeCheckup {
     pub decoder_norms: Norms,
     /// What to think of the figures.
     pub verdict: Verdict,
-    /// What is off, and what the SAE's own files say against the suite.
+    /// What is off.
     pub why: Vec<String>,
+    /// What the SAE's own files say against the suite.
+    pub contradictions: Vec<String>,
     /// The convention that fits, where the figures are off and one does.
     pub fits: Option<String>,
     /// Everything that was tried, best first; nothing where the figures are fine.

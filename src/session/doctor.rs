@@ -114,7 +114,7 @@ impl Shared {
         if own {
             return self.text(chosen);
         }
-        Ok(Text::new("the program's sentences", Blob::embedded("sentences.txt", SENTENCES)))
+        Ok(Text::new("the program", Blob::embedded("sentences.txt", SENTENCES)))
     }
 
     /// Sentences of a text, evenly spaced over its beginning, as tokens.

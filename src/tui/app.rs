@@ -8,7 +8,7 @@ use ratatui_textarea::TextArea;
 
 use crate::analysis::{LatentCard, PositionRun, Run, SaeRun, TokenView};
 use crate::report::Report;
-use crate::session::{Found, Opened, SaeInfo, SuiteEntry};
+use crate::session::{Checked, Found, Opened, SaeInfo, SuiteEntry};
 use crate::task::Remote;
 use crate::text::Charset;
 use crate::tui::history::History;
@@ -182,6 +182,10 @@ pub struct App {
     pub stitch: Stitch,
     /// Latents taken apart.
     pub meta: Meta,
+    /// Whether the suite is wired as its SAEs need it.
+    pub checkup: Remote<Checked, Report>,
+    /// Whether that was asked for.
+    pub checkup_asked: bool,
     /// The known suites.
     pub catalogue: Remote<Vec<SuiteEntry>, Report>,
     /// The download: the suite's id.
@@ -253,6 +257,8 @@ impl App {
             labels: LabelStore::default(),
             stitch: Stitch::default(),
             meta: Meta::default(),
+            checkup: Remote::default(),
+            checkup_asked: false,
             catalogue: Remote::default(),
             pull: Remote::default(),
             pulled: None,
@@ -357,7 +363,11 @@ impl App {
     /// Whether anything was asked for and has not been answered.
     #[must_use]
     pub fn is_pending(&self) -> bool {
-        self.is_computing() || self.pull.is_pending() || self.stitch.is_measuring() || self.meta.train.is_pending()
+        self.is_computing()
+            || self.pull.is_pending()
+            || self.stitch.is_measuring()
+            || self.meta.train.is_pending()
+            || self.checkup.is_pending()
     }
 
     /// Whether anything is awaited beside a download and what is measured in the background.

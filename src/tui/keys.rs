@@ -54,6 +54,8 @@ pub enum Action {
     UnpinAll,
     /// Open the list of suites.
     Suites,
+    /// Show how the suite is wired.
+    Wiring,
     /// Copy the latent's reference.
     CopyReference,
     /// Copy the command that prints the latent's card.

@@ -18,6 +18,11 @@ pub enum Over {
         /// First line shown.
         top: usize,
     },
+    /// How the suite is wired.
+    Wiring {
+        /// First line shown.
+        top: usize,
+    },
     /// An error in full.
     Error {
         /// The error.
@@ -106,7 +111,9 @@ impl Over {
             | Self::Path(field, _)
             | Self::Pick(field, _)
             | Self::Named(field) => Some(field),
-            Self::Help { .. } | Self::Error { .. } | Self::Suites { .. } | Self::Confirm(_) => None,
+            Self::Help { .. } | Self::Error { .. } | Self::Wiring { .. } | Self::Suites { .. } | Self::Confirm(_) => {
+                None
+            }
         }
     }
 
@@ -119,7 +126,9 @@ impl Over {
             | Self::Path(field, _)
             | Self::Pick(field, _)
             | Self::Named(field) => Some(field),
-            Self::Help { .. } | Self::Error { .. } | Self::Suites { .. } | Self::Confirm(_) => None,
+            Self::Help { .. } | Self::Error { .. } | Self::Wiring { .. } | Self::Suites { .. } | Self::Confirm(_) => {
+                None
+            }
         }
     }
 
@@ -127,7 +136,7 @@ impl Over {
     #[must_use]
     pub const fn place(&self) -> Place {
         match self {
-            Self::Help { .. } | Self::Error { .. } => Place::Reading,
+            Self::Help { .. } | Self::Error { .. } | Self::Wiring { .. } => Place::Reading,
             Self::Palette(_) => Place::Palette,
             Self::Search(_) => Place::Search,
             Self::Filter(_) => Place::Filter,

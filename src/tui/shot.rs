@@ -105,6 +105,8 @@ impl<E: Engine> Stage<E> {
         loop {
             self.draw()?;
             let pending = if downloads_too { self.app.is_pending() } else { self.app.is_computing() };
+            // The line about it would be there or not by chance.
+            let pending = pending || self.app.checkup.is_pending();
             if !pending {
                 return Ok(());
             }

@@ -135,7 +135,13 @@ fn interrupt(app: &mut App, effects: &mut Vec<Effect>) {
         app.run.abandon();
         effects.push(Effect::Cancel(Slot::Run));
         say(app, "run cancelled; r runs the prompt again");
-    } else if !stitch::interrupt(app, effects) && !meta::interrupt(app, effects) {
+    } else if stitch::interrupt(app, effects) || meta::interrupt(app, effects) {
+        // Done there.
+    } else if app.checkup.is_pending() && app.waits() {
+        app.checkup.abandon();
+        effects.push(Effect::Cancel(Slot::Doctor));
+        say(app, "the check of the wiring is cancelled; r asks again");
+    } else {
         effects.push(Effect::Quit);
     }
 }

@@ -31,6 +31,7 @@ mod stitch;
 mod suites;
 mod tokens;
 mod trouble;
+mod wiring;
 
 use areas::Areas;
 

@@ -16,6 +16,7 @@ use saescope::analysis::{
 };
 use saescope::session::{Found, Job, Labels, Opened, Outcome, Predictions, SaeInfo, SuiteEntry};
 use saescope::site::{Site, SiteKind};
+use saescope::task::Cancelled;
 use saescope::text::Charset;
 use saescope::tui::app::{App, Start};
 use saescope::tui::msg::{Effect, Event, Msg, Update};
@@ -257,7 +258,10 @@ pub fn settle(app: &mut App, first: Update) -> Vec<Effect> {
     while let Some(effect) = waiting.pop() {
         match effect {
             Effect::Ask { slot, ticket, job } => {
-                let event = Event::Done(Ok(answer(&job)));
+                // What the wiring is like has screens of its own; the others are without.
+                let cancelled = matches!(job, Job::Checkup { .. });
+                let answer = if cancelled { Err(Cancelled.into()) } else { Ok(answer(&job)) };
+                let event = Event::Done(answer);
                 waiting.extend(update(app, Msg::News { slot, ticket, event, at: Duration::ZERO }).effects);
             }
             effect => other.push(effect),

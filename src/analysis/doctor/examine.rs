@@ -94,8 +94,7 @@ impl Examiner<'_> {
         if losses && x_hat.len() == sample.x.len() {
             self.add_losses(way, &sample, &x_hat, &mut figures, cancel, progress)?;
         }
-        let (verdict, mut why) = judge(&figures, expected, sae.d_in(), sae.width());
-        why.extend(self.contradictions(sae));
+        let (verdict, why) = judge(&figures, expected, sae.d_in(), sae.width());
         let decoder_norms = norms(sae, cancel).map_err(model::Error::from)?;
         let (off, stored) = (verdict == Verdict::Off, distance(&figures, expected));
         let (mut trials, mut fits) = (Vec::new(), None);
@@ -123,6 +122,7 @@ impl Examiner<'_> {
             decoder_norms,
             verdict,
             why,
+            contradictions: self.contradictions(sae),
             fits,
             trials: trials.into_iter().map(|(trial, _)| trial).collect(),
         })

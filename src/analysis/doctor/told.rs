@@ -47,6 +47,7 @@ pub fn lines(checkup: &Checkup, width: usize, charset: Charset) -> Vec<Told> {
     for sae in &checkup.saes {
         trials(sae, width, charset, &mut out);
     }
+    confirmed(checkup, width, &mut out);
     unverified(&checkup.unverified, width, charset, &mut out);
     out
 }
@@ -67,8 +68,8 @@ fn conclusion(checkup: &Checkup, width: usize, out: &mut Vec<Told>) {
     };
     wrapped(tone, &format!("wiring {word}: {}", checkup.said), width, out);
     for sae in &checkup.saes {
-        for why in &sae.why {
-            wrapped(Tone::Plain, &format!("SAE {}: {why}", sae.id), width, out);
+        for said in &sae.contradictions {
+            wrapped(Tone::Plain, &format!("SAE {}: {said}", sae.id), width, out);
         }
     }
     if checkup.verdict == Verdict::Off {
@@ -152,7 +153,7 @@ fn first_position(checkup: &Checkup, width: usize, charset: Charset, out: &mut V
 }
 
 fn trials(sae: &SaeCheckup, width: usize, charset: Charset, out: &mut Vec<Told>) {
-    if sae.verdict != Verdict::Off || sae.trials.is_empty() {
+    if sae.verdict != Verdict::Off || sae.trials.len() < 2 {
         return;
     }
     out.push((Tone::Plain, String::new()));
@@ -172,6 +173,15 @@ fn trials(sae: &SaeCheckup, width: usize, charset: Charset, out: &mut Vec<Told>)
     let more = sae.trials.len().saturating_sub(TRIALS);
     if more > 0 {
         out.push((Tone::Quiet, format!("and {more} more, none better")));
+    }
+}
+
+/// The SAEs on which only what fitted another was tried, and fitted too.
+fn confirmed(checkup: &Checkup, width: usize, out: &mut Vec<Told>) {
+    let same = checkup.saes.iter().filter(|sae| sae.fits.is_some() && sae.trials.len() == 1);
+    let ids: Vec<&str> = same.map(|sae| sae.id.as_str()).collect();
+    if !ids.is_empty() {
+        wrapped(Tone::Plain, &format!("the same fits SAE {}", ids.join(", ")), width, out);
     }
 }
 

@@ -361,6 +361,14 @@ pub const TABLE: &[Binding] = &[
         "Pin or unpin the latent, to compare it on the tokens",
     ),
     row(Action::Suites, "suites.open", &[key!(s)], Places::PANES, "suites", "Other models and SAEs: open, download"),
+    row(
+        Action::Wiring,
+        "suites.wiring",
+        &[key!(shift - w)],
+        Places::PANES,
+        "",
+        "Is the suite wired right: its figures beside those expected",
+    ),
     row(Action::Close, "latents.leave", &[key!(esc)], LATENTS, "", "Back to the tokens"),
     row(Action::Close, "stitch.leave", &[key!(esc)], Places::STITCH, "back", "Back to the latents and the card"),
     row(

@@ -73,6 +73,7 @@ pub(super) fn in_panes(app: &mut App, action: Action, effects: &mut Vec<Effect>)
         Action::Search => app.over.push(Over::Search(Field::default())),
         Action::Palette => app.over.push(Over::Palette(Field::default())),
         Action::Suites => open_suites(app, effects),
+        Action::Wiring => app.over.push(Over::Wiring { top: 0 }),
         Action::Help => app.over.push(Over::Help { about: app.focus.place(), top: 0 }),
         // Done by `always`.
         Action::Interrupt
@@ -245,6 +246,8 @@ fn retry(app: &mut App, effects: &mut Vec<Effect>) {
     app.asked_card = None;
     app.stitch.ask_again();
     app.meta.ask_again();
+    // What is known of the wiring stays; what failed or was cancelled is asked again.
+    app.checkup_asked &= app.checkup.value().is_some() || app.checkup.is_pending();
 }
 
 /// The error that a person would ask about: that of what is most basic.
@@ -258,7 +261,8 @@ fn show_error(app: &mut App) {
         .or(app.catalogue.failure())
         .or(app.found.failure())
         .or(app.stitch.failure())
-        .or(app.meta.failure());
+        .or(app.meta.failure())
+        .or(app.checkup.failure());
     match failure.cloned() {
         Some(report) => app.over.push(Over::Error { report, top: 0 }),
         None => say(app, "nothing went wrong"),

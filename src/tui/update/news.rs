@@ -5,8 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::analysis::Run;
+use crate::analysis::doctor::Verdict;
 use crate::report::{Kind, Report};
-use crate::session::{Opened, Outcome};
+use crate::session::{Checked, Opened, Outcome};
 use crate::task::{Progress, Slot, Ticket};
 use crate::tui::app::{App, Focus, LatentRef, Notice, Page, editor_of};
 use crate::tui::meta::Meta;
@@ -37,6 +38,7 @@ fn progressed(app: &mut App, slot: Slot, ticket: Ticket, progress: Progress, at:
         Slot::Card => app.card.progress(ticket, progress),
         Slot::Search => app.found.progress(ticket, progress),
         Slot::Catalogue => app.catalogue.progress(ticket, progress),
+        Slot::Doctor => app.checkup.progress(ticket, progress),
         Slot::Pull => {
             let done = progress.whole.map_or(progress.done, |whole| whole.done);
             let current = app.pull.progress(ticket, progress);
@@ -114,6 +116,16 @@ fn answered(
                 true
             }
         }
+        Slot::Doctor => {
+            let answer = answer.and_then(|o| if let Outcome::Checked(o) = o { Ok(o) } else { Err(mixed_up()) });
+            let fine = answer.as_ref().ok().cloned();
+            settle(&mut app.checkup, ticket, answer) && {
+                if let Some(checked) = fine {
+                    checked_wiring(app, &checked);
+                }
+                true
+            }
+        }
         Slot::Pull => {
             let answer = answer.and_then(|o| if let Outcome::Pulled(o) = o { Ok(o) } else { Err(mixed_up()) });
             let fine = answer.as_ref().ok().cloned();
@@ -154,6 +166,25 @@ fn note_dense(app: &mut App) {
 /// Tokens that must have been seen before a latent is called dense.
 pub(super) const DENSE_FROM: u64 = 10;
 
+/// What was measured just now is told once; what is remembered has been told before.
+fn checked_wiring(app: &mut App, checked: &Checked) {
+    let checkup = &checked.checkup;
+    if !checked.new {
+        return;
+    }
+    let count = |holds: Option<bool>| checkup.unverified.iter().filter(|finding| finding.holds == holds).count();
+    let (hold, wrong, open) = (count(Some(true)), count(Some(false)), count(None));
+    if checkup.verdict == Verdict::Off {
+        let text = format!("wiring off: {}; W shows all", checkup.said);
+        app.notice = Some(Notice { text, bad: true });
+    } else if wrong > 0 {
+        let text = format!("of what the suite marks as unverified, {wrong} do not hold; W shows which");
+        app.notice = Some(Notice { text, bad: true });
+    } else if !checkup.unverified.is_empty() {
+        say(app, format!("of what the suite marks as unverified, {hold} hold, {open} are open; W shows all"));
+    }
+}
+
 /// Takes an answer; one that says "cancelled" only ends the waiting.
 pub(super) fn settle<T>(
     remote: &mut crate::task::Remote<T, Report>,
@@ -184,6 +215,8 @@ fn suite_opened(app: &mut App, opened: &Arc<Opened>) {
     if app.prompt().is_empty() {
         app.look_at(Focus::Prompt);
     }
+    app.checkup.clear();
+    app.checkup_asked = false;
     app.stitch = Stitch::opened(opened.threshold);
     let changed = app.meta.changed + 1;
     app.meta = Meta { changed, ..Meta::default() };

@@ -61,7 +61,9 @@ fn step(app: &mut App, by: isize) {
     let last = list_len(app).saturating_sub(1);
     let lines = app.hits.over_lines.saturating_sub(app.hits.over_rows);
     match app.over.last_mut() {
-        Some(Over::Help { top, .. } | Over::Error { top, .. }) => *top = top.saturating_add_signed(by).min(lines),
+        Some(Over::Help { top, .. } | Over::Error { top, .. } | Over::Wiring { top }) => {
+            *top = top.saturating_add_signed(by).min(lines);
+        }
         Some(Over::Palette(field) | Over::Search(field) | Over::Pick(field, _)) => {
             field.row = field.row.saturating_add_signed(by).min(last);
         }
@@ -139,7 +141,7 @@ pub(super) fn accept(app: &mut App, effects: &mut Vec<Effect>) {
             app.over.pop();
             meta::take_names(app, field.input.value());
         }
-        Some(Over::Help { .. } | Over::Error { .. }) => drop(app.over.pop()),
+        Some(Over::Help { .. } | Over::Error { .. } | Over::Wiring { .. }) => drop(app.over.pop()),
         None => {}
     }
 }

@@ -33,6 +33,7 @@ pub(super) fn settle(app: &mut App, effects: &mut Vec<Effect>) {
     labels(app, effects);
     stitch_wants::ask_all(app, effects);
     meta_wants::ask_all(app, effects);
+    checkup(app, effects);
 }
 
 fn scroll(app: &mut App) {
@@ -86,6 +87,17 @@ fn card(app: &mut App, effects: &mut Vec<Effect>) {
     let ticket = app.card.ask();
     app.asked_card = Some(chosen.clone());
     ask(Slot::Card, ticket, Job::Card { sae: chosen.sae, latent: chosen.latent, top: TOP }, effects);
+}
+
+/// The wiring is checked once, after what a person waits for is there.
+fn checkup(app: &mut App, effects: &mut Vec<Effect>) {
+    let ready = app.run.value().is_some() && !app.run.is_pending() && !app.next.is_pending() && !app.card.is_pending();
+    if app.checkup_asked || !ready {
+        return;
+    }
+    app.checkup_asked = true;
+    let ticket = app.checkup.ask();
+    ask(Slot::Doctor, ticket, Job::Checkup { losses: false, again: false }, effects);
 }
 
 fn search(app: &mut App, effects: &mut Vec<Effect>) {

@@ -5,7 +5,7 @@ use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 use ratatui::widgets::{Clear, Widget};
 
-use super::{Pen, help, lists, suites, trouble};
+use super::{Pen, help, lists, suites, trouble, wiring};
 use crate::report::Report;
 use crate::text;
 use crate::tui::app::App;
@@ -21,6 +21,7 @@ pub(super) fn draw(app: &App, over: &Over, screen: Rect, pen: &mut Pen<'_>) {
             scrolled(&lines, *top, inner, pen);
         }
         Over::Error { report, top } => error(report, *top, screen, pen),
+        Over::Wiring { top } => wiring::draw(app, *top, screen, pen),
         Over::Palette(field) => lists::palette(app, field, screen, pen),
         Over::Search(field) => lists::search(app, field, screen, pen),
         // Drawn in the queue, which follows it.
@@ -68,7 +69,7 @@ pub(super) fn framed(area: Rect, title: &str, pen: &mut Pen<'_>) -> Rect {
 }
 
 /// Lines of which some may be above or below; tells the hits how many there are.
-fn scrolled(lines: &[Line<'_>], top: usize, area: Rect, pen: &mut Pen<'_>) {
+pub(super) fn scrolled(lines: &[Line<'_>], top: usize, area: Rect, pen: &mut Pen<'_>) {
     let rows = usize::from(area.height);
     pen.hits.over_rows = rows;
     pen.hits.over_lines = lines.len();

@@ -2,13 +2,17 @@
 //! Not here: errors of a pane.
 
 use ratatui::layout::Rect;
+use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 
-use super::Pen;
+use super::{Pen, wiring};
 use crate::task::{Progress, Unit};
 use crate::text;
 use crate::tui::app::App;
 use crate::tui::format;
+
+/// Cells between two parts.
+const BETWEEN: usize = 3;
 
 pub(super) fn draw(app: &App, area: Rect, pen: &mut Pen<'_>) {
     let theme = pen.theme;
@@ -20,40 +24,52 @@ pub(super) fn draw(app: &App, area: Rect, pen: &mut Pen<'_>) {
             let style = if notice.bad { theme.bad() } else { theme.notice() };
             Line::from(Span::styled(format!(" {}", text::prose(&notice.text, theme.charset)), style))
         }
-        None => Line::from(Span::styled(loaded(app, usize::from(left.width), pen), theme.quiet())),
+        None => loaded(app, usize::from(left.width), pen),
     };
     pen.line(left, 0, &line);
     let x = area.right().saturating_sub(right_cells.min(area.width));
     pen.buf.set_line(x, area.y, &Line::from(right), area.width);
 }
 
-/// What is loaded, in as many whole parts as fit.
-fn loaded(app: &App, width: usize, pen: &Pen<'_>) -> String {
-    let charset = pen.theme.charset;
-    let mut parts = Vec::new();
+/// What is loaded, in as many whole parts as fit. Wiring that is off is said in full before all but the names; wiring
+/// that is fine takes two words where it would push something out.
+fn loaded(app: &App, width: usize, pen: &Pen<'_>) -> Line<'static> {
+    let theme = pen.theme;
+    let mut parts: Vec<(String, Style)> = Vec::new();
+    let plain = |text: String| (text, theme.quiet());
     if let Some(opened) = app.opened.value() {
-        parts.push(text::prose(&opened.suite, charset));
+        parts.push(plain(text::prose(&opened.suite, theme.charset)));
         if let Some(sae) = app.sae() {
-            parts.push(format!("SAE {}", text::prose(&sae.id, charset)));
+            parts.push(plain(format!("SAE {}", text::prose(&sae.id, theme.charset))));
         }
-        parts.push(text::prose(&opened.device, charset));
+        parts.push(plain(text::prose(&opened.device, theme.charset)));
     }
     if let Some(run) = app.run.value() {
         let t = run.timings_ms;
-        parts.push(format!("run {}", format::millis(t.forward + t.encode)));
-        parts.push(format!("model {}, SAEs {}", format::millis(t.forward), format::millis(t.encode)));
-        parts.extend(app.next.ms().map(|ms| format!("next tokens {}", format::millis(ms))));
+        parts.push(plain(format!("run {}", format::millis(t.forward + t.encode))));
+        parts.push(plain(format!("model {}, SAEs {}", format::millis(t.forward), format::millis(t.encode))));
+        parts.extend(app.next.ms().map(|ms| plain(format!("next tokens {}", format::millis(ms)))));
     }
-    let dot = pen.theme.glyphs().dot;
-    let mut said = String::new();
-    for part in parts {
-        let next = if said.is_empty() { format!(" {part}") } else { format!("{said} {dot} {part}") };
-        if text::width(&next) > width {
+    if let Some(said) = wiring::said(app) {
+        let style = if said.bad { theme.bad() } else { theme.quiet() };
+        let names = parts.len().min(2);
+        // Wiring that is off may push out what comes behind it.
+        let beside = if said.bad { &parts[..names] } else { &parts[..] };
+        let taken: usize = beside.iter().map(|(part, _)| text::width(part) + BETWEEN).sum();
+        let part = if taken + text::width(&said.full) < width { said.full } else { said.short.to_owned() };
+        parts.insert(names, (part, style));
+    }
+    let dot = format!(" {} ", theme.glyphs().dot);
+    let (mut spans, mut used) = (Vec::new(), 0);
+    for (part, style) in parts {
+        let before = if spans.is_empty() { " " } else { dot.as_str() };
+        used += text::width(before) + text::width(&part);
+        if used > width {
             break;
         }
-        said = next;
+        spans.extend([Span::styled(before.to_owned(), theme.quiet()), Span::styled(part, style)]);
     }
-    said
+    Line::from(spans)
 }
 
 /// What is pending, the longest-lasting first; empty until it has lasted long enough to be worth a look.
@@ -92,6 +108,9 @@ fn pending<'a>(app: &App, pen: &Pen<'_>) -> Vec<Span<'a>> {
     }
     if let Some(text) = stitching(app, theme.charset) {
         return say(text);
+    }
+    if app.checkup.is_pending() {
+        return say("checking the wiring".into());
     }
     Vec::new()
 }

@@ -1,0 +1,83 @@
+//! Whether the suite is wired as its SAEs need it: a few words for the status line, and all of it over the panes.
+//! Not here: measuring, and how a checkup is said (`analysis::doctor::told`).
+
+use ratatui::layout::Rect;
+use ratatui::style::Style;
+use ratatui::text::{Line, Span};
+
+use super::{Pen, popup, status, trouble};
+use crate::analysis::doctor::Verdict;
+use crate::analysis::doctor::told::{self, Tone};
+use crate::tui::app::App;
+
+/// Columns that the whole takes at most.
+const WIDTH: u16 = 92;
+
+/// What the status line says: in full, and in two words where there is no room for more.
+pub(super) struct Said {
+    pub full: String,
+    pub short: &'static str,
+    pub bad: bool,
+}
+
+/// What the status line says of the chosen SAE; nothing before it was measured.
+pub(super) fn said(app: &App) -> Option<Said> {
+    let checkup = &app.checkup.value()?.checkup;
+    let sae = checkup.of_sae(&app.sae()?.id)?;
+    let off = checkup.saes.iter().filter(|sae| sae.verdict == Verdict::Off).count();
+    let full = match sae.verdict {
+        Verdict::Fine if off > 0 => {
+            format!("wiring fine here, off at {off} of {} SAEs; W shows why", checkup.saes.len())
+        }
+        Verdict::Fine => format!("wiring fine: {}", told::figures(sae)),
+        Verdict::Plausible => format!("wiring plausible: {}", told::figures(sae)),
+        Verdict::Off => format!("wiring off: {}; W shows why", told::figures(sae)),
+    };
+    let short = match sae.verdict {
+        Verdict::Fine if off > 0 => "wiring off elsewhere",
+        Verdict::Fine => "wiring fine",
+        Verdict::Plausible => "wiring plausible",
+        Verdict::Off => "wiring off",
+    };
+    Some(Said { full, short, bad: off > 0 })
+}
+
+/// All that was found out, scrolled.
+pub(super) fn draw(app: &App, top: usize, screen: Rect, pen: &mut Pen<'_>) {
+    let width = WIDTH.min(screen.width.saturating_sub(4));
+    let lines = lines(app, usize::from(width).saturating_sub(4), pen);
+    let height = (lines.len() as u16 + 2).min(screen.height.saturating_sub(2));
+    let inner = popup::framed(popup::centred(screen, width, height), "Wiring", pen);
+    popup::scrolled(&lines, top, inner, pen);
+}
+
+fn lines(app: &App, width: usize, pen: &Pen<'_>) -> Vec<Line<'static>> {
+    let theme = pen.theme;
+    let styled = |text: String, style: Style| Line::from(Span::styled(text, style));
+    if let Some(checked) = app.checkup.value() {
+        let tone = |tone: Tone| match tone {
+            Tone::Head => theme.strong(),
+            Tone::Plain => Style::new(),
+            Tone::Quiet => theme.quiet(),
+            Tone::Good => theme.good(),
+            Tone::Bad => theme.bad(),
+        };
+        let told = told::lines(&checked.checkup, width, theme.charset);
+        return told.into_iter().map(|(how, line)| styled(line, tone(how))).collect();
+    }
+    if let Some(report) = app.checkup.failure() {
+        let lines = trouble::lines(report, width, theme.charset);
+        let owned = |line| {
+            let (text, style) = trouble::styled(line, pen);
+            styled(text.to_owned(), style)
+        };
+        return lines.iter().map(owned).collect();
+    }
+    let so_far = app.checkup.progressed().map(|progress| format!(": {}", status::progress_text(progress)));
+    let waits = match so_far {
+        Some(so_far) if app.checkup.is_pending() => format!("being measured{so_far}"),
+        _ if app.checkup.is_pending() => "being measured".to_owned(),
+        _ => "not measured; r measures it".to_owned(),
+    };
+    vec![styled(waits, theme.notice())]
+}

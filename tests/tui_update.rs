@@ -374,12 +374,14 @@ fn every_key_of_the_table_does_something_somewhere() {
     for row in TABLE {
         for pressed in row.keys {
             for place in Place::ALL.into_iter().filter(|p| row.places.has(*p)) {
-                let mut app = ready(sample::PROMPT);
+                let suite = if place == Place::Origins { sample::HEADS } else { "demo" };
+                let mut app = sample::ready_on(suite, sample::PROMPT);
                 for name in match place {
                     Place::Prompt => vec!["e"],
                     Place::Tokens => vec!["left"],
                     Place::Latents => vec!["3", "down"],
                     Place::Card => vec!["4"],
+                    Place::Origins => vec!["o"],
                     Place::Queue => vec!["5"],
                     Place::Bench => vec!["5", "space", "6"],
                     Place::Curve => vec!["7"],

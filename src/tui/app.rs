@@ -17,6 +17,7 @@ use crate::tui::keys::Place;
 use crate::tui::labels::LabelStore;
 use crate::tui::meta::Meta;
 use crate::tui::next::NextStore;
+use crate::tui::origins::Origins;
 use crate::tui::over::Over;
 use crate::tui::speed::Speed;
 use crate::tui::stitch::{PairIds, Stitch};
@@ -32,6 +33,8 @@ pub enum Focus {
     Latents,
     /// The chosen latent's card.
     Card,
+    /// Which heads and tokens made the chosen latent fire, in the card's place.
+    Origins,
     /// The work queue of two SAEs.
     Queue,
     /// The stitched SAE that is built by hand.
@@ -80,7 +83,7 @@ impl Focus {
     pub const fn page(self) -> Option<Page> {
         match self {
             Self::Prompt | Self::Tokens => None,
-            Self::Latents | Self::Card => Some(Page::Explore),
+            Self::Latents | Self::Card | Self::Origins => Some(Page::Explore),
             Self::Queue | Self::Bench | Self::Curve | Self::Group => Some(Page::Stitch),
             Self::Parts | Self::MetaCard | Self::Map | Self::Surgery => Some(Page::Meta),
         }
@@ -94,6 +97,7 @@ impl Focus {
             Self::Tokens => Place::Tokens,
             Self::Latents => Place::Latents,
             Self::Card => Place::Card,
+            Self::Origins => Place::Origins,
             Self::Queue => Place::Queue,
             Self::Bench => Place::Bench,
             Self::Curve => Place::Curve,
@@ -186,6 +190,8 @@ pub struct App {
     pub checkup: Remote<Checked, Report>,
     /// Whether that was asked for.
     pub checkup_asked: bool,
+    /// Where the chosen latent's activation comes from.
+    pub origins: Origins,
     /// The known suites.
     pub catalogue: Remote<Vec<SuiteEntry>, Report>,
     /// The download: the suite's id.
@@ -259,6 +265,7 @@ impl App {
             meta: Meta::default(),
             checkup: Remote::default(),
             checkup_asked: false,
+            origins: Origins::default(),
             catalogue: Remote::default(),
             pull: Remote::default(),
             pulled: None,
@@ -382,6 +389,7 @@ impl App {
             || self.labels.is_pending()
             || self.stitch.is_computing()
             || self.meta.is_computing()
+            || self.origins.asked.is_pending()
     }
 
     /// Whether an asking has lasted long enough to be shown: quick answers never flicker.
@@ -397,6 +405,7 @@ impl App {
         }
         match (pane, pane.page()) {
             (Focus::MetaCard, _) => self.meta.shown = Focus::Parts,
+            (Focus::Card | Focus::Origins, _) => self.origins.shown = pane == Focus::Origins,
             (_, Some(Page::Stitch)) => self.stitch.shown = pane,
             (_, Some(Page::Meta)) => self.meta.shown = pane,
             _ => {}

@@ -15,6 +15,7 @@ mod meta_news;
 pub(crate) mod meta_wants;
 mod mouse;
 mod news;
+mod origins;
 mod over;
 mod select;
 mod stitch;

@@ -24,6 +24,7 @@ mod latents;
 mod lists;
 mod meta;
 mod next;
+mod origins;
 mod popup;
 mod prompt;
 mod status;
@@ -71,7 +72,11 @@ pub fn view(app: &App, theme: &Theme, frame: &mut Frame<'_>) -> Hits {
 
 fn explore(app: &App, areas: &Areas, pen: &mut Pen<'_>) {
     latents::draw(app, areas.latents, pen);
-    card::draw(app, areas.card, pen);
+    if app.origins.shown {
+        origins::draw(app, areas.card, pen);
+    } else {
+        card::draw(app, areas.card, pen);
+    }
     next::draw(app, areas.next, pen);
     if let Some(area) = areas.ladder {
         ladder::draw(app, area, pen);

@@ -12,9 +12,10 @@ use crate::task::{Progress, Slot, Ticket};
 use crate::tui::app::{App, Focus, LatentRef, Notice, Page, editor_of};
 use crate::tui::meta::Meta;
 use crate::tui::msg::{Effect, Event};
+use crate::tui::origins::Origins;
 use crate::tui::over::Over;
 use crate::tui::stitch::Stitch;
-use crate::tui::update::{actions, meta_news, open, say, select, stitch_news};
+use crate::tui::update::{actions, meta_news, open, origins, say, select, stitch_news};
 
 /// Takes news of a job; gives whether anything changed: stale news changes nothing.
 pub(super) fn take(
@@ -47,7 +48,7 @@ fn progressed(app: &mut App, slot: Slot, ticket: Ticket, progress: Progress, at:
             }
             current
         }
-        Slot::Labels | Slot::Next => false,
+        Slot::Labels | Slot::Next | Slot::Origins => false,
         slot => {
             stitch_news::progressed(app, slot, ticket, progress.clone())
                 || meta_news::progressed(app, slot, ticket, progress)
@@ -92,6 +93,7 @@ fn answered(
                 true
             }
         }
+        Slot::Origins => origins::answered(app, ticket, answer),
         Slot::Labels => {
             let answer = answer.and_then(|o| if let Outcome::Labels(o) = o { Ok(o) } else { Err(mixed_up()) });
             app.labels.answer(ticket, answer)
@@ -222,6 +224,7 @@ fn suite_opened(app: &mut App, opened: &Arc<Opened>) {
     app.meta = Meta { changed, ..Meta::default() };
     app.look_at(if app.page == Page::Explore { app.focus } else { Focus::Tokens });
     app.page = Page::Explore;
+    app.origins = Origins::default();
     app.run.clear();
     app.next.clear();
     app.card.clear();

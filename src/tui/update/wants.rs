@@ -8,7 +8,7 @@ use crate::task::Slot;
 use crate::tui::app::{App, LatentRef, Page};
 use crate::tui::msg::Effect;
 use crate::tui::over::Over;
-use crate::tui::update::{ask, meta, meta_wants, stitch, stitch_wants};
+use crate::tui::update::{ask, meta, meta_wants, origins, stitch, stitch_wants};
 
 /// Likeliest next tokens asked for at each position.
 const NEXT: usize = 12;
@@ -29,6 +29,7 @@ pub(super) fn settle(app: &mut App, effects: &mut Vec<Effect>) {
     run(app, effects);
     next(app, effects);
     card(app, effects);
+    origins::ask_all(app, effects);
     search(app, effects);
     labels(app, effects);
     stitch_wants::ask_all(app, effects);

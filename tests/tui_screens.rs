@@ -247,6 +247,19 @@ fn a_download_tells_file_total_speed_and_time_left() {
 }
 
 #[test]
+fn weights_only_says_so_and_lists_latents_by_number() {
+    let mut app = sample::weights_only();
+    for size in SIZES {
+        insta::assert_snapshot!(
+            format!("weights_only_{}x{}", size.0, size.1),
+            text(&draw(&mut app, theme(Depth::Mono), size))
+        );
+    }
+    sample::press(&mut app, "5");
+    insta::assert_snapshot!("weights_only_stitching_120x40", text(&draw(&mut app, theme(Depth::Mono), (120, 40))));
+}
+
+#[test]
 fn before_anything_is_loaded_the_frame_stands() {
     let mut app = sample::new(None, Charset::Unicode);
     saescope::tui::update::start(&mut app);

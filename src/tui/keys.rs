@@ -58,6 +58,8 @@ pub enum Action {
     Suites,
     /// Show how the suite is wired.
     Wiring,
+    /// Open a suite without its model, or with it again.
+    WeightsOnly,
     /// Copy the latent's reference.
     CopyReference,
     /// Copy the command that prints the latent's card.

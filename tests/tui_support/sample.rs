@@ -14,7 +14,7 @@ use saescope::analysis::{
     Attribution, Class, Firing, HeadValue, LadderEntry, LatentCard, Metrics, Neighbour, NextToken, PositionRun, Run,
     SaeRun, Seen, SourceValue, Timings, TokenValue, TokenView,
 };
-use saescope::session::{Found, Job, Labels, Opened, Outcome, Predictions, SaeInfo, SuiteEntry};
+use saescope::session::{Found, Job, Labels, Memory, Opened, Outcome, Predictions, Reach, SaeInfo, SuiteEntry};
 use saescope::site::{Site, SiteKind};
 use saescope::task::Cancelled;
 use saescope::text::Charset;
@@ -47,6 +47,9 @@ pub fn opened() -> Opened {
         saes: saes.collect(),
         context: 256,
         prompt: PROMPT.into(),
+        reach: Reach::Whole,
+        words: true,
+        memory: Memory { needed: 40_000_000, free: None },
         notes: Vec::new(),
     }
 }
@@ -266,7 +269,7 @@ pub fn catalogue() -> Vec<SuiteEntry> {
 /// What a job would give.
 pub fn answer(job: &Job) -> Outcome {
     match job {
-        Job::Open { suite } => Outcome::Opened(Arc::new(opened_suite(suite))),
+        Job::Open { suite, .. } => Outcome::Opened(Arc::new(opened_suite(suite))),
         Job::Attribution { latent, position, .. } => Outcome::Attribution(Arc::new(attribution(*latent, *position))),
         Job::Run { prompt, .. } => Outcome::Run(Arc::new(run_of(prompt))),
         Job::Next { prompt, positions, .. } => {
@@ -330,8 +333,30 @@ pub fn new(prompt: Option<&str>, charset: Charset) -> App {
 }
 
 pub fn new_on(suite: &str, prompt: Option<&str>, charset: Charset) -> App {
-    let start = Start { suite: suite.into(), prompt: prompt.map(str::to_owned), mouse: true, charset, home: None };
+    let start = Start {
+        suite: suite.into(),
+        prompt: prompt.map(str::to_owned),
+        mouse: true,
+        charset,
+        home: None,
+        saes: Vec::new(),
+        reach: Reach::Whole,
+    };
     App::new(&start, (80, 24))
+}
+
+/// An explorer with the sample suite open without its model.
+pub fn weights_only() -> App {
+    let mut app = new(Some(PROMPT), Charset::Unicode);
+    app.usual = Reach::WeightsOnly;
+    for effect in start(&mut app).effects {
+        let Effect::Ask { slot, ticket, .. } = effect else { continue };
+        let opened = Opened { reach: Reach::WeightsOnly, ..opened() };
+        let event = Event::Done(Ok(Outcome::Opened(Arc::new(opened))));
+        let first = update(&mut app, Msg::News { slot, ticket, event, at: Duration::ZERO });
+        settle(&mut app, first);
+    }
+    app
 }
 
 /// An explorer with the sample suite open and its prompt run.

@@ -389,6 +389,22 @@ pub const TABLE: &[Binding] = &[
         "",
         "Is the suite wired right: its figures beside those expected",
     ),
+    row(
+        Action::WeightsOnly,
+        "suites.weights-only",
+        &[key!(shift - m)],
+        Places::PANES,
+        "",
+        "The suite's weights only, without its model; or with it again",
+    ),
+    row(
+        Action::WeightsOnly,
+        "suites.choose-weights-only",
+        &[key!(shift - m), key!(w)],
+        SUITES,
+        "weights only",
+        "Open the suite's weights only, without its model",
+    ),
     row(Action::Close, "latents.leave", &[key!(esc)], LATENTS, "", "Back to the tokens"),
     row(Action::Close, "stitch.leave", &[key!(esc)], Places::STITCH, "back", "Back to the latents and the card"),
     row(

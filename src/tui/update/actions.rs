@@ -6,7 +6,7 @@ use crate::tui::app::{App, Focus, LatentRef, MOST_PINS, Page, Visit};
 use crate::tui::keys::{Action, Edit};
 use crate::tui::msg::Effect;
 use crate::tui::over::{Field, Over, PickFor};
-use crate::tui::update::{always, ask, meta, open, origins, over, say, select, stitch};
+use crate::tui::update::{always, ask, meta, open, origins, other_reach, over, say, select, stitch};
 
 /// Does an action in the focused pane; gives whether anything may have changed.
 pub(super) fn in_panes(app: &mut App, action: Action, effects: &mut Vec<Effect>) -> bool {
@@ -75,6 +75,7 @@ pub(super) fn in_panes(app: &mut App, action: Action, effects: &mut Vec<Effect>)
         Action::Palette => app.over.push(Over::Palette(Field::default())),
         Action::Suites => open_suites(app, effects),
         Action::Wiring => app.over.push(Over::Wiring { top: 0 }),
+        Action::WeightsOnly => open(app, app.suite.clone(), other_reach(app), effects),
         Action::Help => app.over.push(Over::Help { about: app.focus.place(), top: 0 }),
         // Done by `always`.
         Action::Interrupt
@@ -250,7 +251,7 @@ fn toggle_mouse(app: &mut App, effects: &mut Vec<Effect>) {
 /// Asks again for whatever failed; the prompt when nothing did.
 fn retry(app: &mut App, effects: &mut Vec<Effect>) {
     if app.opened.failure().is_some() {
-        open(app, app.suite.clone(), effects);
+        open(app, app.suite.clone(), app.reach, effects);
         return;
     }
     app.asked_prompt = None;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::analysis::Run;
 use crate::analysis::doctor::Verdict;
 use crate::report::{Kind, Report};
-use crate::session::{Checked, Opened, Outcome};
+use crate::session::{Checked, Opened, Outcome, Reach};
 use crate::task::{Progress, Slot, Ticket};
 use crate::tui::app::{App, Focus, LatentRef, Notice, Page, editor_of};
 use crate::tui::meta::Meta;
@@ -214,7 +214,7 @@ fn suite_opened(app: &mut App, opened: &Arc<Opened>) {
         app.editor = editor_of(&opened.prompt);
         app.prepared = Some(opened.prompt.clone());
     }
-    if app.prompt().is_empty() {
+    if app.prompt().is_empty() && opened.reach != Reach::WeightsOnly {
         app.look_at(Focus::Prompt);
     }
     app.checkup.clear();
@@ -244,6 +244,11 @@ fn suite_opened(app: &mut App, opened: &Arc<Opened>) {
     // The middle of the ladder: narrower and wider are one key away.
     let loaded: Vec<usize> = (0..opened.saes.len()).filter(|i| opened.saes[*i].loaded).collect();
     app.sae = loaded.get(loaded.len() / 2).copied().unwrap_or(0);
+    if opened.reach == Reach::WeightsOnly {
+        // There is no token whose strongest could be followed.
+        app.look_at(Focus::Latents);
+        (app.latent, app.held) = (Some(0), true);
+    }
     if let Some(note) = opened.notes.first() {
         say(app, note.clone());
     }
@@ -289,7 +294,7 @@ fn choose_suite_row(app: &mut App) {
 fn pulled(app: &mut App, suite: String, effects: &mut Vec<Effect>) {
     if matches!(app.over.last(), Some(Over::Suites { .. })) {
         app.over.clear();
-        open(app, suite, effects);
+        open(app, suite, app.usual, effects);
     } else {
         say(app, format!("{suite} is downloaded; s opens it"));
     }

@@ -82,6 +82,7 @@ fn about(place: Place) -> &'static [&'static str] {
         Place::Palette => &["A few letters of what you want are enough."],
         Place::Suites => &[
             "A suite is a model, a site and its SAEs. What is on this machine opens at once; the rest is asked about first.",
+            "Weights only needs no model: neighbours, classes, meta-SAEs and promoted tokens, and no prompt.",
         ],
         Place::Confirm | Place::Reading => &[],
     }

@@ -7,6 +7,7 @@ use ratatui::text::Span;
 
 use super::flow;
 use super::{Pen, Title, label_text, status, trouble};
+use crate::session::Reach;
 use crate::text;
 use crate::tui::app::{App, Focus, LatentRef, Page};
 use crate::tui::format;
@@ -156,7 +157,7 @@ fn title<'a>(app: &App, chosen: Option<&LatentRef>, heat: Option<&Heat>, pen: &P
     let theme = pen.theme;
     let mut about = Vec::new();
     let mut right = String::new();
-    if let (Some(chosen), Some(heat)) = (chosen, heat) {
+    if let (Some(chosen), Some(heat), false) = (chosen, heat, app.weights_only()) {
         about.push(Span::raw("heat of "));
         about.push(Span::styled(
             format!("{}/{}", text::prose(&chosen.sae, theme.charset), chosen.latent),
@@ -198,6 +199,10 @@ fn draw_empty(app: &App, area: Rect, pen: &mut Pen<'_>) {
     if let Some(report) = app.opened.failure().or(app.run.failure()) {
         let lines = trouble::first_lines(Some(report), area, pen.theme.charset);
         trouble::draw_lines(&lines, area, pen);
+        return;
+    }
+    if let Some(why) = super::lacking(app, Reach::Site) {
+        pen.wrapped(area, &format!("{why}. / finds latents by number or by a token they promote."));
         return;
     }
     let text = if app.opened.is_pending() {

@@ -61,7 +61,5 @@ fn options(context: &Context, prompt: Option<String>) -> Options {
             Theme::Light => Some(Ground::Light),
         },
         ascii: settings.ascii,
-        saes: context.saes.clone(),
-        reach: context.reach,
     }
 }

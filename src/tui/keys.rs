@@ -38,8 +38,6 @@ pub enum Action {
     FocusLatents,
     /// Focus the card.
     FocusCard,
-    /// Go to where the latent's activation comes from.
-    FocusOrigins,
     /// The next narrower SAE.
     Narrower,
     /// The next wider SAE.
@@ -58,8 +56,6 @@ pub enum Action {
     Suites,
     /// Show how the suite is wired.
     Wiring,
-    /// Open a suite without its model, or with it again.
-    WeightsOnly,
     /// Copy the latent's reference.
     CopyReference,
     /// Copy the command that prints the latent's card.
@@ -216,8 +212,6 @@ pub enum Place {
     Latents,
     /// The chosen latent's card.
     Card,
-    /// Which heads and tokens made the chosen latent fire.
-    Origins,
     /// The work queue.
     Queue,
     /// The workbench.
@@ -256,12 +250,11 @@ pub enum Place {
 
 impl Place {
     /// All of them.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 21] = [
         Self::Prompt,
         Self::Tokens,
         Self::Latents,
         Self::Card,
-        Self::Origins,
         Self::Queue,
         Self::Bench,
         Self::Curve,
@@ -302,7 +295,6 @@ impl Place {
             Self::Tokens => "Tokens",
             Self::Latents => "Latents",
             Self::Card => "Card",
-            Self::Origins => "Origins",
             Self::Queue => "Queue",
             Self::Bench => "Workbench",
             Self::Curve => "Curve",
@@ -332,7 +324,7 @@ impl Places {
     /// Everywhere.
     pub const ALL: Self = Self::of(&Place::ALL);
     /// The panes of the first page in which a letter is a command.
-    pub const EXPLORE: Self = Self::of(&[Place::Tokens, Place::Latents, Place::Card, Place::Origins]);
+    pub const EXPLORE: Self = Self::of(&[Place::Tokens, Place::Latents, Place::Card]);
     /// The panes in which two SAEs are compared and stitched.
     pub const STITCH: Self = Self::of(&[Place::Queue, Place::Bench, Place::Curve, Place::Group]);
     /// The panes in which a letter is a command.

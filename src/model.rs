@@ -5,12 +5,14 @@ mod attention;
 mod cache;
 mod config;
 mod decoder;
+mod extent;
 mod gemma2;
 mod generate;
 mod gpt2;
 mod layers;
 mod llama;
 mod load;
+mod mute;
 mod needs;
 mod neox;
 mod norm;
@@ -26,13 +28,14 @@ use std::sync::Arc;
 use candle_core::Tensor;
 
 pub use self::cache::Cache;
+pub use self::extent::{Extent, Wanted, wanted};
 pub use self::generate::{Generate, Sampling, generate};
-pub use self::load::{Words, load, memory_needed, needs, unembedding_only};
+pub use self::load::{load, load_part, memory_needed, needs, needs_of};
 pub use self::needs::Needs;
 pub use self::tokenizer::Tokenizer;
 pub use self::unembed::{Ends, Unembedding};
 use crate::blob::Blob;
-use crate::site::Site;
+use crate::site::{Site, SiteKind};
 use crate::task::{Cancel, Cancelled};
 
 /// The sizes of a model.
@@ -50,6 +53,18 @@ pub struct Shape {
     pub vocab: usize,
     /// Most positions the model can take.
     pub context: usize,
+}
+
+impl Shape {
+    /// The size of the activation at a site, or `None` when the model has no such site.
+    #[must_use]
+    pub const fn site_size(&self, site: Site) -> Option<usize> {
+        let size = match site.kind {
+            SiteKind::AttnZ => self.heads * self.d_head,
+            SiteKind::ResidPre | SiteKind::ResidPost | SiteKind::MlpOut => self.d_model,
+        };
+        if site.layer < self.layers { Some(size) } else { None }
+    }
 }
 
 /// The files of one model.
@@ -154,7 +169,9 @@ pub trait Model: Send + Sync {
     fn shape(&self) -> &Shape;
 
     /// The size of the activation at a kind of site, or `None` when the model has no such site.
-    fn site_size(&self, site: Site) -> Option<usize>;
+    fn site_size(&self, site: Site) -> Option<usize> {
+        self.shape().site_size(site)
+    }
 
     /// A new, empty cache.
     fn cache(&self) -> Cache {
@@ -197,8 +214,8 @@ pub trait Model: Send + Sync {
     /// [`Error::Weights`], [`Error::Tensor`].
     fn value_bias(&self, layer: usize) -> Result<Option<Vec<f32>>, Error>;
 
-    /// What turns a direction of the residual stream into token space (methods §6).
-    fn unembedding(&self) -> &Unembedding;
+    /// What turns a direction of the residual stream into token space (methods §6); none where it is not there.
+    fn unembedding(&self) -> Option<&Unembedding>;
 }
 
 /// Why a model cannot be loaded or run.
@@ -215,6 +232,17 @@ pub enum Error {
     /// There are no tokens to run.
     #[error("there are no tokens to run")]
     Empty,
+    /// The model is not loaded: only what its words are.
+    #[error("weights only: the model is not loaded")]
+    WeightsOnly,
+    /// The pass goes deeper than the model is open.
+    #[error("the model is open up to its block {open} of {layers}")]
+    NotOpen {
+        /// Blocks that are open, from the first.
+        open: usize,
+        /// Blocks that the model has.
+        layers: usize,
+    },
     /// The cache is of other blocks than those that the pass begins with.
     #[error("a pass that begins behind {asked} blocks cannot go on from a cache that begins behind {held}")]
     Elsewhere {

@@ -8,6 +8,7 @@ mod catalogue;
 mod desk;
 mod doctor;
 mod failure;
+mod fit;
 mod job;
 mod loaded;
 mod loss;
@@ -18,6 +19,7 @@ mod meta_train;
 mod once;
 mod open;
 mod pairs;
+mod reach;
 mod shared;
 mod tables;
 mod text;
@@ -31,9 +33,11 @@ use serde::Serialize;
 pub use aide::Aide;
 pub use attribution::check as check_attribution;
 pub use doctor::Checked;
+pub use fit::Memory;
 pub use job::{Job, Outcome};
 pub use memory::available as available_memory;
 pub use meta_answers::{MetaLabels, MetaRecipe, MetaState, MetaTrained};
+pub use reach::{Opening, Reach};
 
 use crate::analysis::{Attribution, BreakdownView, LatentCard, NextToken, Order, Run, TokenValue};
 use crate::hub::Hub;
@@ -66,6 +70,12 @@ pub struct Opened {
     pub context: usize,
     /// A prompt that shows something.
     pub prompt: String,
+    /// How much of the model is there.
+    pub reach: Reach,
+    /// Whether latents have words: the tokens that they promote.
+    pub words: bool,
+    /// The memory that it takes.
+    pub memory: Memory,
     /// Things worth saying, such as SAEs that are not downloaded.
     pub notes: Vec<String>,
 }
@@ -224,10 +234,11 @@ impl Session {
     /// What went wrong as a person reads it; of kind [`Kind::Cancelled`](crate::report::Kind::Cancelled) when it was cancelled.
     pub fn exec(&mut self, job: Job, cancel: &Cancel, progress: OnProgress<'_>) -> Result<Outcome, Report> {
         match job {
-            Job::Open { suite } => {
+            Job::Open { suite, saes, reach } => {
                 let suite = self.suite(&suite)?;
-                let saes: Vec<String> = suite.saes.iter().filter(|sae| sae.default).map(|sae| sae.id.clone()).collect();
-                self.open(suite, &saes, cancel, progress).map(|opened| Outcome::Opened(Arc::new(opened)))
+                let saes = if saes.is_empty() { suite.default_saes() } else { saes };
+                let opening = Opening { suite, saes: &saes, reach, words: false };
+                self.open_as(opening, cancel, progress).map(|opened| Outcome::Opened(Arc::new(opened)))
             }
             Job::Run { prompt, next } => {
                 let options = RunOptions { next, metrics: false };
@@ -328,7 +339,20 @@ impl Session {
         cancel: &Cancel,
         progress: OnProgress<'_>,
     ) -> Result<Opened, Report> {
-        let plan = open::plan(&self.setup, suite, saes)?;
+        self.open_as(Opening { suite, saes, reach: Reach::Whole, words: true }, cancel, progress)
+    }
+
+    /// The same with as much of the model as is said.
+    ///
+    /// # Errors
+    /// As [`Session::open`].
+    pub fn open_as(
+        &mut self,
+        opening: Opening<'_>,
+        cancel: &Cancel,
+        progress: OnProgress<'_>,
+    ) -> Result<Opened, Report> {
+        let plan = open::plan(&self.setup, opening)?;
         self.loaded = None;
         self.metas = meta::Metas::none();
         self.desk.clear();

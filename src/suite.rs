@@ -13,7 +13,7 @@ use std::fmt;
 use std::path::PathBuf;
 
 pub use catalogue::{Listed, catalogue, find};
-pub use files::{ModelParts, SaeParts, TokenizerParts};
+pub use files::{ModelParts, Pick, Picked, SaeParts, TokenizerParts};
 pub use parse::{Base, parse};
 pub use plan::{Choice, FileNeed, Need, Part, Plan};
 
@@ -350,6 +350,12 @@ impl From<Error> for Report {
 }
 
 impl Suite {
+    /// The ids of the SAEs that are loaded at the start.
+    #[must_use]
+    pub fn default_saes(&self) -> Vec<String> {
+        self.saes.iter().filter(|sae| sae.default).map(|sae| sae.id.clone()).collect()
+    }
+
     /// The SAE of that id.
     ///
     /// # Errors

@@ -17,6 +17,8 @@ pub enum Slot {
     Run,
     /// The card of the chosen latent.
     Card,
+    /// Which heads and tokens made the chosen latent fire.
+    Origins,
     /// Short names of the latents on screen.
     Labels,
     /// Latents by number or promoted token.

@@ -16,6 +16,7 @@ pub mod ladder;
 pub mod meta;
 pub mod msg;
 pub mod next;
+pub mod origins;
 pub mod over;
 pub mod painter;
 pub mod picture;

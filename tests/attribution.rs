@@ -10,7 +10,7 @@ use std::process::{Command, Stdio};
 use saescope::analysis::Attribution;
 use saescope::hub::{Environment, Hub};
 use saescope::report::Kind;
-use saescope::session::{Job, Outcome, Session, Setup};
+use saescope::session::{Job, Outcome, Reach, Session, Setup};
 use saescope::task::Cancel;
 use serde_json::Value;
 
@@ -33,7 +33,9 @@ fn opened(suite: &str) -> Session {
         checkups: None,
     };
     let mut session = Session::new(setup);
-    session.exec(Job::Open { suite: suite.to_owned() }, &Cancel::new(), &|_| {}).expect("the suite opens");
+    session
+        .exec(Job::Open { suite: suite.to_owned(), saes: Vec::new(), reach: Reach::Whole }, &Cancel::new(), &|_| {})
+        .expect("the suite opens");
     session
 }
 

@@ -6,7 +6,8 @@ mod spoiled_model;
 
 use candle_core::Device;
 use proptest::prelude::*;
-use saescope::model::{Error, load, memory_needed, needs, unembedding_only};
+use saescope::model::{Error, Extent, Logits, Model, Pass, load, load_part, memory_needed, needs};
+use saescope::task::Cancel;
 use serde_json::{Value, json};
 
 use spoiled_model::Spoiled;
@@ -129,11 +130,15 @@ fn the_words_alone_need_no_block() {
             }
         });
         assert!(load(&spoiled.files(), &Device::Cpu).is_err());
-        let words = unembedding_only(&spoiled.files()).expect("the words");
+        let words = load_part(&spoiled.files(), &Device::Cpu, Extent::Words).expect("the words");
         let whole = load(&Spoiled::of(model).files(), &Device::Cpu).expect("the fixture");
-        assert_eq!(&words.shape, whole.model.shape());
-        assert_eq!(words.unembedding.token_direction(7), whole.model.unembedding().token_direction(7));
+        assert_eq!(words.model.shape(), whole.model.shape());
+        let direction = |model: &dyn Model| model.unembedding().expect("the words").token_direction(7);
+        assert_eq!(direction(&*words.model), direction(&*whole.model));
         assert_eq!(words.tokenizer.bos(), whole.tokenizer.bos());
+        let pass = Pass { layers: Some(0), logits: Logits::None, hook: None, cancel: &Cancel::new() };
+        let error = words.model.forward(&[1], &mut words.model.cache(), pass).expect_err("nothing can be run");
+        assert!(matches!(error, Error::WeightsOnly), "{error}");
     }
 }
 
@@ -190,6 +195,7 @@ proptest! {
             let _ = spoiled.first_failure();
         }
         let _ = memory_needed(&spoiled.files());
-        let _ = unembedding_only(&spoiled.files());
+        let _ = load_part(&spoiled.files(), &Device::Cpu, Extent::Words);
+        let _ = load_part(&spoiled.files(), &Device::Cpu, Extent::Blocks(1));
     }
 }

@@ -75,6 +75,28 @@ fn tensor(bytes: &[u8], name: &str) -> (Vec<usize>, Vec<f64>) {
 }
 
 #[test]
+fn weights_only_needs_no_prompt_and_runs_none() {
+    let plain = fine(&["latent", "--sae", "512", "7", "--json"]);
+    assert_eq!(fine(&["latent", "--sae", "512", "7", "--weights-only", "--json"]), plain);
+    let stitch = ["stitch", "--small", "128", "--large", "512", "--weights-only", "--json"];
+    let (weights, measured) =
+        (fine(&stitch), fine(&["stitch", "--small", "128", "--large", "512", "--max-tokens", "50", "--json"]));
+    for count in ["novel", "reconstruction", "groups", "unmatched_small", "components", "threshold"] {
+        assert_eq!(weights[count], measured[count], "{count}");
+    }
+    assert_eq!((&weights["tokens"], &weights["auc"]), (&Value::from(0), &Value::Null));
+    let (_, why, hint) = failing(&["run", "--prompt", "Tokyo", "--weights-only", "--json"], 1);
+    assert!(why.contains("weights only") && hint.contains("--weights-only"), "{why} {hint}");
+    let run = |more: &[&str]| fine(&[&["run", "--prompt", EINSTEIN, "--json"], more].concat());
+    let (all, latents) = (run(&[]), run(&["--no-predictions"]));
+    assert_eq!(latents["saes"], all["saes"]);
+    assert_eq!(run(&["--logits", "0"])["next"], latents["next"]);
+    assert_eq!(latents["timings_ms"]["predictions"], 0.0);
+    let (what, _, hint) = failing(&["run", "--prompt", EINSTEIN, "--metrics", "--no-predictions", "--json"], 1);
+    assert!(what.contains("cross-entropy") && hint.contains("--no-predictions"), "{what} {hint}");
+}
+
+#[test]
 fn a_run_gives_what_the_sae_makes_of_the_activations_it_writes() {
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("run.safetensors");

@@ -222,7 +222,7 @@ fn directions_mean_the_same_words_as_in_torch() {
         let directions = reference.tensors.get("directions").expect("directions");
         let vocab = loaded.model.shape().vocab;
         let mut values = Vec::new();
-        for ends in loaded.model.unembedding().ends(directions.view(), vocab) {
+        for ends in loaded.model.unembedding().expect("the words").ends(directions.view(), vocab) {
             let mut words = vec![f32::NAN; vocab];
             ends.promoted.iter().for_each(|(id, value)| words[*id as usize] = *value);
             values.extend(words);

@@ -8,7 +8,7 @@ use std::path::Path;
 use saescope::analysis::{Arm, Edit, Operation, Sampling, SurgeryView};
 use saescope::hub::{Environment, Hub};
 use saescope::report::{Kind, Report};
-use saescope::session::{Job, MetaRecipe, MetaTrained, Outcome, Session, Setup};
+use saescope::session::{Job, MetaRecipe, MetaTrained, Outcome, Reach, Session, Setup};
 use saescope::task::Cancel;
 
 const PROMPT: &str = "Albert Einstein was a German physicist known for";
@@ -30,7 +30,9 @@ fn session(metas: &Path) -> Session {
         text: None,
     };
     let mut session = Session::new(setup);
-    session.exec(Job::Open { suite: "demo".to_owned() }, &Cancel::new(), &|_| {}).unwrap();
+    session
+        .exec(Job::Open { suite: "demo".to_owned(), saes: Vec::new(), reach: Reach::Whole }, &Cancel::new(), &|_| {})
+        .unwrap();
     session
 }
 

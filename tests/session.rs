@@ -8,7 +8,7 @@ use std::time::Duration;
 use saescope::analysis::{LatentCard, NextToken, Run, Timings};
 use saescope::hub::{Environment, Hub};
 use saescope::report::Kind;
-use saescope::session::{Job, Outcome, Session, Setup};
+use saescope::session::{Job, Outcome, Reach, Session, Setup};
 use saescope::task::{Cancel, Slot, Ticket};
 use saescope::worker::{Event, News, Worker};
 
@@ -39,7 +39,7 @@ fn opened() -> Session {
 }
 
 fn open(suite: &str) -> Job {
-    Job::Open { suite: suite.to_owned() }
+    Job::Open { suite: suite.to_owned(), saes: Vec::new(), reach: Reach::Whole }
 }
 
 fn run(session: &mut Session, prompt: &str) -> Arc<Run> {

@@ -15,7 +15,7 @@ use saescope::blob::Blob;
 use saescope::hub::{Environment, Hub};
 use saescope::report::{Kind, Report};
 use saescope::sae::{Activation, Metadata, Parts, Sae, SaeFiles, lens};
-use saescope::session::{Job, Outcome, RunOptions, Session, Setup};
+use saescope::session::{Job, Outcome, Reach, RunOptions, Session, Setup};
 use saescope::task::{Cancel, Slot, Ticket};
 use saescope::weights::Array;
 use saescope::worker::{Event, News, Worker};
@@ -468,7 +468,7 @@ fn a_suite_file_names_its_own_text() {
     let suite = std::fs::read_to_string(&file).unwrap().replacen("[model]", "text = \"mine.txt\"\n[model]", 1);
     std::fs::write(&file, suite).unwrap();
     let mut session = Session::new(setup(None, None));
-    exec(&mut session, Job::Open { suite: file }).unwrap();
+    exec(&mut session, Job::Open { suite: file, saes: Vec::new(), reach: Reach::Whole }).unwrap();
     let report = exec(&mut session, Job::Text { file: None }).unwrap_err();
     assert!(report.what.contains("mine.txt"), "{report}");
     std::fs::write(folder.path().join("mine.txt"), "Tokyo is a city in Japan.").unwrap();
@@ -497,12 +497,12 @@ fn a_prompt_is_answered_while_tables_are_made_and_another_suite_ends_them() {
             return (news.ticket, done);
         }
     };
-    worker.ask(Slot::Suite, Ticket(1), Job::Open { suite: "demo".into() });
+    worker.ask(Slot::Suite, Ticket(1), Job::Open { suite: "demo".into(), saes: Vec::new(), reach: Reach::Whole });
     wait(Slot::Suite).1.unwrap();
     worker.ask(Slot::Tables, Ticket(1), Job::Tables);
     worker.ask(Slot::Run, Ticket(1), Job::Run { prompt: PROMPT.into(), next: 1 });
     wait(Slot::Run).1.unwrap();
-    worker.ask(Slot::Suite, Ticket(2), Job::Open { suite: "demo".into() });
+    worker.ask(Slot::Suite, Ticket(2), Job::Open { suite: "demo".into(), saes: Vec::new(), reach: Reach::Whole });
     assert_eq!(wait(Slot::Suite).0, Ticket(2));
     worker.ask(Slot::Family, Ticket(1), Job::Family { sae: "128".into(), latent: 1, threshold: THETA });
     assert!(matches!(wait(Slot::Family).1, Ok(Outcome::Family(_))));

@@ -107,8 +107,25 @@ const WALKS: [(&str, &str, &[&str]); 23] = [
     ("suites", sample::PROMPT, &["s", "down", "down", "down"]),
 ];
 
+/// The same where the suite's SAEs read attention z.
+const HEAD_WALKS: [(&str, &str, &[&str]); 3] = [
+    ("heads_card", sample::PROMPT, &["left", "4"]),
+    ("origins", sample::PROMPT, &["left", "o"]),
+    ("origins_head", sample::PROMPT, &["left", "left", "3", "down", "enter", "o", "down", "down", "right"]),
+];
+
+/// Every screen with the app that shows it.
+fn walks() -> impl Iterator<Item = (&'static str, App)> {
+    let on = |suite| move |(name, prompt, keys): (&'static str, &str, &[&str])| (name, walk_on(suite, prompt, keys));
+    WALKS.into_iter().map(on("demo")).chain(HEAD_WALKS.into_iter().map(on(sample::HEADS)))
+}
+
 fn walk(prompt: &str, keys: &[&str]) -> App {
-    let mut app = sample::ready(prompt);
+    walk_on("demo", prompt, keys)
+}
+
+fn walk_on(suite: &str, prompt: &str, keys: &[&str]) -> App {
+    let mut app = sample::ready_on(suite, prompt);
     for key in keys {
         sample::press(&mut app, key);
         // A person sees a frame between two keys, and what came into view is asked for.
@@ -119,8 +136,7 @@ fn walk(prompt: &str, keys: &[&str]) -> App {
 
 #[test]
 fn every_screen_at_every_size() {
-    for (name, prompt, keys) in WALKS {
-        let mut app = walk(prompt, keys);
+    for (name, mut app) in walks() {
         for size in SIZES {
             let buffer = draw(&mut app, theme(Depth::Ansi256), size);
             insta::assert_snapshot!(format!("{name}_{}x{}", size.0, size.1), text(&buffer));
@@ -130,8 +146,7 @@ fn every_screen_at_every_size() {
 
 #[test]
 fn what_is_focused_chosen_and_hot_is_told_with_colours_and_without() {
-    for (name, prompt, keys) in WALKS {
-        let mut app = walk(prompt, keys);
+    for (name, mut app) in walks() {
         for (depth, depth_name) in [(Depth::Ansi256, "colour"), (Depth::Mono, "mono")] {
             let buffer = draw(&mut app, theme(depth), (80, 24));
             insta::assert_snapshot!(format!("{name}_styles_{depth_name}"), styles(&buffer));
@@ -141,8 +156,7 @@ fn what_is_focused_chosen_and_hot_is_told_with_colours_and_without() {
 
 #[test]
 fn in_ascii_every_cell_is_ascii() {
-    for (name, prompt, keys) in WALKS {
-        let mut app = walk(prompt, keys);
+    for (name, mut app) in walks() {
         app.charset = Charset::Ascii;
         let theme = Theme { charset: Charset::Ascii, ..theme(Depth::Mono) };
         for size in SIZES {
@@ -230,6 +244,19 @@ fn a_download_tells_file_total_speed_and_time_left() {
     insta::assert_snapshot!("download_80x24", text(&draw_once(&mut app, (80, 24))));
     sample::press(&mut app, "esc");
     insta::assert_snapshot!("download_in_the_background_80x24", text(&draw_once(&mut app, (80, 24))));
+}
+
+#[test]
+fn weights_only_says_so_and_lists_latents_by_number() {
+    let mut app = sample::weights_only();
+    for size in SIZES {
+        insta::assert_snapshot!(
+            format!("weights_only_{}x{}", size.0, size.1),
+            text(&draw(&mut app, theme(Depth::Mono), size))
+        );
+    }
+    sample::press(&mut app, "5");
+    insta::assert_snapshot!("weights_only_stitching_120x40", text(&draw(&mut app, theme(Depth::Mono), (120, 40))));
 }
 
 #[test]

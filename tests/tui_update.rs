@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 use saescope::report::{Kind, Report};
-use saescope::session::{Job, Outcome};
+use saescope::session::{Job, Outcome, Reach};
 use saescope::task::{Progress, Slot, Ticket, Unit, Whole};
 use saescope::text::Charset;
 use saescope::tui::app::{App, Focus};
@@ -38,7 +38,7 @@ fn done(app: &mut App, slot: Slot, ticket: Ticket, answer: Result<Outcome, Repor
 fn the_start_opens_the_suite_then_runs_its_prompt_then_asks_for_a_card() {
     let mut app = sample::new(None, Charset::Unicode);
     let (ticket, job) = asked(&start(&mut app).effects, Slot::Suite).expect("a suite is asked for");
-    assert_eq!(job, Job::Open { suite: "demo".into() });
+    assert_eq!(job, Job::Open { suite: "demo".into(), saes: Vec::new(), reach: Reach::Whole });
     let event = Event::Done(Ok(sample::answer(&job)));
     let effects = update(&mut app, Msg::News { slot: Slot::Suite, ticket, event, at: Duration::ZERO }).effects;
     let (ticket, job) = asked(&effects, Slot::Run).expect("a run is asked for");
@@ -77,6 +77,31 @@ fn latents_come_first_then_what_comes_next_the_chosen_token_before_the_others() 
     assert!(app.next.at(4).is_some() && app.next.at(3).is_none());
     let (_, job) = asked(&effects, Slot::Next).expect("the others follow");
     assert!(matches!(&job, Job::Next { positions, .. } if *positions == [3, 2, 1, 0]), "{job:?}");
+}
+
+#[test]
+fn without_a_model_nothing_is_run_and_latents_are_walked_by_number() {
+    let mut app = sample::weights_only();
+    assert!(app.weights_only() && app.run.value().is_none() && app.card.value().is_some());
+    assert_eq!((app.focus, app.latent, app.asked_prompt.as_ref()), (Focus::Latents, Some(0), None));
+    press(&mut app, "down");
+    press(&mut app, "down");
+    assert_eq!((app.latent, app.card.value().map(|card| card.latent)), (Some(2), Some(2)));
+    press(&mut app, "end");
+    assert_eq!(app.latent, Some(511));
+    press(&mut app, "down");
+    assert_eq!(app.latent, Some(511), "there are no more");
+    let (_, job) = asked(&key(&mut app, "shift-m"), Slot::Suite).expect("the model is loaded again");
+    assert_eq!(job, Job::Open { suite: "demo".into(), saes: Vec::new(), reach: Reach::Whole });
+}
+
+#[test]
+fn a_suite_that_failed_opens_without_its_model() {
+    let mut app = sample::new(None, Charset::Unicode);
+    let (ticket, _) = asked(&start(&mut app).effects, Slot::Suite).expect("a suite is asked for");
+    done(&mut app, Slot::Suite, ticket, Err(Report::new("it does not fit")));
+    let (_, job) = asked(&key(&mut app, "shift-m"), Slot::Suite).expect("its weights are");
+    assert!(matches!(job, Job::Open { reach: Reach::WeightsOnly, .. }));
 }
 
 #[test]
@@ -265,7 +290,7 @@ fn a_download_shows_its_speed_can_be_cancelled_and_opens_when_complete() {
     let effects = update(&mut app, Msg::News { slot: Slot::Pull, ticket, event, at: Duration::ZERO }).effects;
     assert_eq!(
         asked(&effects, Slot::Suite).map(|(_, j)| j),
-        Some(Job::Open { suite: "gpt2-small-feature-splitting".into() })
+        Some(Job::Open { suite: "gpt2-small-feature-splitting".into(), saes: Vec::new(), reach: Reach::Whole })
     );
 }
 
@@ -374,12 +399,14 @@ fn every_key_of_the_table_does_something_somewhere() {
     for row in TABLE {
         for pressed in row.keys {
             for place in Place::ALL.into_iter().filter(|p| row.places.has(*p)) {
-                let mut app = ready(sample::PROMPT);
+                let suite = if place == Place::Origins { sample::HEADS } else { "demo" };
+                let mut app = sample::ready_on(suite, sample::PROMPT);
                 for name in match place {
                     Place::Prompt => vec!["e"],
                     Place::Tokens => vec!["left"],
                     Place::Latents => vec!["3", "down"],
                     Place::Card => vec!["4"],
+                    Place::Origins => vec!["o"],
                     Place::Queue => vec!["5"],
                     Place::Bench => vec!["5", "space", "6"],
                     Place::Curve => vec!["7"],
@@ -455,7 +482,7 @@ proptest! {
             press(&mut app, name);
         }
         let (slot, job, ticket) = [
-            (Slot::Suite, Job::Open { suite: "demo".into() }, app.opened.ticket()),
+            (Slot::Suite, Job::Open { suite: "demo".into(), saes: Vec::new(), reach: Reach::Whole }, app.opened.ticket()),
             (Slot::Run, Job::Run { prompt: "other".into(), next: 1 }, app.run.ticket()),
             (Slot::Card, Job::Card { sae: "128".into(), latent: 1, top: 1 }, app.card.ticket()),
             (Slot::Search, Job::Search { sae: "128".into(), query: "zz".into() }, app.found.ticket()),

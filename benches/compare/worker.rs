@@ -28,7 +28,7 @@ use saescope::sae::meta;
 use saescope::sae::stitch::{Pair, Scores};
 use saescope::sae::train::{Config, train};
 use saescope::sae::{Codes, Sae, compare, nearest_all};
-use saescope::session::{Job, Outcome, Session, Setup};
+use saescope::session::{Job, Outcome, Reach, Session, Setup};
 use saescope::task::{Cancel, Progress};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -128,7 +128,9 @@ impl Worker {
                 };
                 let mut session = Session::new(setup);
                 let suite = self.folder.join("suite.toml").display().to_string();
-                let (ms, opened) = timed(|| session.exec(Job::Open { suite }, &never, &|_| ()).map(drop));
+                let (ms, opened) = timed(|| {
+                    session.exec(Job::Open { suite, saes: Vec::new(), reach: Reach::Whole }, &never, &|_| ()).map(drop)
+                });
                 opened.unwrap();
                 self.session = Some(session);
                 json!({ "ms": ms })

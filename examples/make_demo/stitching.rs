@@ -13,7 +13,7 @@ use saescope::blob::Blob;
 use saescope::hub::Hub;
 use saescope::model::{self, ModelFiles, Tokenizer, TokenizerFiles};
 use saescope::sae::{Codes, SaeFiles, lens};
-use saescope::session::{Job, Outcome, Session, Setup};
+use saescope::session::{Job, Outcome, Reach, Session, Setup};
 use saescope::site::{Site, SiteKind};
 use saescope::task::Cancel;
 
@@ -86,7 +86,9 @@ fn session() -> Result<Session> {
 /// Opens the demo's suite and gives its SAEs by rising width.
 fn ladder(session: &mut Session, out: &Path) -> Result<Vec<String>> {
     let suite = out.join("suite.toml").display().to_string();
-    let Outcome::Opened(opened) = session.exec(Job::Open { suite }, &Cancel::new(), &|_| ())? else {
+    let Outcome::Opened(opened) =
+        session.exec(Job::Open { suite, saes: Vec::new(), reach: Reach::Whole }, &Cancel::new(), &|_| ())?
+    else {
         bail!("the suite did not open")
     };
     Ok(opened.saes.iter().filter(|sae| sae.loaded).map(|sae| sae.id.clone()).collect())

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 
+use crate::session::Reach;
 use crate::settings::{Color, Given, Theme};
 
 const EXAMPLES: &str = "\
@@ -35,6 +36,12 @@ pub struct Args {
     /// The text that SAEs are compared on, in UTF-8; documents are separated by <|endoftext|>.
     #[arg(long, value_name = "FILE", global = true)]
     pub text: Option<PathBuf>,
+    /// Only this SAE of the suite in the explorer (repeatable); those that it says otherwise.
+    #[arg(long, value_name = "ID")]
+    pub sae: Vec<String>,
+    /// How much of the model is opened.
+    #[command(flatten)]
+    pub part: Part,
     /// Colours.
     #[arg(long, value_name = "WHEN", value_parser = names(&Color::NAMES), global = true)]
     pub color: Option<String>,
@@ -78,6 +85,17 @@ pub enum Command {
     Completions(Completions),
     /// Print the man page.
     Man,
+}
+
+/// How much of a model is opened; all of it without one of these.
+#[derive(Debug, clap::Args)]
+pub struct Part {
+    /// Open the weights alone: neighbours, classes, meta-SAEs, promoted tokens; no model, no prompt.
+    #[arg(long, global = true, conflicts_with = "no_predictions")]
+    pub weights_only: bool,
+    /// Open the model no further than the suite's site: which latents fire, not what the model says next.
+    #[arg(long, global = true)]
+    pub no_predictions: bool,
 }
 
 /// Options of a command that has none of its own.
@@ -418,6 +436,16 @@ impl Args {
             Some(Command::Stitch(options)) => options.json,
             Some(Command::Doctor(options)) => options.json,
             _ => false,
+        }
+    }
+
+    /// How much of a model is opened.
+    #[must_use]
+    pub const fn reach(&self) -> Reach {
+        match (self.part.weights_only, self.part.no_predictions) {
+            (true, _) => Reach::WeightsOnly,
+            (false, true) => Reach::Site,
+            (false, false) => Reach::Whole,
         }
     }
 

@@ -4,10 +4,13 @@
 use std::path::PathBuf;
 
 use crate::cli::args::Args;
+use crate::cli::progress::Line;
 use crate::hub::Hub;
 use crate::report::{Kind, Report};
-use crate::session::{Session, Setup, available_memory};
+use crate::session::{Opened, Opening, Reach, Session, Setup, available_memory};
 use crate::settings::{Directories, Settings};
+use crate::suite::Suite;
+use crate::task::Cancel;
 
 /// What every command stands on.
 pub struct Context {
@@ -19,6 +22,10 @@ pub struct Context {
     pub setup: Setup,
     /// The prompt to start the explorer with.
     pub prompt: Option<String>,
+    /// The SAEs that the explorer loads; those that the suite says where it is empty.
+    pub saes: Vec<String>,
+    /// How much of models is opened.
+    pub reach: Reach,
 }
 
 impl Context {
@@ -38,11 +45,26 @@ impl Context {
             checkups: Some(directories.checkups()),
             text: settings.text.clone(),
         };
-        Ok(Self { settings, directories, setup, prompt: args.prompt.clone() })
+        let (prompt, saes, reach) = (args.prompt.clone(), args.sae.clone(), args.reach());
+        Ok(Self { settings, directories, setup, prompt, saes, reach })
+    }
+
+    /// How much of the model a command opens that runs no prompt: its words, where nothing but its SAEs' encoders is in
+    /// the model's hands.
+    pub fn without_prompt(&self, suite: &Suite) -> Reach {
+        if suite.fold_value_bias { self.reach } else { Reach::WeightsOnly }
     }
 
     /// A session that has nothing loaded.
     pub fn session(&self) -> Session {
         Session::new(self.setup.clone())
     }
+}
+
+/// Opens a suite, telling how far it is where somebody watches.
+pub fn open(session: &mut Session, opening: Opening<'_>, cancel: &Cancel) -> Result<Opened, Report> {
+    let line = Line::new();
+    let opened = session.open_as(opening, cancel, &|so_far| line.show(&so_far));
+    line.end();
+    opened
 }

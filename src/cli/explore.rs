@@ -61,5 +61,7 @@ fn options(context: &Context, prompt: Option<String>) -> Options {
             Theme::Light => Some(Ground::Light),
         },
         ascii: settings.ascii,
+        saes: context.saes.clone(),
+        reach: context.reach,
     }
 }

@@ -7,11 +7,11 @@ use serde::Serialize;
 
 use crate::analysis::{Attribution, Class, LatentCard, TokenValue};
 use crate::cli::args;
-use crate::cli::context::Context;
+use crate::cli::context::{Context, open};
 use crate::cli::output::Output;
 use crate::cli::progress::cancel_on_interrupt;
 use crate::report::Report;
-use crate::session::{RunOptions, check_attribution};
+use crate::session::{Opening, Reach, RunOptions, check_attribution};
 use crate::suite::Error;
 use crate::text::{Charset, prose, token};
 
@@ -28,7 +28,10 @@ pub fn latent(context: &Context, options: &args::Latent, output: &Output) -> Res
         check_attribution(&suite, &options.sae, options.latent)?;
     }
     let cancel = cancel_on_interrupt();
-    session.open(suite, &saes, &cancel, &|_| {})?;
+    // Whoever asks for the weights alone takes latents without words where the model is not there.
+    let (alone, with_words) = (context.without_prompt(&suite), context.reach != Reach::WeightsOnly);
+    let reach = if options.prompt.is_some() { context.reach.min(Reach::Site) } else { alone };
+    open(&mut session, Opening { suite, saes: &saes, reach, words: with_words }, &cancel)?;
     let mut attribution = None;
     if let Some(prompt) = &options.prompt {
         session.run(prompt, &RunOptions::default(), &cancel)?;

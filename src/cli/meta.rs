@@ -10,11 +10,11 @@ use crate::analysis::{
     TokenValue,
 };
 use crate::cli::args::{self, Meta, MetaChoice};
-use crate::cli::context::Context;
+use crate::cli::context::{Context, open};
 use crate::cli::output::{Output, say};
 use crate::cli::progress::{Line, cancel_on_interrupt};
 use crate::report::{Kind, Report};
-use crate::session::{Job, MetaRecipe, Outcome, Session};
+use crate::session::{Job, MetaRecipe, Opening, Outcome, Reach, Session};
 use crate::suite::Error;
 use crate::task::{Cancel, OnProgress};
 use crate::text::{Charset, prose, token};
@@ -29,6 +29,14 @@ pub fn meta(context: &Context, options: &Meta, output: &Output) -> Result<u8, Re
     }
 }
 
+/// What a command needs of the model.
+#[derive(Clone, Copy)]
+enum Needs {
+    Model,
+    Words,
+    Nothing,
+}
+
 /// What every command of `meta` stands on.
 struct Asked<'a> {
     context: &'a Context,
@@ -38,7 +46,7 @@ struct Asked<'a> {
 
 impl Asked<'_> {
     /// A session with the SAE, and with the others that are here where `all` are wanted.
-    fn session(&self, sae: &str, all: bool) -> Result<Session, Report> {
+    fn session(&self, sae: &str, all: bool, needs: Needs) -> Result<Session, Report> {
         let mut session = self.context.session();
         let suite = session.suite(&self.context.settings.suite)?;
         suite.sae(sae)?;
@@ -47,7 +55,12 @@ impl Asked<'_> {
             entry.id == sae || (all && !missing())
         };
         let saes: Vec<String> = suite.saes.iter().filter(here).map(|entry| entry.id.clone()).collect();
-        session.open(suite, &saes, &self.cancel, &|_| {})?;
+        let (reach, words) = match needs {
+            Needs::Model => (self.context.reach, true),
+            Needs::Words => (self.context.without_prompt(&suite), self.context.reach != Reach::WeightsOnly),
+            Needs::Nothing => (Reach::WeightsOnly, false),
+        };
+        open(&mut session, Opening { suite, saes: &saes, reach, words }, &self.cancel)?;
         Ok(session)
     }
 
@@ -76,7 +89,7 @@ impl Asked<'_> {
     }
 
     fn train(&self, options: &args::MetaTrain) -> Result<u8, Report> {
-        let mut session = self.session(&options.sae, false)?;
+        let mut session = self.session(&options.sae, false, Needs::Nothing)?;
         let recipe = MetaRecipe {
             sae: options.sae.clone(),
             width: options.width,
@@ -100,7 +113,7 @@ impl Asked<'_> {
 
     fn eval(&self, options: &args::MetaEval) -> Result<u8, Report> {
         let started = std::time::Instant::now();
-        let mut session = self.session(&options.choice.sae, false)?;
+        let mut session = self.session(&options.choice.sae, false, Needs::Nothing)?;
         let (sae, meta) = (options.choice.sae.clone(), self.choose(&mut session, &options.choice)?);
         let Outcome::Meta(info) = self.ask(&mut session, Job::Meta { sae, meta }, &|_| {})? else {
             return Err(mixed_up());
@@ -114,7 +127,7 @@ impl Asked<'_> {
     }
 
     fn show(&self, options: &args::MetaShow) -> Result<u8, Report> {
-        let mut session = self.session(&options.choice.sae, true)?;
+        let mut session = self.session(&options.choice.sae, true, Needs::Words)?;
         let (sae, meta) = (options.choice.sae.clone(), self.choose(&mut session, &options.choice)?);
         let top = options.top as usize;
         if let Some(latent) = options.latent {
@@ -135,7 +148,7 @@ impl Asked<'_> {
 
     fn edit(&self, options: &args::MetaEdit) -> Result<u8, Report> {
         use crate::analysis::Edit;
-        let mut session = self.session(&options.choice.sae, false)?;
+        let mut session = self.session(&options.choice.sae, false, Needs::Model)?;
         let meta = self.choose(&mut session, &options.choice)?;
         let removed = options.remove.iter().map(|out| Edit::Remove(*out));
         let added = options.add.iter().map(|(new, by)| Edit::Add(*new, *by));

@@ -11,12 +11,12 @@ use safetensors::{Dtype, tensor::TensorView};
 
 use crate::analysis::{Run, SaeRun};
 use crate::cli::args;
-use crate::cli::context::Context;
+use crate::cli::context::{Context, open};
 use crate::cli::output::{self, Output};
 use crate::cli::progress::cancel_on_interrupt;
 use crate::hub::Locator;
 use crate::report::{Kind, Report};
-use crate::session::{RawRun, RunOptions};
+use crate::session::{Opening, RawRun, Reach, RunOptions};
 use crate::suite::{Error, Suite};
 use crate::text::{Charset, prose, token};
 
@@ -30,9 +30,13 @@ pub fn run(context: &Context, options: &args::Run, output: &Output) -> Result<u8
     let started = Instant::now();
     let suite = session.suite(&context.settings.suite)?;
     let saes = if options.sae.is_empty() { present(&suite, &context.setup.hub) } else { options.sae.clone() };
-    session.open(suite, &saes, &cancel, &|_| {})?;
+    let predicts = options.logits > 0 || options.metrics || options.activations.is_some();
+    // The rest of the model is not opened where nothing asks for it.
+    let reach = if predicts { context.reach } else { context.reach.min(Reach::Site) };
+    open(&mut session, Opening { suite, saes: &saes, reach, words: true }, &cancel)?;
     let load = started.elapsed().as_secs_f64() * 1e3;
-    let wanted = RunOptions { next: options.logits as usize, metrics: options.metrics };
+    let next = if context.reach == Reach::Whole { options.logits as usize } else { 0 };
+    let wanted = RunOptions { next, metrics: options.metrics };
     let mut run = session.run(&prompt, &wanted, &cancel)?;
     run.timings_ms.load = load;
     if let Some(path) = &options.activations {

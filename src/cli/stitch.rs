@@ -8,11 +8,11 @@ use serde::Serialize;
 
 use crate::analysis::{Class, Counts, CurvePoint, CurveView, Order, PairView};
 use crate::cli::args;
-use crate::cli::context::Context;
+use crate::cli::context::{Context, open};
 use crate::cli::output::{Output, say};
 use crate::cli::progress::{Line, cancel_on_interrupt};
 use crate::report::{Kind, Report};
-use crate::session::{Job, Outcome, Session};
+use crate::session::{Job, Opening, Outcome, Reach, Session};
 use crate::task::Cancel;
 use crate::text::{Charset, prose};
 
@@ -102,7 +102,10 @@ pub fn stitch(context: &Context, options: &args::Stitch, output: &Output) -> Res
     suite.sae(&saes[1])?;
     let threshold = options.threshold.unwrap_or(suite.threshold);
     let line = Line::new();
-    session.open(suite, &saes, &cancel, &|so_far| line.show(&so_far))?;
+    // Without cross-entropies the text is run up to the site.
+    let reach = if options.ce { context.reach } else { context.reach.min(Reach::Site) };
+    let with_words = reach != Reach::WeightsOnly;
+    open(&mut session, Opening { suite, saes: &saes, reach, words: with_words }, &cancel)?;
     session.measure_at_most(options.max_tokens);
     let mut bench = Bench { session, options, threshold, cancel, line };
     let answer = bench.answer();
@@ -240,24 +243,27 @@ fn mixed_up() -> Report {
 fn words(view: &PairView, answer: &Answer) -> String {
     let name = |id: &str| prose(id, Charset::Unicode);
     let (small, large) = (name(&answer.small), name(&answer.large));
+    let measured = match answer.tokens {
+        0 => "weights only, no text".to_owned(),
+        tokens => format!("on {tokens} tokens of {}", name(&answer.text)),
+    };
     let mut text = format!(
-        "{large} against {small} · θ {} · on {} tokens of {}\n\n\
+        "{large} against {small} · θ {} · {measured}\n\n\
          {:>8} novel              latents of {large} that nothing in {small} comes near\n\
          {:>8} reconstruction     latents of {large} that {small} has in some form\n\
          {:>8} groups             of latents that belong together\n\
-         {:>8} unmatched          latents of {small} that nothing in {large} comes near\n\
-         {:>8} disagreements      between the cosine and what putting the latent in does\n",
-        answer.threshold,
-        answer.tokens,
-        name(&answer.text),
-        answer.novel,
-        answer.reconstruction,
-        answer.groups,
-        answer.unmatched_small,
-        answer.disagreements,
+         {:>8} unmatched          latents of {small} that nothing in {large} comes near\n",
+        answer.threshold, answer.novel, answer.reconstruction, answer.groups, answer.unmatched_small,
     );
-    if let Some(auc) = answer.auc {
+    if answer.tokens > 0 {
         // Writing to a string does not fail, here and below.
+        let _ = writeln!(
+            text,
+            "{:>8} disagreements      between the cosine and what putting the latent in does",
+            answer.disagreements
+        );
+    }
+    if let Some(auc) = answer.auc {
         let _ = writeln!(text, "{auc:>8.3} ROC-AUC            of the cosine rule");
     }
     if answer.reencoded {

@@ -9,6 +9,7 @@ use candle_core::{DType, Device, Tensor};
 
 use super::attention::Attention;
 use super::config::Config;
+use super::extent::Extent;
 use super::layers::{Activation, Embedding, Layout, Linear};
 use super::norm::{Norm, Norms};
 use super::parts::Parts;
@@ -17,7 +18,7 @@ use super::rope::{Rope, Turns};
 use super::{Attended, Cache, Error, Logits, Model, Pass, Shape, Unembedding};
 use crate::site::{Site, SiteKind};
 use crate::task::Cancel;
-use crate::weights::Matrix;
+use crate::weights::{self, Matrix};
 
 /// What a config says about the parts that are alike in every family, and where the files keep them.
 #[derive(Clone, Debug)]
@@ -118,39 +119,45 @@ pub(super) struct Decoder<F: Family> {
     parts: Parts,
     tokens: Embedding,
     positions: Option<Embedding>,
-    /// Each is read, and its values looked at, when a pass first goes through it: layers that no question needs are
-    /// never read.
+    /// Those that are open. Each is read, and its values looked at, when a pass first goes through it: layers that no
+    /// question needs are never read.
     blocks: Vec<OnceLock<F::Block>>,
-    final_norm: Norm,
+    /// None where the files that are open do not hold it.
+    final_norm: Option<Norm>,
     /// Read when logits are first wanted.
     head: OnceLock<Linear>,
-    unembedding: Unembedding,
+    unembedding: Option<Unembedding>,
 }
 
 impl<F: Family> Decoder<F> {
-    /// Sees that all tensors are there, with the right shapes and types, and reads those outside the blocks.
-    pub(super) fn load(family: F, parts: Parts) -> Result<Self, Error> {
+    /// Sees that all tensors of the extent are there, with the right shapes and types, and reads those outside the
+    /// blocks.
+    pub(super) fn load(family: F, parts: Parts, extent: Extent) -> Result<Self, Error> {
         let plan = family.plan();
+        let blocks = extent.blocks(plan.shape.layers);
         let (d, vocab) = (plan.shape.d_model, plan.shape.vocab);
         let headers = parts.headers();
         headers.matrix(plan.embedding, vocab, d)?;
-        for layer in 0..plan.shape.layers {
+        for layer in 0..blocks {
             family.block(&headers, layer)?;
         }
         let tokens = parts.matrix(plan.embedding, vocab, d)?;
         // A matrix of some gigabytes is looked at once, not twice.
         let unembedding = match plan.head_name(&parts) {
-            None => plan.unembedding_of(&parts, tokens.clone())?,
-            Some(_) => plan.unembedding(&parts)?,
+            None => plan.unembedding_of(&parts, tokens.clone()),
+            Some(_) => plan.unembedding(&parts),
         };
+        // Where predictions are not wanted, words are welcome and not needed.
+        let spare = extent != Extent::Whole;
+        let final_norm = or_none(plan.norms.read(&parts, plan.final_norm, d), spare)?;
         let positions = plan.positions.map(|name| parts.matrix(name, plan.shape.context, d)).transpose()?;
         Ok(Self {
             tokens: Embedding(parts.place_matrix(tokens)?),
             positions: positions.map(|matrix| parts.place_matrix(matrix)).transpose()?.map(Embedding),
-            blocks: std::iter::repeat_with(OnceLock::new).take(plan.shape.layers).collect(),
-            final_norm: plan.norms.read(&parts, plan.final_norm, d)?,
+            blocks: std::iter::repeat_with(OnceLock::new).take(blocks).collect(),
+            final_norm,
             head: OnceLock::new(),
-            unembedding,
+            unembedding: or_none(unembedding, spare)?,
             family,
             parts,
         })
@@ -173,10 +180,17 @@ impl<F: Family> Decoder<F> {
         let weight = match &self.tokens {
             // On a device the two would be two copies.
             Embedding(weight) if plan.head_name(&self.parts).is_none() => weight.clone(),
-            _ => self.parts.place_matrix(self.unembedding.matrix().clone())?,
+            _ => match &self.unembedding {
+                Some(unembedding) => self.parts.place_matrix(unembedding.matrix().clone())?,
+                None => return Err(self.not_open()),
+            },
         };
         let activation = plan.logit_cap.map(Activation::SoftCap);
         Ok(self.head.get_or_init(|| Linear { weight, layout: Layout::OutIn, bias: None, activation }))
+    }
+
+    fn not_open(&self) -> Error {
+        Error::NotOpen { open: self.blocks.len(), layers: self.family.plan().shape.layers }
     }
 
     fn residual(&self, ids: &[u32], start: usize) -> candle_core::Result<Tensor> {
@@ -218,6 +232,14 @@ impl<F: Family> Decoder<F> {
     }
 }
 
+/// None for what may be missing and is.
+fn or_none<T>(read: Result<T, Error>, spare: bool) -> Result<Option<T>, Error> {
+    match read {
+        Err(Error::Weights(weights::Error::Missing { .. })) if spare => Ok(None),
+        read => read.map(Some),
+    }
+}
+
 impl Shape {
     /// The sizes that a config in the spelling of most families states; `d_head` is what stands for a missing
     /// `head_dim`, where it is not the heads' share of the residual stream.
@@ -252,6 +274,11 @@ impl Plan {
         Err(config.bad(format!("`num_attention_heads` {heads} is no multiple of `num_key_value_heads` {kv_heads}")))
     }
 
+    /// The number of the block that a tensor belongs to, by its name without the prefix.
+    pub(super) fn block_of(&self, name: &str) -> Option<usize> {
+        name.strip_prefix(self.blocks)?.split_once('.')?.0.parse().ok()
+    }
+
     /// The head's name in these files, or `None` where the embedding is the head.
     fn head_name(&self, parts: &Parts) -> Option<&'static str> {
         let found = self.head.iter().copied().find(|name| parts.has(name));
@@ -276,15 +303,6 @@ impl<F: Family> Model for Decoder<F> {
         &self.family.plan().shape
     }
 
-    fn site_size(&self, site: Site) -> Option<usize> {
-        let shape = self.shape();
-        let size = match site.kind {
-            SiteKind::AttnZ => shape.heads * shape.d_head,
-            SiteKind::ResidPre | SiteKind::ResidPost | SiteKind::MlpOut => shape.d_model,
-        };
-        (site.layer < shape.layers).then_some(size)
-    }
-
     fn value_bias(&self, layer: usize) -> Result<Option<Vec<f32>>, Error> {
         if layer >= self.blocks.len() {
             return Ok(None);
@@ -299,11 +317,14 @@ impl<F: Family> Model for Decoder<F> {
 
     fn forward(&self, ids: &[u32], cache: &mut Cache, pass: Pass<'_>) -> Result<Option<Tensor>, Error> {
         let layers = pass.begin(ids, cache, self.shape())?;
+        if layers > self.blocks.len() {
+            return Err(self.not_open());
+        }
         let Pass { logits, hook, cancel, .. } = pass;
         let visitor = &mut Visitor::new(hook);
         let start = self.residual(ids, cache.len())?;
         let residual = self.run(0..layers, (ids, start), cache, visitor, cancel)?;
-        if layers < self.blocks.len() {
+        if layers < self.shape().layers {
             visitor.visit(layers, SiteKind::ResidPre, residual)?;
             cache.commit(ids, layers);
             return Ok(None);
@@ -321,6 +342,9 @@ impl<F: Family> Model for Decoder<F> {
     fn resume(&self, ids: &[u32], residual: &Tensor, cache: &mut Cache, cancel: &Cancel) -> Result<Tensor, Error> {
         let (first, shape) = (cache.first(), self.shape());
         check_tokens(ids, cache, shape)?;
+        if self.blocks.len() < shape.layers {
+            return Err(self.not_open());
+        }
         if first > shape.layers {
             return Err(Error::Elsewhere { asked: shape.layers, held: first });
         }
@@ -338,10 +362,11 @@ impl<F: Family> Model for Decoder<F> {
 
     fn logits(&self, residual: &Tensor) -> Result<Tensor, Error> {
         let device = self.parts.device().unwrap_or(&Device::Cpu);
-        Ok(self.head()?.forward(&self.final_norm.forward(&residual.to_device(device)?)?)?)
+        let final_norm = self.final_norm.as_ref().ok_or_else(|| self.not_open())?;
+        Ok(self.head()?.forward(&final_norm.forward(&residual.to_device(device)?)?)?)
     }
 
-    fn unembedding(&self) -> &Unembedding {
-        &self.unembedding
+    fn unembedding(&self) -> Option<&Unembedding> {
+        self.unembedding.as_ref()
     }
 }

@@ -1,17 +1,21 @@
 //! Opens the files of a model: which family it is of, its tensors, how much memory it needs.
 //! Not here: the families, and where the files come from.
 
+use std::sync::Arc;
+
 use candle_core::Device;
 
 use super::config::Config;
 use super::decoder::{Decoder, Family, Plan};
+use super::extent::Extent;
 use super::gemma2::Gemma2;
 use super::gpt2::Gpt2;
 use super::llama::Llama;
+use super::mute::Mute;
 use super::needs::Needs;
 use super::neox::NeoX;
 use super::parts::{KEPT_FROM, Parts};
-use super::{Error, Loaded, Model, ModelFiles, Shape, Tokenizer, Unembedding};
+use super::{Error, Loaded, Model, ModelFiles, Shape, Tokenizer};
 use crate::weights::TensorFiles;
 
 /// The families that can be run, by the `model_type` of their `config.json`.
@@ -25,47 +29,51 @@ const SUPPORTED: [&str; 4] = ["gpt2", "gemma2", "llama", "gpt_neox"];
 /// # Errors
 /// [`Error::Read`], [`Error::Config`], [`Error::Architecture`], [`Error::Tokenizer`], [`Error::Weights`].
 pub fn load(files: &ModelFiles, device: &Device) -> Result<Loaded, Error> {
-    load_at(files, (!device.is_cpu()).then_some(device), KEPT_FROM)
+    load_part(files, device, Extent::Whole)
 }
 
-/// As [`load`]; without a device the weights are mapped and this program's own kernels run. Matrices of `kept_from`
-/// elements stay in the element type of their file.
-pub(super) fn load_at(files: &ModelFiles, device: Option<&Device>, kept_from: usize) -> Result<Loaded, Error> {
+/// As [`load`], as much of the model as is said: the files need hold no more than that, and nothing else of them is
+/// read.
+///
+/// # Errors
+/// As [`load`].
+pub fn load_part(files: &ModelFiles, device: &Device, extent: Extent) -> Result<Loaded, Error> {
+    load_at(files, (!device.is_cpu()).then_some(device), KEPT_FROM, extent)
+}
+
+/// As [`load_part`]; without a device the weights are mapped and this program's own kernels run. Matrices of
+/// `kept_from` elements stay in the element type of their file.
+pub(super) fn load_at(
+    files: &ModelFiles,
+    device: Option<&Device>,
+    kept_from: usize,
+    extent: Extent,
+) -> Result<Loaded, Error> {
     let config = Config::read(&files.config)?;
     let family = family(&config)?;
     let parts = Parts::new(TensorFiles::open(&files.weights)?, device, family.plan().prefix).keeping(kept_from);
-    let model: Box<dyn Model> = match family {
-        AnyFamily::Gpt2(family) => Box::new(Decoder::load(family, parts)?),
-        AnyFamily::Gemma2(family) => Box::new(Decoder::load(family, parts)?),
-        AnyFamily::Llama(family) => Box::new(Decoder::load(family, parts)?),
-        AnyFamily::NeoX(family) => Box::new(Decoder::load(family, parts)?),
+    let model: Box<dyn Model> = if extent == Extent::Words {
+        let plan = family.plan();
+        Box::new(Mute { unembedding: Some(plan.unembedding(&parts)?), shape: plan.shape.clone() })
+    } else {
+        match family {
+            AnyFamily::Gpt2(family) => Box::new(Decoder::load(family, parts, extent)?),
+            AnyFamily::Gemma2(family) => Box::new(Decoder::load(family, parts, extent)?),
+            AnyFamily::Llama(family) => Box::new(Decoder::load(family, parts, extent)?),
+            AnyFamily::NeoX(family) => Box::new(Decoder::load(family, parts, extent)?),
+        }
     };
     let tokenizer = tokenizer(&config, files, model.shape())?;
     Ok(Loaded { model: model.into(), tokenizer })
 }
 
-/// The words of a model without the model: what turns directions into token space, and the tokenizer.
-#[derive(Clone, Debug)]
-pub struct Words {
-    /// The unembedding.
-    pub unembedding: Unembedding,
-    /// The tokenizer.
-    pub tokenizer: Tokenizer,
-    /// The sizes of the model that is not loaded.
-    pub shape: Shape,
-}
-
-/// Loads the unembedding and the tokenizer alone: for questions that need no pass through the model.
-///
-/// # Errors
-/// As [`load`].
-pub fn unembedding_only(files: &ModelFiles) -> Result<Words, Error> {
-    let config = Config::read(&files.config)?;
-    let family = family(&config)?;
-    let plan = family.plan();
-    let parts = Parts::new(TensorFiles::open(&files.weights)?, None, plan.prefix);
-    let tokenizer = tokenizer(&config, files, &plan.shape)?;
-    Ok(Words { unembedding: plan.unembedding(&parts)?, tokenizer, shape: plan.shape.clone() })
+impl Loaded {
+    /// No model, for questions that need none: nothing can be run, no latent has words.
+    #[must_use]
+    pub fn nothing() -> Self {
+        let shape = Shape { d_model: 0, layers: 0, heads: 0, d_head: 0, vocab: 0, context: 0 };
+        Self { model: Arc::new(Mute { shape, unembedding: None }), tokenizer: Tokenizer::none() }
+    }
 }
 
 /// The bytes that each part of the model takes, from config and headers.
@@ -73,10 +81,18 @@ pub fn unembedding_only(files: &ModelFiles) -> Result<Words, Error> {
 /// # Errors
 /// [`Error::Read`], [`Error::Config`], [`Error::Architecture`], [`Error::Weights`] when files or headers cannot be read.
 pub fn needs(files: &ModelFiles) -> Result<Needs, Error> {
+    needs_of(files, Extent::Whole)
+}
+
+/// The same of as much of the model as is said.
+///
+/// # Errors
+/// As [`needs`].
+pub fn needs_of(files: &ModelFiles, extent: Extent) -> Result<Needs, Error> {
     let config = Config::read(&files.config)?;
     let family = family(&config)?;
     let plan = family.plan();
-    Needs::of(plan, &Parts::new(TensorFiles::open(&files.weights)?, None, plan.prefix), &config)
+    Needs::of(plan, &Parts::new(TensorFiles::open(&files.weights)?, None, plan.prefix), &config, extent)
 }
 
 /// The bytes that the whole model takes; see [`Needs`].
@@ -88,7 +104,7 @@ pub fn memory_needed(files: &ModelFiles) -> Result<u64, Error> {
 }
 
 /// A family, configured.
-enum AnyFamily {
+pub(super) enum AnyFamily {
     Gpt2(Gpt2),
     Gemma2(Gemma2),
     Llama(Llama),
@@ -96,7 +112,7 @@ enum AnyFamily {
 }
 
 impl AnyFamily {
-    fn plan(&self) -> &Plan {
+    pub(super) fn plan(&self) -> &Plan {
         match self {
             Self::Gpt2(family) => family.plan(),
             Self::Gemma2(family) => family.plan(),
@@ -106,7 +122,7 @@ impl AnyFamily {
     }
 }
 
-fn family(config: &Config) -> Result<AnyFamily, Error> {
+pub(super) fn family(config: &Config) -> Result<AnyFamily, Error> {
     let found = config.text("model_type")?.ok_or_else(|| config.bad("it has no `model_type`"))?;
     if let Some(quantised) = config.section("quantization_config")? {
         let method = quantised.text("quant_method")?.unwrap_or("a method it does not name");
@@ -182,8 +198,8 @@ mod tests {
         let shards = &["model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors"][..];
         for (name, weights) in alone.into_iter().map(|name| (name, one)).chain([("llama3", shards)]) {
             let files = files(name, weights);
-            let mapped = load_at(&files, None, KEPT_FROM).unwrap().model;
-            let placed = load_at(&files, Some(&Device::Cpu), KEPT_FROM).unwrap().model;
+            let mapped = load_at(&files, None, KEPT_FROM, Extent::Whole).unwrap().model;
+            let placed = load_at(&files, Some(&Device::Cpu), KEPT_FROM, Extent::Whole).unwrap().model;
             let (mut here, mut there) = (mapped.cache(), placed.cache());
             for ids in [&[289, 5, 9, 77, 3][..], &[12], &[4, 4, 200]] {
                 let (want, got) = (run(&*mapped, ids, &mut here), run(&*placed, ids, &mut there));
@@ -203,9 +219,9 @@ mod tests {
         let shards = &[two, "model-00002-of-00002.safetensors"][..];
         for (name, weights) in [("half", &[one][..]), ("bfloat", &[one]), ("pythia", &[one]), ("llama3", shards)] {
             let files = files(name, weights);
-            let model = |kept_from| load_at(&files, None, kept_from).unwrap().model;
+            let model = |kept_from| load_at(&files, None, kept_from, Extent::Whole).unwrap().model;
             let (kept, made) = (model(0), model(usize::MAX));
-            let bytes = |model: &dyn Model| model.unembedding().matrix().bytes();
+            let bytes = |model: &dyn Model| model.unembedding().unwrap().matrix().bytes();
             assert_eq!(2 * bytes(&*kept), bytes(&*made));
             let run = |model: &dyn Model| run(model, &[289, 5, 9, 77, 3, 12, 4, 4, 200], &mut model.cache());
             assert!(run(&*kept) == run(&*made), "{name}");
@@ -216,7 +232,7 @@ mod tests {
     fn memory_counts_small_matrices_as_made_and_large_ones_as_stored() {
         let tensors = TensorFiles::open(&files("half", &["model.safetensors"]).weights).unwrap();
         let parts = |kept_from| Parts::new(tensors.clone(), None, "transformer.").keeping(kept_from);
-        let bytes = |kept_from| parts(kept_from).bytes(|name| name == "wte.weight");
+        let bytes = |kept_from| parts(kept_from).bytes(|name| name == "wte.weight", false);
         assert_eq!([bytes(290 * 16), bytes(290 * 16 + 1)], [290 * 16 * 2, 290 * 16 * 4]);
     }
 }

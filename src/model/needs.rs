@@ -4,6 +4,7 @@
 use super::Error;
 use super::config::Config;
 use super::decoder::Plan;
+use super::extent::Extent;
 use super::parts::Parts;
 
 /// Positions whose keys and values are counted in: prompts are rarely longer, and the cache grows only with the prompt.
@@ -25,36 +26,46 @@ pub struct Needs {
     pub head: u64,
     /// The embedding that is also the head.
     pub tied: bool,
+    /// Of the embedding, what is looked up row by row and stays in its file: only the prompt's rows are in memory.
+    pub looked_up: u64,
     /// Keys and values of one block for a prompt of 4,096 positions, or of the whole context where that is shorter.
     pub cache: u64,
+    /// What a copy of the model with its large matrices in BF16 would take, where the files hold them in F32.
+    pub halved: Option<Box<Self>>,
 }
 
 impl Needs {
     /// Reads them off the headers.
-    pub(super) fn of(plan: &Plan, parts: &Parts, config: &Config) -> Result<Self, Error> {
+    pub(super) fn of(plan: &Plan, parts: &Parts, config: &Config, extent: Extent) -> Result<Self, Error> {
+        let layers = extent.blocks(plan.shape.layers);
+        // More layers than there are tensors is a config that lies; no table of them is made.
+        if (0..layers).any(|layer| parts.bytes(|name| plan.block_of(name) == Some(layer), false) == 0) {
+            return Err(config.bad(format!("it states {} layers, and the files hold fewer", plan.shape.layers)));
+        }
+        let now = Self::count(plan, parts, layers, false);
+        let halved = Self::count(plan, parts, layers, true);
+        let halved = (halved != now).then(|| Box::new(halved));
+        Ok(Self { halved, ..now })
+    }
+
+    /// With all that is kept as F32 in two bytes, where it is `halved`.
+    fn count(plan: &Plan, parts: &Parts, layers: usize, halved: bool) -> Self {
         let is_head = |name: &str| plan.head.contains(&name);
         let is_buffer = |name: &str| BUFFERS.iter().any(|buffer| name.ends_with(buffer));
-        let number = |name: &str| -> Option<usize> {
-            let rest = name.strip_prefix(plan.blocks)?;
-            rest.split_once('.')?.0.parse().ok()
-        };
-        let layers = plan.shape.layers;
-        // More layers than there are tensors is a config that lies; no table of them is made.
-        if (0..layers).any(|layer| parts.bytes(|name| number(name) == Some(layer)) == 0) {
-            return Err(config.bad(format!("it states {layers} layers, and the files hold fewer")));
-        }
-        let blocks =
-            (0..layers).map(|layer| parts.bytes(|name| number(name) == Some(layer) && !is_buffer(name))).collect();
+        let block = |layer| parts.bytes(|name| plan.block_of(name) == Some(layer) && !is_buffer(name), halved);
         let positions = plan.shape.context.min(POSITIONS);
         let cache = [2, positions, plan.kv_heads, plan.shape.d_head, size_of::<f32>()];
-        let head = parts.bytes(is_head);
-        Ok(Self {
-            embedding: parts.bytes(|name| number(name).is_none() && !is_head(name)),
-            blocks,
+        let head = parts.bytes(is_head, halved);
+        let kept = head > 0 && parts.is_kept(plan.embedding);
+        Self {
+            embedding: parts.bytes(|name| plan.block_of(name).is_none() && !is_head(name), halved),
+            looked_up: if kept { parts.bytes(|name| name == plan.embedding, halved) } else { 0 },
+            blocks: (0..layers).map(block).collect(),
             head,
             tied: head == 0,
             cache: cache.into_iter().fold(1, |product, size| product.saturating_mul(size as u64)),
-        })
+            halved: None,
+        }
     }
 
     /// All of it, for passes through `layers` blocks; with all blocks when `None`. Predictions need all blocks and the
@@ -63,7 +74,8 @@ impl Needs {
         let layers = layers.map_or(self.blocks.len(), |layers| layers.min(self.blocks.len()));
         let blocks = self.blocks[..layers].iter().copied().fold(0, u64::saturating_add);
         let cache = self.cache.saturating_mul(layers as u64);
-        self.embedding.saturating_add(self.head).saturating_add(blocks).saturating_add(cache)
+        let ends = (self.embedding - self.looked_up).saturating_add(self.head);
+        ends.saturating_add(blocks).saturating_add(cache)
     }
 
     /// The words alone, without a model that runs.

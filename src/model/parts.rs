@@ -48,12 +48,26 @@ impl Parts {
         self.tensors.has(&self.name(name))
     }
 
-    /// The bytes of memory that the tensors for which `belongs` holds take; it gets names without the prefix.
-    pub(super) fn bytes(&self, belongs: impl Fn(&str) -> bool) -> u64 {
+    /// Whether a tensor is large enough to stay in its file.
+    pub(super) fn is_kept(&self, name: &str) -> bool {
+        self.elements(&self.name(name)).is_ok_and(|elements| elements >= self.kept_from as u64)
+    }
+
+    fn elements(&self, name: &str) -> Result<u64, weights::Error> {
+        Ok(self.tensors.shape(name)?.iter().fold(1u64, |n, size| n.saturating_mul(*size as u64)))
+    }
+
+    /// The bytes of memory that the tensors for which `belongs` holds take; it gets names without the prefix. With
+    /// those that are kept as they are stored at two bytes an element at most, where they are to be `halved`.
+    pub(super) fn bytes(&self, belongs: impl Fn(&str) -> bool, halved: bool) -> u64 {
         let taken = |name: &str| -> Result<u64, weights::Error> {
-            let elements = self.tensors.shape(name)?.iter().fold(1u64, |n, size| n.saturating_mul(*size as u64));
+            let elements = self.elements(name)?;
             let kept = elements >= self.kept_from as u64;
-            if kept { self.tensors.bytes(name) } else { Ok(elements.saturating_mul(size_of::<f32>() as u64)) }
+            Ok(match (kept, halved) {
+                (false, _) => elements.saturating_mul(size_of::<f32>() as u64),
+                (true, false) => self.tensors.bytes(name)?,
+                (true, true) => self.tensors.bytes(name)?.min(elements.saturating_mul(2)),
+            })
         };
         let of = |name: &&str| belongs(name.strip_prefix(self.prefix).unwrap_or(name));
         let names = self.tensors.names().into_iter().filter(of);

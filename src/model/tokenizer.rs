@@ -82,12 +82,22 @@ impl Tokenizer {
         Ok(Self { inner, file, bytes, ends, bos, opening })
     }
 
+    /// A tokenizer without tokens, for where there is no model: no text can be spelled with it.
+    pub(super) fn none() -> Self {
+        let inner = tokenizers::Tokenizer::new(tokenizers::models::bpe::BPE::default());
+        Self { inner, file: String::new(), bytes: Vec::new(), ends: Vec::new(), bos: None, opening: Vec::new() }
+    }
+
     /// The tokens of a text. Nothing is put in front or behind; where the text spells a special token, such as
     /// `<|endoftext|>`, it becomes that token, as in `transformers`.
     ///
     /// # Errors
-    /// [`Error::Tokenizer`] when the text cannot be spelled with this vocabulary.
+    /// [`Error::Tokenizer`] when the text cannot be spelled with this vocabulary; [`Error::WeightsOnly`] when there is no
+    /// tokenizer.
     pub fn encode(&self, text: &str) -> Result<Vec<u32>, Error> {
+        if self.ends.is_empty() {
+            return Err(Error::WeightsOnly);
+        }
         match self.inner.encode_fast(text, false) {
             Ok(encoding) => Ok(encoding.get_ids().to_vec()),
             Err(error) => Err(Error::Tokenizer { file: self.file.clone(), why: error.to_string() }),

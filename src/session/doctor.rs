@@ -6,7 +6,7 @@ mod unverified;
 
 use std::sync::Arc;
 
-use crate::analysis::doctor::{Checkup, Examiner, Expected, Found, Patient};
+use crate::analysis::doctor::{Checkup, Examiner, Expected, Patient};
 use crate::blob::Blob;
 use crate::report::Report;
 use crate::session::desk::Chosen;
@@ -104,7 +104,7 @@ impl Shared {
             sentences,
             taken: Vec::new(),
             bounds: None,
-            found: Found::default(),
+            found: None,
         })
     }
 

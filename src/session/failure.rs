@@ -3,6 +3,7 @@
 
 use crate::analysis::live;
 use crate::report::{Kind, Report};
+use crate::session::reach::{WITH_MODEL, WITH_PREDICTIONS};
 use crate::{model, sae};
 
 /// A model that cannot be loaded or run.
@@ -14,6 +15,8 @@ pub fn of_model(what: impl Into<String>, error: &model::Error) -> Report {
             report.hint(format!("shorten the prompt: the model takes {context} tokens, the first one included"))
         }
         model::Error::Empty => report.hint("type something"),
+        model::Error::WeightsOnly => report.hint(WITH_MODEL),
+        model::Error::NotOpen { .. } => report.hint(WITH_PREDICTIONS),
         model::Error::Architecture { supported, .. } => report.hint(format!("supported are: {supported}")),
         model::Error::Weights(_) | model::Error::Config { .. } | model::Error::Tokenizer { .. } => {
             report.hint("the file is damaged or of another model: remove it and download it again")

@@ -10,7 +10,7 @@ use crate::analysis::{
     Verdict,
 };
 use crate::session::{
-    Checked, Found, Labels, MetaLabels, MetaRecipe, MetaState, MetaTrained, Opened, Predictions, SuiteEntry,
+    Checked, Found, Labels, MetaLabels, MetaRecipe, MetaState, MetaTrained, Opened, Predictions, Reach, SuiteEntry,
 };
 
 /// Something to be computed.
@@ -20,6 +20,10 @@ pub enum Job {
     Open {
         /// An id of the catalogue or the path of a suite file.
         suite: String,
+        /// The SAEs to load; those that the suite says where it is empty.
+        saes: Vec<String>,
+        /// How much of the model.
+        reach: Reach,
     },
     /// A prompt through the model and all loaded SAEs. The answer is [`Outcome::Run`].
     Run {

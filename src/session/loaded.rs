@@ -82,7 +82,10 @@ impl Loaded {
             saes: loaded.chain(others.map(|entry| known(entry, None))).collect(),
             context: self.model.model.shape().context,
             prompt: self.suite.prompt.clone().unwrap_or_default(),
-            notes: self.notes.clone(),
+            reach: self.open.reach,
+            words: self.words().is_some(),
+            memory: self.open.memory,
+            notes: self.open.notes.clone(),
         }
     }
 
@@ -298,8 +301,8 @@ impl Loaded {
 
     /// Decoder rows of attention-z SAEs do not lie in the residual stream: they say nothing to the unembedding.
     fn words(&self) -> Option<Words<'_>> {
-        (self.suite.site.kind != SiteKind::AttnZ)
-            .then(|| Words { unembedding: self.model.model.unembedding(), tokenizer: &self.model.tokenizer })
+        let unembedding = self.model.model.unembedding().filter(|_| self.suite.site.kind != SiteKind::AttnZ)?;
+        Some(Words { unembedding, tokenizer: &self.model.tokenizer })
     }
 }
 

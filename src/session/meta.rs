@@ -50,8 +50,8 @@ impl<'a> Room<'a> {
     }
 
     fn words(&self) -> Option<Words<'a>> {
-        (self.suite.site.kind != SiteKind::AttnZ)
-            .then(|| Words { unembedding: self.model.model.unembedding(), tokenizer: &self.model.tokenizer })
+        let unembedding = self.model.model.unembedding().filter(|_| self.suite.site.kind != SiteKind::AttnZ)?;
+        Some(Words { unembedding, tokenizer: &self.model.tokenizer })
     }
 
     fn ids(&self, prompt: &str) -> Result<Vec<u32>, Report> {

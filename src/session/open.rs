@@ -3,35 +3,37 @@
 
 use candle_core::Device;
 
+use crate::blob::Blob;
 use crate::hub::bytes;
-use crate::model::{self, ModelFiles, TokenizerFiles};
+use crate::model::{self, ModelFiles, Needs, TokenizerFiles};
 use crate::report::Report;
 use crate::sae::Sae;
 use crate::sae::formats::{self, Files, Release};
-use crate::session::shared::{LoadedSae, Shared};
+use crate::session::fit::{Demand, Memory};
+use crate::session::reach::{Opening, Reach};
+use crate::session::shared::{LoadedSae, Open, Shared};
 use crate::session::{Setup, failure};
-use crate::suite::{Error, Format, SaeEntry, SaeParts, Suite, TokenizerParts};
+use crate::site::Site;
+use crate::suite::{Error, Format, Picked, SaeEntry, SaeParts, Suite, TokenizerParts};
 use crate::task::{Cancel, OnProgress, Progress};
 
 /// A suite whose files are all here and fit into memory.
 pub struct Plan {
     suite: Suite,
-    model: ModelFiles,
+    reach: Reach,
+    /// None where nothing of it is here and nothing of it is needed.
+    model: Option<ModelFiles>,
     saes: Vec<(SaeEntry, SaeParts)>,
     notes: Vec<String>,
+    memory: Memory,
 }
 
 /// Finds the files of a suite's model and of these SAEs, and sees that they fit.
 ///
 /// # Errors
 /// What is missing, unreadable or too large.
-pub fn plan(setup: &Setup, suite: Suite, saes: &[String]) -> Result<Plan, Report> {
-    let parts = suite.model_files(&setup.hub)?;
-    let tokenizer = match parts.tokenizer {
-        TokenizerParts::Json(json) => TokenizerFiles::Json(json),
-        TokenizerParts::Bpe { vocab, merges } => TokenizerFiles::Bpe { vocab, merges },
-    };
-    let model = ModelFiles { config: parts.config, weights: parts.weights, tokenizer };
+pub fn plan(setup: &Setup, opening: Opening<'_>) -> Result<Plan, Report> {
+    let Opening { suite, saes, reach, words } = opening;
     let (mut found, mut notes, mut missing) = (Vec::new(), Vec::new(), None);
     for id in saes {
         let entry = suite.sae(id)?.clone();
@@ -44,51 +46,111 @@ pub fn plan(setup: &Setup, suite: Suite, saes: &[String]) -> Result<Plan, Report
             Err(error) => return Err(error.into()),
         }
     }
+    let model = match model_files(setup, &suite, reach) {
+        Ok(files) => Some(files),
+        Err(Error::Missing { .. } | Error::Absent { .. }) if reach == Reach::WeightsOnly && !words => {
+            notes.insert(0, "weights only, and the model's words are not here: latents have numbers alone".to_owned());
+            None
+        }
+        Err(error) => return Err(without_model(error, !found.is_empty())),
+    };
     if let Some(error) = missing.filter(|_| found.is_empty()) {
         return Err(error.into());
     }
-    let mut plan = Plan { suite, model, saes: found, notes };
-    plan.check_memory(setup)?;
+    let memory = Memory { needed: 0, free: (setup.memory)() };
+    let mut plan = Plan { suite, reach, model, saes: found, notes, memory };
+    plan.check_memory()?;
     Ok(plan)
 }
 
+fn model_files(setup: &Setup, suite: &Suite, reach: Reach) -> Result<ModelFiles, Error> {
+    let pick = |config: &Blob, names: &[&str]| match model::wanted(config, reach.extent(suite.site), names) {
+        Ok(model::Wanted { required, welcome }) => Picked { required, welcome },
+        // What is wrong with the config is told when it is loaded.
+        Err(_) => Picked { required: names.iter().map(|name| (*name).to_owned()).collect(), welcome: Vec::new() },
+    };
+    let parts = suite.model_files_with(&setup.hub, &pick)?;
+    let tokenizer = match parts.tokenizer {
+        TokenizerParts::Json(json) => TokenizerFiles::Json(json),
+        TokenizerParts::Bpe { vocab, merges } => TokenizerFiles::Bpe { vocab, merges },
+    };
+    Ok(ModelFiles { config: parts.config, weights: parts.weights, tokenizer })
+}
+
+/// That the model's files are not here; where SAEs are, they can be looked at without it.
+fn without_model(error: Error, saes: bool) -> Report {
+    let report = Report::from(error);
+    if !saes {
+        return report;
+    }
+    let way = "its SAEs can be looked at without a prompt: --weights-only, or M in the explorer";
+    let hint = report.hint.as_ref().map_or_else(|| way.to_owned(), |hint| format!("{hint}; {way}"));
+    report.hint(hint)
+}
+
 impl Plan {
-    fn check_memory(&mut self, setup: &Setup) -> Result<(), Report> {
-        let model = model::memory_needed(&self.model).map_err(|error| failure::of_model(self.cannot_open(), &error))?;
-        let mut parts = vec![("the model".to_owned(), model)];
-        let (mut needed, mut mapped) = (model, Vec::new());
+    /// Counts what is needed, and refuses what does not fit.
+    fn check_memory(&mut self) -> Result<(), Report> {
+        let mut demand = self.model_demand()?;
+        let mut saes = Vec::new();
         for (entry, files) in &self.saes {
             let memory = formats::memory(&sae_files(files))
                 .map_err(|error| failure::of_sae(format!("cannot open SAE `{}`", entry.id), &error))?;
-            needed = needed.saturating_add(memory.held);
-            parts.push((format!("SAE {}", entry.id), memory.held.saturating_add(memory.mapped)));
-            mapped.push((&entry.id, memory.mapped));
+            saes.push((entry.id.clone(), memory));
         }
-        let Some(free) = (setup.memory)() else { return Ok(()) };
-        if needed <= free {
-            // What stays in its file can be read from there again and again, only slowly.
-            let mut left = free - needed;
-            for (id, size) in mapped {
-                match left.checked_sub(size) {
-                    Some(rest) => left = rest,
-                    None => self.notes.push(format!(
-                        "SAE `{id}` ({}) is larger than the {} of memory that are left: it is read from disk as needed",
-                        bytes(size),
-                        bytes(left)
-                    )),
-                }
+        saes.sort_by_key(|(_, memory)| memory.held.saturating_add(memory.mapped));
+        demand.saes = saes.iter().map(|(id, memory)| (id.clone(), memory.held)).collect();
+        self.memory.needed = demand.whole(self.reach);
+        let Some(free) = self.memory.free else { return Ok(()) };
+        if self.memory.needed > free {
+            return Err(demand.refused(&self.suite.id, self.reach, free));
+        }
+        // What stays in its file can be read from there again and again, only slowly.
+        let mut left = free - self.memory.needed;
+        for (id, memory) in saes {
+            match left.checked_sub(memory.mapped) {
+                Some(rest) => left = rest,
+                None => self.notes.push(format!(
+                    "SAE `{id}` ({}) is larger than the {} of memory that are left: it is read from disk as needed",
+                    bytes(memory.mapped),
+                    bytes(left)
+                )),
             }
-            return Ok(());
         }
-        let mut report =
-            Report::new(format!("{} needs {} of memory, {} are free", self.suite.id, bytes(needed), bytes(free)))
-                .hint("load fewer SAEs with --sae, or close other programs");
-        report.why = parts.into_iter().map(|(part, size)| format!("{part}: {}", bytes(size))).collect();
-        Err(report)
+        Ok(())
+    }
+
+    /// What the model takes, by how much of it is opened.
+    fn model_demand(&self) -> Result<Demand, Report> {
+        let all = [Reach::Whole, Reach::Site, Reach::WeightsOnly];
+        let Some(files) = &self.model else {
+            return Ok(Demand { model: all.map(|reach| (reach, 0)).to_vec(), ..Demand::default() });
+        };
+        let needs = model::needs_of(files, self.reach.extent(self.suite.site))
+            .map_err(|error| failure::of_model(self.cannot_open(), &error))?;
+        let blocks = self.suite.site.blocks();
+        let of = |needs: &Needs, reach| match reach {
+            Reach::Whole => needs.through(None),
+            Reach::Site => needs.through(Some(blocks)),
+            Reach::WeightsOnly => needs.words(),
+        };
+        let model =
+            all.into_iter().filter(|reach| *reach <= self.reach).map(|reach| (reach, of(&needs, reach))).collect();
+        let halved = needs.halved.as_ref().map(|halved| of(halved, self.reach));
+        Ok(Demand { model, halved, saes: Vec::new() })
     }
 
     fn cannot_open(&self) -> String {
         format!("cannot open the suite `{}`", self.suite.id)
+    }
+
+    /// The memory needed and there, for a person.
+    fn memory_words(&self) -> String {
+        let Memory { needed, free } = self.memory;
+        match free {
+            Some(free) => format!("{} of memory needed, {} free: ", bytes(needed), bytes(free)),
+            None => format!("{} of memory needed: ", bytes(needed)),
+        }
     }
 }
 
@@ -96,29 +158,31 @@ impl Plan {
 ///
 /// # Errors
 /// What is broken or does not belong together.
-pub fn load(plan: Plan, setup: &Setup, cancel: &Cancel, progress: OnProgress<'_>) -> Result<Shared, Report> {
-    let cannot = plan.cannot_open();
+pub fn load(mut plan: Plan, setup: &Setup, cancel: &Cancel, progress: OnProgress<'_>) -> Result<Shared, Report> {
+    let (cannot, memory) = (plan.cannot_open(), plan.memory_words());
     let steps = plan.saes.len() as u64 + 1;
-    progress(Progress::steps("model", 0, steps));
-    let model = model::load(&plan.model, &Device::Cpu).map_err(|error| failure::of_model(&cannot, &error))?;
+    progress(Progress::steps(format!("{memory}model"), 0, steps));
     let site = plan.suite.site;
-    let Some(size) = model.model.site_size(site) else {
-        let layers = model.model.shape().layers;
-        return Err(Report::new(cannot)
-            .because(format!("the model has no site {site}: its layers are 0 to {}", layers.saturating_sub(1)))
-            .hint("correct `[site]` in the suite file"));
+    let model = match &plan.model {
+        None => model::Loaded::nothing(),
+        Some(files) => model::load_part(files, &Device::Cpu, plan.reach.extent(site))
+            .map_err(|error| failure::of_model(&cannot, &error))?,
     };
-    let value_bias = if plan.suite.fold_value_bias {
-        model.model.value_bias(site.layer).map_err(|error| failure::of_model(&cannot, &error))?
-    } else {
-        None
+    let size = plan.model.is_some().then(|| site_size(&model, site, &cannot)).transpose()?;
+    let value_bias = match (plan.suite.fold_value_bias, plan.reach) {
+        (false, _) => None,
+        (true, Reach::WeightsOnly) => {
+            plan.notes.push("encoder biases are shown as they are stored: the values' bias is in the model".to_owned());
+            None
+        }
+        (true, _) => model.model.value_bias(site.layer).map_err(|error| failure::of_model(&cannot, &error))?,
     };
     let mut saes = Vec::new();
     for (done, (entry, files)) in plan.saes.into_iter().enumerate() {
         cancel.check()?;
-        progress(Progress::steps(format!("SAE {}", entry.id), done as u64 + 1, steps));
+        progress(Progress::steps(format!("{memory}SAE {}", entry.id), done as u64 + 1, steps));
         let mut sae = open_sae(&entry, &files)?;
-        if sae.d_in() != size {
+        if let Some(size) = size.filter(|size| sae.d_in() != *size) {
             return Err(Report::new(format!("SAE `{}` does not fit the model", entry.id))
                 .because(format!("it reads activations of {} values; {site} has {size}", sae.d_in()))
                 .hint("correct `[model]`, `[site]` or the SAE's place in the suite file"));
@@ -130,7 +194,18 @@ pub fn load(plan: Plan, setup: &Setup, cancel: &Cancel, progress: OnProgress<'_>
         saes.push(LoadedSae { entry, sae });
     }
     saes.sort_by_key(|loaded| loaded.sae.width());
-    Shared::new(plan.suite, model, saes, plan.notes, setup)
+    let opened = Open { reach: plan.reach, memory: plan.memory, notes: plan.notes };
+    Shared::new(plan.suite, model, saes, opened, setup)
+}
+
+/// The size of the activations at the site.
+fn site_size(model: &model::Loaded, site: Site, cannot: &str) -> Result<usize, Report> {
+    model.model.site_size(site).ok_or_else(|| {
+        let layers = model.model.shape().layers;
+        Report::new(cannot)
+            .because(format!("the model has no site {site}: its layers are 0 to {}", layers.saturating_sub(1)))
+            .hint("correct `[site]` in the suite file")
+    })
 }
 
 fn open_sae(entry: &SaeEntry, files: &SaeParts) -> Result<Sae, Report> {

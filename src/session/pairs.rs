@@ -10,7 +10,9 @@ use crate::sae::Codes;
 use crate::sae::stitch::{Score, Scores, Workbench};
 use crate::session::desk::Chosen;
 use crate::session::failure;
+use crate::session::reach::Reach;
 use crate::session::shared::{Shared, cannot_encode, reading};
+use crate::session::tables::Table;
 use crate::task::{Cancel, OnProgress};
 
 /// Positions measured at a time of a text that is longer than what is kept of it.
@@ -38,6 +40,9 @@ impl Shared {
     ) -> Result<PairView, Report> {
         let pair = self.pair(places)?;
         let table = self.table(places, threshold, cancel, progress)?;
+        if self.open.reach == Reach::WeightsOnly {
+            return self.unmeasured(places, &table);
+        }
         let measured = self.measured_pair(chosen, places, cancel, progress)?;
         // So that a workbench can be measured on the text at once.
         self.text_bench(chosen, places, cancel, progress)?;
@@ -50,6 +55,22 @@ impl Shared {
         let view = PairView::new(names, comparison, scores, small_fired.clone(), info.clone(), pair.small().d_in());
         let mut view = view.map_err(|error| failure::of_sae("the pair cannot be measured", &error))?;
         view.competes = pair.competes();
+        view.notes.extend(table.note.clone());
+        Ok(view)
+    }
+
+    /// Classes and groups alone, where no model is there to measure with.
+    fn unmeasured(&self, places: (usize, usize), table: &Table) -> Result<PairView, Report> {
+        let pair = self.pair(places)?;
+        let (scores, small_fired) = (vec![Score::default(); pair.large().width()], vec![0; pair.small().width()]);
+        let text = TextInfo { name: "no text".to_owned(), tokens: 0 };
+        let comparison = Arc::clone(&table.comparison);
+        let view = PairView::new(self.names(places), comparison, &scores, small_fired, text, pair.small().d_in());
+        let mut view = view.map_err(|error| failure::of_sae("the pair cannot be compared", &error))?;
+        view.competes = pair.competes();
+        view.notes.push(
+            "weights only: no text is measured, so c* and what a latent does to the error are unknown".to_owned(),
+        );
         view.notes.extend(table.note.clone());
         Ok(view)
     }

@@ -13,9 +13,11 @@ use crate::sae::metrics::{self, Quality};
 use crate::sae::stitch::{Pair, Workbench};
 use crate::sae::{Codes, Sae};
 use crate::session::desk::Chosen;
+use crate::session::fit::Memory;
 use crate::session::loss::Spliced;
 use crate::session::once::Once;
 use crate::session::pairs::MeasuredPair;
+use crate::session::reach::{Reach, needs_model};
 use crate::session::tables::Table;
 use crate::session::text::{Cut, Rows, Text};
 use crate::session::way::{Way, WayKey};
@@ -36,7 +38,7 @@ pub struct Shared {
     pub model: model::Loaded,
     /// By rising width.
     pub saes: Vec<LoadedSae>,
-    pub notes: Vec<String>,
+    pub open: Open,
     pub setup: Setup,
     /// Comparisons by (smaller, larger, number of the floor).
     pub tables: Once<(usize, usize, usize), Arc<Table>>,
@@ -51,6 +53,16 @@ pub struct Shared {
     codes: Once<(u64, usize), Arc<Codes>>,
     qualities: Once<(u64, usize), Quality>,
     prompt: Mutex<Arc<Vec<u32>>>,
+}
+
+/// How a suite was opened.
+#[derive(Clone, Debug)]
+pub struct Open {
+    /// How much of the model is there.
+    pub reach: Reach,
+    pub memory: Memory,
+    /// Things worth saying.
+    pub notes: Vec<String>,
 }
 
 /// An SAE of the suite.
@@ -72,10 +84,10 @@ impl Shared {
         suite: Suite,
         model: model::Loaded,
         saes: Vec<LoadedSae>,
-        notes: Vec<String>,
+        open: Open,
         setup: &Setup,
     ) -> Result<Self, Report> {
-        if suite.model.prepend_bos && model.tokenizer.bos().is_none() {
+        if suite.model.prepend_bos && model.tokenizer.bos().is_none() && open.reach != Reach::WeightsOnly {
             return Err(Report::new(format!("cannot open the suite `{}`", suite.id))
                 .because("prompts are to begin with a beginning-of-sequence token, and the tokenizer has none")
                 .hint("set `prepend_bos = false` in the suite file"));
@@ -84,7 +96,7 @@ impl Shared {
             suite,
             model,
             saes,
-            notes,
+            open,
             setup: setup.clone(),
             tables: Once::default(),
             pairs: Once::default(),
@@ -198,6 +210,9 @@ impl Shared {
 
     fn read_sample(&self, chosen: &Chosen, cancel: &Cancel, progress: OnProgress<'_>) -> Result<TextSample, Report> {
         let (text, taker) = (self.text(chosen)?, self.taker());
+        if self.open.reach == Reach::WeightsOnly {
+            return Err(needs_model(format!("cannot measure on the text `{}`", text.name)));
+        }
         let mut rows = self.rows(&text)?;
         let most = chosen.most.unwrap_or(usize::MAX);
         let (mut sample, mut tokens, mut more) = (Sample::default(), 0, false);

@@ -1,7 +1,7 @@
 //! Which files a model and an SAE are made of, and their bytes wherever they are on this machine.
 //! Not here: what is in them, and fetching those that are missing.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Error, Format, MetaEntry, Part, SaeEntry, Source, Suite, embedded};
 use crate::blob::Blob;
@@ -103,8 +103,26 @@ pub(super) fn model_names(exists: impl Fn(&str) -> bool) -> Vec<&'static str> {
     names
 }
 
+/// Says which tensors of a model are wanted, given its `config.json` and the names of all.
+pub type Pick<'a> = &'a dyn Fn(&Blob, &[&str]) -> Picked;
+
+/// The tensors of a model that are wanted.
+#[derive(Clone, Debug, Default)]
+pub struct Picked {
+    /// Those that must be there.
+    pub required: Vec<String>,
+    /// Those that are taken where they are there.
+    pub welcome: Vec<String>,
+}
+
 /// The shards that a model's index names, each once.
 pub(super) fn shards(index: &Blob) -> Result<Vec<String>, Error> {
+    let files: BTreeSet<String> = shard_of_each(index)?.into_values().collect();
+    Ok(files.into_iter().collect())
+}
+
+/// The shard of each tensor that a model's index names.
+fn shard_of_each(index: &Blob) -> Result<BTreeMap<String, String>, Error> {
     let wrong = |why: String| Error::Index { file: index.name().to_owned(), why };
     let length = index.size().map_err(|error| wrong(error.to_string()))?;
     if length > MAX_INDEX {
@@ -114,17 +132,17 @@ pub(super) fn shards(index: &Blob) -> Result<Vec<String>, Error> {
     let json: serde_json::Value = serde_json::from_slice(&bytes).map_err(|error| wrong(error.to_string()))?;
     let map = json.get("weight_map").and_then(|map| map.as_object());
     let map = map.ok_or_else(|| wrong("it has no `weight_map`".to_owned()))?;
-    let mut shards = BTreeSet::new();
+    let mut shards = BTreeMap::new();
     for (tensor, file) in map {
         let file =
             file.as_str().ok_or_else(|| wrong(format!("the shard of `{}` is no name", tensor.escape_debug())))?;
         name::file(file).map_err(|error| wrong(error.to_string()))?;
-        shards.insert(file.to_owned());
+        shards.insert(tensor.clone(), file.to_owned());
     }
     if shards.is_empty() {
         return Err(wrong("it names no shard".to_owned()));
     }
-    Ok(shards.into_iter().collect())
+    Ok(shards)
 }
 
 /// The path of a file below an optional folder.
@@ -167,6 +185,19 @@ impl Gather<'_> {
         Ok(blob)
     }
 
+    /// The shards of the tensors that are wanted; none where one that must be there is not.
+    fn shards(&mut self, shard_of: &BTreeMap<String, String>, picked: Picked) -> Result<Option<Vec<Blob>>, Error> {
+        let files =
+            |names: Vec<String>| -> BTreeSet<&String> { names.iter().filter_map(|name| shard_of.get(name)).collect() };
+        let (required, welcome) = (files(picked.required), files(picked.welcome));
+        let found: Result<Vec<_>, _> = required.iter().map(|shard| self.take(shard)).collect();
+        let Some(mut found) = found?.into_iter().collect::<Option<Vec<_>>>() else { return Ok(None) };
+        for shard in welcome.difference(&required) {
+            found.extend(open(self.source, shard, self.locator)?);
+        }
+        Ok(Some(found))
+    }
+
     fn all<T>(&self, found: Option<T>) -> Result<T, Error> {
         found.ok_or_else(|| match self.source {
             Source::Hub(repo) => Error::Missing {
@@ -199,15 +230,32 @@ impl Suite {
     /// [`Error::Missing`] when files must be downloaded first, [`Error::Absent`] when a local directory lacks them,
     /// [`Error::Index`] when the list of shards cannot be used.
     pub fn model_files(&self, locator: &dyn Locator) -> Result<ModelParts, Error> {
+        let all = |_: &Blob, names: &[&str]| Picked {
+            required: names.iter().map(|name| (*name).to_owned()).collect(),
+            ..Picked::default()
+        };
+        self.model_files_with(locator, &all)
+    }
+
+    /// The model's files on this machine that hold the tensors which are wanted: where the model is in shards, those
+    /// that hold none of them need not be there and are not given.
+    ///
+    /// # Errors
+    /// As [`Suite::model_files`].
+    pub fn model_files_with(&self, locator: &dyn Locator, pick: Pick<'_>) -> Result<ModelParts, Error> {
         let source = &self.model_source(locator);
         let mut gather = Gather { suite: &self.name, part: Part::Model, source, locator, missing: Vec::new() };
         let names = model_names(|file| gather.has(file));
         let config = gather.take("config.json")?;
         let weights = if names.contains(&INDEX) {
             let index = open(source, INDEX, locator)?;
-            let shards = index.as_ref().map(shards).transpose()?.unwrap_or_default();
-            let found: Result<Vec<_>, _> = shards.iter().map(|shard| gather.take(shard)).collect();
-            found?.into_iter().collect::<Option<Vec<_>>>()
+            let shards = index.as_ref().map(shard_of_each).transpose()?.unwrap_or_default();
+            gather.shards(
+                &shards,
+                config.as_ref().map_or_else(Picked::default, |config| {
+                    pick(config, &shards.keys().map(String::as_str).collect::<Vec<_>>())
+                }),
+            )?
         } else {
             gather.take(WEIGHTS)?.map(|weights| vec![weights])
         };

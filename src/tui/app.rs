@@ -8,7 +8,7 @@ use ratatui_textarea::TextArea;
 
 use crate::analysis::{LatentCard, PositionRun, Run, SaeRun, TokenView};
 use crate::report::Report;
-use crate::session::{Checked, Found, Opened, SaeInfo, SuiteEntry};
+use crate::session::{Checked, Found, Opened, Reach, SaeInfo, SuiteEntry};
 use crate::task::Remote;
 use crate::text::Charset;
 use crate::tui::history::History;
@@ -17,6 +17,7 @@ use crate::tui::keys::Place;
 use crate::tui::labels::LabelStore;
 use crate::tui::meta::Meta;
 use crate::tui::next::NextStore;
+use crate::tui::origins::Origins;
 use crate::tui::over::Over;
 use crate::tui::speed::Speed;
 use crate::tui::stitch::{PairIds, Stitch};
@@ -32,6 +33,8 @@ pub enum Focus {
     Latents,
     /// The chosen latent's card.
     Card,
+    /// Which heads and tokens made the chosen latent fire, in the card's place.
+    Origins,
     /// The work queue of two SAEs.
     Queue,
     /// The stitched SAE that is built by hand.
@@ -80,7 +83,7 @@ impl Focus {
     pub const fn page(self) -> Option<Page> {
         match self {
             Self::Prompt | Self::Tokens => None,
-            Self::Latents | Self::Card => Some(Page::Explore),
+            Self::Latents | Self::Card | Self::Origins => Some(Page::Explore),
             Self::Queue | Self::Bench | Self::Curve | Self::Group => Some(Page::Stitch),
             Self::Parts | Self::MetaCard | Self::Map | Self::Surgery => Some(Page::Meta),
         }
@@ -94,6 +97,7 @@ impl Focus {
             Self::Tokens => Place::Tokens,
             Self::Latents => Place::Latents,
             Self::Card => Place::Card,
+            Self::Origins => Place::Origins,
             Self::Queue => Place::Queue,
             Self::Bench => Place::Bench,
             Self::Curve => Place::Curve,
@@ -146,6 +150,10 @@ pub struct Start {
     pub charset: Charset,
     /// The person's home directory, for paths that begin with `~`.
     pub home: Option<PathBuf>,
+    /// The SAEs of the suite to load; those that it says where it is empty.
+    pub saes: Vec<String>,
+    /// How much of models is opened where nothing else is asked for.
+    pub reach: Reach,
 }
 
 /// The state of the explorer.
@@ -162,6 +170,12 @@ pub struct App {
     pub editor: TextArea<'static>,
     /// The suite that was asked for last.
     pub suite: String,
+    /// The suite of the start and the SAEs of it that are to be loaded.
+    pub only: (String, Vec<String>),
+    /// How much of a model is opened where nothing else is asked for.
+    pub usual: Reach,
+    /// How much of the suite's model was asked for last.
+    pub reach: Reach,
     /// The suite that is loaded.
     pub opened: Remote<Arc<Opened>, Report>,
     /// What the prompt yielded.
@@ -186,6 +200,8 @@ pub struct App {
     pub checkup: Remote<Checked, Report>,
     /// Whether that was asked for.
     pub checkup_asked: bool,
+    /// Where the chosen latent's activation comes from.
+    pub origins: Origins,
     /// The known suites.
     pub catalogue: Remote<Vec<SuiteEntry>, Report>,
     /// The download: the suite's id.
@@ -247,6 +263,9 @@ impl App {
             over: Vec::new(),
             editor: editor_of(&prompt),
             suite: start.suite.clone(),
+            only: (start.suite.clone(), start.saes.clone()),
+            usual: start.reach,
+            reach: start.reach,
             opened: Remote::default(),
             run: Remote::default(),
             next: NextStore::default(),
@@ -259,6 +278,7 @@ impl App {
             meta: Meta::default(),
             checkup: Remote::default(),
             checkup_asked: false,
+            origins: Origins::default(),
             catalogue: Remote::default(),
             pull: Remote::default(),
             pulled: None,
@@ -332,10 +352,43 @@ impl App {
         self.sae_run()?.positions.get(self.token)
     }
 
-    /// The chosen latent's place in the list of what fires at the chosen token.
+    /// Whether no model is there that could be run.
+    #[must_use]
+    pub fn weights_only(&self) -> bool {
+        self.opened.value().is_some_and(|opened| opened.reach == Reach::WeightsOnly)
+    }
+
+    /// How much of the model is open, where that is not all.
+    #[must_use]
+    pub fn reach_name(&self) -> Option<&'static str> {
+        self.opened.value().and_then(|opened| opened.reach.name())
+    }
+
+    /// How many latents the list has: those that fire at the chosen token; all by number where nothing can fire.
+    #[must_use]
+    pub fn listed(&self) -> usize {
+        if self.weights_only() {
+            return self.sae().and_then(|sae| sae.width).unwrap_or(0);
+        }
+        self.position().map_or(0, |position| position.latents.len())
+    }
+
+    /// The latent at a place of the list.
+    #[must_use]
+    pub fn listed_at(&self, rank: usize) -> Option<u32> {
+        if self.weights_only() {
+            return u32::try_from(rank).ok().filter(|_| rank < self.listed());
+        }
+        self.position()?.latents.get(rank).map(|firing| firing.latent)
+    }
+
+    /// The chosen latent's place in the list.
     #[must_use]
     pub fn rank(&self) -> Option<usize> {
         let latent = self.latent?;
+        if self.weights_only() {
+            return Some(latent as usize).filter(|rank| *rank < self.listed());
+        }
         self.position()?.latents.iter().position(|f| f.latent == latent)
     }
 
@@ -382,6 +435,7 @@ impl App {
             || self.labels.is_pending()
             || self.stitch.is_computing()
             || self.meta.is_computing()
+            || self.origins.asked.is_pending()
     }
 
     /// Whether an asking has lasted long enough to be shown: quick answers never flicker.
@@ -397,6 +451,7 @@ impl App {
         }
         match (pane, pane.page()) {
             (Focus::MetaCard, _) => self.meta.shown = Focus::Parts,
+            (Focus::Card | Focus::Origins, _) => self.origins.shown = pane == Focus::Origins,
             (_, Some(Page::Stitch)) => self.stitch.shown = pane,
             (_, Some(Page::Meta)) => self.meta.shown = pane,
             _ => {}

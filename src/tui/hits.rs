@@ -19,6 +19,8 @@ pub enum Target {
     Latent(usize),
     /// A row of the card's ladder.
     Ladder(usize),
+    /// A row of the heads.
+    Head(usize),
     /// A row of the work queue.
     Queue(usize),
     /// A row of the workbench's list of changes.
@@ -85,6 +87,8 @@ pub struct Hits {
     areas: Vec<(Rect, Target)>,
     /// Rows of the latents list.
     pub latent_rows: usize,
+    /// Rows of the list of heads.
+    pub head_rows: usize,
     /// Rows of the card.
     pub card_rows: usize,
     /// Rows of the list that lies over the panes.

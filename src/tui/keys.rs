@@ -38,6 +38,8 @@ pub enum Action {
     FocusLatents,
     /// Focus the card.
     FocusCard,
+    /// Go to where the latent's activation comes from.
+    FocusOrigins,
     /// The next narrower SAE.
     Narrower,
     /// The next wider SAE.
@@ -56,6 +58,8 @@ pub enum Action {
     Suites,
     /// Show how the suite is wired.
     Wiring,
+    /// Open a suite without its model, or with it again.
+    WeightsOnly,
     /// Copy the latent's reference.
     CopyReference,
     /// Copy the command that prints the latent's card.
@@ -212,6 +216,8 @@ pub enum Place {
     Latents,
     /// The chosen latent's card.
     Card,
+    /// Which heads and tokens made the chosen latent fire.
+    Origins,
     /// The work queue.
     Queue,
     /// The workbench.
@@ -250,11 +256,12 @@ pub enum Place {
 
 impl Place {
     /// All of them.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 22] = [
         Self::Prompt,
         Self::Tokens,
         Self::Latents,
         Self::Card,
+        Self::Origins,
         Self::Queue,
         Self::Bench,
         Self::Curve,
@@ -295,6 +302,7 @@ impl Place {
             Self::Tokens => "Tokens",
             Self::Latents => "Latents",
             Self::Card => "Card",
+            Self::Origins => "Origins",
             Self::Queue => "Queue",
             Self::Bench => "Workbench",
             Self::Curve => "Curve",
@@ -324,7 +332,7 @@ impl Places {
     /// Everywhere.
     pub const ALL: Self = Self::of(&Place::ALL);
     /// The panes of the first page in which a letter is a command.
-    pub const EXPLORE: Self = Self::of(&[Place::Tokens, Place::Latents, Place::Card]);
+    pub const EXPLORE: Self = Self::of(&[Place::Tokens, Place::Latents, Place::Card, Place::Origins]);
     /// The panes in which two SAEs are compared and stitched.
     pub const STITCH: Self = Self::of(&[Place::Queue, Place::Bench, Place::Curve, Place::Group]);
     /// The panes in which a letter is a command.

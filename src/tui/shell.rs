@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use crossterm::Command;
 
 use crate::report::Report;
-use crate::session::Job;
+use crate::session::{Job, Reach};
 use crate::task::{Slot, Ticket};
 use crate::tui::app::{App, Start};
 use crate::tui::hits::Hits;
@@ -59,6 +59,10 @@ pub struct Options {
     pub ground: Option<Ground>,
     /// Whether only ASCII is drawn; none to find out.
     pub ascii: Option<bool>,
+    /// The SAEs of the suite to load; those that it says where it is empty.
+    pub saes: Vec<String>,
+    /// How much of models is opened.
+    pub reach: Reach,
 }
 
 impl Options {
@@ -70,7 +74,15 @@ impl Options {
             None => detect::charset(env),
         };
         let home = env("HOME").filter(|home| !home.is_empty()).map(std::path::PathBuf::from);
-        Start { suite: self.suite.clone(), prompt: self.prompt.clone(), mouse: !self.no_mouse, charset, home }
+        Start {
+            suite: self.suite.clone(),
+            prompt: self.prompt.clone(),
+            mouse: !self.no_mouse,
+            charset,
+            home,
+            saes: self.saes.clone(),
+            reach: self.reach,
+        }
     }
 }
 

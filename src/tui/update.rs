@@ -3,7 +3,7 @@
 
 use crokey::KeyCombination;
 
-use crate::session::Job;
+use crate::session::{Job, Reach};
 use crate::task::Slot;
 use crate::tui::app::{App, Notice};
 use crate::tui::keys::{self, Action};
@@ -15,6 +15,7 @@ mod meta_news;
 pub(crate) mod meta_wants;
 mod mouse;
 mod news;
+mod origins;
 mod over;
 mod select;
 mod stitch;
@@ -36,7 +37,7 @@ pub fn update(app: &mut App, msg: Msg) -> Update {
 /// What must be asked for before the first message: the suite, while the first frame already stands.
 pub fn start(app: &mut App) -> Update {
     let mut out = Update { dirty: true, effects: Vec::new() };
-    open(app, app.suite.clone(), &mut out.effects);
+    open(app, app.suite.clone(), app.usual, &mut out.effects);
     out
 }
 
@@ -99,10 +100,21 @@ fn ask(slot: Slot, ticket: crate::task::Ticket, job: Job, effects: &mut Vec<Effe
 }
 
 /// Opens a suite; the one on screen stays until the new one is there.
-fn open(app: &mut App, suite: String, effects: &mut Vec<Effect>) {
+fn open(app: &mut App, suite: String, reach: Reach, effects: &mut Vec<Effect>) {
     app.suite.clone_from(&suite);
+    app.reach = reach;
+    let saes = if app.only.0 == suite { app.only.1.clone() } else { Vec::new() };
     let ticket = app.opened.ask();
-    ask(Slot::Suite, ticket, Job::Open { suite }, effects);
+    ask(Slot::Suite, ticket, Job::Open { suite, saes, reach }, effects);
+}
+
+/// How much of the model the key that turns it off and on asks for.
+fn other_reach(app: &App) -> Reach {
+    match (app.reach, app.usual) {
+        (Reach::WeightsOnly, Reach::WeightsOnly) => Reach::Whole,
+        (Reach::WeightsOnly, usual) => usual,
+        _ => Reach::WeightsOnly,
+    }
 }
 
 /// What every action does alike, in the panes and over them; gives none when it is not one of those.

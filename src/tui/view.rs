@@ -7,6 +7,7 @@ use ratatui::layout::Rect;
 use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 
+use crate::session::Reach;
 use crate::text;
 use crate::tui::app::{App, Focus, Page};
 use crate::tui::hits::{Hits, Target};
@@ -24,6 +25,7 @@ mod latents;
 mod lists;
 mod meta;
 mod next;
+mod origins;
 mod popup;
 mod prompt;
 mod status;
@@ -71,7 +73,11 @@ pub fn view(app: &App, theme: &Theme, frame: &mut Frame<'_>) -> Hits {
 
 fn explore(app: &App, areas: &Areas, pen: &mut Pen<'_>) {
     latents::draw(app, areas.latents, pen);
-    card::draw(app, areas.card, pen);
+    if app.origins.shown {
+        origins::draw(app, areas.card, pen);
+    } else {
+        card::draw(app, areas.card, pen);
+    }
     next::draw(app, areas.next, pen);
     if let Some(area) = areas.ladder {
         ladder::draw(app, area, pen);
@@ -105,6 +111,15 @@ pub(crate) struct Pen<'a> {
     pub hits: &'a mut Hits,
 }
 
+/// Why something that needs this much of the model is not there, and what to do; none where it is.
+fn lacking(app: &App, needed: Reach) -> Option<&'static str> {
+    let reach = app.opened.value()?.reach;
+    (reach < needed).then_some(match reach {
+        Reach::WeightsOnly => "Weights only: no prompt is run. M loads the model",
+        Reach::Site | Reach::Whole => "No predictions: the model is run up to the site alone",
+    })
+}
+
 impl Pen<'_> {
     /// Writes a line of spans at a row of an area; what does not fit is cut.
     pub fn line(&mut self, area: Rect, row: u16, line: &Line<'_>) {
@@ -117,6 +132,15 @@ impl Pen<'_> {
     pub fn text(&mut self, area: Rect, row: u16, content: &str, style: Style) {
         if row < area.height {
             self.buf.set_stringn(area.x, area.y + row, content, usize::from(area.width), style);
+        }
+    }
+
+    /// Writes a sentence about the program itself, in as many lines as there are.
+    pub fn wrapped(&mut self, area: Rect, said: &str) {
+        let said = help::plain(said, self.theme.charset == text::Charset::Ascii);
+        for (row, line) in text::wrap(&said, usize::from(area.width)).iter().take(usize::from(area.height)).enumerate()
+        {
+            self.text(area, row as u16, line, self.theme.notice());
         }
     }
 

@@ -14,7 +14,7 @@ use saescope::model::{self, ModelFiles, TokenizerFiles};
 use saescope::sae::lens::{self, SaeFiles};
 use saescope::sae::train::{Config, train};
 use saescope::sae::{Parts, Sae};
-use saescope::session::{Checked, Job, Outcome, Session, Setup};
+use saescope::session::{Checked, Job, Outcome, Reach, Session, Setup};
 use saescope::site::{Site, SiteKind};
 use saescope::task::Cancel;
 use saescope::weights::TensorFiles;
@@ -184,7 +184,9 @@ impl Wired {
             checkups: kept,
         });
         let suite = self.path("x.toml").display().to_string();
-        session.exec(Job::Open { suite }, &Cancel::new(), &|_| {}).expect("opens");
+        session
+            .exec(Job::Open { suite, saes: Vec::new(), reach: Reach::Whole }, &Cancel::new(), &|_| {})
+            .expect("opens");
         let job = Job::Checkup { losses: false, again: false };
         match session.exec(job, &Cancel::new(), &|_| {}).expect("is measured") {
             Outcome::Checked(checked) => checked,

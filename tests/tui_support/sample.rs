@@ -11,10 +11,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use saescope::analysis::{
-    Class, Firing, LadderEntry, LatentCard, Metrics, Neighbour, NextToken, PositionRun, Run, SaeRun, Seen, Timings,
-    TokenValue, TokenView,
+    Attribution, Class, Firing, HeadValue, LadderEntry, LatentCard, Metrics, Neighbour, NextToken, PositionRun, Run,
+    SaeRun, Seen, SourceValue, Timings, TokenValue, TokenView,
 };
-use saescope::session::{Found, Job, Labels, Opened, Outcome, Predictions, SaeInfo, SuiteEntry};
+use saescope::session::{Found, Job, Labels, Memory, Opened, Outcome, Predictions, Reach, SaeInfo, SuiteEntry};
 use saescope::site::{Site, SiteKind};
 use saescope::task::Cancelled;
 use saescope::text::Charset;
@@ -23,10 +23,17 @@ use saescope::tui::msg::{Effect, Event, Msg, Update};
 use saescope::tui::update::{start, update};
 
 pub const SITE: Site = Site { layer: 2, kind: SiteKind::ResidPre };
+/// A suite of this name reads attention z.
+pub const HEADS: &str = "heads";
 pub const WIDTHS: [usize; 5] = [128, 256, 512, 1024, 2048];
 pub const PROMPT: &str = "Albert Einstein was a physicist who was born in";
 /// Chinese, an emoji with joiners, Hebrew, a control character and a bidirectional one, a combining mark, a newline.
 pub const HARD_PROMPT: &str = "東京 is 👩\u{200d}🔬 שלום \u{1b}[2J\u{202e}e\u{301}\nnext";
+
+pub fn opened_suite(suite: &str) -> Opened {
+    let kind = if suite == HEADS { SiteKind::AttnZ } else { SITE.kind };
+    Opened { site: Site { kind, ..SITE }, ..opened() }
+}
 
 pub fn opened() -> Opened {
     let saes = WIDTHS.iter().map(|w| SaeInfo { id: w.to_string(), width: Some(*w), loaded: true, neuronpedia: None });
@@ -40,6 +47,9 @@ pub fn opened() -> Opened {
         saes: saes.collect(),
         context: 256,
         prompt: PROMPT.into(),
+        reach: Reach::Whole,
+        words: true,
+        memory: Memory { needed: 40_000_000, free: None },
         notes: Vec::new(),
     }
 }
@@ -187,6 +197,41 @@ pub fn card(sae: &str, latent: u32) -> LatentCard {
     }
 }
 
+/// Twelve heads, of which most look at one token each, and whose parts add up.
+pub fn attribution(latent: u32, position: usize) -> Attribution {
+    const HEADS: usize = 12;
+    let tokens = cut(PROMPT);
+    let part = |source: usize, head: usize| {
+        let seed = hash(latent as usize, source + 31 * position, head);
+        let looks = hash(latent as usize, head, 3) % (position + 1) == source;
+        (seed % 200) as f32 / 1000.0 - 0.1 + if looks { (seed % 17) as f32 / 6.0 - 0.8 } else { 0.0 }
+    };
+    let parts: Vec<Vec<f32>> =
+        (0..=position).map(|source| (0..HEADS).map(|head| part(source, head)).collect()).collect();
+    let head = |head: usize| HeadValue {
+        head,
+        value: parts.iter().map(|heads| heads[head]).sum(),
+        decoder_share: (head + 1) as f32 / 78.0,
+    };
+    let source = |source: usize| SourceValue {
+        position: source,
+        id: source as u32,
+        text: tokens.get(source).cloned().unwrap_or_default(),
+        value: parts[source].iter().sum(),
+    };
+    let (sources, bias): (Vec<SourceValue>, f32) = ((0..=position).map(source).collect(), -0.75);
+    let pre_activation = sources.iter().map(|source| source.value).sum::<f32>() + bias;
+    Attribution {
+        position,
+        activation: pre_activation.max(0.0),
+        pre_activation,
+        bias,
+        heads: (0..HEADS).map(head).collect(),
+        sources,
+        parts,
+    }
+}
+
 pub fn catalogue() -> Vec<SuiteEntry> {
     let entry = |id: &str, title: &str, bytes: u64, cached: u64, gated: Option<&str>| SuiteEntry {
         id: id.into(),
@@ -224,7 +269,8 @@ pub fn catalogue() -> Vec<SuiteEntry> {
 /// What a job would give.
 pub fn answer(job: &Job) -> Outcome {
     match job {
-        Job::Open { .. } => Outcome::Opened(Arc::new(opened())),
+        Job::Open { suite, .. } => Outcome::Opened(Arc::new(opened_suite(suite))),
+        Job::Attribution { latent, position, .. } => Outcome::Attribution(Arc::new(attribution(*latent, *position))),
         Job::Run { prompt, .. } => Outcome::Run(Arc::new(run_of(prompt))),
         Job::Next { prompt, positions, .. } => {
             let next = next_of(cut(prompt).len());
@@ -283,13 +329,44 @@ pub fn press(app: &mut App, key: &str) -> Vec<Effect> {
 }
 
 pub fn new(prompt: Option<&str>, charset: Charset) -> App {
-    let start = Start { suite: "demo".into(), prompt: prompt.map(str::to_owned), mouse: true, charset, home: None };
+    new_on("demo", prompt, charset)
+}
+
+pub fn new_on(suite: &str, prompt: Option<&str>, charset: Charset) -> App {
+    let start = Start {
+        suite: suite.into(),
+        prompt: prompt.map(str::to_owned),
+        mouse: true,
+        charset,
+        home: None,
+        saes: Vec::new(),
+        reach: Reach::Whole,
+    };
     App::new(&start, (80, 24))
+}
+
+/// An explorer with the sample suite open without its model.
+pub fn weights_only() -> App {
+    let mut app = new(Some(PROMPT), Charset::Unicode);
+    app.usual = Reach::WeightsOnly;
+    for effect in start(&mut app).effects {
+        let Effect::Ask { slot, ticket, .. } = effect else { continue };
+        let opened = Opened { reach: Reach::WeightsOnly, ..opened() };
+        let event = Event::Done(Ok(Outcome::Opened(Arc::new(opened))));
+        let first = update(&mut app, Msg::News { slot, ticket, event, at: Duration::ZERO });
+        settle(&mut app, first);
+    }
+    app
 }
 
 /// An explorer with the sample suite open and its prompt run.
 pub fn ready(prompt: &str) -> App {
-    let mut app = new(Some(prompt), Charset::Unicode);
+    ready_on("demo", prompt)
+}
+
+/// The same with another suite: [`HEADS`].
+pub fn ready_on(suite: &str, prompt: &str) -> App {
+    let mut app = new_on(suite, Some(prompt), Charset::Unicode);
     let first = start(&mut app);
     settle(&mut app, first);
     app

@@ -20,6 +20,7 @@ const PROMPT: Places = Places::of(&[Place::Prompt]);
 const TOKENS: Places = Places::of(&[Place::Tokens]);
 const LATENTS: Places = Places::of(&[Place::Latents]);
 const CARD: Places = Places::of(&[Place::Card]);
+const ORIGINS: Places = Places::of(&[Place::Origins]);
 const WALK: Places = Places::of(&[Place::Tokens, Place::Latents]);
 const SEARCH: Places = Places::of(&[Place::Search]);
 const PALETTE: Places = Places::of(&[Place::Palette]);
@@ -27,8 +28,9 @@ const SUITES: Places = Places::of(&[Place::Suites]);
 const CONFIRM: Places = Places::of(&[Place::Confirm]);
 const READING: Places = Places::of(&[Place::Reading]);
 const SCROLLED: Places = Places::of(&[Place::Suites, Place::Reading]);
-const LISTS: Places =
-    Places::of(&[Place::Latents, Place::Card, Place::Suites, Place::Reading]).and(Places::STITCH).and(Places::META);
+const LISTS: Places = Places::of(&[Place::Latents, Place::Card, Place::Origins, Place::Suites, Place::Reading])
+    .and(Places::STITCH)
+    .and(Places::META);
 const QUEUE: Places = Places::of(&[Place::Queue]);
 const BENCH: Places = Places::of(&[Place::Bench]);
 const CURVE: Places = Places::of(&[Place::Curve]);
@@ -85,6 +87,8 @@ pub const TABLE: &[Binding] = &[
     row(Action::Down, "latent.next", &[key!(down), key!(j)], WALK, "latent", "The weaker latent"),
     row(Action::Up, "ladder.previous", &[key!(up), key!(k)], CARD, "", "The narrower SAE's nearest latent"),
     row(Action::Down, "ladder.next", &[key!(down), key!(j)], CARD, "ladder", "The wider SAE's nearest latent"),
+    row(Action::Up, "origins.previous", &[key!(up), key!(k)], ORIGINS, "", "The head above, which brought more"),
+    row(Action::Down, "origins.next", &[key!(down), key!(j)], ORIGINS, "head", "The head below, which brought less"),
     row(Action::Up, "queue.previous", &[key!(up), key!(k)], QUEUE, "", "The latent above in the queue"),
     row(Action::Down, "queue.next", &[key!(down), key!(j)], QUEUE, "latent", "The latent below in the queue"),
     row(Action::Up, "bench.previous", &[key!(up), key!(k)], BENCH, "", "The change above"),
@@ -277,6 +281,22 @@ pub const TABLE: &[Binding] = &[
         "The wider SAE; the latent follows to its nearest",
     ),
     row(
+        Action::FocusOrigins,
+        "pane.origins",
+        &[key!(o)],
+        WALK.and(CARD),
+        "origins",
+        "Go to its origins: heads and tokens it fires for (attn_z)",
+    ),
+    row(
+        Action::Close,
+        "origins.leave",
+        &[key!(esc), key!(o)],
+        ORIGINS,
+        "back",
+        "Put the card back and go where you came from",
+    ),
+    row(
         Action::FocusQueue,
         "pane.queue",
         &[key!(5), key!(w)],
@@ -367,7 +387,23 @@ pub const TABLE: &[Binding] = &[
         &[key!(shift - w)],
         Places::PANES,
         "",
-        "Is the suite wired as its SAEs need it: figures, what fits",
+        "Is the suite wired right: its figures beside those expected",
+    ),
+    row(
+        Action::WeightsOnly,
+        "suites.weights-only",
+        &[key!(shift - m)],
+        Places::PANES,
+        "",
+        "The suite's weights only, without its model; or with it again",
+    ),
+    row(
+        Action::WeightsOnly,
+        "suites.choose-weights-only",
+        &[key!(shift - m), key!(w)],
+        SUITES,
+        "weights only",
+        "Open the suite's weights only, without its model",
     ),
     row(Action::Close, "latents.leave", &[key!(esc)], LATENTS, "", "Back to the tokens"),
     row(Action::Close, "stitch.leave", &[key!(esc)], Places::STITCH, "back", "Back to the latents and the card"),

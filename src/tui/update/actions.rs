@@ -6,7 +6,7 @@ use crate::tui::app::{App, Focus, LatentRef, MOST_PINS, Page, Visit};
 use crate::tui::keys::{Action, Edit};
 use crate::tui::msg::Effect;
 use crate::tui::over::{Field, Over, PickFor};
-use crate::tui::update::{always, ask, meta, open, over, say, select, stitch};
+use crate::tui::update::{always, ask, meta, open, origins, other_reach, over, say, select, stitch};
 
 /// Does an action in the focused pane; gives whether anything may have changed.
 pub(super) fn in_panes(app: &mut App, action: Action, effects: &mut Vec<Effect>) -> bool {
@@ -21,6 +21,7 @@ pub(super) fn in_panes(app: &mut App, action: Action, effects: &mut Vec<Effect>)
         Action::FocusTokens => app.look_at(Focus::Tokens),
         Action::FocusLatents => app.look_at(Focus::Latents),
         Action::FocusCard => select::enter_card(app),
+        Action::FocusOrigins => origins::enter(app),
         Action::FocusQueue => stitch::enter(app, Focus::Queue),
         Action::FocusBench => stitch::enter(app, Focus::Bench),
         Action::FocusCurve => stitch::enter(app, Focus::Curve),
@@ -74,6 +75,7 @@ pub(super) fn in_panes(app: &mut App, action: Action, effects: &mut Vec<Effect>)
         Action::Palette => app.over.push(Over::Palette(Field::default())),
         Action::Suites => open_suites(app, effects),
         Action::Wiring => app.over.push(Over::Wiring { top: 0 }),
+        Action::WeightsOnly => open(app, app.suite.clone(), other_reach(app), effects),
         Action::Help => app.over.push(Over::Help { about: app.focus.place(), top: 0 }),
         // Done by `always`.
         Action::Interrupt
@@ -100,9 +102,12 @@ fn edit_prompt(app: &mut App, edit: Edit) {
 
 fn turn_focus(app: &mut App, forward: bool) {
     let order = app.page.order();
-    let at = order.iter().position(|f| *f == app.focus).unwrap_or(0);
+    // The origins stand in the card's place.
+    let now = if app.focus == Focus::Origins { Focus::Card } else { app.focus };
+    let at = order.iter().position(|f| *f == now).unwrap_or(0);
     let to = if forward { at + 1 } else { at + order.len() - 1 };
     match order.get(to % order.len()).copied() {
+        Some(Focus::Card) if app.origins.shown => app.look_at(Focus::Origins),
         Some(Focus::Card) => select::enter_card(app),
         Some(pane) => app.look_at(pane),
         None => {}
@@ -112,6 +117,7 @@ fn turn_focus(app: &mut App, forward: bool) {
 fn up_down(app: &mut App, by: isize) {
     match (app.focus, app.page) {
         (Focus::Card, _) => select::move_ladder(app, by),
+        (Focus::Origins, _) => origins::move_head(app, by),
         // The list of latents is on the other page; what is shown moves.
         (_, Page::Stitch) => stitch::step(app, by),
         (_, Page::Meta) => meta::step(app, by),
@@ -125,6 +131,7 @@ fn leap(app: &mut App, action: Action) {
         Focus::Tokens => select::leap_token(app, action),
         Focus::Latents if app.meta.by_meta => meta::leap_in_prompt(app, action),
         Focus::Latents => select::leap_latent(app, action),
+        Focus::Origins => origins::leap(app, action),
         Focus::Parts | Focus::MetaCard | Focus::Map | Focus::Surgery => meta::leap(app, action),
         Focus::Card => {
             let far = isize::try_from(app.ladder_rows().len()).unwrap_or(isize::MAX);
@@ -190,7 +197,7 @@ fn accept(app: &mut App) {
         Focus::Card => select::jump_ladder(app),
         Focus::Queue | Focus::Bench | Focus::Group => stitch::accept(app),
         Focus::Parts | Focus::MetaCard | Focus::Map => meta::accept(app),
-        Focus::Prompt | Focus::Curve | Focus::Surgery => {}
+        Focus::Prompt | Focus::Curve | Focus::Surgery | Focus::Origins => {}
     }
 }
 
@@ -198,6 +205,7 @@ fn close(app: &mut App) {
     match app.focus {
         Focus::Prompt | Focus::Latents => app.look_at(Focus::Tokens),
         Focus::Card => app.look_at(Focus::Latents),
+        Focus::Origins => origins::leave(app),
         Focus::Tokens if app.page == Page::Stitch => app.look_at(app.stitch.shown),
         Focus::Tokens if app.page == Page::Meta => app.look_at(app.meta.shown),
         Focus::Tokens => select::release(app),
@@ -220,10 +228,14 @@ fn pin(app: &mut App) {
 fn copy(app: &mut App, action: Action, effects: &mut Vec<Effect>) {
     let (Some(opened), Some(chosen)) = (app.opened.value(), app.chosen()) else { return };
     let (suite, sae, latent) = (&opened.suite, &chosen.sae, chosen.latent);
-    let text = if action == Action::CopyReference {
-        format!("{suite}/{sae}/{latent}")
-    } else {
-        format!("saescope latent --suite {suite} --sae {sae} {latent}")
+    let card = || format!("saescope latent --suite {suite} --sae {sae} {latent}");
+    let text = match action {
+        Action::CopyReference => format!("{suite}/{sae}/{latent}"),
+        _ if app.origins.shown && app.focus == Focus::Origins => {
+            let prompt = app.shown_prompt.replace('\'', r"'\''");
+            format!("{} --prompt '{prompt}' --position {}", card(), app.token)
+        }
+        _ => card(),
     };
     say(app, format!("copied {text}"));
     effects.push(Effect::Copy(text));
@@ -239,11 +251,12 @@ fn toggle_mouse(app: &mut App, effects: &mut Vec<Effect>) {
 /// Asks again for whatever failed; the prompt when nothing did.
 fn retry(app: &mut App, effects: &mut Vec<Effect>) {
     if app.opened.failure().is_some() {
-        open(app, app.suite.clone(), effects);
+        open(app, app.suite.clone(), app.reach, effects);
         return;
     }
     app.asked_prompt = None;
     app.asked_card = None;
+    app.origins.asked.retry();
     app.stitch.ask_again();
     app.meta.ask_again();
     // What is known of the wiring stays; what failed or was cancelled is asked again.
@@ -260,6 +273,7 @@ fn show_error(app: &mut App) {
         .or(app.card.failure())
         .or(app.catalogue.failure())
         .or(app.found.failure())
+        .or(app.origins.asked.failure())
         .or(app.stitch.failure())
         .or(app.meta.failure())
         .or(app.checkup.failure());

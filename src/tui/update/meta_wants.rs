@@ -50,9 +50,14 @@ fn has_run(app: &App) -> bool {
     app.run.value().is_some() && !app.run.is_pending() && app.run.failure().is_none()
 }
 
+/// Latents are taken apart after the run, which is more urgent, or where none will come.
+fn can_take_apart(app: &App) -> bool {
+    app.weights_only() || has_run(app)
+}
+
 fn parts(app: &mut App, of: &MetaRef, effects: &mut Vec<Effect>) {
     let Some(chosen) = app.chosen() else { return };
-    if app.page == Page::Stitch || !has_run(app) {
+    if app.page == Page::Stitch || !can_take_apart(app) {
         return;
     }
     if let Some(ticket) = app.meta.parts.want(&(chosen.clone(), of.meta.clone())) {
@@ -65,7 +70,7 @@ fn card(app: &mut App, of: &MetaRef, effects: &mut Vec<Effect>) {
     let Some(meta_latent) = app.meta.meta_latent else { return };
     // The old latent's meta-latent is asked about no more while the new latent's parts are awaited.
     let settled = app.meta.held || app.parts().is_some();
-    if !app.hits.drawn.has(Part::MetaCard) || !has_run(app) || !settled {
+    if !app.hits.drawn.has(Part::MetaCard) || !can_take_apart(app) || !settled {
         return;
     }
     if let Some(ticket) = app.meta.card.want(&(of.clone(), meta_latent, app.stitch.runs)) {

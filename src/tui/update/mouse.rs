@@ -6,7 +6,7 @@ use ratatui_textarea::CursorMove;
 use crate::tui::app::{App, Focus, Page};
 use crate::tui::hits::Target;
 use crate::tui::msg::{Effect, Mouse, MouseDid};
-use crate::tui::update::{meta, over, select, stitch};
+use crate::tui::update::{meta, origins, over, select, stitch};
 
 /// Rows that one notch of the wheel moves.
 const NOTCH: isize = 3;
@@ -67,6 +67,10 @@ fn click(app: &mut App, target: Option<Target>, effects: &mut Vec<Effect>) -> bo
             if same {
                 select::jump_ladder(app);
             }
+        }
+        Some(Target::Head(row)) => {
+            app.look_at(Focus::Origins);
+            origins::choose_row(app, row);
         }
         Some(Target::Queue(row)) => {
             let same = app.focus == Focus::Queue && app.stitch.queue.at == row;
@@ -134,6 +138,7 @@ fn wheel(app: &mut App, target: Option<Target>, by: isize) -> bool {
         Some(Target::Pane(Focus::Tokens) | Target::Token(_)) => select::move_token(app, by),
         Some(Target::Pane(Focus::Latents) | Target::Latent(_)) => select::move_latent(app, by),
         Some(Target::Pane(Focus::Card) | Target::Ladder(_)) => select::move_ladder(app, by),
+        Some(Target::Pane(Focus::Origins) | Target::Head(_)) => origins::move_head(app, by),
         Some(Target::Part(_) | Target::Cut(_) | Target::MetaMember(_)) if app.page == Page::Meta => meta::step(app, by),
         Some(Target::Pane(pane)) if app.page == Page::Stitch && pane == app.stitch.shown => stitch::step(app, by),
         Some(Target::Queue(_)) if app.stitch.shown == Focus::Queue => stitch::step(app, by * NOTCH),

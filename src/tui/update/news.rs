@@ -7,14 +7,15 @@ use std::time::Duration;
 use crate::analysis::Run;
 use crate::analysis::doctor::Verdict;
 use crate::report::{Kind, Report};
-use crate::session::{Checked, Opened, Outcome};
+use crate::session::{Checked, Opened, Outcome, Reach};
 use crate::task::{Progress, Slot, Ticket};
 use crate::tui::app::{App, Focus, LatentRef, Notice, Page, editor_of};
 use crate::tui::meta::Meta;
 use crate::tui::msg::{Effect, Event};
+use crate::tui::origins::Origins;
 use crate::tui::over::Over;
 use crate::tui::stitch::Stitch;
-use crate::tui::update::{actions, meta_news, open, say, select, stitch_news};
+use crate::tui::update::{actions, meta_news, open, origins, say, select, stitch_news};
 
 /// Takes news of a job; gives whether anything changed: stale news changes nothing.
 pub(super) fn take(
@@ -47,7 +48,7 @@ fn progressed(app: &mut App, slot: Slot, ticket: Ticket, progress: Progress, at:
             }
             current
         }
-        Slot::Labels | Slot::Next => false,
+        Slot::Labels | Slot::Next | Slot::Origins => false,
         slot => {
             stitch_news::progressed(app, slot, ticket, progress.clone())
                 || meta_news::progressed(app, slot, ticket, progress)
@@ -92,6 +93,7 @@ fn answered(
                 true
             }
         }
+        Slot::Origins => origins::answered(app, ticket, answer),
         Slot::Labels => {
             let answer = answer.and_then(|o| if let Outcome::Labels(o) = o { Ok(o) } else { Err(mixed_up()) });
             app.labels.answer(ticket, answer)
@@ -175,7 +177,7 @@ fn checked_wiring(app: &mut App, checked: &Checked) {
     let count = |holds: Option<bool>| checkup.unverified.iter().filter(|finding| finding.holds == holds).count();
     let (hold, wrong, open) = (count(Some(true)), count(Some(false)), count(None));
     if checkup.verdict == Verdict::Off {
-        let text = format!("wiring off (W shows all): {}", checkup.said);
+        let text = format!("wiring off: {}; W shows all", checkup.said);
         app.notice = Some(Notice { text, bad: true });
     } else if wrong > 0 {
         let text = format!("of what the suite marks as unverified, {wrong} do not hold; W shows which");
@@ -212,7 +214,7 @@ fn suite_opened(app: &mut App, opened: &Arc<Opened>) {
         app.editor = editor_of(&opened.prompt);
         app.prepared = Some(opened.prompt.clone());
     }
-    if app.prompt().is_empty() {
+    if app.prompt().is_empty() && opened.reach != Reach::WeightsOnly {
         app.look_at(Focus::Prompt);
     }
     app.checkup.clear();
@@ -222,6 +224,7 @@ fn suite_opened(app: &mut App, opened: &Arc<Opened>) {
     app.meta = Meta { changed, ..Meta::default() };
     app.look_at(if app.page == Page::Explore { app.focus } else { Focus::Tokens });
     app.page = Page::Explore;
+    app.origins = Origins::default();
     app.run.clear();
     app.next.clear();
     app.card.clear();
@@ -241,6 +244,11 @@ fn suite_opened(app: &mut App, opened: &Arc<Opened>) {
     // The middle of the ladder: narrower and wider are one key away.
     let loaded: Vec<usize> = (0..opened.saes.len()).filter(|i| opened.saes[*i].loaded).collect();
     app.sae = loaded.get(loaded.len() / 2).copied().unwrap_or(0);
+    if opened.reach == Reach::WeightsOnly {
+        // There is no token whose strongest could be followed.
+        app.look_at(Focus::Latents);
+        (app.latent, app.held) = (Some(0), true);
+    }
     if let Some(note) = opened.notes.first() {
         say(app, note.clone());
     }
@@ -286,7 +294,7 @@ fn choose_suite_row(app: &mut App) {
 fn pulled(app: &mut App, suite: String, effects: &mut Vec<Effect>) {
     if matches!(app.over.last(), Some(Over::Suites { .. })) {
         app.over.clear();
-        open(app, suite, effects);
+        open(app, suite, app.usual, effects);
     } else {
         say(app, format!("{suite} is downloaded; s opens it"));
     }

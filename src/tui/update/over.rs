@@ -4,7 +4,7 @@
 use ratatui_textarea::{CursorMove, TextArea};
 use tui_input::InputRequest;
 
-use crate::session::{Job, SuiteEntry};
+use crate::session::{Job, Reach, SuiteEntry};
 use crate::task::Slot;
 use crate::tui::app::{App, Focus, LatentRef};
 use crate::tui::format;
@@ -29,6 +29,7 @@ pub(super) fn act(app: &mut App, action: Action, effects: &mut Vec<Effect>) -> b
         Action::First => step(app, isize::MIN / 2),
         Action::Last => step(app, isize::MAX / 2),
         Action::Edit(edit) => edit_field(app, edit),
+        Action::WeightsOnly => open_weights(app, effects),
         _ => return false,
     }
     true
@@ -161,10 +162,20 @@ fn go_where_it_fires(app: &mut App) {
     }
 }
 
+/// Opens the chosen suite without its model.
+fn open_weights(app: &mut App, effects: &mut Vec<Effect>) {
+    let Some(Over::Suites { row }) = app.over.last() else { return };
+    let Some(suite) = app.catalogue.value().and_then(|all| all.get(*row)).map(|entry| entry.name.clone()) else {
+        return;
+    };
+    app.over.clear();
+    open(app, suite, Reach::WeightsOnly, effects);
+}
+
 fn choose_suite(app: &mut App, entry: &SuiteEntry, effects: &mut Vec<Effect>) {
     if entry.ready {
         app.over.clear();
-        open(app, entry.name.clone(), effects);
+        open(app, entry.name.clone(), app.usual, effects);
         return;
     }
     if app.pull.is_pending() {

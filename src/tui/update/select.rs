@@ -45,7 +45,7 @@ fn line_away(lines: &[usize], token: usize, by: isize) -> usize {
 
 /// Unless a latent is held, chooses the strongest of the token.
 pub(super) fn follow_strongest(app: &mut App) {
-    if app.held {
+    if app.held || app.weights_only() {
         return;
     }
     let strongest = app.position().and_then(|p| p.latents.first()).map(|f| f.latent);
@@ -69,8 +69,7 @@ pub(super) fn release(app: &mut App) {
 
 /// Moves along the latents of the token; a latent chosen so is held.
 pub(super) fn move_latent(app: &mut App, by: isize) {
-    let count = app.position().map_or(0, |p| p.latents.len());
-    let Some(last) = count.checked_sub(1) else { return };
+    let Some(last) = app.listed().checked_sub(1) else { return };
     // From a latent that does not fire here, Down leads to the strongest that does.
     let to = app.rank().map_or(0, |rank| rank.saturating_add_signed(by).min(last));
     choose_rank(app, to);
@@ -78,8 +77,8 @@ pub(super) fn move_latent(app: &mut App, by: isize) {
 
 /// Chooses an entry of the latents list.
 pub(super) fn choose_rank(app: &mut App, rank: usize) {
-    let Some(firing) = app.position().and_then(|p| p.latents.get(rank)).copied() else { return };
-    choose(app, Some(firing.latent));
+    let Some(latent) = app.listed_at(rank) else { return };
+    choose(app, Some(latent));
     app.held = true;
 }
 
@@ -88,7 +87,7 @@ pub(super) fn leap_latent(app: &mut App, action: Action) {
     let page = isize::try_from(app.hits.latent_rows.max(2) - 1).unwrap_or(1);
     match action {
         Action::First => choose_rank(app, 0),
-        Action::Last => choose_rank(app, app.position().map_or(0, |p| p.latents.len().saturating_sub(1))),
+        Action::Last => choose_rank(app, app.listed().saturating_sub(1)),
         Action::PageUp => move_latent(app, -page),
         _ => move_latent(app, page),
     }

@@ -49,7 +49,8 @@ fn family(app: &mut App, effects: &mut Vec<Effect>) {
 
 /// All SAEs are compared ahead, once, after the first answers are there.
 fn tables(app: &mut App, effects: &mut Vec<Effect>) {
-    let ready = app.run.value().is_some() && !app.run.is_pending() && app.card.value().is_some();
+    let ran = app.weights_only() || (app.run.value().is_some() && !app.run.is_pending());
+    let ready = ran && app.card.value().is_some();
     if app.stitch.tables_asked || !ready || app.saes().iter().filter(|s| s.loaded).count() < 2 {
         return;
     }

@@ -3,12 +3,12 @@
 //!
 //! Every message ends here, so no path can forget to ask: the question follows from the state alone.
 
-use crate::session::Job;
+use crate::session::{Job, Reach};
 use crate::task::Slot;
 use crate::tui::app::{App, LatentRef, Page};
 use crate::tui::msg::Effect;
 use crate::tui::over::Over;
-use crate::tui::update::{ask, meta, meta_wants, stitch, stitch_wants};
+use crate::tui::update::{ask, meta, meta_wants, origins, stitch, stitch_wants};
 
 /// Likeliest next tokens asked for at each position.
 const NEXT: usize = 12;
@@ -29,6 +29,7 @@ pub(super) fn settle(app: &mut App, effects: &mut Vec<Effect>) {
     run(app, effects);
     next(app, effects);
     card(app, effects);
+    origins::ask_all(app, effects);
     search(app, effects);
     labels(app, effects);
     stitch_wants::ask_all(app, effects);
@@ -45,14 +46,14 @@ fn scroll(app: &mut App) {
             app.latents_top = rank + 1 - rows;
         }
     }
-    let count = app.position().map_or(0, |p| p.latents.len());
+    let count = app.listed();
     // A taller screen shows more of the list, not emptiness below it.
     app.latents_top = app.latents_top.min(count.saturating_sub(rows));
 }
 
 fn run(app: &mut App, effects: &mut Vec<Effect>) {
     let prompt = app.prompt();
-    if app.asked_prompt.as_ref() == Some(&prompt) {
+    if app.weights_only() || app.asked_prompt.as_ref() == Some(&prompt) {
         return;
     }
     if app.next.abandon() {
@@ -68,7 +69,8 @@ fn next(app: &mut App, effects: &mut Vec<Effect>) {
     if let Some(token) = app.run.value().and_then(|run| run.tokens.get(app.token)) {
         app.next.look(app.token, &token.text);
     }
-    if app.page != Page::Explore || app.run.is_stale() {
+    let predicts = app.opened.value().is_some_and(|opened| opened.reach == Reach::Whole);
+    if !predicts || app.page != Page::Explore || app.run.is_stale() {
         return;
     }
     let positions = app.next.missing(app.token);
@@ -133,6 +135,11 @@ fn wanted(app: &App) -> Vec<LatentRef> {
         let shown = app.hits.latent_rows.max(12) + AHEAD;
         let of = |f: &crate::analysis::Firing| LatentRef { sae: sae.id.clone(), latent: f.latent };
         wanted.extend(position.latents.iter().skip(app.latents_top.saturating_sub(AHEAD)).take(shown + AHEAD).map(of));
+    }
+    if let (true, Some(sae)) = (app.weights_only(), app.sae()) {
+        let rows = app.latents_top.saturating_sub(AHEAD)..app.latents_top + app.hits.latent_rows.max(12) + AHEAD;
+        let of = |rank| app.listed_at(rank).map(|latent| LatentRef { sae: sae.id.clone(), latent });
+        wanted.extend(rows.filter_map(of));
     }
     if let Some(run) = app.run.value() {
         let strongest = |s: &crate::analysis::SaeRun| {

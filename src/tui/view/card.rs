@@ -60,9 +60,15 @@ fn draw_card(app: &App, card: &LatentCard, area: Rect, pen: &mut Pen<'_>) {
     let lines = (room / 2).clamp(1, 3);
     let second = if room > 1 { lines.min(room - 1) } else { 0 };
     let width = usize::from(area.width);
-    let mut all = token_lines("promotes", &card.promoted, theme.promoted(), width, lines, pen);
-    all.extend(token_lines("suppresses", &card.suppressed, theme.suppressed(), width, second, pen));
+    let mut all = Vec::new();
+    if !(app.reads_heads() && card.promoted.is_empty()) {
+        all.extend(token_lines("promotes", &card.promoted, theme.promoted(), width, lines, pen));
+        all.extend(token_lines("suppresses", &card.suppressed, theme.suppressed(), width, second, pen));
+    }
     all.push(fires(app, card, width, pen));
+    if app.reads_heads() {
+        all.extend(super::origins::card_lines(app, width, if room > 2 { 2 } else { 1 }, pen));
+    }
     // The narrowest has nothing to be compared with; the others keep the line while the answer is awaited.
     if app.saes().iter().find(|s| s.loaded).is_some_and(|narrowest| narrowest.id != card.sae) {
         let mut spans = vec![Span::styled(format!("{:<NAMES$}", "verdict"), theme.quiet())];

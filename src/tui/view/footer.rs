@@ -37,6 +37,7 @@ fn hints(app: &App, ascii: bool) -> Vec<(String, &'static str)> {
     let place = app.place();
     let mut hints: Vec<(String, &'static str)> = keys::rows(place)
         .filter(|row| !row.short.is_empty() && (app.held || row.action != Action::Close || place != Place::Tokens))
+        .filter(|row| row.action != Action::FocusOrigins || app.reads_heads())
         .filter_map(|row| {
             let own = key_name(*row.keys.first()?, ascii);
             let pair = partner(row.action).and_then(|a| keys::shown_for(place, a));

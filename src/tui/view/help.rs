@@ -30,6 +30,11 @@ fn about(place: Place) -> &'static [&'static str] {
             "there without being either. novel: no latent of the narrower SAE comes near it; recon: the narrower SAE has it in",
             "some form. here: how strongly that latent fires on the chosen token; in: on how many tokens of the prompt.",
         ],
+        Place::Origins => &[
+            "Which heads and tokens the latent's activation comes from (SAEs on attn_z): what a head mixes is a weighted sum of",
+            "values at the tokens it looks at, so what each head brought from each token and the bias add up to the pre-activation.",
+            "A chosen head narrows the tokens to what came through it. W_dec: the head's share of the latent's decoder row.",
+        ],
         Place::Queue => &[
             "Every latent of the chosen SAE compared with a narrower one. m: its largest cosine there; novel when m < θ.",
             "c*: above ½ exactly when putting it alone into the narrower SAE lowers the squared error on the text; ΔMSE: by how",
@@ -77,6 +82,7 @@ fn about(place: Place) -> &'static [&'static str] {
         Place::Palette => &["A few letters of what you want are enough."],
         Place::Suites => &[
             "A suite is a model, a site and its SAEs. What is on this machine opens at once; the rest is asked about first.",
+            "Weights only needs no model: neighbours, classes, meta-SAEs and promoted tokens, and no prompt.",
         ],
         Place::Confirm | Place::Reading => &[],
     }

@@ -22,6 +22,10 @@ pub(super) fn draw(app: &App, area: Rect, pen: &mut Pen<'_>) {
     let focused = app.focus == Focus::Latents;
     let inner = pen.pane(area, &title(app, area.width < 44, pen), focused);
     pen.hits.latent_rows = usize::from(inner.height);
+    if app.weights_only() {
+        by_number(app, inner, pen);
+        return;
+    }
     let (Some(position), Some(sae)) = (app.position(), app.sae()) else {
         return;
     };
@@ -50,6 +54,33 @@ pub(super) fn draw(app: &App, area: Rect, pen: &mut Pen<'_>) {
             pen.tint(at, pen.theme.stale());
         }
         pen.hits.add(at, Target::Latent(rank));
+    }
+}
+
+/// All latents by number, where no prompt says which fire.
+fn by_number(app: &App, inner: Rect, pen: &mut Pen<'_>) {
+    let (theme, Some(sae)) = (pen.theme, app.sae()) else { return };
+    let rows = usize::from(inner.height);
+    let fits = app.latents_top.min(app.listed().saturating_sub(rows));
+    let top = app.rank().map_or(fits, |rank| fits.clamp((rank + 1).saturating_sub(rows), rank));
+    let digits = app.listed().saturating_sub(1).to_string().len().max(3);
+    for (row, rank) in (top..app.listed()).take(rows).enumerate() {
+        let Some(latent) = app.listed_at(rank) else { continue };
+        let of = LatentRef { sae: sae.id.clone(), latent };
+        let chosen = app.latent == Some(latent);
+        let pin = app.pins.iter().position(|pin| *pin == of);
+        let line = Line::from(vec![
+            Span::styled(if chosen { theme.glyphs().chosen } else { " " }, theme.accent()),
+            pin.map_or(Span::raw(" "), |n| Span::styled(theme.glyphs().pins[n % 4], theme.pin(n))),
+            Span::styled(
+                format!("{latent:>digits$}"),
+                if chosen { theme.chosen(app.focus == Focus::Latents) } else { theme.quiet() },
+            ),
+            Span::raw("  "),
+            Span::raw(label_text(app, theme, &of, 8).unwrap_or_default()),
+        ]);
+        pen.line(inner, row as u16, &line);
+        pen.hits.add(Rect { y: inner.y + row as u16, height: 1, ..inner }, Target::Latent(rank));
     }
 }
 
@@ -115,6 +146,10 @@ fn title<'a>(app: &App, narrow: bool, pen: &Pen<'_>) -> Title<'a> {
             text::truncate(&text::token(&token.text, theme.charset), 20, theme.charset),
             theme.strong(),
         ));
+    }
+    if app.weights_only() {
+        let right = format!("{} in all", format::count(app.listed() as u64));
+        return Title { name: "3 Latents", about: vec![Span::styled("by number", theme.quiet())], right };
     }
     let right = app.position().map_or(String::new(), |p| {
         let width = app.sae().and_then(|s| s.width).filter(|_| !narrow);

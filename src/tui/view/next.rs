@@ -6,6 +6,7 @@ use ratatui::text::{Line, Span};
 
 use super::{Pen, Title, trouble};
 use crate::analysis::{Metrics, NextToken};
+use crate::session::Reach;
 use crate::text;
 use crate::tui::app::App;
 use crate::tui::format;
@@ -39,6 +40,9 @@ fn draw_pane(app: &App, (after, next): (&str, &[NextToken]), area: Rect, pen: &m
     };
     let inner = pen.pane(area, &Title { name: "Next token", about, right: String::new() }, false);
     let inner = trouble::draw_lines(&trouble::first_lines(app.next.failure(), inner, theme.charset), inner, pen);
+    if let Some(why) = super::lacking(app, Reach::Whole) {
+        pen.wrapped(Rect { x: inner.x + 1, width: inner.width.saturating_sub(2), ..inner }, why);
+    }
     let room = usize::from(inner.width);
     let bar_cells = (room / 3).min(24);
     for (row, token) in next.iter().take(usize::from(inner.height)).enumerate() {
@@ -73,6 +77,10 @@ fn draw_line(app: &App, next: &[NextToken], area: Rect, pen: &mut Pen<'_>) {
         used += cells;
         spans.push(Span::styled(name, if i == 0 { theme.strong() } else { ratatui::style::Style::new() }));
         spans.push(Span::styled(format!(" {share}  "), theme.quiet()));
+    }
+    if let Some(why) = super::lacking(app, Reach::Whole) {
+        let room = usize::from(left.width).saturating_sub(used);
+        spans.push(Span::styled(text::truncate(why, room, theme.charset), theme.notice()));
     }
     pen.line(left, 0, &Line::from(spans));
     let right = Rect { x: area.right().saturating_sub(metrics_cells), width: metrics_cells.min(area.width), ..area };

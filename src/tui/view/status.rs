@@ -39,6 +39,7 @@ fn loaded(app: &App, width: usize, pen: &Pen<'_>) -> Line<'static> {
     let plain = |text: String| (text, theme.quiet());
     if let Some(opened) = app.opened.value() {
         parts.push(plain(text::prose(&opened.suite, theme.charset)));
+        parts.extend(app.reach_name().map(|name| (name.to_owned(), theme.notice())));
         if let Some(sae) = app.sae() {
             parts.push(plain(format!("SAE {}", text::prose(&sae.id, theme.charset))));
         }
@@ -52,7 +53,8 @@ fn loaded(app: &App, width: usize, pen: &Pen<'_>) -> Line<'static> {
     }
     if let Some(said) = wiring::said(app) {
         let style = if said.bad { theme.bad() } else { theme.quiet() };
-        let names = parts.len().min(2);
+        // The suite, how much of its model is open where that is not all, and the SAE.
+        let names = parts.len().min(2 + usize::from(app.reach_name().is_some()));
         // Wiring that is off may push out what comes behind it.
         let beside = if said.bad { &parts[..names] } else { &parts[..] };
         let taken: usize = beside.iter().map(|(part, _)| text::width(part) + BETWEEN).sum();

@@ -6,6 +6,7 @@ use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 
 use super::{Pen, trouble};
+use crate::session::Reach;
 use crate::text;
 use crate::tui::app::{App, Focus};
 use crate::tui::format;
@@ -237,11 +238,14 @@ pub(super) fn waiting(
     pen: &mut Pen<'_>,
 ) {
     let area = Rect { x: area.x + 1, width: area.width.saturating_sub(2), ..area };
+    // What is asked for at all will come.
+    let lacking = super::lacking(app, Reach::Site).filter(|_| !app.is_computing());
     match failure {
         Some(_) => {
             let lines = trouble::first_lines(failure, area, pen.theme.charset);
             trouble::draw_lines(&lines, area, pen);
         }
+        None if lacking.is_some() => pen.wrapped(area, lacking.unwrap_or_default()),
         // What is quick never flickers.
         None if app.waits() => {
             let said = pending(app, progress, what, pen);

@@ -7,6 +7,7 @@ use ratatui::text::Span;
 
 use super::flow;
 use super::{Pen, Title, label_text, status, trouble};
+use crate::session::Reach;
 use crate::text;
 use crate::tui::app::{App, Focus, LatentRef, Page};
 use crate::tui::format;
@@ -32,6 +33,10 @@ pub(super) fn draw(app: &App, area: Rect, pen: &mut Pen<'_>) {
     pen.hit_pane(area, Focus::Tokens);
     if let Some(errors) = error_changes(app) {
         draw_errors(app, &errors, area, pen);
+        return;
+    }
+    if app.shows_sources() && !app.tokens().is_empty() && app.run.failure().is_none() {
+        draw_sources(app, area, pen);
         return;
     }
     let chosen = app.chosen();
@@ -94,12 +99,45 @@ fn draw_errors(app: &App, errors: &[f64], area: Rect, pen: &mut Pen<'_>) {
     draw_tokens(app, &Marks::Errors(errors, most), inner, pen);
 }
 
+/// The tokens by what each brought to the chosen latent at the chosen token: bars, those that held it back with a sign.
+fn draw_sources(app: &App, area: Rect, pen: &mut Pen<'_>) {
+    let theme = pen.theme;
+    let through = app.origins.head.map_or_else(|| "by all heads".to_owned(), |head| format!("by head {head}"));
+    let mut title = Title { name: "2 Tokens", ..Title::default() };
+    if let (Some(chosen), Some(token)) = (app.chosen(), app.tokens().get(app.token)) {
+        let name = format!("{}/{}", text::prose(&chosen.sae, theme.charset), chosen.latent);
+        let token = text::truncate(&text::token(&token.text, theme.charset), 16, theme.charset);
+        title.about = vec![
+            Span::raw("sources of "),
+            Span::styled(name, theme.accent()),
+            Span::raw(" at "),
+            Span::styled(token, theme.strong()),
+            Span::raw(format!("  {through}")),
+        ];
+    }
+    let values = app.origins().map_or_else(Vec::new, |(of, _)| of.through(app.origins.head));
+    let strongest = values.iter().copied().max_by(|a, b| a.abs().total_cmp(&b.abs()));
+    title.right = strongest.map_or_else(String::new, |value| format!("most {}", super::origins::signed(value)));
+    let inner = pen.pane(area, &title, app.focus == Focus::Tokens);
+    let inner = Rect { width: inner.width.saturating_sub(1), ..inner };
+    let size = |values: &[f32]| values.iter().map(|value| value.abs()).fold(0.0, f32::max);
+    // The beginning-of-sequence token, at which heads look when they look at nothing, would dim all others.
+    let own = size(values.get(usize::from(app.has_bos())..).unwrap_or_default());
+    let most = if own > 0.0 { own } else { size(&values) };
+    draw_tokens(app, &Marks::Sources(&values, most), inner, pen);
+    if app.origins().is_some_and(|(_, current)| !current) && app.waits() {
+        pen.tint(inner, theme.stale());
+    }
+}
+
 /// What is drawn on the tokens.
 enum Marks<'a> {
     /// How strongly latents fire.
     Heats(&'a [Heat]),
     /// By what share errors changed, and the largest of them.
     Errors(&'a [f64], f64),
+    /// What sources brought, and the size that is a full bar.
+    Sources(&'a [f32], f32),
 }
 
 /// The strengths of a latent; the strongest is that of the prompt's own tokens, since position 0 fires on nothing but
@@ -119,7 +157,7 @@ fn title<'a>(app: &App, chosen: Option<&LatentRef>, heat: Option<&Heat>, pen: &P
     let theme = pen.theme;
     let mut about = Vec::new();
     let mut right = String::new();
-    if let (Some(chosen), Some(heat)) = (chosen, heat) {
+    if let (Some(chosen), Some(heat), false) = (chosen, heat, app.weights_only()) {
         about.push(Span::raw("heat of "));
         about.push(Span::styled(
             format!("{}/{}", text::prose(&chosen.sae, theme.charset), chosen.latent),
@@ -163,6 +201,10 @@ fn draw_empty(app: &App, area: Rect, pen: &mut Pen<'_>) {
         trouble::draw_lines(&lines, area, pen);
         return;
     }
+    if let Some(why) = super::lacking(app, Reach::Site) {
+        pen.wrapped(area, &format!("{why}. / finds latents by number or by a token they promote."));
+        return;
+    }
     let text = if app.opened.is_pending() {
         let step = app.opened.progressed().map(|p| format!(": {}", status::progress_text(p))).unwrap_or_default();
         text::prose(&format!("loading {}{step} {}", app.suite, pen.theme.glyphs().more), pen.theme.charset)
@@ -187,7 +229,7 @@ fn draw_tokens(app: &App, marks: &Marks<'_>, area: Rect, pen: &mut Pen<'_>) {
     let rows = match marks {
         Marks::Heats(heats) => rows_per_line(lines, heats.len(), area.height, pen.theme.depth),
         // The sign is what tells without colours.
-        Marks::Errors(..) => rows_per_line(lines, 1, area.height, Depth::Mono),
+        Marks::Errors(..) | Marks::Sources(..) => rows_per_line(lines, 1, area.height, Depth::Mono),
     };
     let shown = (usize::from(area.height) / rows).max(1);
     let cursor = placed.get(app.token).map_or(0, |p| p.line);
@@ -223,6 +265,10 @@ fn draw_token(app: &App, position: usize, shown: &str, marks: &Marks<'_>, at: (R
             heats.iter().find(|h| h.pin.is_none()).map_or_else(Default::default, |h| theme.heat(h.share(position)))
         }
         Marks::Errors(errors, _) => error_style(errors.get(position).copied().unwrap_or(0.0), pen),
+        Marks::Sources(values, most) => {
+            let share = share_of(values, *most, position);
+            if share < 0.0 { theme.suppressed() } else { theme.heat(share) }
+        }
     };
     if position == app.token {
         let [before, after] = theme.glyphs().around;
@@ -252,8 +298,28 @@ fn draw_token(app: &App, position: usize, shown: &str, marks: &Marks<'_>, at: (R
                 pen.buf.set_stringn(body.x, body.y + 1, &bar, room, error_style(change, pen));
             }
         }
-        Marks::Errors(..) => {}
+        Marks::Sources(values, most) if rows > 1 => {
+            let share = share_of(values, *most, position);
+            let level = glyphs::level(theme.glyphs(), share.abs());
+            let (bar, style) = if share < -LEAST_SHARE {
+                (format!("-{}", level.repeat(room.saturating_sub(1))), theme.suppressed())
+            } else if share > LEAST_SHARE {
+                (level.repeat(room), theme.bar())
+            } else {
+                return;
+            };
+            pen.buf.set_stringn(body.x, body.y + 1, &bar, room, style);
+        }
+        Marks::Errors(..) | Marks::Sources(..) => {}
     }
+}
+
+/// Smaller shares of a source are drawn as none.
+const LEAST_SHARE: f32 = 0.01;
+
+/// What a source brought as a share of a full bar, with its sign; none beyond the token that is looked at.
+fn share_of(values: &[f32], most: f32, position: usize) -> f32 {
+    values.get(position).map_or(0.0, |value| if most > 0.0 { (value / most).clamp(-1.0, 1.0) } else { 0.0 })
 }
 
 /// Smaller changes of an error are drawn as none.

@@ -1,0 +1,87 @@
+//! How much of a model is opened, and which tensors that takes.
+//! Not here: opening it (`load`), and the memory that it takes (`needs`).
+
+use super::Error;
+use super::config::Config;
+use super::decoder::Plan;
+use super::load::family;
+use crate::blob::Blob;
+
+/// How much of a model is opened.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Extent {
+    /// Its words alone, unembedding and tokenizer: no pass can be run.
+    Words,
+    /// So many blocks from the first: activations, and no predictions. The words as far as they are there.
+    Blocks(usize),
+    /// All of it.
+    #[default]
+    Whole,
+}
+
+/// The names of the tensors that an extent takes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Wanted {
+    /// Those that it cannot do without.
+    pub required: Vec<String>,
+    /// Those that are used where they are there.
+    pub welcome: Vec<String>,
+}
+
+impl Extent {
+    /// How many blocks of a model of so many are opened.
+    pub(super) fn blocks(self, layers: usize) -> usize {
+        match self {
+            Self::Words => 0,
+            Self::Blocks(blocks) => blocks.min(layers),
+            Self::Whole => layers,
+        }
+    }
+}
+
+/// Which of a model's tensors an extent takes, by the names that its files have.
+///
+/// # Errors
+/// [`Error::Read`], [`Error::Config`], [`Error::Architecture`].
+pub fn wanted(config: &Blob, extent: Extent, names: &[&str]) -> Result<Wanted, Error> {
+    let config = Config::read(config)?;
+    let family = family(&config)?;
+    let plan = family.plan();
+    let bare = |name: &str| name.strip_prefix(plan.prefix).unwrap_or(name).to_owned();
+    let has_head = names.iter().any(|name| plan.head.contains(&bare(name).as_str()));
+    let mut wanted = Wanted::default();
+    for name in names {
+        let list = match (extent, part(plan, &bare(name), has_head)) {
+            (Extent::Blocks(blocks), Part::Block(number)) if number >= blocks => continue,
+            (Extent::Words, Part::Block(_) | Part::Front) => continue,
+            (Extent::Blocks(_), Part::Words { embeds: false }) => &mut wanted.welcome,
+            (Extent::Whole, _)
+            | (Extent::Words, Part::Words { .. })
+            | (Extent::Blocks(_), Part::Block(_) | Part::Words { embeds: true } | Part::Front) => &mut wanted.required,
+        };
+        list.push((*name).to_owned());
+    }
+    Ok(wanted)
+}
+
+/// What a tensor is for.
+enum Part {
+    Block(usize),
+    /// What turns directions into words; an embedding may be the head too.
+    Words {
+        embeds: bool,
+    },
+    /// Embeddings of tokens and positions.
+    Front,
+}
+
+fn part(plan: &Plan, name: &str, has_head: bool) -> Part {
+    if let Some(number) = plan.block_of(name) {
+        return Part::Block(number);
+    }
+    if name == plan.embedding && !has_head && plan.tied {
+        return Part::Words { embeds: true };
+    }
+    let is_norm = name.strip_prefix(plan.final_norm).is_some_and(|rest| rest.starts_with('.'));
+    if is_norm || plan.head.contains(&name) { Part::Words { embeds: false } } else { Part::Front }
+}

@@ -1,0 +1,159 @@
+//! Whether what is to be opened fits into memory, and what of it would.
+//! Not here: how much a part takes (`model`, `sae`), and how much there is (`memory.rs`).
+
+use crate::hub::bytes;
+use crate::report::Report;
+use crate::session::reach::Reach;
+
+/// The memory that a suite takes, in bytes.
+#[derive(Clone, Debug, Default)]
+pub struct Demand {
+    /// The model, by how much of it is opened: what has to stay in memory for it to be of use. What is looked up row by
+    /// row and can be read again from its file does not count.
+    pub model: Vec<(Reach, u64)>,
+    /// The model as it is wanted, if its files held their large matrices in BF16 and not in F32.
+    pub halved: Option<u64>,
+    /// The SAEs, in the order of their size: what they hold besides their mapped files.
+    pub saes: Vec<(String, u64)>,
+}
+
+/// The memory that an opening takes, and what there was before it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Memory {
+    /// Bytes that have to stay in memory.
+    pub needed: u64,
+    /// Bytes that can be used; none where the system does not say.
+    pub free: Option<u64>,
+}
+
+/// Something that would fit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Way {
+    reach: Reach,
+    /// How many of the SAEs, from the smallest.
+    saes: usize,
+    bytes: u64,
+}
+
+impl Demand {
+    /// What everything that is wanted takes.
+    pub fn whole(&self, reach: Reach) -> u64 {
+        self.of(reach, self.saes.len()).unwrap_or(0)
+    }
+
+    fn of(&self, reach: Reach, saes: usize) -> Option<u64> {
+        let (_, model) = self.model.iter().find(|(of, _)| *of == reach)?;
+        Some(self.saes.iter().take(saes).fold(*model, |sum, (_, held)| sum.saturating_add(*held)))
+    }
+
+    /// For each reach, the wanted one first, as many of the SAEs as fit.
+    fn ways(&self, wanted: Reach, free: u64) -> Vec<Way> {
+        let fits = |reach: Reach| {
+            let least = usize::from(!self.saes.is_empty());
+            (least..=self.saes.len()).rev().find_map(|saes| {
+                let bytes = self.of(reach, saes).filter(|bytes| *bytes <= free)?;
+                Some(Way { reach, saes, bytes })
+            })
+        };
+        [Reach::Whole, Reach::Site, Reach::WeightsOnly]
+            .into_iter()
+            .filter(|reach| *reach <= wanted)
+            .filter_map(fits)
+            .collect()
+    }
+
+    /// That it does not fit, part by part, and what would.
+    pub fn refused(&self, suite: &str, reach: Reach, free: u64) -> Report {
+        let needed = self.whole(reach);
+        let mut report = Report::new(format!("{suite} needs {} of memory, {} are free", bytes(needed), bytes(free)));
+        let model = self.of(reach, 0).unwrap_or(0);
+        report.why.push(match reach {
+            Reach::Whole => format!("the model: {}", bytes(model)),
+            Reach::Site => format!("the model up to the site: {}", bytes(model)),
+            Reach::WeightsOnly => format!("the model's words: {}", bytes(model)),
+        });
+        report.why.extend(self.saes.iter().map(|(id, held)| format!("SAE {id}: {}", bytes(*held))));
+        let mut ways: Vec<String> = self.ways(reach, free).iter().map(|way| self.tell(reach, way)).collect();
+        if let Some(halved) = self.halved {
+            let saes = needed.saturating_sub(model);
+            let halved = halved.saturating_add(saes);
+            if halved <= free {
+                ways.push(format!("with a copy of the model in BF16 ({})", bytes(halved)));
+            }
+        }
+        if ways.is_empty() {
+            let least = self.ways(reach, u64::MAX).last().map_or(needed, |_| self.least(reach));
+            return report
+                .hint(format!("close other programs: {} is the least with which anything opens", bytes(least)));
+        }
+        report.hint(format!("what fits: {}; or close other programs", ways.join("; ")))
+    }
+
+    fn least(&self, reach: Reach) -> u64 {
+        let few = self.saes.len().min(1);
+        let all = self.model.iter().filter(|(of, _)| *of <= reach).filter_map(|(of, _)| self.of(*of, few));
+        all.min().unwrap_or(0)
+    }
+
+    fn tell(&self, wanted: Reach, way: &Way) -> String {
+        let what = match way.reach {
+            _ if way.reach == wanted => "all of it",
+            Reach::Whole => "the whole model",
+            Reach::Site => "latents without predictions",
+            Reach::WeightsOnly => "the weights alone, without a prompt",
+        };
+        let flag = way.reach.flag().filter(|_| way.reach != wanted).map(ToOwned::to_owned);
+        let few = way.saes < self.saes.len();
+        let saes = self.saes.iter().take(way.saes).filter(|_| few).map(|(id, _)| format!("--sae {id}"));
+        let flags: Vec<String> = flag.into_iter().chain(saes).collect();
+        let what = if few { format!("{what} with fewer SAEs") } else { what.to_owned() };
+        format!("{what} ({}): {}", bytes(way.bytes), flags.join(" "))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn demand() -> Demand {
+        Demand {
+            model: vec![(Reach::Whole, 1000), (Reach::Site, 600), (Reach::WeightsOnly, 100)],
+            halved: Some(550),
+            saes: vec![("s".into(), 10), ("m".into(), 200), ("l".into(), 400)],
+        }
+    }
+
+    #[test]
+    fn what_fits_is_told_from_the_most_to_the_least_with_the_arguments_that_choose_it() {
+        let told = |free: u64| {
+            let report = demand().refused("demo", Reach::Whole, free);
+            assert_eq!(report.why.len(), 4, "{report}");
+            report.hint.unwrap_or_default()
+        };
+        assert_eq!(
+            told(1250),
+            "what fits: all of it with fewer SAEs (1.2 kB): --sae s --sae m; latents without predictions (1.2 kB): \
+             --no-predictions; the weights alone, without a prompt (710 B): --weights-only; with a copy of the model \
+             in BF16 (1.2 kB); or close other programs"
+        );
+        assert_eq!(
+            told(620),
+            "what fits: latents without predictions with fewer SAEs (610 B): --no-predictions --sae s; the weights \
+             alone, without a prompt with fewer SAEs (310 B): --weights-only --sae s --sae m; or close other programs"
+        );
+        assert_eq!(told(109), "close other programs: 110 B is the least with which anything opens");
+    }
+
+    #[test]
+    fn nothing_is_offered_that_is_more_than_what_is_wanted_or_more_than_there_is() {
+        for wanted in [Reach::Whole, Reach::Site, Reach::WeightsOnly] {
+            for free in (0..1700).step_by(10) {
+                for way in demand().ways(wanted, free) {
+                    assert!(way.reach <= wanted && way.bytes <= free && way.saes > 0, "{way:?}");
+                    assert_eq!(demand().of(way.reach, way.saes), Some(way.bytes));
+                }
+            }
+        }
+        assert_eq!(demand().whole(Reach::Site), 1210);
+    }
+}

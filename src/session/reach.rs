@@ -1,0 +1,74 @@
+//! How much of a suite's model a session opens.
+//! Not here: opening it, and whether it fits into memory.
+
+use serde::Serialize;
+
+use crate::model::Extent;
+use crate::report::Report;
+use crate::site::Site;
+use crate::suite::Suite;
+
+/// How much of a suite's model is opened; each has what the ones before it have.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Reach {
+    /// SAEs and the words of the model, as far as they are there: neighbours, classes, meta-SAEs, promoted tokens.
+    WeightsOnly,
+    /// The model up to the suite's site: which latents fire.
+    Site,
+    /// All of the model: what it says next, too.
+    #[default]
+    Whole,
+}
+
+impl Reach {
+    /// The part of the model that it takes.
+    pub(super) const fn extent(self, site: Site) -> Extent {
+        match self {
+            Self::WeightsOnly => Extent::Words,
+            Self::Site => Extent::Blocks(site.blocks()),
+            Self::Whole => Extent::Whole,
+        }
+    }
+
+    /// What a person reads where it is not all.
+    #[must_use]
+    pub const fn name(self) -> Option<&'static str> {
+        match self {
+            Self::WeightsOnly => Some("weights only"),
+            Self::Site => Some("no predictions"),
+            Self::Whole => None,
+        }
+    }
+
+    /// The arguments that choose it.
+    pub(super) const fn flag(self) -> Option<&'static str> {
+        match self {
+            Self::WeightsOnly => Some("--weights-only"),
+            Self::Site => Some("--no-predictions"),
+            Self::Whole => None,
+        }
+    }
+}
+
+/// What is to be opened.
+pub struct Opening<'a> {
+    /// The suite.
+    pub suite: Suite,
+    /// The ids of its SAEs that are to be loaded.
+    pub saes: &'a [String],
+    /// How much of its model.
+    pub reach: Reach,
+    /// Whether it is an error when the words of the model are not there.
+    pub words: bool,
+}
+
+/// That something needs a model, and none is open.
+pub(super) fn needs_model(what: impl Into<String>) -> Report {
+    Report::new(what).because("weights only: the model is not loaded").hint(WITH_MODEL)
+}
+
+/// What to do where the model is not loaded.
+pub(super) const WITH_MODEL: &str = "open the suite with its model: M in the explorer, no --weights-only elsewhere";
+/// What to do where the rest of the model is not open.
+pub(super) const WITH_PREDICTIONS: &str = "open the suite without --no-predictions";

@@ -1,0 +1,216 @@
+//! Which heads and tokens the chosen latent's activation comes from: two lists of bars in the card's place, and the
+//! card's lines. Not here: the same on the tokens (`tokens`).
+
+use ratatui::layout::Rect;
+use ratatui::style::Style;
+use ratatui::text::{Line, Span};
+
+use super::{Pen, Title, flow, trouble};
+use crate::analysis::Attribution;
+use crate::text;
+use crate::tui::app::{App, Focus};
+use crate::tui::format;
+use crate::tui::hits::Target;
+use crate::tui::origins::HeadRow;
+use crate::tui::theme::glyphs;
+
+/// Lines above the lists: the sum, and what the columns are.
+const HEAD: u16 = 2;
+
+pub(super) fn draw(app: &App, area: Rect, pen: &mut Pen<'_>) {
+    pen.hit_pane(area, Focus::Origins);
+    let theme = pen.theme;
+    let inner = pen.pane(area, &title(app, pen), app.focus == Focus::Origins);
+    let inner = Rect { x: inner.x + 1, width: inner.width.saturating_sub(1), ..inner };
+    let failure = trouble::first_lines(app.origins.asked.failure(), inner, theme.charset);
+    let inner = trouble::draw_lines(&failure, inner, pen);
+    let Some((of, current)) = app.origins() else {
+        if failure.is_empty() && app.run.value().is_some() {
+            let said = if app.chosen().is_none() { "no latent chosen" } else { "tracing the latent to its tokens" };
+            pen.text(inner, 0, said, theme.quiet());
+        }
+        return;
+    };
+    pen.line(inner, 0, &sum_line(of, usize::from(inner.width), pen));
+    let lists = Rect { y: inner.y + 1, height: inner.height.saturating_sub(1), ..inner };
+    // Half for the heads and half for the sources, the odd cell between them.
+    let left = Rect { width: lists.width.saturating_sub(2) / 2, ..lists };
+    let right = Rect { x: left.right() + 2, width: lists.width.saturating_sub(left.width + 2), ..lists };
+    draw_heads(app, left, pen);
+    draw_sources(app, of, right, pen);
+    if !current && app.waits() {
+        pen.tint(inner, theme.stale());
+    }
+}
+
+fn title<'a>(app: &App, pen: &Pen<'_>) -> Title<'a> {
+    let theme = pen.theme;
+    let mut title = Title { name: "o Origins", ..Title::default() };
+    if let Some(chosen) = app.chosen() {
+        title.about.push(Span::styled(
+            format!("{}/{}", text::prose(&chosen.sae, theme.charset), chosen.latent),
+            theme.accent(),
+        ));
+    }
+    title.right = match app.origins() {
+        _ if app.origins.asked.is_pending() && app.waits() => format!("tracing {}", theme.glyphs().more),
+        Some((of, _)) if of.activation > 0.0 => format!("fires {}", format::activation(of.activation)),
+        Some(_) => "does not fire".to_owned(),
+        None => String::new(),
+    };
+    title
+}
+
+/// What the pre-activation is a sum of, in the longest words that fit: half a number is a wrong number.
+fn sum_line<'a>(of: &Attribution, width: usize, pen: &Pen<'_>) -> Line<'a> {
+    let theme = pen.theme;
+    let attention = signed(of.sources.iter().map(|source| source.value).sum());
+    let (pre, bias) = (format::activation(of.pre_activation), signed(of.bias));
+    let forms = [("pre-activation ", " = heads ", ", bias "), ("pre ", " = heads ", ", bias "), ("", " = ", " ")];
+    let numbers = pre.len() + attention.len() + bias.len();
+    let fits = |(a, b, c): &&(&str, &str, &str)| a.len() + b.len() + c.len() + numbers <= width;
+    let (a, b, c) = forms.iter().find(fits).copied().unwrap_or(forms[2]);
+    Line::from(vec![
+        Span::styled(a, theme.quiet()),
+        Span::styled(pre, theme.strong()),
+        Span::styled(b, theme.quiet()),
+        Span::raw(attention),
+        Span::styled(c, theme.quiet()),
+        Span::raw(bias),
+    ])
+}
+
+fn draw_heads(app: &App, area: Rect, pen: &mut Pen<'_>) {
+    let theme = pen.theme;
+    let rows = app.head_rows();
+    let wide = area.width >= 28;
+    let named = if wide {
+        format!("  {:<5}{:>7}{:>8}", "head", "brought", "W_dec")
+    } else {
+        format!("  {:<5}{:>7}", "head", "brought")
+    };
+    pen.text(area, 0, &named, theme.quiet());
+    let below = Rect { y: area.y + 1, height: area.height.saturating_sub(HEAD - 1), ..area };
+    pen.hits.head_rows = usize::from(below.height);
+    let most = rows.iter().map(|row| row.value.abs()).fold(0.0, f32::max);
+    let chosen = app.head_row();
+    let top = flow::top(chosen, usize::from(below.height).max(1), rows.len());
+    for (y, (index, row)) in rows.iter().enumerate().skip(top).take(usize::from(below.height)).enumerate() {
+        let at = Rect { y: below.y + y as u16, height: 1, ..below };
+        pen.line(at, 0, &head_line(app, row, index == chosen, (wide, most), usize::from(at.width), pen));
+        pen.hits.add(at, Target::Head(index));
+    }
+}
+
+fn head_line<'a>(
+    app: &App,
+    row: &HeadRow,
+    chosen: bool,
+    (wide, most): (bool, f32),
+    width: usize,
+    pen: &Pen<'_>,
+) -> Line<'a> {
+    let theme = pen.theme;
+    let name = row.head.map_or_else(|| "all".to_owned(), |head| format!("h{head}"));
+    let style = if chosen { theme.chosen(app.focus == Focus::Origins) } else { Style::new() };
+    let share = row.share.map_or(String::new(), |share| format::percent(share.into()));
+    let share = if wide { format!("{share:>8}") } else { String::new() };
+    let room = width.saturating_sub(15 + share.len());
+    Line::from(vec![
+        Span::styled(if chosen { theme.glyphs().chosen } else { " " }, theme.accent()),
+        Span::raw(" "),
+        Span::styled(format!("{name:<5}"), style),
+        Span::raw(format!("{:>7}", signed(row.value))),
+        Span::styled(share, theme.quiet()),
+        Span::raw(" "),
+        bar(row.value, most, room, pen),
+    ])
+}
+
+/// The sources of the chosen head, the one that brought most first.
+fn draw_sources(app: &App, of: &Attribution, area: Rect, pen: &mut Pen<'_>) {
+    let theme = pen.theme;
+    let through = of.through(app.origins.head);
+    let whose = app.origins.head.map_or_else(|| "all heads".to_owned(), |head| format!("h{head}"));
+    pen.text(area, 0, &format!("token, by {whose}"), theme.quiet());
+    let most = through.iter().map(|value| value.abs()).fold(0.0, f32::max);
+    let rows = usize::from(area.height).saturating_sub(1);
+    let mut order: Vec<usize> = (0..through.len()).collect();
+    order.sort_by(|a, b| through[*b].abs().total_cmp(&through[*a].abs()));
+    let digits = through.len().saturating_sub(1).max(1).to_string().len();
+    let width = usize::from(area.width);
+    // A third for the bars, but no name needs more than 20 cells.
+    let name = (width.saturating_sub(digits + 9) * 2 / 3).clamp(4, 20);
+    for (y, source) in order.into_iter().take(rows).enumerate() {
+        let token = of.sources.get(source).map(|s| text::token(&s.text, theme.charset)).unwrap_or_default();
+        let room = width.saturating_sub(digits + name + 10);
+        let here = if source == of.position { theme.strong() } else { Style::new() };
+        let line = Line::from(vec![
+            Span::styled(format!("{source:>digits$} "), theme.quiet()),
+            Span::styled(text::fit(&token, name, theme.charset), here),
+            Span::raw(format!("{:>7} ", signed(through[source]))),
+            bar(through[source], most, room, pen),
+        ]);
+        pen.line(area, y as u16 + 1, &line);
+    }
+}
+
+/// A bar of what was brought; the colour tells the sign again, beside the number.
+fn bar<'a>(value: f32, most: f32, cells: usize, pen: &Pen<'_>) -> Span<'a> {
+    let theme = pen.theme;
+    let share = if most > 0.0 { value.abs() / most } else { 0.0 };
+    let style = if value < 0.0 { theme.suppressed() } else { theme.bar() };
+    Span::styled(glyphs::bar(theme.glyphs(), share, cells), style)
+}
+
+/// A number with its sign: `+1.23`, `-0.40`.
+pub(super) fn signed(value: f32) -> String {
+    // Nothing has no sign.
+    let shown = format::activation(value);
+    if shown == "-0.00" || shown == "0.00" {
+        return "0.00".to_owned();
+    }
+    if value < 0.0 { shown } else { format!("+{shown}") }
+}
+
+/// The sources that brought most, and the heads where there is room, for the card.
+pub(super) fn card_lines<'a>(app: &App, width: usize, room: usize, pen: &Pen<'_>) -> Vec<Line<'a>> {
+    const NAMES: usize = 11;
+    let theme = pen.theme;
+    let line = |name: &str, parts: Vec<(String, f32)>| {
+        let mut spans = vec![Span::styled(format!("{name:<NAMES$}"), theme.quiet())];
+        let mut used = NAMES;
+        for (name, value) in parts {
+            let said = format!(" {}  ", signed(value));
+            used += text::width(&name) + said.len();
+            // Whole parts only: half a number is a wrong number.
+            if used > width + 2 {
+                break;
+            }
+            let style = if value < 0.0 { theme.suppressed() } else { theme.promoted() };
+            spans.extend([Span::styled(name, style), Span::styled(said, theme.quiet())]);
+        }
+        Line::from(spans)
+    };
+    let Some((of, true)) = app.origins() else {
+        // The lines keep their place while the answer is awaited.
+        return ["from", "heads"].into_iter().take(room).map(|name| line(name, Vec::new())).collect();
+    };
+    let mut sources: Vec<usize> = (0..of.sources.len()).collect();
+    sources.sort_by(|a, b| of.sources[*b].value.abs().total_cmp(&of.sources[*a].value.abs()));
+    let token =
+        |source: usize| text::truncate(&text::token(&of.sources[source].text, theme.charset), 16, theme.charset);
+    let heads = app.head_rows().into_iter().filter_map(|row| Some((format!("h{}", row.head?), row.value)));
+    let from = sources.into_iter().map(|source| (token(source), of.sources[source].value));
+    [line("from", from.collect()), line("heads", heads.collect())].into_iter().take(room).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::signed;
+
+    #[test]
+    fn a_sign_stands_before_what_has_one() {
+        assert_eq!([1.234, -0.4, 0.001, -0.001, 0.0].map(signed), ["+1.23", "-0.40", "0.00", "0.00", "0.00"]);
+    }
+}

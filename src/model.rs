@@ -37,6 +37,7 @@ pub use self::unembed::{Ends, Unembedding};
 use crate::blob::Blob;
 use crate::site::{Site, SiteKind};
 use crate::task::{Cancel, Cancelled};
+use crate::weights::Array;
 
 /// The sizes of a model.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -213,6 +214,16 @@ pub trait Model: Send + Sync {
     /// # Errors
     /// [`Error::Weights`], [`Error::Tensor`].
     fn value_bias(&self, layer: usize) -> Result<Option<Vec<f32>>, Error>;
+
+    /// What a block's heads write into the residual stream per unit of z, [heads · d_head, d_model]: its output
+    /// projection, times the gain of the norm behind it where there is one, whose scale is left out. `None` where the
+    /// block's weights are not there.
+    ///
+    /// # Errors
+    /// [`Error::Weights`], [`Error::Tensor`].
+    fn head_outputs(&self, _layer: usize) -> Result<Option<Array>, Error> {
+        Ok(None)
+    }
 
     /// What turns a direction of the residual stream into token space (methods §6); none where it is not there.
     fn unembedding(&self) -> Option<&Unembedding>;

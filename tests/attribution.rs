@@ -143,6 +143,23 @@ fn what_cannot_be_attributed_is_said() {
     adds_up(&session.attribution("0", 3, Some(1), &Cancel::new()).expect("goes on"), "after a cancel");
 }
 
+#[test]
+fn a_search_ranks_latents_by_what_their_cards_say() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = z_suite::write(folder.path(), "", 1);
+    let mut session = opened(file.to_str().expect("is UTF-8"));
+    let job = Job::Search { sae: "0".to_owned(), query: "Germany".to_owned() };
+    let Outcome::Found(found) = session.exec(job, &Cancel::new(), &|_| {}).expect("searches") else {
+        panic!("no list")
+    };
+    assert!(found.latents.len() > 5, "{found:?}");
+    for (latent, value) in &found.latents[..3] {
+        let card = session.card("0", *latent, None, 4096).expect("has a card");
+        let token = card.promoted.iter().find(|token| token.text == " Germany").expect("a token");
+        assert!((token.value - value).abs() < 1e-3 * value.abs(), "{} {value}", token.value);
+    }
+}
+
 fn saescope(args: &[&str]) -> (Option<i32>, String, String) {
     let home = tempfile::tempdir().expect("a home");
     let mut command = Command::new(env!("CARGO_BIN_EXE_saescope"));

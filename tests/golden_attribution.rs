@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use candle_core::Device;
 use saescope::analysis::attribution::Mixture;
+use saescope::analysis::card::{Words, labels};
 use saescope::analysis::{Attribution, tokens};
 use saescope::blob::Blob;
 use saescope::model::{Attended, Hook, Loaded, Logits, ModelFiles, Pass, TokenizerFiles, load};
@@ -130,6 +131,31 @@ fn the_weights_of_a_block_are_those_of_transformers_and_of_no_other_block() {
             let want: Vec<f32> = (0..heads).flat_map(|head| want[(head * n + query) * n..][..seen].to_vec()).collect();
             close(&format!("{name}: weights of {query}"), row, &want);
         }
+    }
+}
+
+#[test]
+fn directions_of_z_mean_the_words_that_they_mean_through_the_output_projection() {
+    for name in MODELS {
+        let (loaded, reference) = (loaded(name), Reference::of(name));
+        let outputs = loaded.model.head_outputs(LAYER).expect("is read").expect("the block is there");
+        let Loaded { model, tokenizer } = &loaded;
+        let words = Words { unembedding: model.unembedding().expect("a head"), tokenizer, outputs: Some(&outputs) };
+        let (sae, vocab) = (reference.sae(), model.shape().vocab);
+        let (want, all) = (reference.get("words"), labels(&sae, &[0, 1, 2], words, vocab).expect("latents"));
+        for (latent, promoted) in all {
+            let want = &want[latent as usize * vocab..(latent as usize + 1) * vocab];
+            let mut got = vec![f32::NAN; vocab];
+            for token in &promoted {
+                got[token.id as usize] = token.value;
+            }
+            close(&format!("{name}: words of {latent}"), &got, want);
+            let row = sae.decoder_row(latent as usize).expect("a row");
+            let back: f32 = words.direction(7).iter().zip(row.iter()).map(|(a, b)| a * b).sum();
+            let largest = want.iter().fold(0.0f32, |max, value| max.max(value.abs()));
+            assert!((back - want[7]).abs() < 1e-4 * largest, "{name}: {back} {}", want[7]);
+        }
+        assert!(model.head_outputs(99).expect("is no error").is_none());
     }
 }
 

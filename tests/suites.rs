@@ -300,7 +300,7 @@ fn a_directory_laid_out_as_the_demo_is_a_suite() {
     let path = format!("{directory}/suite.toml");
     let file = suite::find(&path, &[]).expect("is found");
     assert_eq!((suite.name.as_str(), file.name.as_str()), (directory, path.as_str()), "each is found again as it was");
-    assert_eq!(suite::Suite { name: path, ..suite }, file);
+    assert_eq!(Suite { name: path, ..suite }, file);
 }
 
 #[test]
@@ -354,7 +354,7 @@ fn a_suites_name_is_one_word_to_a_shell() {
         ("$A", "'$A'"),
     ];
     for (name, word) in words {
-        assert_eq!(saescope::suite::argument(name), word);
+        assert_eq!(suite::argument(name), word);
     }
 }
 

@@ -2,22 +2,47 @@
 //! Not here: prompts.
 
 use crate::analysis::{Class, LadderEntry, LatentCard, Neighbour, Seen, TokenValue, tokens};
-use crate::kernel::View;
-use crate::model::{Tokenizer, Unembedding};
+use crate::kernel::{self, View};
+use crate::model::{Ends, Tokenizer, Unembedding};
 use crate::sae::{Error, Sae};
+use crate::weights::Array;
 
 /// Latents that a search gives at most.
 const FOUND: usize = 200;
 /// Tokens that a search by text looks at when no token is the text itself.
 const CONTAINING: usize = 16;
 
-/// What turns directions into words; none where the SAE's site does not lie in the residual stream.
+/// What turns directions into words.
 #[derive(Clone, Copy)]
 pub struct Words<'a> {
     /// The model's end.
     pub unembedding: &'a Unembedding,
     /// The model's tokenizer.
     pub tokenizer: &'a Tokenizer,
+    /// What directions of the SAE's site write into the residual stream, [size, d_model]; none where the site lies in it.
+    pub outputs: Option<&'a Array>,
+}
+
+impl Words<'_> {
+    /// The tokens that some directions, [rows, size], promote and suppress most.
+    #[must_use]
+    pub fn ends(&self, directions: View<'_>, count: usize) -> Vec<Ends> {
+        let Some(outputs) = self.outputs.filter(|outputs| outputs.shape().first() == Some(&directions.cols())) else {
+            return self.unembedding.ends(directions, count);
+        };
+        let d_model = outputs.len() / directions.cols().max(1);
+        let mut written = vec![0.0; directions.rows() * d_model];
+        kernel::product(&mut written, directions, View::new(outputs, directions.cols(), d_model));
+        self.unembedding.ends(View::new(&written, directions.rows(), d_model), count)
+    }
+
+    /// The direction of the site whose product with a latent's direction is how much that promotes the token.
+    #[must_use]
+    pub fn direction(&self, token: u32) -> Vec<f32> {
+        let read = self.unembedding.token_direction(token);
+        let Some(outputs) = self.outputs else { return read };
+        outputs.chunks_exact(read.len().max(1)).map(|row| kernel::dot(row, &read)).collect()
+    }
 }
 
 /// One SAE of a ladder.
@@ -45,7 +70,7 @@ pub fn card(
     let Rung { id, sae } = rungs[of];
     let row = sae.decoder_row(latent)?;
     let (promoted, suppressed) = words.map_or_else(Default::default, |words| {
-        let ends = words.unembedding.ends(View::new(&row, 1, row.len()), top).pop().unwrap_or_default();
+        let ends = words.ends(View::new(&row, 1, row.len()), top).pop().unwrap_or_default();
         (tokens::values(&ends.promoted, words.tokenizer), tokens::values(&ends.suppressed, words.tokenizer))
     });
     let mut ladder = Vec::new();
@@ -89,7 +114,7 @@ pub fn labels(sae: &Sae, latents: &[u32], words: Words<'_>, top: usize) -> Resul
     for &latent in latents {
         rows.extend_from_slice(&sae.decoder_row(latent as usize)?);
     }
-    let ends = words.unembedding.ends(View::new(&rows, latents.len(), sae.d_in()), top);
+    let ends = words.ends(View::new(&rows, latents.len(), sae.d_in()), top);
     Ok(latents
         .iter()
         .zip(ends)
@@ -126,7 +151,7 @@ pub fn search(sae: &Sae, query: &str, words: Option<Words<'_>>) -> Result<Matche
     let (meaning, wanted) = meaning(trimmed, words.tokenizer);
     let mut best = vec![f32::NEG_INFINITY; sae.width()];
     for &token in &wanted {
-        let values = sae.dot_rows(&words.unembedding.token_direction(token))?;
+        let values = sae.dot_rows(&words.direction(token))?;
         best.iter_mut().zip(values).for_each(|(best, value)| *best = best.max(value));
     }
     if wanted.is_empty() {

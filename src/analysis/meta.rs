@@ -199,7 +199,7 @@ impl Microscope<'_> {
             rows.extend_from_slice(&self.meta.decoder_row(meta_latent as usize)?);
         }
         let promoted = words.map(|words| {
-            let ends = words.unembedding.ends(View::new(&rows, meta_latents.len(), self.meta.d_in()), NAMED);
+            let ends = words.ends(View::new(&rows, meta_latents.len(), self.meta.d_in()), NAMED);
             ends.into_iter().map(|ends| tokens::values(&ends.promoted, words.tokenizer)).collect::<Vec<_>>()
         });
         let mut promoted = promoted.unwrap_or_default().into_iter();
@@ -231,7 +231,7 @@ impl Microscope<'_> {
     ) -> Result<MetaCard, Error> {
         let direction = self.meta.decoder_row(meta_latent as usize)?;
         let (promoted, suppressed) = words.map_or_else(Default::default, |words| {
-            let ends = words.unembedding.ends(View::new(&direction, 1, direction.len()), top).pop().unwrap_or_default();
+            let ends = words.ends(View::new(&direction, 1, direction.len()), top).pop().unwrap_or_default();
             (tokens::values(&ends.promoted, words.tokenizer), tokens::values(&ends.suppressed, words.tokenizer))
         });
         let mut ladder = Vec::with_capacity(rungs.len());

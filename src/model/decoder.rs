@@ -18,7 +18,7 @@ use super::rope::{Rope, Turns};
 use super::{Attended, Cache, Error, Logits, Model, Pass, Shape, Unembedding};
 use crate::site::{Site, SiteKind};
 use crate::task::Cancel;
-use crate::weights::{self, Matrix};
+use crate::weights::{self, Array, Matrix};
 
 /// What a config says about the parts that are alike in every family, and where the files keep them.
 #[derive(Clone, Debug)]
@@ -65,6 +65,9 @@ pub(super) trait Family: std::fmt::Debug + Send + Sync {
 pub(super) trait Block: std::fmt::Debug + Send + Sync {
     /// The residual stream, [positions, d_model], through the block.
     fn forward(&self, residual: &Tensor, step: &mut Step<'_, '_>) -> Result<Tensor, Error>;
+
+    /// What its heads write into the residual stream per unit of z, [heads · d_head, d_model].
+    fn head_outputs(&self) -> Result<Array, Error>;
 
     /// What its attention adds to z whatever the tokens are, [1, heads · d_head], in families with such biases.
     fn value_bias(&self) -> Result<Option<Tensor>, Error> {
@@ -309,6 +312,13 @@ impl<F: Family> Model for Decoder<F> {
         }
         let bias = self.block(layer)?.value_bias()?;
         Ok(bias.map(|bias| bias.flatten_all()?.to_vec1()).transpose()?)
+    }
+
+    fn head_outputs(&self, layer: usize) -> Result<Option<Array>, Error> {
+        if layer >= self.blocks.len() {
+            return Ok(None);
+        }
+        self.block(layer)?.head_outputs().map(Some)
     }
 
     fn cache_behind(&self, blocks: usize) -> Cache {

@@ -14,6 +14,7 @@ use super::projections::{GatedMlp, SplitAttention};
 use super::rope::{self, Rope};
 use super::{Error, Shape};
 use crate::site::SiteKind;
+use crate::weights::Array;
 
 /// Gemma 2 as one config describes it, with the defaults of `Gemma2Config`.
 #[derive(Debug)]
@@ -140,6 +141,12 @@ impl Block for Gemma2Block {
         // What the block adds, so after the norm: as TransformerLens' `hook_mlp_out`, which Gemma Scope was trained on.
         let mlp = step.visit(SiteKind::MlpOut, self.after_mlp.forward(&mlp)?)?;
         Ok((residual + mlp)?)
+    }
+
+    fn head_outputs(&self) -> Result<Array, Error> {
+        let (weights, gain) = (self.attention.head_outputs()?, self.after_attention.gain()?);
+        let scaled: Vec<f32> = weights.iter().zip(gain.iter().cycle()).map(|(weight, gain)| weight * gain).collect();
+        Ok(Array::owned(scaled, weights.shape()))
     }
 
     fn value_bias(&self) -> Result<Option<Tensor>, Error> {

@@ -12,6 +12,7 @@ use super::norm::{Kind, Norm, Norms};
 use super::parts::{Parts, Sizes};
 use super::{Error, Shape};
 use crate::site::SiteKind;
+use crate::weights::Array;
 
 /// GPT-2 as one config describes it, with the defaults of `GPT2Config`.
 #[derive(Debug)]
@@ -117,6 +118,10 @@ impl Block for Gpt2Block {
         let mlp = self.mlp_out.forward(&self.mlp_in.forward(&self.before_mlp.forward(&residual)?)?)?;
         let mlp = step.visit(SiteKind::MlpOut, mlp)?;
         Ok((residual + mlp)?)
+    }
+
+    fn head_outputs(&self) -> Result<Array, Error> {
+        Ok(self.attention_out.weights()?)
     }
 
     fn value_bias(&self) -> Result<Option<Tensor>, Error> {

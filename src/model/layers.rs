@@ -119,6 +119,19 @@ impl Linear {
         }
     }
 
+    /// Its weights without the bias, [inputs, outputs].
+    pub(super) fn weights(&self) -> candle_core::Result<Array> {
+        let array = match (&self.weight, self.layout) {
+            (Weight::Mapped(weight), Layout::InOut) => weight.to_array(),
+            (Weight::Mapped(weight), Layout::OutIn) => weight.transposed().to_array(),
+            (Weight::Held(weight), layout) => {
+                let weight = if layout == Layout::OutIn { weight.t()?.contiguous()? } else { weight.clone() };
+                Array::owned(weight.flatten_all()?.to_vec1::<f32>()?, weight.dims())
+            }
+        };
+        Ok(array)
+    }
+
     fn on_cpu(&self, x: &Tensor, weight: &Matrix, bias: Option<&Array>) -> candle_core::Result<Tensor> {
         match self.layout {
             Layout::InOut => self.times(x, weight, bias),

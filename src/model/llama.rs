@@ -14,6 +14,7 @@ use super::projections::{GatedMlp, SplitAttention};
 use super::rope::{self, Rope};
 use super::{Error, Shape};
 use crate::site::SiteKind;
+use crate::weights::Array;
 
 /// Llama as one config describes it, with the defaults of `LlamaConfig`.
 #[derive(Debug)]
@@ -98,6 +99,10 @@ impl Block for LlamaBlock {
         let mlp = self.mlp.forward(&self.before_mlp.forward(&residual)?)?;
         let mlp = step.visit(SiteKind::MlpOut, mlp)?;
         Ok((residual + mlp)?)
+    }
+
+    fn head_outputs(&self) -> Result<Array, Error> {
+        self.attention.head_outputs()
     }
 
     fn value_bias(&self) -> Result<Option<Tensor>, Error> {

@@ -13,6 +13,7 @@ use super::parts::{Parts, Sizes};
 use super::rope::{Names, Rope};
 use super::{Error, Shape};
 use crate::site::SiteKind;
+use crate::weights::Array;
 
 /// What its configs call the base of the angles and the part of a head that is turned.
 const NAMES: Names =
@@ -129,6 +130,10 @@ impl Block for NeoXBlock {
         }
         let residual = (residual + attention)?;
         Ok((self.mlp(&residual, step)? + residual)?)
+    }
+
+    fn head_outputs(&self) -> Result<Array, Error> {
+        Ok(self.attention_out.weights()?)
     }
 
     fn value_bias(&self) -> Result<Option<Tensor>, Error> {

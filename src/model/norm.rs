@@ -71,6 +71,11 @@ impl Norm {
         self.bias.as_ref().map(Vector::row).transpose()
     }
 
+    /// What it multiplies by.
+    pub(super) fn gain(&self) -> candle_core::Result<Vec<f32>> {
+        self.gain.row()?.flatten_all()?.to_vec1()
+    }
+
     /// [rows, size] to the same.
     pub(super) fn forward(&self, x: &Tensor) -> candle_core::Result<Tensor> {
         match (&self.gain, &self.bias) {

@@ -8,6 +8,7 @@ use super::attention::Attention;
 use super::decoder::Step;
 use super::layers::{Activation, Layout, Linear};
 use super::parts::{Parts, Sizes};
+use crate::weights::Array;
 
 /// Attention with a projection each for queries, keys and values, turned by position.
 #[derive(Debug)]
@@ -49,6 +50,11 @@ impl SplitAttention {
         let (keys, values) = step.remember(&keys, &self.values.forward(x)?)?;
         let mixed = step.mix(&self.attention, &queries, &keys, &values)?;
         Ok(self.out.forward(&mixed)?)
+    }
+
+    /// What its heads write per unit of z, [heads · size, d_model].
+    pub(super) fn head_outputs(&self) -> Result<Array, Error> {
+        Ok(self.out.weights()?)
     }
 
     /// What the bias of the values adds to z, [1, heads · size], where there is one; RMSNorm has none before it.

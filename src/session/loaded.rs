@@ -5,7 +5,7 @@ use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Instant;
 
-use crate::analysis::card::{self, Rung, Words};
+use crate::analysis::card::{self, Rung};
 use crate::analysis::live::{self, Live};
 use crate::analysis::{Attribution, Bench, Change, LatentCard, Run, Seen, Timings, Verdict, tokens};
 use crate::model;
@@ -16,7 +16,6 @@ use crate::session::desk::Chosen;
 use crate::session::meta::Room;
 use crate::session::shared::{LoadedSae, Shared};
 use crate::session::{Found, Labels, Opened, Predictions, RawRun, RunOptions, SaeInfo, failure};
-use crate::site::SiteKind;
 use crate::suite::SaeEntry;
 use crate::task::Cancel;
 
@@ -205,7 +204,8 @@ impl Loaded {
 
     /// What meta-SAEs look at.
     pub fn room(&self) -> Room<'_> {
-        Room { suite: &self.suite, model: &self.model, saes: &self.saes, live: &self.live }
+        let words = self.words();
+        Room { suite: &self.suite, model: &self.model, saes: &self.saes, live: &self.live, words }
     }
 
     pub fn forget_run(&mut self) {
@@ -297,12 +297,6 @@ impl Loaded {
             codes: (live.codes(small).clone(), live.codes(large).clone()),
             x_hat: (live.reconstruction(small).to_vec(), live.reconstruction(large).to_vec()),
         }
-    }
-
-    /// Decoder rows of attention-z SAEs do not lie in the residual stream: they say nothing to the unembedding.
-    fn words(&self) -> Option<Words<'_>> {
-        let unembedding = self.model.model.unembedding().filter(|_| self.suite.site.kind != SiteKind::AttnZ)?;
-        Some(Words { unembedding, tokenizer: &self.model.tokenizer })
     }
 }
 

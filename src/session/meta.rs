@@ -20,7 +20,6 @@ use crate::sae::{self, Neighbour, Sae, SaeFiles, lens};
 use crate::session::meta_train::{self, Kept};
 use crate::session::shared::LoadedSae;
 use crate::session::{MetaState, Setup, failure};
-use crate::site::SiteKind;
 use crate::suite::{Format, MetaEntry as Listed, Suite, argument};
 use crate::task::{Cancel, OnProgress, Progress};
 
@@ -31,6 +30,7 @@ pub struct Room<'a> {
     pub model: &'a model::Loaded,
     pub saes: &'a [LoadedSae],
     pub live: &'a Live,
+    pub words: Option<Words<'a>>,
 }
 
 impl<'a> Room<'a> {
@@ -47,11 +47,6 @@ impl<'a> Room<'a> {
         Err(Report::new(format!("SAE `{id}` is not loaded"))
             .hint(format!("`saescope pull {} --sae {id}` downloads it", argument(&self.suite.name)))
             .kind(Kind::Missing))
-    }
-
-    fn words(&self) -> Option<Words<'a>> {
-        let unembedding = self.model.model.unembedding().filter(|_| self.suite.site.kind != SiteKind::AttnZ)?;
-        Some(Words { unembedding, tokenizer: &self.model.tokenizer })
     }
 
     fn ids(&self, prompt: &str) -> Result<Vec<u32>, Report> {
@@ -157,7 +152,7 @@ impl Metas {
         for (at, meta) in self.list.iter().enumerate().filter(|(_, meta)| meta.sae == sae) {
             let Ok(opened) = &meta.opened else { continue };
             let scope = Scope { room: *room, place, meta: &self.list[at], opened };
-            match scope.microscope().entry(latent as usize, room.words(), &Cancel::new()) {
+            match scope.microscope().entry(latent as usize, room.words, &Cancel::new()) {
                 Ok(entry) => entries.push(entry),
                 Err(sae::Error::Zero { .. } | sae::Error::Meta { .. }) => {}
                 Err(error) => return Err(failure::of_sae(scope.cannot("take the latent apart"), &error)),
@@ -342,7 +337,7 @@ impl Scope<'_> {
 
     pub fn entry(&self, latent: u32, cancel: &Cancel) -> Result<MetaEntry, Report> {
         self.microscope()
-            .entry(latent as usize, self.room.words(), cancel)
+            .entry(latent as usize, self.room.words, cancel)
             .map_err(|error| failure::of_sae(self.cannot(&format!("take latent {latent} apart")), &error))
     }
 
@@ -351,7 +346,7 @@ impl Scope<'_> {
             self.room.saes.iter().map(|loaded| Rung { id: &loaded.entry.id, sae: &loaded.sae }).collect();
         let (codes, threshold) = (self.room.live.codes(self.place), self.room.suite.threshold);
         self.microscope()
-            .card(meta_latent, &rungs, self.room.words(), threshold, codes, top)
+            .card(meta_latent, &rungs, self.room.words, threshold, codes, top)
             .map_err(|error| failure::of_sae(self.cannot(&format!("show meta-latent {meta_latent}")), &error))
     }
 
@@ -361,7 +356,7 @@ impl Scope<'_> {
 
     pub fn labels(&self, meta_latents: &[u32]) -> Result<Vec<MetaLabel>, Report> {
         self.microscope()
-            .labels(meta_latents, self.room.words())
+            .labels(meta_latents, self.room.words)
             .map_err(|error| failure::of_sae(self.cannot("name its meta-latents"), &error))
     }
 

@@ -1,9 +1,10 @@
 //! An open suite as the session and its aides share it: model, ladder, and what was computed from them once.
 //! Not here: the prompt being typed (`loaded.rs`), and who asks for what.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use crate::analysis::TextInfo;
+use crate::analysis::card::Words;
 use crate::analysis::measuring::{Sample, Taker};
 use crate::analysis::splice::Measured;
 use crate::blob::Blob;
@@ -22,8 +23,10 @@ use crate::session::tables::Table;
 use crate::session::text::{Cut, Rows, Text};
 use crate::session::way::{Way, WayKey};
 use crate::session::{Setup, failure};
+use crate::site::SiteKind;
 use crate::suite::{SaeEntry, Suite, argument};
 use crate::task::{Cancel, OnProgress, Progress, Unit};
+use crate::weights::Array;
 
 /// The text that comes with the program.
 const ENGLISH: &[u8] = include_bytes!("../../assets/text/english.txt");
@@ -53,6 +56,8 @@ pub struct Shared {
     codes: Once<(u64, usize), Arc<Codes>>,
     qualities: Once<(u64, usize), Quality>,
     prompt: Mutex<Arc<Vec<u32>>>,
+    /// What the heads of the site's block write, where the site is their z; none where that cannot be had.
+    outputs: OnceLock<Option<Array>>,
 }
 
 /// How a suite was opened.
@@ -107,6 +112,7 @@ impl Shared {
             codes: Once::default(),
             qualities: Once::default(),
             prompt: Mutex::default(),
+            outputs: OnceLock::new(),
         })
     }
 
@@ -166,6 +172,20 @@ impl Shared {
     pub fn measured<'a>(&'a self, ids: &'a [u32], counts: &'a [bool], x: &'a [f32]) -> Measured<'a> {
         let (site, center) = (self.suite.site, self.suite.center);
         Measured { model: &*self.model.model, site, center, ids, counts, activations: x }
+    }
+
+    /// What turns directions into words; those of attention z through what its heads write into the residual stream.
+    pub fn words(&self) -> Option<Words<'_>> {
+        let (model, site) = (&self.model.model, self.suite.site);
+        let outputs = match site.kind {
+            SiteKind::AttnZ => {
+                // Weights that cannot be read are told by the run that needs them.
+                let read = || model.head_outputs(site.layer).unwrap_or_default();
+                Some(self.outputs.get_or_init(read).as_ref()?)
+            }
+            SiteKind::ResidPre | SiteKind::ResidPost | SiteKind::MlpOut => None,
+        };
+        Some(Words { unembedding: model.unembedding()?, tokenizer: &self.model.tokenizer, outputs })
     }
 
     /// The tokens of the last prompt that was run.

@@ -57,6 +57,8 @@ fn draw_card(app: &App, card: &LatentCard, area: Rect, pen: &mut Pen<'_>) {
     let ladder = app.ladder_rows();
     // The ladder is what one moves in: the lists above it give way on a small screen.
     let room = usize::from(area.height).saturating_sub(ladder.len() + 3);
+    let traced = if app.reads_heads() { 1 + usize::from(room > 4) } else { 0 };
+    let room = room.saturating_sub(traced);
     let lines = (room / 2).clamp(1, 3);
     let second = if room > 1 { lines.min(room - 1) } else { 0 };
     let width = usize::from(area.width);
@@ -66,9 +68,7 @@ fn draw_card(app: &App, card: &LatentCard, area: Rect, pen: &mut Pen<'_>) {
         all.extend(token_lines("suppresses", &card.suppressed, theme.suppressed(), width, second, pen));
     }
     all.push(fires(app, card, width, pen));
-    if app.reads_heads() {
-        all.extend(super::origins::card_lines(app, width, if room > 2 { 2 } else { 1 }, pen));
-    }
+    all.extend(super::origins::card_lines(app, width, traced, pen));
     // The narrowest has nothing to be compared with; the others keep the line while the answer is awaited.
     if app.saes().iter().find(|s| s.loaded).is_some_and(|narrowest| narrowest.id != card.sae) {
         let mut spans = vec![Span::styled(format!("{:<NAMES$}", "verdict"), theme.quiet())];

@@ -25,8 +25,12 @@ pub(super) fn draw(app: &App, area: Rect, pen: &mut Pen<'_>) {
     let failure = trouble::first_lines(app.origins.asked.failure(), inner, theme.charset);
     let inner = trouble::draw_lines(&failure, inner, pen);
     let Some((of, current)) = app.origins() else {
-        if failure.is_empty() && app.run.value().is_some() {
-            let said = if app.chosen().is_none() { "no latent chosen" } else { "tracing the latent to its tokens" };
+        let said = match (app.run.value(), app.chosen()) {
+            (None, _) => "the prompt has not been run",
+            (_, None) => "no latent chosen",
+            _ => "tracing the latent to its tokens",
+        };
+        if failure.is_empty() {
             pen.text(inner, 0, said, theme.quiet());
         }
         return;

@@ -98,6 +98,49 @@ pub fn rms_norm(row: &mut [f32], gain: &[f32], epsilon: f32) {
     }
 }
 
+/// Values that are looked at together by [`reaching`].
+pub const TOGETHER: usize = 64;
+
+/// The first group of [`TOGETHER`] values, counted from the first value, of which one times its factor times `by` is at
+/// least `floor`, or no number.
+///
+/// # Panics
+/// When there are more values than factors.
+#[must_use]
+pub fn reaching(values: &[f32], factors: &[f32], by: f32, floor: f32) -> Option<usize> {
+    assert!(values.len() <= factors.len(), "values and their factors");
+    widest(Reaching { values, factors: &factors[..values.len()], by, floor })
+}
+
+struct Reaching<'a> {
+    values: &'a [f32],
+    factors: &'a [f32],
+    by: f32,
+    floor: f32,
+}
+
+impl WithSimd for Reaching<'_> {
+    type Output = Option<usize>;
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) -> Option<usize> {
+        let Self { values, factors, by, floor } = self;
+        // What is no number is not below, and counts.
+        let may = |value: f32, factor: f32| !(value * factor * by < floor);
+        let ((groups, rest), (with, rest_with)) = (values.as_chunks::<TOGETHER>(), factors.as_chunks::<TOGETHER>());
+        for (group, (values, factors)) in groups.iter().zip(with).enumerate() {
+            let mut any = false;
+            for i in 0..TOGETHER {
+                any |= may(values[i], factors[i]);
+            }
+            if any {
+                return Some(group);
+            }
+        }
+        rest.iter().zip(rest_with).any(|(value, factor)| may(*value, *factor)).then_some(groups.len())
+    }
+}
+
 /// The sum, in a fixed order.
 pub fn sum(values: &[f32]) -> f32 {
     let (chunks, rest) = values.as_chunks::<16>();
@@ -249,6 +292,21 @@ mod tests {
         rms_norm(&mut row, &[2.0; 45], 1e-12);
         let square = row.iter().map(|value| value * value).sum::<f32>() / 45.0;
         assert!((square - 4.0).abs() < 1e-4 && row[1].signum() == first.signum(), "{square}");
+    }
+
+    #[test]
+    fn the_first_group_that_reaches_is_found_wherever_it_is() {
+        for count in [0, 1, 63, 64, 65, 300] {
+            let factors = vec![2.0; count];
+            assert_eq!(reaching(&vec![0.4; count], &factors, 1.0, 1.0), None);
+            for at in 0..count {
+                for reaches in [0.5, f32::NAN, f32::INFINITY] {
+                    let mut values = vec![0.4; count];
+                    values[at] = reaches;
+                    assert_eq!(reaching(&values, &factors, 1.0, 1.0), Some(at / TOGETHER), "{at} of {count}");
+                }
+            }
+        }
     }
 
     #[test]

@@ -11,7 +11,7 @@ use std::ops::Range;
 
 use rayon::prelude::*;
 
-use crate::kernel::{self, View};
+use crate::kernel::{self, View, maps};
 use crate::task::{Cancel, OnProgress, Progress};
 use crate::weights::Matrix;
 
@@ -186,14 +186,14 @@ impl<'a> Columns<'a> {
         let mut best = vec![Best::new(k); rows.len()];
         let block = large.parts.w_dec.block(rows.clone());
         let (a, b) = (View::new(&block, rows.len(), large.d_in()), self.small.parts.w_dec.t());
-        let (mut tile, mut room) = (Vec::new(), kernel::Room::default());
+        let (mut tile, mut made) = (Vec::new(), Vec::new());
         for start in (0..self.small.width()).step_by(kernel::TILE) {
             if cancel.is_cancelled() {
                 break;
             }
             let columns = start..self.small.width().min(start + kernel::TILE);
             tile.resize(rows.len() * columns.len(), 0.0);
-            kernel::tile_product(&mut tile, a, b, columns.clone(), &mut room);
+            kernel::tile_product(&mut tile, a, b, columns.clone(), &mut made);
             for ((latent, products), best) in rows.clone().zip(tile.chunks_exact(columns.len())).zip(&mut best) {
                 self.offer(large, latent, columns.start, products, best);
             }
@@ -203,26 +203,27 @@ impl<'a> Columns<'a> {
 
     /// Offers one latent's products with some columns; only what may be among the nearest is computed closely.
     fn offer(&self, large: &Sae, latent: usize, first: usize, products: &[f32], best: &mut Best) {
-        const CHUNK: usize = 32;
         let own = inverse_norm(large, latent, large.squared_norms()[latent]);
         let inverse = &self.inverse[first..first + products.len()];
-        for (chunk, (products, inverse)) in products.chunks(CHUNK).zip(inverse.chunks(CHUNK)).enumerate() {
+        let mut start = 0;
+        loop {
             let floor = best.floor().min(self.near) - self.slack;
-            let may = |(product, inverse): (&f32, &f32)| {
-                let cosine = product * inverse * own;
-                cosine >= floor || cosine.is_nan()
-            };
-            if !products.iter().zip(inverse).fold(false, |any, pair| any | may(pair)) {
-                continue;
-            }
-            for at in (0..products.len()).filter(|&at| may((&products[at], &inverse[at]))) {
-                let other = first + chunk * CHUNK + at;
+            let Some(group) = maps::reaching(&products[start..], &inverse[start..], own, floor) else { return };
+            start += group * maps::TOGETHER;
+            let end = products.len().min(start + maps::TOGETHER);
+            for at in start..end {
+                // What is no number is looked at closely too.
+                if products[at] * inverse[at] * own < floor {
+                    continue;
+                }
+                let other = first + at;
                 let cosine = cosine_of(large, latent, self.small, other);
                 best.offer(other, cosine);
                 if cosine >= self.near {
                     best.near.push(Neighbour { latent: other as u32, cosine });
                 }
             }
+            start = end;
         }
     }
 }

@@ -3,7 +3,9 @@
 
 use std::cmp::Ordering;
 
-use crate::kernel::{View, read_tiles};
+use rayon::prelude::*;
+
+use crate::kernel::{View, fold_tiles};
 
 /// One activation of a batch.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -29,21 +31,43 @@ fn rank(a: &Active, b: &Active) -> Ordering {
     b.value.total_cmp(&a.value).then(a.row.cmp(&b.row)).then(a.latent.cmp(&b.latent))
 }
 
+/// Rows that are gone through by themselves: few enough that all threads have work where there are few latents.
+const ROWS: usize = 2048;
+
 /// Positive pre-activations above `guess` of centred rows \[B, d\] with encoder rows \[width, d\].
 fn candidates(rows: View<'_>, encoder: View<'_>, bias: &[f32], guess: f32) -> Vec<Active> {
-    let tiles = read_tiles(rows, encoder.t(), |latents, tile| {
-        let (bias, mut found) = (&bias[latents.clone()], Vec::new());
-        for (row, pre) in tile.chunks_exact(bias.len()).enumerate() {
-            for (at, (&p, &b)) in pre.iter().zip(bias).enumerate() {
-                let value = p + b;
-                if value > guess {
-                    found.push(Active { row: row as u32, latent: (latents.start + at) as u32, value });
+    let some = |first: usize| {
+        fold_tiles(
+            rows.select_rows(first..rows.rows().min(first + ROWS)),
+            encoder.t(),
+            |_| (first as u32, Vec::new()),
+            |(next, found), latents, tile| {
+                let bias = &bias[latents.clone()];
+                for pre in tile.chunks_exact(bias.len()) {
+                    above(pre, bias, guess, |at, value| {
+                        found.push(Active { row: *next, latent: (latents.start + at) as u32, value });
+                    });
+                    *next += 1;
                 }
-            }
+            },
+        )
+    };
+    let parts: Vec<Vec<(u32, Vec<Active>)>> =
+        (0..rows.rows().div_ceil(ROWS)).into_par_iter().map(|part| some(part * ROWS)).collect();
+    parts.into_iter().flatten().map(|(_, found)| found).collect::<Vec<_>>().concat()
+}
+
+/// Tells of every sum of a product and its bias above `floor`. Most groups hold none: they cost no branch.
+fn above(products: &[f32], biases: &[f32], floor: f32, mut tell: impl FnMut(usize, f32)) {
+    const TOGETHER: usize = 32;
+    let groups = products.chunks(TOGETHER).zip(biases.chunks(TOGETHER));
+    for (group, (products, biases)) in groups.enumerate() {
+        let sums = products.iter().zip(biases).map(|(p, b)| p + b);
+        if sums.clone().fold(false, |any, sum| any | (sum > floor)) {
+            let kept = sums.enumerate().filter(|(_, sum)| *sum > floor);
+            kept.for_each(|(at, sum)| tell(group * TOGETHER + at, sum));
         }
-        found
-    });
-    tiles.concat()
+    }
 }
 
 /// Keeps the `count` largest positive activations. `guess` only saves work: candidates below it are looked at only when

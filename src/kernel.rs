@@ -1,8 +1,8 @@
 //! The matrix products this program exists for: f32, strided, tiled, each tile handed to its reader while it is in the
 //! cache. Not here: what the numbers mean.
 //!
-//! A tile's width never depends on the number of threads and each tile is computed by one thread, so results are the
-//! same bits however many threads there are.
+//! Each element is a sum of its own in a fixed order, whatever tile it stands in, so results are the same bits however
+//! many threads there are.
 
 mod across;
 mod along;
@@ -15,8 +15,20 @@ use std::ops::Range;
 
 use rayon::prelude::*;
 
-/// Columns of a tile: 32 tokens × 512 columns of f32 are 64 KiB, which stay in a core's second-level cache.
-pub const TILE: usize = 512;
+/// Columns of a tile, a multiple of 48 and of 24, which the registers are filled by: 512 rows × 528 columns of f32 are
+/// 1 MiB, which stay in a core's second-level cache.
+pub const TILE: usize = 528;
+
+/// Up to this many rows a tile is [`WIDE`]: then reading the weights from memory counts, and long pieces come faster.
+const FEW: usize = 64;
+
+/// Columns of a tile of few rows.
+const WIDE: usize = 2112;
+
+/// Columns of a tile of so many rows. Results do not depend on it: each element is a sum of its own.
+const fn tile(rows: usize) -> usize {
+    if rows > FEW { TILE } else { WIDE }
+}
 
 /// Products of fewer multiplications than this take some microseconds: less than waking another thread.
 pub const ALONE: usize = 1 << 18;
@@ -236,11 +248,11 @@ pub fn read_tiles<T: Send>(
     b: impl Columns,
     read: impl Fn(Range<usize>, &[f32]) -> T + Sync + Send,
 ) -> Vec<T> {
-    let cols = b.count();
-    (0..cols.div_ceil(TILE))
+    let (cols, wide) = (b.count(), tile(a.rows));
+    (0..cols.div_ceil(wide))
         .into_par_iter()
         .map_init(Default::default, |(tile, made): &mut (Vec<f32>, Vec<f32>), index| {
-            let columns = index * TILE..cols.min((index + 1) * TILE);
+            let columns = index * wide..cols.min((index + 1) * wide);
             tile.resize(a.rows * columns.len(), 0.0);
             tile_product(tile, a, b, columns.clone(), made);
             read(columns, tile)
@@ -261,11 +273,11 @@ pub fn fold_tiles<T: Send>(
     start: impl Fn(&Range<usize>) -> T + Sync + Send,
     step: impl Fn(&mut T, &Range<usize>, &[f32]) + Sync + Send,
 ) -> Vec<T> {
-    let cols = b.count();
-    (0..cols.div_ceil(TILE))
+    let (cols, wide) = (b.count(), tile(a.rows));
+    (0..cols.div_ceil(wide))
         .into_par_iter()
         .map_init(Default::default, |(block, made): &mut (Vec<f32>, Vec<f32>), index| {
-            let columns = index * TILE..cols.min((index + 1) * TILE);
+            let columns = index * wide..cols.min((index + 1) * wide);
             let mut folded = start(&columns);
             for first in (0..a.rows).step_by(ROWS) {
                 let rows = first..a.rows.min(first + ROWS);
@@ -280,7 +292,7 @@ pub fn fold_tiles<T: Send>(
 
 /// `out = a · b`, `out` row-major [a.rows, b.cols], on all threads.
 pub fn product_parallel(out: &mut [f32], a: View<'_>, b: View<'_>) {
-    map_product(out, a, b, TILE, |_, _| {});
+    map_product(out, a, b, tile(a.rows), |_, _| {});
 }
 
 /// `out = f(a · b)`, `out` row-major [a.rows, b.cols], on all threads. The columns of `b` are shared out `width` at a
@@ -390,6 +402,32 @@ mod tests {
             product(first, a.select_rows(0..cut), b);
             product(second, a.select_rows(cut..m), b);
             prop_assert!(whole.iter().zip(&parts).all(|(a, b)| a.to_bits() == b.to_bits()));
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(40))]
+        #[test]
+        fn the_two_ways_across_give_the_same_bits_in_every_kind_of_vector(
+            m in 33usize..70, k in 1usize..300, n in 1usize..60,
+        ) {
+            let (a, b) = (values(m * k, 1), values(k * n, 2));
+            let (a, b) = (View::new(&a, m, k), View::new(&b, n, k).t());
+            let run = |rows: Range<usize>, kind: fn(across::Across<'_, '_>)| {
+                let mut out = vec![f32::NAN; rows.len() * n];
+                kind(across::Across { out: &mut rows_of(&mut out, n), a: a.select_rows(rows), b });
+                out
+            };
+            let mut kinds: Vec<fn(across::Across<'_, '_>)> =
+                vec![|op| pulp::Simd::vectorize(pulp::Scalar256b, op)];
+            #[cfg(target_arch = "x86_64")]
+            if pulp::x86::V3::try_new().is_some() {
+                kinds.push(|op| drop(pulp::x86::V3::try_new().map(|simd| pulp::Simd::vectorize(simd, op))));
+            }
+            for kind in kinds {
+                let (few, many) = ([run(0..20, kind), run(20..m - 20, kind), run(m - 20..m, kind)].concat(), run(0..m, kind));
+                prop_assert!(few.iter().zip(&many).all(|(few, many)| few.to_bits() == many.to_bits()));
+            }
         }
     }
 

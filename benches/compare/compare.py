@@ -36,6 +36,9 @@ def main() -> None:
     parser.add_argument("--tokenizer", type=Path, help="a folder with GPT-2's tokenizer; downloaded otherwise")
     parser.add_argument("--threads", type=int, default=os.cpu_count(), help="threads of either side")
     parser.add_argument("--repeats", type=int, help="runs of each side, instead of the row's own number")
+    parser.add_argument(
+        "--processor", action="store_true", help="count processor time, for a busy machine (Linux; with --threads 1)"
+    )
     parser.add_argument("--write", action="store_true", help="keep the table in benches/RESULTS.md")
     options = parser.parse_args()
 
@@ -128,7 +131,7 @@ class Bench:
             command = [self.worker, self.data]
             if name != "ours":
                 command = [self.python, HERE / "peers.py", self.data, self.options.threads, name]
-            self.sides[name] = Side([str(part) for part in command], self.env())
+            self.sides[name] = Side([str(part) for part in command], self.env(), self.options.processor)
         return self.sides[name]
 
     def end(self) -> None:
@@ -148,18 +151,28 @@ class Bench:
 class Side:
     """A process that does one piece of work for each line."""
 
-    def __init__(self, command: list, env: dict):
+    def __init__(self, command: list, env: dict, processor: bool):
+        self.processor = processor
         self.errors = open("/tmp/saescope-compare.log" if os.name == "posix" else os.devnull, "a")
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": self.errors}
         self.process = subprocess.Popen(command, text=True, env=env, **pipes)
 
+    def used(self) -> float:
+        """Processor time of all threads so far, in milliseconds."""
+        threads = Path(f"/proc/{self.process.pid}/task").glob("*/schedstat")
+        return sum(int(thread.read_text().split()[0]) for thread in threads) / 1e6
+
     def do(self, what: str, **with_these) -> dict:
+        before = self.used() if self.processor else 0.0
         self.process.stdin.write(json.dumps({"do": what, **with_these}) + "\n")
         self.process.stdin.flush()
         answer = self.process.stdout.readline()
         if not answer:
             raise SystemExit(f"`{what}` failed: {' '.join(self.process.args[:3])}; see {self.errors.name}")
-        return json.loads(answer)
+        told = json.loads(answer)
+        if self.processor and "ms" in told:
+            told["ms"] = self.used() - before
+        return told
 
     def end(self) -> None:
         self.process.stdin.close()

@@ -2,6 +2,7 @@
 //! Not here: how a terminal shows them.
 
 use crate::analysis::{NextToken, TokenValue, TokenView};
+use crate::kernel::maps;
 use crate::model::Tokenizer;
 use crate::text;
 
@@ -38,20 +39,29 @@ pub fn likeliest(logits: &[f32], count: usize, tokenizer: &Tokenizer) -> Vec<Nex
 /// ln Σ exp(logit), in f64.
 pub fn log_sum_exp(logits: &[f32]) -> f64 {
     let max = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    let sum: f64 = logits.iter().map(|&logit| f64::from(logit - max).exp()).sum();
-    f64::from(max) + sum.ln()
+    f64::from(max) + maps::sum_of_exponentials(logits, max).ln()
 }
 
 /// The `count` largest values with their places, largest first, ties by the lower place.
 pub fn top(values: &[f32], count: usize) -> Vec<(u32, f32)> {
-    let mut places: Vec<u32> = (0..values.len() as u32).collect();
-    let order = |a: &u32, b: &u32| values[*b as usize].total_cmp(&values[*a as usize]).then(a.cmp(b));
-    if count < places.len() {
-        places.select_nth_unstable_by(count, order);
-        places.truncate(count);
+    /// Values that are compared with the least of the largest so far together: hardly any group holds a larger one.
+    const TOGETHER: usize = 64;
+    let mut kept: Vec<(u32, f32)> = Vec::with_capacity(count.min(values.len()) + 1);
+    for (group, values) in values.chunks(TOGETHER).enumerate() {
+        let floor = kept.last().filter(|_| kept.len() >= count).map(|(_, least)| *least);
+        // Equal values, one of which may be a negative zero, and what is no number are for the exact comparison.
+        if floor.is_some_and(|floor| values.iter().fold(true, |all, value| all & (*value < floor))) {
+            continue;
+        }
+        for (at, &value) in values.iter().enumerate() {
+            let place = kept.partition_point(|(_, other)| other.total_cmp(&value).is_ge());
+            if place < count {
+                kept.insert(place, ((group * TOGETHER + at) as u32, value));
+                kept.truncate(count);
+            }
+        }
     }
-    places.sort_unstable_by(order);
-    places.into_iter().map(|place| (place, values[place as usize])).collect()
+    kept
 }
 
 #[cfg(test)]
@@ -67,7 +77,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn the_top_is_that_of_a_full_sort(values in proptest::collection::vec(-3i8..3, 0..40), count in 0usize..50) {
+        fn the_top_is_that_of_a_full_sort(values in proptest::collection::vec(-3i8..3, 0..400), count in 0usize..50) {
             let values: Vec<f32> = values.into_iter().map(f32::from).collect();
             let mut all: Vec<(u32, f32)> = values.iter().enumerate().map(|(i, v)| (i as u32, *v)).collect();
             all.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));

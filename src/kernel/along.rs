@@ -23,8 +23,10 @@ const BLOCK: usize = 8192;
 /// Vectors of a panel's row.
 const ACROSS: usize = 3;
 
-/// Rows of `b` and panels that are packed at a time: 768 KiB with vectors of 16, which stay in the second-level cache.
-const PACK: (usize, usize) = (1024, 4);
+/// Rows and columns of `b` that are packed at a time: 792 KiB, which stay in the second-level cache. Few rows of many
+/// columns for few tokens, where reading the weights counts: long pieces of few rows come faster from memory than short
+/// pieces of many, each of which lies in another page.
+const PACK: [(usize, usize); 2] = [(96, 2112), (384, 528)];
 
 pub(super) struct Along<'a, 'o> {
     /// The rows of the result.
@@ -138,12 +140,14 @@ impl Along<'_, '_> {
         if b.rows == 0 {
             out.iter_mut().for_each(|row| row.fill(0.0));
         }
-        let mut panels = Panels::take(b.rows.min(PACK.0) * width * PACK.1);
+        let (depth, together) = PACK[usize::from(a.rows > super::FEW)];
+        let together = together.min(b.cols).next_multiple_of(width);
+        let mut panels = Panels::take(b.rows.min(depth) * together);
         let panels = panels.values();
-        for first_col in (0..b.cols).step_by(width * PACK.1) {
-            let columns = first_col..b.cols.min(first_col + width * PACK.1);
-            for k in (0..b.rows).step_by(PACK.0) {
-                let part = b.select_rows(k..b.rows.min(k + PACK.0)).columns(columns.clone());
+        for first_col in (0..b.cols).step_by(together) {
+            let columns = first_col..b.cols.min(first_col + together);
+            for k in (0..b.rows).step_by(depth) {
+                let part = b.select_rows(k..b.rows.min(k + depth)).columns(columns.clone());
                 pack::<S>(panels, part);
                 for (panel, start) in panels.chunks_exact(part.rows * width).zip(columns.clone().step_by(width)) {
                     let columns = start..columns.end.min(start + width);
@@ -225,7 +229,11 @@ fn block<S: Simd, const R: usize>(
     // Loops of constant length only, so that the sums never leave the registers.
     let place = |c: usize| columns.start + width.min(c * lanes)..columns.start + width.min((c + 1) * lanes);
     let mut sums = [[simd.splat_f32s(0.0); ACROSS]; R];
-    if at.1 > 0 {
+    if at.1 > 0 && width == ACROSS * lanes {
+        for r in 0..R {
+            sums[r].copy_from_slice(S::as_simd_f32s(&out[r][columns.clone()]).0);
+        }
+    } else if at.1 > 0 {
         sums = std::array::from_fn(|r| std::array::from_fn(|c| simd.partial_load_f32s(&out[r][place(c)])));
     }
     for (k, weights) in panel.iter().enumerate() {

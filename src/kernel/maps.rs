@@ -98,6 +98,49 @@ pub fn rms_norm(row: &mut [f32], gain: &[f32], epsilon: f32) {
     }
 }
 
+/// Σ exp(value − largest), in f64, where no value is above `largest`.
+pub fn sum_of_exponentials(values: &[f32], largest: f32) -> f64 {
+    widest(Exponentials(values, largest))
+}
+
+struct Exponentials<'a>(&'a [f32], f32);
+
+impl WithSimd for Exponentials<'_> {
+    type Output = f64;
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) -> f64 {
+        let (groups, rest) = self.0.as_chunks::<16>();
+        let mut sums = [0.0f64; 16];
+        for group in groups {
+            for (sum, value) in sums.iter_mut().zip(group) {
+                *sum += exp64(f64::from(value - self.1));
+            }
+        }
+        sums.iter().sum::<f64>() + rest.iter().map(|value| exp64(f64::from(value - self.1))).sum::<f64>()
+    }
+}
+
+/// e^x for x ≤ 0 to within 2 units in the last place, without branches; 0 below −708. Keeps NaN.
+#[inline(always)]
+fn exp64(x: f64) -> f64 {
+    const ROUND: f64 = 6_755_399_441_055_744.0; // 1.5 · 2⁵²: adding it leaves a whole number in the low bits.
+    const LN2: (f64, f64) = (6.931_471_803_691_238e-1, 1.908_214_929_270_587_7e-10);
+    let clamped = if x < -708.0 { -708.0 } else { x };
+    let shifted = clamped * std::f64::consts::LOG2_E + ROUND;
+    let whole = shifted - ROUND;
+    let rest = clamped - whole * LN2.0 - whole * LN2.1;
+    let mut sum = 1.0 / 6_227_020_800.0;
+    // The series' other coefficients, 1/12! to 1/0!: |rest| ≤ ln 2 / 2, so that the next term is below 10⁻¹⁷.
+    for factorial in
+        [479_001_600.0, 39_916_800.0, 3_628_800.0, 362_880.0, 40_320.0, 5_040.0, 720.0, 120.0, 24.0, 6.0, 2.0, 1.0, 1.0]
+    {
+        sum = sum * rest + 1.0 / factorial;
+    }
+    let power = f64::from_bits((shifted.to_bits() << 52).wrapping_add(1.0f64.to_bits()));
+    if x < -708.0 { 0.0 } else { sum * power }
+}
+
 /// Values that are looked at together by [`reaching`].
 pub const TOGETHER: usize = 64;
 
@@ -125,8 +168,10 @@ impl WithSimd for Reaching<'_> {
     #[inline(always)]
     fn with_simd<S: Simd>(self, _: S) -> Option<usize> {
         let Self { values, factors, by, floor } = self;
-        // What is no number is not below, and counts.
-        let may = |value: f32, factor: f32| !(value * factor * by < floor);
+        let may = |value: f32, factor: f32| {
+            let reached = value * factor * by;
+            (reached >= floor) | reached.is_nan()
+        };
         let ((groups, rest), (with, rest_with)) = (values.as_chunks::<TOGETHER>(), factors.as_chunks::<TOGETHER>());
         for (group, (values, factors)) in groups.iter().zip(with).enumerate() {
             let mut any = false;
@@ -292,6 +337,20 @@ mod tests {
         rms_norm(&mut row, &[2.0; 45], 1e-12);
         let square = row.iter().map(|value| value * value).sum::<f32>() / 45.0;
         assert!((square - 4.0).abs() < 1e-4 && row[1].signum() == first.signum(), "{square}");
+    }
+
+    #[test]
+    fn double_precision_exponentials_are_right_to_the_last_digits() {
+        for i in 0..200_000 {
+            let x = f64::from(i) * -0.00371;
+            let (got, want) = (exp64(x), x.exp());
+            let error = (got - want).abs() / want;
+            assert!(if x < -708.0 { got == 0.0 } else { error < 5e-16 }, "{x}: {got} {want}");
+        }
+        assert!(exp64(f64::NAN).is_nan() && exp64(f64::NEG_INFINITY) == 0.0 && exp64(0.0) == 1.0);
+        let values: Vec<f32> = (0..1000).map(|i| (i * 37 % 101) as f32 * -0.3).collect();
+        let want: f64 = values.iter().map(|value| f64::from(*value).exp()).sum();
+        assert!((sum_of_exponentials(&values, 0.0) - want).abs() < 1e-12 * want);
     }
 
     #[test]

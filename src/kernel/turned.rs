@@ -23,7 +23,7 @@ const ACROSS: usize = 3;
 const DEEPEST: usize = 4096;
 
 /// From this many rows on, copying pays.
-const FROM: usize = 64;
+const FROM: usize = 32;
 
 /// The most lanes that there are, and how many times they are halved before one is left, with the one.
 const MOST: usize = 16;
@@ -61,7 +61,11 @@ fn turn<S: Simd>(simd: S, panel: &mut [f32], b: View<'_>, steps: usize) {
             let inner = step * lanes..b.rows.min((step + 1) * lanes);
             let mut square = [simd.splat_f32s(0.0); MOST];
             for (vector, column) in square.iter_mut().zip(columns).take(lanes) {
-                *vector = simd.partial_load_f32s(&column[inner.clone()]);
+                // Loading what may be partial costs more.
+                *vector = match S::as_simd_f32s(&column[inner.clone()]).0 {
+                    [whole] => *whole,
+                    _ => simd.partial_load_f32s(&column[inner.clone()]),
+                };
             }
             let square: &[f32] = bytemuck::cast_slice(&square);
             for lane in 0..lanes {

@@ -409,7 +409,7 @@ mod tests {
         #![proptest_config(ProptestConfig::with_cases(40))]
         #[test]
         fn the_two_ways_across_give_the_same_bits_in_every_kind_of_vector(
-            m in 33usize..70, k in 1usize..300, n in 1usize..60,
+            m in 40usize..70, k in 1usize..300, n in 1usize..60,
         ) {
             let (a, b) = (values(m * k, 1), values(k * n, 2));
             let (a, b) = (View::new(&a, m, k), View::new(&b, n, k).t());
@@ -422,7 +422,11 @@ mod tests {
                 vec![|op| pulp::Simd::vectorize(pulp::Scalar256b, op)];
             #[cfg(target_arch = "x86_64")]
             if pulp::x86::V3::try_new().is_some() {
-                kinds.push(|op| drop(pulp::x86::V3::try_new().map(|simd| pulp::Simd::vectorize(simd, op))));
+                kinds.push(|op| {
+                    if let Some(simd) = pulp::x86::V3::try_new() {
+                        pulp::Simd::vectorize(simd, op);
+                    }
+                });
             }
             for kind in kinds {
                 let (few, many) = ([run(0..20, kind), run(20..m - 20, kind), run(m - 20..m, kind)].concat(), run(0..m, kind));

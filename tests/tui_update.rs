@@ -456,9 +456,14 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 96, ..ProptestConfig::default() })]
 
     #[test]
-    fn whatever_is_pressed_nothing_panics(messages in proptest::collection::vec(any_msg(), 1..60), answer in any::<bool>()) {
+    fn whatever_is_pressed_nothing_panics(
+        messages in proptest::collection::vec(any_msg(), 1..60),
+        answer in any::<bool>(),
+        heads in any::<bool>(),
+    ) {
         use ratatui::{Terminal, backend::TestBackend};
-        let mut app = ready(sample::HARD_PROMPT);
+        let suite = if heads { sample::HEADS } else { "demo" };
+        let mut app = sample::ready_on(suite, sample::HARD_PROMPT);
         let theme = saescope::tui::theme::Theme::default();
         for msg in messages {
             let first = update(&mut app, msg);

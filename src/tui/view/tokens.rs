@@ -267,7 +267,7 @@ fn draw_token(app: &App, position: usize, shown: &str, marks: &Marks<'_>, at: (R
         Marks::Errors(errors, _) => error_style(errors.get(position).copied().unwrap_or(0.0), pen),
         Marks::Sources(values, most) => {
             let share = share_of(values, *most, position);
-            if share < 0.0 { theme.suppressed() } else { theme.heat(share) }
+            if share < -LEAST_SHARE { theme.suppressed() } else { theme.heat(share) }
         }
     };
     if position == app.token {

@@ -216,6 +216,20 @@ fn a_threshold_in_other_units_is_named() {
 }
 
 #[test]
+fn two_conventions_that_are_both_wrong_are_named_together() {
+    let (mut wired, sae) = fine();
+    wired.change_model(|tensors| {
+        let wpe = tensors.get_mut("wpe.weight").expect("a GPT-2");
+        wpe.values.iter_mut().for_each(|value| *value += 6.0);
+    });
+    let checkup = wired.checkup_with(&sae, |config| config["apply_b_dec_to_input"] = false.into());
+    let said = checkup.saes[0].fits.as_deref().unwrap_or_default();
+    for words in ["set `center = true` in [site]", ", and ", "`apply_b_dec_to_input` should be true"] {
+        assert!(said.contains(words), "{said:?} does not say {words:?}: {:#?}", checkup.saes[0].trials);
+    }
+}
+
+#[test]
 fn a_top_k_that_was_taken_for_a_plain_one_is_named() {
     let mut wired = Wired::demo();
     let demo = Wired::demo_sae();
@@ -243,7 +257,7 @@ fn what_no_convention_explains_is_said_to_be_so() {
     });
     let checkup = wired.checkup(&other);
     assert_eq!((checkup.verdict, &checkup.saes[0].fits), (Verdict::Off, &None));
-    assert!(checkup.said.contains("no single convention"), "{}", checkup.said);
+    assert!(checkup.said.contains("no convention explains it"), "{}", checkup.said);
     assert!(checkup.saes[0].trials.len() > 8, "all were tried");
 }
 

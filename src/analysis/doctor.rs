@@ -3,12 +3,13 @@
 
 mod convention;
 mod examine;
+mod search;
 pub mod told;
 
 use serde::{Deserialize, Serialize};
 
 pub use convention::Convention;
-pub use examine::{Examiner, Patient};
+pub use examine::{Examiner, Found, Patient};
 
 /// L0 may be this many times what is expected, or one over it: texts differ.
 const L0_FACTOR: f64 = 1.5;
@@ -251,15 +252,27 @@ pub fn distance(measured: &Figures, expected: &Expected) -> f64 {
     l0.min(10.0) + variance.min(10.0)
 }
 
-/// Sorts trials by how well they fit, those that force L0 behind the others, and gives the one that may be named: fine,
-/// and clearly nearer than the figures as the suite is wired.
-fn rank(trials: &mut [(Trial, bool)], stored: f64) -> Option<String> {
-    trials.sort_by(|(a, forced_a), (b, forced_b)| {
-        let order = |trial: &Trial, forced: &bool| (!trial.fits, *forced);
-        order(a, forced_a).cmp(&order(b, forced_b)).then(a.distance.total_cmp(&b.distance))
+/// A trial and what was changed for it.
+#[derive(Clone)]
+struct Attempt {
+    trial: Trial,
+    changed: Vec<Convention>,
+}
+
+impl Attempt {
+    fn forces_l0(&self) -> bool {
+        self.changed.iter().any(Convention::forces_l0)
+    }
+}
+
+/// Sorts attempts by how well they fit, those that force L0 behind the others; whether the first may be named: fine, and
+/// clearly nearer than what is so far away.
+fn rank(attempts: &mut [Attempt], so_far: f64) -> bool {
+    attempts.sort_by(|a, b| {
+        let order = |one: &Attempt| (!one.trial.fits, one.forces_l0());
+        order(a).cmp(&order(b)).then(a.trial.distance.total_cmp(&b.trial.distance))
     });
-    let (best, _) = trials.first()?;
-    (best.fits && best.distance <= stored * NEARER).then(|| best.remedy.clone())
+    attempts.first().is_some_and(|best| best.trial.fits && best.trial.distance <= so_far * NEARER)
 }
 
 fn within(found: f64, wanted: f64, factor: f64) -> bool {
@@ -302,7 +315,9 @@ impl Checkup {
             (Verdict::Fine, _) => "the figures are those expected".to_owned(),
             (Verdict::Plausible, _) => "no figures are expected; those measured are plausible".to_owned(),
             (Verdict::Off, Some(remedy)) => format!("the figures fit when {remedy}"),
-            (Verdict::Off, None) => "the figures are off, and no single convention explains it".to_owned(),
+            (Verdict::Off, None) => {
+                "the figures are off, and no convention explains it, alone or with another".to_owned()
+            }
         };
         Self { text, sentences, verdict, said, saes, unverified, losses }
     }
@@ -326,9 +341,10 @@ mod tests {
         Expected { l0: Some(l0), explained_variance: Some(variance), ..Expected::default() }
     }
 
-    fn trial(name: &str, distance: f64, fits: bool) -> Trial {
-        let (convention, remedy) = (name.to_owned(), format!("{name} is changed"));
-        Trial { convention, said: String::new(), remedy, measured: Figures::default(), distance, fits }
+    fn attempt(changed: Convention, distance: f64, fits: bool) -> Attempt {
+        let (convention, said, remedy) = (changed.name().to_owned(), changed.said(), changed.remedy());
+        let trial = Trial { convention, said, remedy, measured: Figures::default(), distance, fits };
+        Attempt { trial, changed: vec![changed] }
     }
 
     #[test]
@@ -358,14 +374,17 @@ mod tests {
 
     #[test]
     fn a_convention_is_named_only_when_it_fits_and_is_clearly_nearer() {
-        let name = |trials: &[(Trial, bool)], stored: f64| rank(&mut trials.to_vec(), stored);
-        let fits = (trial("center", 0.3, true), false);
-        let nearer = (trial("b_dec", 0.1, false), false);
-        let forced = (trial("top_k", 0.0, true), true);
-        assert_eq!(name(&[nearer.clone(), forced.clone(), fits.clone()], 8.0).as_deref(), Some("center is changed"));
-        assert_eq!(name(&[nearer.clone(), forced], 8.0).as_deref(), Some("top_k is changed"));
-        assert_eq!(name(&[nearer], 8.0), None);
-        assert_eq!(name(&[fits], 0.5), None);
+        let name = |attempts: &[&Attempt], stored: f64| {
+            let mut attempts: Vec<Attempt> = attempts.iter().map(|one| (*one).clone()).collect();
+            rank(&mut attempts, stored).then(|| attempts[0].trial.convention.clone())
+        };
+        let fits = attempt(Convention::Center(true), 0.3, true);
+        let nearer = attempt(Convention::BDec(true), 0.1, false);
+        let forced = attempt(Convention::TopK(7), 0.0, true);
+        assert_eq!(name(&[&nearer, &forced, &fits], 8.0).as_deref(), Some("center"));
+        assert_eq!(name(&[&nearer, &forced], 8.0).as_deref(), Some("top_k"));
+        assert_eq!(name(&[&nearer], 8.0), None);
+        assert_eq!(name(&[&fits], 0.5), None);
         assert_eq!(name(&[], 8.0), None);
     }
 

@@ -6,11 +6,12 @@ mod unverified;
 
 use std::sync::Arc;
 
-use crate::analysis::doctor::{Checkup, Examiner, Expected, Patient};
+use crate::analysis::doctor::{Checkup, Examiner, Expected, Found, Patient};
 use crate::blob::Blob;
 use crate::report::Report;
 use crate::session::desk::Chosen;
 use crate::session::failure;
+use crate::session::reach::Reach;
 use crate::session::shared::{LoadedSae, Shared};
 use crate::session::text::Text;
 use crate::site::SiteKind;
@@ -46,6 +47,8 @@ impl Shared {
         cancel: &Cancel,
         progress: OnProgress<'_>,
     ) -> Result<Checked, Report> {
+        // What stands behind the site may not be there; cross-entropies need it.
+        let losses = losses && self.open.reach == Reach::Whole;
         let text = self.sentences_text(chosen)?;
         let file = kept::file(self, &text);
         let known = file.as_ref().filter(|_| !again).and_then(|file| kept::read(file));
@@ -104,7 +107,7 @@ impl Shared {
             sentences,
             taken: Vec::new(),
             bounds: None,
-            found: None,
+            found: Found::default(),
         })
     }
 

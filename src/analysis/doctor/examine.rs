@@ -1,5 +1,5 @@
-//! Measures SAEs on sentences as the suite is wired, and with one convention changed where the figures are off.
-//! Not here: what is expected, and where sentences and SAEs come from.
+//! Measures SAEs on sentences: figures, cross-entropies, decoder rows.
+//! Not here: looking for what fits (`search`), what is expected, and where sentences and SAEs come from.
 
 use crate::analysis::live::{self, center};
 use crate::analysis::measuring::{Sample, Taker};
@@ -10,7 +10,7 @@ use crate::site::Site;
 use crate::task::{Cancel, Cancelled, OnProgress, Progress};
 
 use super::convention::{Convention, Facts};
-use super::{DENSE, Expected, Figures, Norms, SaeCheckup, Trial, Verdict, distance, judge, rank};
+use super::{DENSE, Expected, Figures, Norms, SaeCheckup, Verdict, distance, judge};
 
 /// Positions encoded at a time: so many that the encoder's matrix is worth reading, so few that an SAE whose latents all
 /// fire does not fill the memory.
@@ -42,8 +42,20 @@ pub struct Examiner<'a> {
     pub taken: Vec<((Site, bool), Sample)>,
     /// Cross-entropies that do not depend on the SAE: kept, zero, mean.
     pub bounds: Option<(f64, f64, f64)>,
-    /// The convention that fitted another SAE of the suite, in its words: it is tried first.
-    pub found: Option<String>,
+    /// What the search on other SAEs of the suite came to.
+    pub found: Found,
+}
+
+/// What the search came to on the SAEs of a suite that were off.
+#[derive(Clone, Default)]
+pub enum Found {
+    /// Nothing yet.
+    #[default]
+    Nothing,
+    /// These conventions fitted: they are tried first on the next one.
+    These(Vec<Convention>),
+    /// Pairs were tried, and none fitted.
+    NoPair,
 }
 
 /// An SAE to be measured.
@@ -60,15 +72,15 @@ pub struct Patient<'a> {
 
 /// How activations are taken.
 #[derive(Clone, Copy, PartialEq, Eq)]
-struct Way {
-    site: Site,
-    center: bool,
-    bos: bool,
+pub(super) struct Way {
+    pub site: Site,
+    pub center: bool,
+    pub bos: bool,
 }
 
 /// Figures, and the reconstruction they are of.
-struct Reading {
-    figures: Figures,
+pub(super) struct Reading {
+    pub figures: Figures,
     x_hat: Vec<f32>,
 }
 
@@ -97,22 +109,12 @@ impl Examiner<'_> {
         let (verdict, why) = judge(&figures, expected, sae.d_in(), sae.width());
         let decoder_norms = norms(sae, cancel).map_err(model::Error::from)?;
         let (off, stored) = (verdict == Verdict::Off, distance(&figures, expected));
-        let (mut trials, mut fits) = (Vec::new(), None);
+        let mut attempts = Vec::new();
+        let mut fits = false;
         if off || !doubted.is_empty() {
             let all = Convention::all(&self.facts(&sample, patient, &decoder_norms), sae);
-            let all: Vec<_> = all.into_iter().filter(|one| off || doubted.contains(&one.name())).collect();
-            if let Some(found) = self.found.clone().filter(|_| off) {
-                let same: Vec<_> = all.iter().filter(|one| one.said() == found).cloned().collect();
-                trials = self.attempts(&same, patient, cancel, progress).map_err(model::Error::from)?;
-                fits = rank(&mut trials, stored);
-            }
-            if fits.is_none() {
-                trials = self.attempts(&all, patient, cancel, progress).map_err(model::Error::from)?;
-                fits = rank(&mut trials, stored).filter(|_| off);
-            }
-            if fits.is_some() {
-                self.found = trials.first().map(|(trial, _)| trial.said.clone());
-            }
+            let wanted: Vec<_> = all.into_iter().filter(|one| off || doubted.contains(&one.name())).collect();
+            (attempts, fits) = self.search(&wanted, patient, (off, stored), cancel, progress)?;
         }
         Ok(SaeCheckup {
             id: (*id).to_owned(),
@@ -123,8 +125,8 @@ impl Examiner<'_> {
             verdict,
             why,
             contradictions: self.contradictions(sae),
-            fits,
-            trials: trials.into_iter().map(|(trial, _)| trial).collect(),
+            fits: attempts.first().filter(|_| fits).map(|best| best.trial.remedy.clone()),
+            trials: attempts.into_iter().map(|attempt| attempt.trial).collect(),
         })
     }
 
@@ -163,59 +165,13 @@ impl Examiner<'_> {
         }
     }
 
-    /// Measures with each convention changed, with whether it forces L0.
-    fn attempts(
+    /// The sentences' activations; position 0 never counts.
+    pub(super) fn sample(
         &mut self,
-        conventions: &[Convention],
-        patient: &Patient<'_>,
+        way: Way,
         cancel: &Cancel,
         progress: OnProgress<'_>,
-    ) -> Result<Vec<(Trial, bool)>, Cancelled> {
-        let (mut trials, total) = (Vec::new(), conventions.len() as u64);
-        for (done, convention) in conventions.iter().enumerate() {
-            let what = format!("SAE {}: {}", patient.id, convention.said());
-            progress(Progress::steps(what, done as u64, total));
-            let trial = self.attempt(convention, patient, cancel)?;
-            trials.extend(trial.map(|trial| (trial, convention.forces_l0())));
-        }
-        Ok(trials)
-    }
-
-    /// Measures with one convention changed; none where it cannot be had.
-    fn attempt(
-        &mut self,
-        convention: &Convention,
-        patient: &Patient<'_>,
-        cancel: &Cancel,
-    ) -> Result<Option<Trial>, Cancelled> {
-        cancel.check()?;
-        let mut way = Way { site: self.site, center: self.center, bos: self.bos };
-        match convention {
-            Convention::Center(center) => way.center = *center,
-            Convention::Bos(bos) => way.bos = *bos,
-            Convention::Site(site) => way.site = *site,
-            _ => {}
-        }
-        let Ok(changed) = convention.change(patient.sae, self.value_bias.as_deref()) else { return Ok(None) };
-        if self.model.site_size(way.site) != Some(changed.d_in()) {
-            return Ok(None);
-        }
-        let read = self.sample(way, cancel, &|_| ()).ok().and_then(|sample| read(&changed, &sample, cancel).ok());
-        cancel.check()?;
-        let Some(Reading { figures: measured, .. }) = read else { return Ok(None) };
-        let (verdict, _) = judge(&measured, &patient.expected, changed.d_in(), changed.width());
-        Ok(Some(Trial {
-            convention: convention.name().to_owned(),
-            said: convention.said(),
-            remedy: convention.remedy(),
-            distance: distance(&measured, &patient.expected),
-            fits: verdict != Verdict::Off,
-            measured,
-        }))
-    }
-
-    /// The sentences' activations; position 0 never counts.
-    fn sample(&mut self, way: Way, cancel: &Cancel, progress: OnProgress<'_>) -> Result<Sample, model::Error> {
+    ) -> Result<Sample, model::Error> {
         let key = (way.site, way.bos);
         if !self.taken.iter().any(|(known, _)| *known == key) {
             let taker = Taker { model: self.model, site: way.site, center: false, bos: true };
@@ -298,7 +254,7 @@ impl Examiner<'_> {
 
 /// Encodes and decodes a sample and measures what comes of it. It ends early where so much fires that the SAE cannot be
 /// meant to be used so.
-fn read(sae: &Sae, sample: &Sample, cancel: &Cancel) -> Result<Reading, crate::sae::Error> {
+pub(super) fn read(sae: &Sae, sample: &Sample, cancel: &Cancel) -> Result<Reading, crate::sae::Error> {
     let d_in = sae.d_in();
     let (mut x_hat, mut fired) = (Vec::with_capacity(sample.x.len()), vec![0u32; sae.width()]);
     let (mut active, mut first, mut firsts) = (0usize, 0usize, 0usize);

@@ -36,7 +36,7 @@ pub fn lines(checkup: &Checkup, width: usize, charset: Charset) -> Vec<Told> {
     out.push((Tone::Plain, String::new()));
     let tokens = checkup.saes.first().map_or(0, |sae| sae.measured.tokens);
     let on = format!(
-        "on {} sentences of {}: {tokens} tokens, position 0 left out",
+        "{} sentences of {}: {tokens} tokens without position 0",
         checkup.sentences,
         text::prose(&checkup.text, charset)
     );

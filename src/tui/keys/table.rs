@@ -387,7 +387,7 @@ pub const TABLE: &[Binding] = &[
         &[key!(shift - w)],
         Places::PANES,
         "",
-        "Is the suite wired right: its figures beside those expected",
+        "Is the suite wired as its SAEs need it: figures, what fits",
     ),
     row(
         Action::WeightsOnly,

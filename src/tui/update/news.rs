@@ -177,7 +177,7 @@ fn checked_wiring(app: &mut App, checked: &Checked) {
     let count = |holds: Option<bool>| checkup.unverified.iter().filter(|finding| finding.holds == holds).count();
     let (hold, wrong, open) = (count(Some(true)), count(Some(false)), count(None));
     if checkup.verdict == Verdict::Off {
-        let text = format!("wiring off: {}; W shows all", checkup.said);
+        let text = format!("wiring off (W shows all): {}", checkup.said);
         app.notice = Some(Notice { text, bad: true });
     } else if wrong > 0 {
         let text = format!("of what the suite marks as unverified, {wrong} do not hold; W shows which");

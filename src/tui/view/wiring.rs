@@ -77,7 +77,7 @@ fn lines(app: &App, width: usize, pen: &Pen<'_>) -> Vec<Line<'static>> {
     let waits = match so_far {
         Some(so_far) if app.checkup.is_pending() => format!("being measured{so_far}"),
         _ if app.checkup.is_pending() => "being measured".to_owned(),
-        _ => "not measured; r measures it".to_owned(),
+        _ => "not measured: it is when a prompt has been run; r asks again".to_owned(),
     };
     vec![styled(waits, theme.notice())]
 }

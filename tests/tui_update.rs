@@ -4,9 +4,11 @@
 #[path = "tui_support/sample.rs"]
 mod sample;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use proptest::prelude::*;
+use saescope::analysis::Firing;
 use saescope::report::{Kind, Report};
 use saescope::session::{Job, Outcome, Reach};
 use saescope::task::{Progress, Slot, Ticket, Unit, Whole};
@@ -134,6 +136,32 @@ fn the_latents_follow_the_caret() {
     assert_eq!(app.token, 2, "the space belongs to the token it begins");
     press(&mut app, "esc");
     assert_eq!((app.focus, app.token), (Focus::Tokens, 2));
+}
+
+#[test]
+fn a_latent_that_fires_on_every_token_is_passed_over_while_another_fires() {
+    const EVERYWHERE: u32 = 7;
+    let mut app = ready(sample::PROMPT);
+    let Outcome::Run(run) = sample::answer(&Job::Run { prompt: sample::PROMPT.into(), next: 0 }) else {
+        panic!("a run")
+    };
+    let mut run = (*run).clone();
+    for sae in &mut run.saes {
+        for position in &mut sae.positions {
+            position.latents.retain(|f| f.latent != EVERYWHERE);
+            position.latents.insert(0, Firing { latent: EVERYWHERE, activation: 99.0 });
+        }
+    }
+    // One token has nothing else.
+    let alone = run.tokens.len() - 2;
+    run.saes.iter_mut().for_each(|sae| sae.positions[alone].latents.truncate(1));
+    let ticket = app.run.ask();
+    let event = Event::Done(Ok(Outcome::Run(Arc::new(run))));
+    update(&mut app, Msg::News { slot: Slot::Run, ticket, event, at: Duration::ZERO });
+    let second = app.position().and_then(|p| p.latents.get(1)).map(|f| f.latent);
+    assert!(second.is_some() && app.latent == second, "{:?}", app.latent);
+    press(&mut app, "left");
+    assert_eq!((app.token, app.latent), (alone, Some(EVERYWHERE)), "nothing else fires there");
 }
 
 #[test]

@@ -5,6 +5,7 @@
 
 mod corpus;
 mod everyday;
+mod exchange;
 mod facts;
 mod forms;
 mod lm;

@@ -27,14 +27,9 @@ pub const SAMPLE_TEXT: usize = 16_000;
 impl Plan {
     /// What is kept in `assets/demo/`.
     pub fn full() -> Self {
-        let ladder = vec![
-            (128, 7, 5_000),
-            (256, 10, 5_000),
-            (512, 13, 5_000),
-            (1024, 16, 5_000),
-            (2048, 20, 5_000),
-            (4096, 24, 5_000),
-        ];
+        // One k for all: where the widths have k of their own, each says things in its own way, and most latents of
+        // the next width look new.
+        let ladder = [128, 256, 512, 1024, 2048, 4096].map(|width| (width, 8, 5_000)).to_vec();
         Self { text: 26_000_000, vocab: 4096, rows: 6_000, measured: 512, epochs: 1, ladder }
     }
 

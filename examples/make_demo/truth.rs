@@ -45,9 +45,16 @@ pub struct Truth<'w> {
     subjects: Vec<&'w Subject>,
     /// Latents that stand for one subject: latent, subject, share of its activation.
     pub stand: Vec<(usize, usize, f64)>,
+    /// For each subject the latent with the largest share of its activation on the name, whether that suffices or not.
+    nearest: BTreeMap<usize, (usize, f64)>,
     /// Tokens that were looked at.
     pub tokens: usize,
+    /// For each subject the mean activation on the last token of its names, where it was named.
+    means: BTreeMap<usize, Vec<f32>>,
 }
+
+/// A vector of a subject, with the subject's value of an attribute.
+type Valued<'a> = (usize, &'a str, Vec<f32>);
 
 /// How often breakdowns hold what is true.
 #[derive(Clone, Copy, Debug, Default)]
@@ -68,11 +75,22 @@ impl<'w> Truth<'w> {
         let subjects: Vec<&Subject> = world.people.iter().chain(&world.cities).chain(&world.animals).collect();
         let names = names(&subjects);
         let (mut mass, mut total) = (BTreeMap::<(usize, usize), (f64, usize)>::new(), vec![0.0f64; sae.width()]);
+        let mut named = BTreeMap::<usize, (Vec<f32>, usize)>::new();
         for (at, ids) in sample.ids.chunks_exact(sample.length).enumerate() {
-            let of = subjects_of(ids, tokenizer, &names)?;
+            let own = named_by(ids, tokenizer, &names)?;
+            let of = with_next(&own);
             let start = at * sample.length * sample.d;
             let codes = sae.encode(&sample.x[start..start + sample.length * sample.d], &Cancel::new())?;
             // Position 0 counts for nothing, as everywhere.
+            for position in 1..own.len() {
+                let Some(subject) = own[position].filter(|_| own.get(position + 1) != Some(&own[position])) else {
+                    continue;
+                };
+                let (sum, count) = named.entry(subject).or_insert_with(|| (vec![0.0; sample.d], 0));
+                let x = &sample.x[start + position * sample.d..start + (position + 1) * sample.d];
+                sum.iter_mut().zip(x).for_each(|(sum, x)| *sum += x);
+                *count += 1;
+            }
             for (position, subject) in of.iter().enumerate().skip(1) {
                 let (latents, values) = codes.row(position);
                 for (&latent, &value) in latents.iter().zip(values) {
@@ -85,12 +103,24 @@ impl<'w> Truth<'w> {
             }
         }
         let share = |latent: usize, mass: f64| mass / total[latent].max(f64::MIN_POSITIVE);
+        let mut nearest = BTreeMap::<usize, (usize, f64)>::new();
+        for ((latent, subject), (of, _)) in mass.iter().filter(|(_, (_, tokens))| *tokens >= LEAST) {
+            let share = share(*latent, *of);
+            let entry = nearest.entry(*subject).or_insert((*latent, share));
+            if share > entry.1 {
+                *entry = (*latent, share);
+            }
+        }
         let stand = mass
             .iter()
             .filter(|((latent, _), (mass, tokens))| *tokens >= LEAST && share(*latent, *mass) >= SHARE)
             .map(|((latent, subject), (mass, _))| (*latent, *subject, share(*latent, *mass)));
         let stand = stand.collect();
-        Ok(Self { subjects, stand, tokens: sample.ids.len() })
+        let mean = |(subject, (sum, count)): (usize, (Vec<f32>, usize))| {
+            (subject, sum.into_iter().map(|sum| sum / count as f32).collect())
+        };
+        let means = named.into_iter().map(mean).collect();
+        Ok(Self { subjects, stand, nearest, tokens: sample.ids.len(), means })
     }
 
     /// How many latents stand for subjects of each kind, in words.
@@ -107,10 +137,22 @@ impl<'w> Truth<'w> {
         )
     }
 
-    /// The latent that stands for a person most.
-    pub fn latent_of(&self, full: &str) -> Option<usize> {
-        let of = self.stand.iter().filter(|(_, subject, _)| self.subjects[*subject].get("full") == full);
-        of.max_by(|a, b| a.2.total_cmp(&b.2)).map(|(latent, ..)| *latent)
+    /// The latent that comes nearest to standing for a person, with the share of its activation that lies on the name.
+    pub fn latent_of(&self, full: &str) -> Option<(usize, f64)> {
+        let subject = self.subjects.iter().position(|subject| subject.get("full") == full)?;
+        self.nearest.get(&subject).copied()
+    }
+
+    /// The latent that stands most for each subject of a kind that one stands for, in the world's order.
+    pub fn strongest(&self, kind: Kind) -> Vec<(usize, &'w Subject)> {
+        let mut best = BTreeMap::<usize, (usize, f64)>::new();
+        for (latent, subject, share) in self.stand.iter().filter(|(_, of, _)| self.subjects[*of].kind == kind) {
+            let entry = best.entry(*subject).or_insert((*latent, *share));
+            if *share > entry.1 {
+                *entry = (*latent, *share);
+            }
+        }
+        best.into_iter().map(|(subject, (latent, _))| (latent, self.subjects[subject])).collect()
     }
 
     /// Whom a latent stands for.
@@ -156,40 +198,40 @@ impl<'w> Truth<'w> {
 
     /// Of the latents whose value others share, how many have a decoder row nearest to the mean row of the others with that
     /// value, how many there are, and how many have the commonest value: what the rows themselves say, without a meta-SAE.
-    pub fn nearest_mean(&self, sae: &Sae, attribute: &Attribute) -> Result<(usize, usize, usize)> {
+    pub fn in_rows(&self, sae: &Sae, attribute: &Attribute) -> Result<(usize, usize, usize)> {
         let asked = self.asked(attribute, None);
-        let (mut right, mut all, mut counts) = (0, 0, BTreeMap::<&str, usize>::new());
-        for (&latent, &(subject, value)) in &asked.latents {
-            let row = meta::unit_row(sae, latent)?.0;
-            let mut means: BTreeMap<&str, (Vec<f32>, usize)> = BTreeMap::new();
-            for (&other, &(whose, value)) in asked.latents.iter().filter(|(_, (whose, _))| *whose != subject) {
-                let (sum, count) = means.entry(value).or_insert_with(|| (vec![0.0; row.len()], 0));
-                let other = meta::unit_row(sae, other)?.0;
-                sum.iter_mut().zip(other).for_each(|(sum, value)| *sum += value);
-                *count += usize::from(whose != subject);
+        let rows = asked
+            .latents
+            .iter()
+            .map(|(latent, (subject, value))| Ok((*subject, *value, meta::unit_row(sae, *latent)?.0)));
+        Ok(nearest_mean(rows.collect::<Result<_>>()?))
+    }
+
+    /// The same for the mean activations on the last tokens of the subjects' names: what the model itself says there.
+    pub fn in_activations(&self, attribute: &Attribute) -> (usize, usize, usize) {
+        let values = self.values(attribute, None);
+        let of = |(subject, mean): (&usize, &Vec<f32>)| Some((*subject, *values.get(subject)?, mean.clone()));
+        nearest_mean(self.means.iter().filter_map(of).collect())
+    }
+
+    /// Mean cosine of the rows of latents that stand for a subject of a kind with what sets its mean activation apart from
+    /// that of all subjects of the kind.
+    pub fn agreement(&self, sae: &Sae, kind: Kind) -> Result<f64> {
+        let of: Vec<usize> = self.means.keys().copied().filter(|of| self.subjects[*of].kind == kind).collect();
+        let apart: BTreeMap<usize, Vec<f32>> =
+            of.iter().copied().zip(centred(of.iter().map(|of| self.means[of].clone()).collect())).collect();
+        let mut cosines = Vec::new();
+        for (latent, subject, _) in &self.stand {
+            if let Some(apart) = apart.get(subject) {
+                cosines.push(f64::from(meta::cosine(&meta::unit_row(sae, *latent)?.0, apart)));
             }
-            means.retain(|_, (_, count)| *count >= WITNESSES);
-            if !means.contains_key(value) {
-                continue;
-            }
-            let nearest = means.iter().max_by(|a, b| meta::cosine(&row, &a.1.0).total_cmp(&meta::cosine(&row, &b.1.0)));
-            right += usize::from(nearest.is_some_and(|(nearest, _)| *nearest == value));
-            all += 1;
-            *counts.entry(value).or_default() += 1;
         }
-        Ok((right, all, counts.into_values().max().unwrap_or(0)))
+        Ok(cosines.iter().sum::<f64>() / cosines.len().max(1) as f64)
     }
 
     /// The latents that stand for a subject with this attribute, each with subject and value.
-    fn asked(&self, (kind, _, slot): &Attribute, shuffled: Option<u64>) -> Asked<'_> {
-        let of: Vec<usize> = (0..self.subjects.len())
-            .filter(|subject| self.subjects[*subject].kind == *kind && !self.subjects[*subject].get(slot).is_empty())
-            .collect();
-        let mut values: Vec<&str> = of.iter().map(|subject| self.subjects[*subject].get(slot)).collect();
-        if let Some(seed) = shuffled {
-            values.shuffle(&mut StdRng::seed_from_u64(seed));
-        }
-        let value: BTreeMap<usize, &str> = of.into_iter().zip(values).collect();
+    fn asked(&self, attribute: &Attribute, shuffled: Option<u64>) -> Asked<'_> {
+        let value = self.values(attribute, shuffled);
         let mut latents = BTreeMap::new();
         let mut seen: BTreeMap<&str, BTreeSet<usize>> = BTreeMap::new();
         for (latent, subject, _) in &self.stand {
@@ -202,6 +244,57 @@ impl<'w> Truth<'w> {
         let base = seen.into_iter().map(|(value, of)| (value, of.len() as f64 / all.max(1) as f64)).collect();
         Asked { latents, base }
     }
+
+    /// The value of each subject that has this attribute; with a seed, that of another.
+    fn values(&self, (kind, _, slot): &Attribute, shuffled: Option<u64>) -> BTreeMap<usize, &str> {
+        let of: Vec<usize> = (0..self.subjects.len())
+            .filter(|subject| self.subjects[*subject].kind == *kind && !self.subjects[*subject].get(slot).is_empty())
+            .collect();
+        let mut values: Vec<&str> = of.iter().map(|subject| self.subjects[*subject].get(slot)).collect();
+        if let Some(seed) = shuffled {
+            values.shuffle(&mut StdRng::seed_from_u64(seed));
+        }
+        of.into_iter().zip(values).collect()
+    }
+}
+
+/// Vectors less their mean.
+fn centred(mut all: Vec<Vec<f32>>) -> Vec<Vec<f32>> {
+    let Some(size) = all.first().map(Vec::len) else { return all };
+    let mut mean = vec![0.0f32; size];
+    for one in &all {
+        mean.iter_mut().zip(one).for_each(|(mean, value)| *mean += value / all.len() as f32);
+    }
+    for one in &mut all {
+        one.iter_mut().zip(&mean).for_each(|(value, mean)| *value -= mean);
+    }
+    all
+}
+
+/// Of the vectors, less their mean, whose value at least [`WITNESSES`] vectors of other subjects share: how many are
+/// nearest, by cosine, to the mean of those; how many there are; how many have the commonest value.
+fn nearest_mean(all: Vec<Valued<'_>>) -> (usize, usize, usize) {
+    let (about, vectors): (Vec<_>, Vec<_>) = all.into_iter().map(|(subject, value, of)| ((subject, value), of)).unzip();
+    let vectors = centred(vectors);
+    let (mut right, mut asked, mut counts) = (0, 0, BTreeMap::<&str, usize>::new());
+    for ((subject, value), vector) in about.iter().zip(&vectors) {
+        let mut means: BTreeMap<&str, (Vec<f32>, usize)> = BTreeMap::new();
+        for ((_, value), other) in about.iter().zip(&vectors).filter(|((of, _), _)| of != subject) {
+            let (sum, count) = means.entry(value).or_insert_with(|| (vec![0.0; vector.len()], 0));
+            sum.iter_mut().zip(other).for_each(|(sum, other)| *sum += other);
+            *count += 1;
+        }
+        means.retain(|_, (_, count)| *count >= WITNESSES);
+        if !means.contains_key(value) {
+            continue;
+        }
+        let cosine = |mean: &Vec<f32>| meta::cosine(vector, mean);
+        let nearest = means.iter().max_by(|a, b| cosine(&a.1.0).total_cmp(&cosine(&b.1.0)));
+        right += usize::from(nearest.is_some_and(|(nearest, _)| nearest == value));
+        asked += 1;
+        *counts.entry(value).or_default() += 1;
+    }
+    (right, asked, counts.into_values().max().unwrap_or(0))
 }
 
 /// What is asked of an attribute.
@@ -267,8 +360,8 @@ fn names(subjects: &[&Subject]) -> Vec<(String, usize)> {
     names
 }
 
-/// For each token the subject whose name it belongs to or directly follows.
-fn subjects_of(ids: &[u32], tokenizer: &Tokenizer, names: &[(String, usize)]) -> Result<Vec<Option<usize>>> {
+/// For each token the subject whose name it belongs to.
+fn named_by(ids: &[u32], tokenizer: &Tokenizer, names: &[(String, usize)]) -> Result<Vec<Option<usize>>> {
     let (mut text, mut ends) = (String::new(), Vec::with_capacity(ids.len()));
     for id in ids {
         text += &tokens::decode(tokenizer, &[*id])?;
@@ -294,9 +387,10 @@ fn subjects_of(ids: &[u32], tokenizer: &Tokenizer, names: &[(String, usize)]) ->
         of.push(taken.get(start..end).and_then(|span| span.iter().rev().find_map(|subject| *subject)));
         start = end;
     }
-    let own = of.clone();
-    for at in 1..of.len() {
-        of[at] = own[at].or(own[at - 1]);
-    }
     Ok(of)
+}
+
+/// For each token the subject whose name it belongs to or directly follows.
+fn with_next(own: &[Option<usize>]) -> Vec<Option<usize>> {
+    (0..own.len()).map(|at| own[at].or_else(|| own[at.checked_sub(1)?])).collect()
 }

@@ -43,12 +43,22 @@ fn line_away(lines: &[usize], token: usize, by: isize) -> usize {
     }
 }
 
-/// Unless a latent is held, chooses the strongest of the token.
+/// Tokens from which on a latent that fires on all of them is passed over.
+const EVERYWHERE_FROM: usize = 5;
+
+/// Unless a latent is held, chooses the strongest of the token; one that fires on every token of the prompt says nothing
+/// of this one, so the strongest of the others comes before it.
 pub(super) fn follow_strongest(app: &mut App) {
     if app.held || app.weights_only() {
         return;
     }
-    let strongest = app.position().and_then(|p| p.latents.first()).map(|f| f.latent);
+    let strongest = app.position().and_then(|here| {
+        let tokens = app.sae_run().map_or(&[][..], |run| run.positions.get(1..).unwrap_or_default());
+        let everywhere = |latent: u32| {
+            tokens.len() >= EVERYWHERE_FROM && tokens.iter().all(|p| p.latents.iter().any(|f| f.latent == latent))
+        };
+        here.latents.iter().find(|f| !everywhere(f.latent)).or(here.latents.first()).map(|f| f.latent)
+    });
     choose(app, strongest);
 }
 

@@ -35,8 +35,7 @@ pub fn write(
     truth: &Truth<'_>,
 ) -> Result<()> {
     let mut session = stitching::session()?;
-    let suite = out.join("suite.toml").display().to_string();
-    session.exec(Job::Open { suite }, &Cancel::new(), &|_| ())?;
+    stitching::ladder(&mut session, out)?;
     text.push_str(
         "\n### Surgery: somebody else's meta-latents\n\nEach latent that stands for a person (or a city) most loses its \
          meta-latents and gets those of the next one's latent who is from another country, with their activations; the row \

@@ -133,7 +133,7 @@ pub fn session() -> Result<Session> {
 }
 
 /// Opens the demo's suite and gives its SAEs by rising width.
-fn ladder(session: &mut Session, out: &Path) -> Result<Vec<String>> {
+pub fn ladder(session: &mut Session, out: &Path) -> Result<Vec<String>> {
     let suite = out.join("suite.toml").display().to_string();
     let Outcome::Opened(opened) =
         session.exec(Job::Open { suite, saes: Vec::new(), reach: Reach::Whole }, &Cancel::new(), &|_| ())?

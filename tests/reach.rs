@@ -65,16 +65,14 @@ impl Sharded {
                 fs::copy(&path, model.join(path.file_name().expect("a name"))).expect("a copy");
             }
         }
-        let mut suite = format!(
+        let sae = |id: &str| {
+            let path = demo.join("saes");
+            format!("[[sae]]\nid = \"{id}\"\nformat = \"sae-lens\"\npath = '{}'\nfolder = \"{id}\"\n", path.display())
+        };
+        let head = format!(
             "id = \"x\"\n[model]\npath = \"model\"\nprepend_bos = true\n[site]\nlayer = {LAYER}\nkind = \"resid_pre\"\n"
         );
-        for id in SAES {
-            let folder = demo.join("saes");
-            suite += &format!(
-                "[[sae]]\nid = \"{id}\"\nformat = \"sae-lens\"\npath = '{}'\nfolder = \"{id}\"\n",
-                folder.display()
-            );
-        }
+        let suite: String = std::iter::once(head).chain(SAES.map(sae)).collect();
         fs::write(folder.path().join("x.toml"), suite).expect("is written");
         Self(folder)
     }

@@ -229,6 +229,31 @@ mod tests {
     }
 
     #[test]
+    fn what_is_looked_up_stays_in_its_file_and_what_is_kept_as_f32_could_be_halved() {
+        let needs = |name: &str, kept_from| {
+            let files = files(name, &["model.safetensors"]);
+            let config = Config::read(&files.config).unwrap();
+            let family = family(&config).unwrap();
+            let tensors = TensorFiles::open(&files.weights).unwrap();
+            let parts = Parts::new(tensors, None, family.plan().prefix).keeping(kept_from);
+            Needs::of(family.plan(), &parts, &config, Extent::Whole).unwrap()
+        };
+        // Its head is not its embedding; both are [290, 16] as f32.
+        let (made, kept) = (needs("untied", usize::MAX), needs("untied", 290 * 16));
+        let rows = 290 * 16 * 4;
+        assert_eq!((made.looked_up, kept.looked_up, made.tied), (0, rows, false));
+        assert_eq!(kept.through(None) + rows, made.through(None), "only rows of the embedding are read");
+        assert_eq!(made.halved, None);
+        let halved = kept.halved.unwrap();
+        assert_eq!((halved.head, halved.looked_up), (kept.head / 2, rows / 2));
+        assert_eq!(halved.blocks, kept.blocks, "small matrices are f32 in either case");
+        // The embedding is the head: all of it is read for words and predictions.
+        assert_eq!(needs("plain", 1).looked_up, 0);
+        let words = needs("plain", 1);
+        assert_eq!(words.words(), words.embedding);
+    }
+
+    #[test]
     fn memory_counts_small_matrices_as_made_and_large_ones_as_stored() {
         let tensors = TensorFiles::open(&files("half", &["model.safetensors"]).weights).unwrap();
         let parts = |kept_from| Parts::new(tensors.clone(), None, "transformer.").keeping(kept_from);

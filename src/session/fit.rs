@@ -3,6 +3,7 @@
 
 use crate::hub::bytes;
 use crate::report::Report;
+use crate::sae::formats;
 use crate::session::reach::Reach;
 
 /// The memory that a suite takes, in bytes.
@@ -13,8 +14,8 @@ pub struct Demand {
     pub model: Vec<(Reach, u64)>,
     /// The model as it is wanted, if its files held their large matrices in BF16 and not in F32.
     pub halved: Option<u64>,
-    /// The SAEs, in the order of their size: what they hold besides their mapped files.
-    pub saes: Vec<(String, u64)>,
+    /// The SAEs, in the order of their size. What stays in their files can be read from there again and again.
+    pub saes: Vec<(String, formats::Memory)>,
 }
 
 /// The memory that an opening takes, and what there was before it.
@@ -43,7 +44,7 @@ impl Demand {
 
     fn of(&self, reach: Reach, saes: usize) -> Option<u64> {
         let (_, model) = self.model.iter().find(|(of, _)| *of == reach)?;
-        Some(self.saes.iter().take(saes).fold(*model, |sum, (_, held)| sum.saturating_add(*held)))
+        Some(self.saes.iter().take(saes).fold(*model, |sum, (_, sae)| sum.saturating_add(sae.held)))
     }
 
     /// For each reach, the wanted one first, as many of the SAEs as fit.
@@ -72,7 +73,14 @@ impl Demand {
             Reach::Site => format!("the model up to the site: {}", bytes(model)),
             Reach::WeightsOnly => format!("the model's words: {}", bytes(model)),
         });
-        report.why.extend(self.saes.iter().map(|(id, held)| format!("SAE {id}: {}", bytes(*held))));
+        report.why.extend(self.saes.iter().map(|(id, sae)| {
+            let mapped = format!("{} in its file, read as needed", bytes(sae.mapped));
+            match (sae.held, sae.mapped) {
+                (held, 0) => format!("SAE {id}: {}", bytes(held)),
+                (0, _) => format!("SAE {id}: nothing but {mapped}"),
+                (held, _) => format!("SAE {id}: {}, besides {mapped}", bytes(held)),
+            }
+        }));
         let mut ways: Vec<String> = self.ways(reach, free).iter().map(|way| self.tell(reach, way)).collect();
         if let Some(halved) = self.halved {
             let saes = needed.saturating_sub(model);
@@ -105,9 +113,12 @@ impl Demand {
         let flag = way.reach.flag().filter(|_| way.reach != wanted).map(ToOwned::to_owned);
         let few = way.saes < self.saes.len();
         let saes = self.saes.iter().take(way.saes).filter(|_| few).map(|(id, _)| format!("--sae {id}"));
-        let flags: Vec<String> = flag.into_iter().chain(saes).collect();
+        let mut flags = flag.into_iter().chain(saes).collect::<Vec<_>>().join(" ");
+        if way.reach == Reach::WeightsOnly && wanted != Reach::WeightsOnly && !few {
+            flags += ", or M in the explorer";
+        }
         let what = if few { format!("{what} with fewer SAEs") } else { what.to_owned() };
-        format!("{what} ({}): {}", bytes(way.bytes), flags.join(" "))
+        format!("{what} ({}): {flags}", bytes(way.bytes))
     }
 }
 
@@ -119,7 +130,9 @@ mod tests {
         Demand {
             model: vec![(Reach::Whole, 1000), (Reach::Site, 600), (Reach::WeightsOnly, 100)],
             halved: Some(550),
-            saes: vec![("s".into(), 10), ("m".into(), 200), ("l".into(), 400)],
+            saes: [("s", 10, 0), ("m", 200, 50), ("l", 400, 0)]
+                .map(|(id, held, mapped)| (id.to_owned(), formats::Memory { held, mapped }))
+                .to_vec(),
         }
     }
 
@@ -133,8 +146,8 @@ mod tests {
         assert_eq!(
             told(1250),
             "what fits: all of it with fewer SAEs (1.2 kB): --sae s --sae m; latents without predictions (1.2 kB): \
-             --no-predictions; the weights alone, without a prompt (710 B): --weights-only; with a copy of the model \
-             in BF16 (1.2 kB); or close other programs"
+             --no-predictions; the weights alone, without a prompt (710 B): --weights-only, or M in the explorer; with a \
+             copy of the model in BF16 (1.2 kB); or close other programs"
         );
         assert_eq!(
             told(620),

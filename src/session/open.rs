@@ -99,7 +99,7 @@ impl Plan {
             saes.push((entry.id.clone(), memory));
         }
         saes.sort_by_key(|(_, memory)| memory.held.saturating_add(memory.mapped));
-        demand.saes = saes.iter().map(|(id, memory)| (id.clone(), memory.held)).collect();
+        demand.saes.clone_from(&saes);
         self.memory.needed = demand.whole(self.reach);
         let Some(free) = self.memory.free else { return Ok(()) };
         if self.memory.needed > free {

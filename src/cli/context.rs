@@ -9,6 +9,7 @@ use crate::hub::Hub;
 use crate::report::{Kind, Report};
 use crate::session::{Opened, Opening, Reach, Session, Setup, available_memory};
 use crate::settings::{Directories, Settings};
+use crate::site::SiteKind;
 use crate::suite::Suite;
 use crate::task::Cancel;
 
@@ -49,10 +50,11 @@ impl Context {
         Ok(Self { settings, directories, setup, prompt, saes, reach })
     }
 
-    /// How much of the model a command opens that runs no prompt: its words, where nothing but its SAEs' encoders is in
-    /// the model's hands.
+    /// How much of the model a command opens that runs no prompt: its words; on attention's z the block too, whose
+    /// heads' outputs give latents words, and whose values' bias moves encoders.
     pub fn without_prompt(&self, suite: &Suite) -> Reach {
-        if suite.fold_value_bias { self.reach } else { Reach::WeightsOnly }
+        let heads = suite.fold_value_bias || suite.site.kind == SiteKind::AttnZ;
+        if heads { self.reach.min(Reach::Site) } else { Reach::WeightsOnly }
     }
 
     /// A session that has nothing loaded.

@@ -13,7 +13,7 @@ use crate::session::fit::{Demand, Memory};
 use crate::session::reach::{Opening, Reach};
 use crate::session::shared::{LoadedSae, Open, Shared};
 use crate::session::{Setup, failure};
-use crate::site::Site;
+use crate::site::{Site, SiteKind};
 use crate::suite::{Error, Format, Picked, SaeEntry, SaeParts, Suite, TokenizerParts};
 use crate::task::{Cancel, OnProgress, Progress};
 
@@ -177,6 +177,10 @@ pub fn load(mut plan: Plan, setup: &Setup, cancel: &Cancel, progress: OnProgress
         }
         (true, _) => model.model.value_bias(site.layer).map_err(|error| failure::of_model(&cannot, &error))?,
     };
+    if plan.reach == Reach::WeightsOnly && site.kind == SiteKind::AttnZ {
+        plan.notes
+            .push("weights only: what heads write is in the model, so latents of their z have no words".to_owned());
+    }
     let mut saes = Vec::new();
     for (done, (entry, files)) in plan.saes.into_iter().enumerate() {
         cancel.check()?;

@@ -3,7 +3,7 @@
 //!
 //! `cargo bench --bench kernel`; `RAYON_NUM_THREADS` sets the number of threads.
 
-#![expect(clippy::print_stdout, clippy::unwrap_used, reason = "a benchmark prints, and stops when something is wrong")]
+#![expect(clippy::print_stdout, reason = "a benchmark prints")]
 
 use std::hint::black_box;
 use std::time::{Duration, Instant};

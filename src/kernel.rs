@@ -198,7 +198,9 @@ fn product_rows(out: &mut [&mut [f32]], a: View<'_>, b: View<'_>) {
     }
     assert!(out.len() == a.rows && out.iter().all(|row| row.len() == b.cols), "size of the result");
     if a.cols == 0 {
-        out.iter_mut().for_each(|row| row.fill(0.0));
+        for row in out.iter_mut() {
+            row.fill(0.0);
+        }
         return;
     }
     assert!(a.fits() && b.fits(), "a view reaches beyond its data");
@@ -312,7 +314,9 @@ pub fn map_product(
     let columns = |index: usize| index * width..cols.min((index + 1) * width);
     let fill = |(index, mut rows): (usize, Vec<&mut [f32]>), made: &mut Vec<f32>| {
         product_into(&mut rows, a, b, columns(index), made);
-        rows.into_iter().for_each(|row| f(columns(index), row));
+        for row in rows {
+            f(columns(index), row);
+        }
     };
     let tiles = tiles_of(out, cols, width).into_iter().enumerate();
     if a.rows * a.cols * cols < ALONE {

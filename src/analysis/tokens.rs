@@ -50,7 +50,8 @@ pub fn top(values: &[f32], count: usize) -> Vec<(u32, f32)> {
     for (group, values) in values.chunks(TOGETHER).enumerate() {
         let floor = kept.last().filter(|_| kept.len() >= count).map(|(_, least)| *least);
         // Equal values, one of which may be a negative zero, and what is no number are for the exact comparison.
-        if floor.is_some_and(|floor| values.iter().fold(true, |all, value| all & (*value < floor))) {
+        let below = |floor: f32| values.iter().filter(|value| **value < floor).count();
+        if floor.is_some_and(|floor| below(floor) == values.len()) {
             continue;
         }
         for (at, &value) in values.iter().enumerate() {

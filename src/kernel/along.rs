@@ -138,7 +138,9 @@ impl Along<'_, '_> {
         let Self { out, a, b } = self;
         let width = ACROSS * S::F32_LANES;
         if b.rows == 0 {
-            out.iter_mut().for_each(|row| row.fill(0.0));
+            for row in out.iter_mut() {
+                row.fill(0.0);
+            }
         }
         let (depth, together) = PACK[usize::from(a.rows > super::FEW)];
         let together = together.min(b.cols).next_multiple_of(width);

@@ -48,6 +48,7 @@ pub(super) fn product<S: Simd, const R: usize>(simd: S, out: &mut [&mut [f32]], 
 
 /// Copies columns side by side, the inner indices lane by lane: index i·L + l becomes row l·steps + i.
 #[inline(always)]
+#[expect(clippy::needless_range_loop, reason = "the group is a place within each row of the panel, not a row of it")]
 fn turn<S: Simd>(simd: S, panel: &mut [f32], b: View<'_>, steps: usize) {
     let lanes = S::F32_LANES;
     let panel = S::as_mut_simd_f32s(panel).0.as_chunks_mut::<ACROSS>().0;

@@ -63,7 +63,11 @@ fn above(products: &[f32], biases: &[f32], floor: f32, mut tell: impl FnMut(usiz
     let groups = products.chunks(TOGETHER).zip(biases.chunks(TOGETHER));
     for (group, (products, biases)) in groups.enumerate() {
         let sums = products.iter().zip(biases).map(|(p, b)| p + b);
-        if sums.clone().fold(false, |any, sum| any | (sum > floor)) {
+        let mut any = false;
+        for sum in sums.clone() {
+            any |= sum > floor;
+        }
+        if any {
             let kept = sums.enumerate().filter(|(_, sum)| *sum > floor);
             kept.for_each(|(at, sum)| tell(group * TOGETHER + at, sum));
         }

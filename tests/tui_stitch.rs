@@ -431,6 +431,10 @@ fn all_saes_are_compared_ahead_once_and_nobody_waits_for_it() {
             tables += 1;
             continue;
         }
+        // Whether the suite is wired right is asked beside it, and is not what this is about.
+        if slot == Slot::Doctor {
+            continue;
+        }
         let event = Event::Done(Ok(sample::answer(&job)));
         waiting.extend(update(&mut app, Msg::News { slot, ticket, event, at: Duration::ZERO }).effects);
     }

@@ -320,7 +320,7 @@ def growth(bench) -> list:
         told = ours.do("tables", most=most, k=5)
         each = told["bytes"] / most
         rate = told["ms"] * 1e9 / told["flop"]
-        text = f"{each:.0f} bytes per latent, {rate * 1e3:.2f} ns per MFLOP"
+        text = f"{each:.0f} bytes per latent, {rate:.1f} µs per MFLOP"
         lines.append(grown(f"tables of the ladder to {most:,}", told["ms"], text))
     for tokens in (1_000, 3_000, 10_000):
         asked = {"small": 12_288, "large": 24_576, "tokens": tokens, "save": None}

@@ -111,9 +111,8 @@ fn best(pairs: &[PairView]) -> f32 {
 fn keep(out: &Path, theta: f32) -> Result<()> {
     let file = out.join("suite.toml");
     let text = fs::read_to_string(&file)?;
-    let lines = text.lines().map(|line| match line.starts_with("threshold = ") {
-        true => format!("threshold = {theta}\n"),
-        false => format!("{line}\n"),
+    let lines = text.lines().map(|line| {
+        if line.starts_with("threshold = ") { format!("threshold = {theta}\n") } else { format!("{line}\n") }
     });
     Ok(fs::write(file, lines.collect::<String>())?)
 }

@@ -9,8 +9,6 @@ use crate::hub::Hub;
 use crate::report::{Kind, Report};
 use crate::session::{Opened, Opening, Reach, Session, Setup, available_memory};
 use crate::settings::{Directories, Settings};
-use crate::site::SiteKind;
-use crate::suite::Suite;
 use crate::task::Cancel;
 
 /// What every command stands on.
@@ -48,13 +46,6 @@ impl Context {
         };
         let (prompt, saes, reach) = (args.prompt.clone(), args.sae.clone(), args.reach());
         Ok(Self { settings, directories, setup, prompt, saes, reach })
-    }
-
-    /// How much of the model a command opens that runs no prompt: its words; on attention's z the block too, whose
-    /// heads' outputs give latents words, and whose values' bias moves encoders.
-    pub fn without_prompt(&self, suite: &Suite) -> Reach {
-        let heads = suite.fold_value_bias || suite.site.kind == SiteKind::AttnZ;
-        if heads { self.reach.min(Reach::Site) } else { Reach::WeightsOnly }
     }
 
     /// A session that has nothing loaded.

@@ -29,7 +29,7 @@ pub fn latent(context: &Context, options: &args::Latent, output: &Output) -> Res
     }
     let cancel = cancel_on_interrupt();
     // Whoever asks for the weights alone takes latents without words where the model is not there.
-    let (alone, with_words) = (context.without_prompt(&suite), context.reach != Reach::WeightsOnly);
+    let (alone, with_words) = (context.reach.without_prompt(&suite), context.reach != Reach::WeightsOnly);
     let reach = if options.prompt.is_some() { context.reach.min(Reach::Site) } else { alone };
     open(&mut session, Opening { suite, saes: &saes, reach, words: with_words }, &cancel)?;
     let mut attribution = None;

@@ -57,7 +57,7 @@ impl Asked<'_> {
         let saes: Vec<String> = suite.saes.iter().filter(here).map(|entry| entry.id.clone()).collect();
         let (reach, words) = match needs {
             Needs::Model => (self.context.reach, true),
-            Needs::Words => (self.context.without_prompt(&suite), self.context.reach != Reach::WeightsOnly),
+            Needs::Words => (self.context.reach.without_prompt(&suite), self.context.reach != Reach::WeightsOnly),
             Needs::Nothing => (Reach::WeightsOnly, false),
         };
         open(&mut session, Opening { suite, saes: &saes, reach, words }, &self.cancel)?;

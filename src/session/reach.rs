@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use crate::model::Extent;
 use crate::report::Report;
-use crate::site::Site;
+use crate::site::{Site, SiteKind};
 use crate::suite::Suite;
 
 /// How much of a suite's model is opened; each has what the ones before it have.
@@ -29,6 +29,14 @@ impl Reach {
             Self::Site => Extent::Blocks(site.blocks()),
             Self::Whole => Extent::Whole,
         }
+    }
+
+    /// How much of it a question needs that runs no prompt: words; on attention's z the block too, whose heads' outputs
+    /// give latents words, and whose values' bias moves encoders.
+    #[must_use]
+    pub fn without_prompt(self, suite: &Suite) -> Self {
+        let heads = suite.fold_value_bias || suite.site.kind == SiteKind::AttnZ;
+        if heads { self.min(Self::Site) } else { Self::WeightsOnly }
     }
 
     /// What a person reads where it is not all.

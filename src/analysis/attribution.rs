@@ -3,7 +3,7 @@
 //!
 //! Kissane et al., *Interpreting Attention Layer Outputs with Sparse Autoencoders* (2024): z of a head at a position is
 //! a weighted sum of values at the positions it looks at, and the pre-activation is linear in z, so it is a sum over
-//! (source, head) and a constant: Σ_s Σ_h A_h[position, s] · (v_h[s] · w_h) + bias, w_h being the head's part of the
+//! (source, head) and a constant: Σ_s Σ_h A_h\[position, s\] · (v_h\[s\] · w_h) + bias, w_h being the head's part of the
 //! latent's encoder direction.
 
 use candle_core::Tensor;

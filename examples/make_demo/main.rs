@@ -1,7 +1,7 @@
 //! Makes the embedded demo from nothing: text, tokenizer, language model, ladder of SAEs, report.
 //! The SAE trainer itself is the library's; this is only the recipe.
 
-#![expect(clippy::print_stdout, reason = "a command that takes an hour says how far it is")]
+#![expect(clippy::print_stdout, reason = "a command that takes so long says how far it is")]
 
 mod corpus;
 mod everyday;
@@ -42,7 +42,7 @@ use plan::{LAYER, Plan, SAMPLE_TEXT, TEXT_SEEDS};
 /// The variable that says how many threads candle may use.
 const THREADS: &str = "CANDLE_NUM_THREADS";
 
-/// Makes the embedded demo again. With two cores to itself it takes about an hour.
+/// Makes the embedded demo again. With two cores to itself it takes some twenty-five minutes.
 #[derive(Parser)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 struct Arguments {
@@ -52,7 +52,7 @@ struct Arguments {
     /// Where unfinished work is kept.
     #[arg(long, default_value = "target/make_demo")]
     work: PathBuf,
-    /// A few minutes instead of an hour, and a much worse demo.
+    /// A few minutes instead, and a much worse demo.
     #[arg(long)]
     quick: bool,
     /// Takes tokenizer and model from the work folder where they are there, and only makes the ladder.

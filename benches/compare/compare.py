@@ -131,7 +131,7 @@ class Bench:
             command = [self.worker, self.data]
             if name != "ours":
                 command = [self.python, HERE / "peers.py", self.data, self.options.threads, name]
-            self.sides[name] = Side([str(part) for part in command], self.env(), self.options.processor)
+            self.sides[name] = Side([str(part) for part in command], self.env(), self.options)
         return self.sides[name]
 
     def end(self) -> None:
@@ -151,9 +151,10 @@ class Bench:
 class Side:
     """A process that does one piece of work for each line."""
 
-    def __init__(self, command: list, env: dict, processor: bool):
-        self.processor = processor
-        self.errors = open("/tmp/saescope-compare.log" if os.name == "posix" else os.devnull, "a")
+    def __init__(self, command: list, env: dict, options: argparse.Namespace):
+        self.processor = options.processor
+        # What the libraries warn of is kept beside the weights, out of the way of the table.
+        self.errors = open(options.data / "errors.log", "a")
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": self.errors}
         self.process = subprocess.Popen(command, text=True, env=env, **pipes)
 

@@ -183,6 +183,14 @@ pub struct Setup {
     pub checkups: Option<PathBuf>,
 }
 
+impl Setup {
+    /// With this hub alone: no suites of the user's, no limit of memory, and nothing kept.
+    #[must_use]
+    pub const fn new(hub: Hub) -> Self {
+        Self { hub, suites: Vec::new(), memory: || None, metas: None, tables: None, text: None, checkups: None }
+    }
+}
+
 /// What is loaded, and the one way to ask it for something.
 pub struct Session {
     setup: Setup,

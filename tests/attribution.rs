@@ -23,15 +23,7 @@ fn opened(suite: &str) -> Session {
         token: None,
         offline: true,
     };
-    let setup = Setup {
-        hub: Hub::new(environment),
-        suites: Vec::new(),
-        memory: || None,
-        metas: None,
-        tables: None,
-        text: None,
-        checkups: None,
-    };
+    let setup = Setup::new(Hub::new(environment));
     let mut session = Session::new(setup);
     session
         .exec(Job::Open { suite: suite.to_owned(), saes: Vec::new(), reach: Reach::Whole }, &Cancel::new(), &|_| {})

@@ -25,15 +25,7 @@ fn run(bos: bool, layer: usize, kind: &str, center: bool) -> (Run, RawRun) {
     fs::write(&file, text).expect("is written");
     let cache = folder.path().join("cache");
     let environment = Environment { endpoint: "http://127.0.0.1:9".into(), cache, token: None, offline: true };
-    let mut session = Session::new(Setup {
-        hub: Hub::new(environment),
-        suites: Vec::new(),
-        memory: || None,
-        metas: None,
-        tables: None,
-        checkups: None,
-        text: None,
-    });
+    let mut session = Session::new(Setup::new(Hub::new(environment)));
     let suite = session.suite(file.to_str().expect("is UTF-8")).expect("is a suite");
     session.open(suite, &["256".to_owned()], &Cancel::new(), &|_| {}).expect("opens");
     let options = RunOptions { next: 3, metrics: true };

@@ -20,15 +20,7 @@ fn session(metas: &Path) -> Session {
         token: None,
         offline: true,
     };
-    let setup = Setup {
-        hub: Hub::new(environment),
-        suites: Vec::new(),
-        memory: || None,
-        metas: Some(metas.to_owned()),
-        tables: None,
-        checkups: None,
-        text: None,
-    };
+    let setup = Setup { metas: Some(metas.to_owned()), ..Setup::new(Hub::new(environment)) };
     let mut session = Session::new(setup);
     session
         .exec(Job::Open { suite: "demo".to_owned(), saes: Vec::new(), reach: Reach::Whole }, &Cancel::new(), &|_| {})

@@ -20,15 +20,7 @@ const SAES: [&str; 2] = ["128", "256"];
 fn setup(memory: fn() -> Option<u64>) -> Setup {
     let cache = std::env::temp_dir().join("saescope-has-no-cache-here");
     let environment = Environment { endpoint: "http://127.0.0.1:9".into(), cache, token: None, offline: true };
-    Setup {
-        hub: Hub::new(environment),
-        suites: Vec::new(),
-        memory,
-        metas: None,
-        tables: None,
-        checkups: None,
-        text: None,
-    }
+    Setup { memory, ..Setup::new(Hub::new(environment)) }
 }
 
 /// The demo's model cut into shards: what lies in front of the site, the blocks behind it, and the words' norm.

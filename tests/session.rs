@@ -21,15 +21,7 @@ fn setup(memory: fn() -> Option<u64>) -> Setup {
         token: None,
         offline: true,
     };
-    Setup {
-        hub: Hub::new(environment),
-        suites: Vec::new(),
-        memory,
-        metas: None,
-        tables: None,
-        text: None,
-        checkups: None,
-    }
+    Setup { memory, ..Setup::new(Hub::new(environment)) }
 }
 
 fn opened() -> Session {

@@ -31,7 +31,7 @@ fn setup(tables: Option<PathBuf>, text: Option<PathBuf>) -> Setup {
         token: None,
         offline: true,
     };
-    Setup { hub: Hub::new(environment), suites: Vec::new(), memory: || None, metas: None, tables, text, checkups: None }
+    Setup { tables, text, ..Setup::new(Hub::new(environment)) }
 }
 
 /// A short text, so that debug builds measure it in no time.

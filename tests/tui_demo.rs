@@ -19,8 +19,7 @@ fn offline(tell: Tell) -> Result<Worker, Report> {
         _ => None,
     };
     let hub = Hub::from_env(env).map_err(|e| Report::caused("no hub", &e))?;
-    let setup =
-        Setup { hub, suites: Vec::new(), memory: || None, metas: None, tables: None, text: None, checkups: None };
+    let setup = Setup::new(hub);
     Worker::start(setup, move |news| tell(news.slot, news.ticket, news.event))
         .map_err(|e| Report::caused("no worker", &e))
 }
@@ -97,15 +96,7 @@ fn keeping(name: &str) -> impl Fn(Tell) -> Result<Worker, Report> + use<> {
     move |tell: Tell| {
         let env = |name: &str| (name == "HF_HUB_OFFLINE").then(|| OsString::from("1"));
         let hub = Hub::from_env(env).map_err(|e| Report::caused("no hub", &e))?;
-        let setup = Setup {
-            hub,
-            suites: Vec::new(),
-            memory: || None,
-            metas: Some(metas.clone()),
-            tables: None,
-            text: None,
-            checkups: None,
-        };
+        let setup = Setup { metas: Some(metas.clone()), ..Setup::new(hub) };
         Worker::start(setup, move |news| tell(news.slot, news.ticket, news.event))
             .map_err(|e| Report::caused("no worker", &e))
     }

@@ -117,15 +117,7 @@ impl Worker {
         match work {
             Work::Open => {
                 let hub = Hub::from_env(|name| std::env::var_os(name)).unwrap();
-                let setup = Setup {
-                    hub,
-                    suites: Vec::new(),
-                    memory: || None,
-                    metas: None,
-                    tables: None,
-                    text: None,
-                    checkups: None,
-                };
+                let setup = Setup::new(hub);
                 let mut session = Session::new(setup);
                 let suite = self.folder.join("suite.toml").display().to_string();
                 let (ms, opened) = timed(|| {

@@ -120,15 +120,7 @@ fn keep(out: &Path, theta: f32) -> Result<()> {
 /// A session with nothing kept and nothing of the user's.
 pub fn session() -> Result<Session> {
     let hub = Hub::from_env(|_: &str| None)?;
-    Ok(Session::new(Setup {
-        hub,
-        suites: Vec::new(),
-        memory: || None,
-        metas: None,
-        tables: None,
-        text: None,
-        checkups: None,
-    }))
+    Ok(Session::new(Setup::new(hub)))
 }
 
 /// Opens the demo's suite and gives its SAEs by rising width.

@@ -174,15 +174,7 @@ impl Wired {
     pub fn ask(&self, kept: Option<PathBuf>) -> Checked {
         let cache = self.path("cache");
         let environment = Environment { endpoint: "http://127.0.0.1:9".into(), cache, token: None, offline: true };
-        let mut session = Session::new(Setup {
-            hub: Hub::new(environment),
-            suites: Vec::new(),
-            memory: || None,
-            metas: None,
-            tables: None,
-            text: None,
-            checkups: kept,
-        });
+        let mut session = Session::new(Setup { checkups: kept, ..Setup::new(Hub::new(environment)) });
         let suite = self.path("x.toml").display().to_string();
         session
             .exec(Job::Open { suite, saes: Vec::new(), reach: Reach::Whole }, &Cancel::new(), &|_| {})

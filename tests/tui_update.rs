@@ -14,7 +14,7 @@ use saescope::session::{Job, Outcome, Reach};
 use saescope::task::{Progress, Slot, Ticket, Unit, Whole};
 use saescope::text::Charset;
 use saescope::tui::app::{App, Focus};
-use saescope::tui::keys::{Place, TABLE};
+use saescope::tui::keys::{Place, table};
 use saescope::tui::msg::{Effect, Event, Format, Mouse, MouseDid, Msg};
 use saescope::tui::over::Over;
 use saescope::tui::update::{start, update};
@@ -424,7 +424,7 @@ fn the_palette_does_what_it_says() {
 
 #[test]
 fn every_key_of_the_table_does_something_somewhere() {
-    for row in TABLE {
+    for row in table() {
         for pressed in row.keys {
             for place in Place::ALL.into_iter().filter(|p| row.places.has(*p)) {
                 let suite = if place == Place::Origins { sample::HEADS } else { "demo" };
@@ -464,7 +464,7 @@ fn every_key_of_the_table_does_something_somewhere() {
 }
 
 fn any_msg() -> impl Strategy<Value = Msg> {
-    let keys: Vec<crokey::KeyCombination> = TABLE.iter().flat_map(|r| r.keys.iter().copied()).collect();
+    let keys: Vec<crokey::KeyCombination> = table().flat_map(|r| r.keys.iter().copied()).collect();
     let letters = "abe 東\u{301}\u{202e}0".chars().map(|c| {
         crokey::KeyCombination::one_key(crossterm::event::KeyCode::Char(c), crossterm::event::KeyModifiers::NONE)
     });

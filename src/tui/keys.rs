@@ -6,10 +6,10 @@ use std::fmt::Write as _;
 use crokey::{KeyCombination, key};
 
 mod name;
-mod table;
+mod over;
+mod panes;
 
 pub use name::key_name;
-pub use table::TABLE;
 
 /// Something a person can ask for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -399,9 +399,27 @@ pub fn find(place: Place, pressed: KeyCombination) -> Option<Action> {
     rows(place).find(|row| row.keys.contains(&pressed)).map(|row| row.action)
 }
 
+/// Every key of the explorer, in the order in which footer and help show them: those of panes, of what lies over them,
+/// of text, and those that always count.
+pub fn table() -> impl Iterator<Item = &'static Binding> {
+    panes::PANES.iter().chain(over::OVER)
+}
+
+/// A row of the table.
+const fn row(
+    action: Action,
+    id: &'static str,
+    keys: &'static [KeyCombination],
+    places: Places,
+    short: &'static str,
+    about: &'static str,
+) -> Binding {
+    Binding { action, id, keys, places, short, about }
+}
+
 /// The rows that count in a place, in the table's order.
 pub fn rows(place: Place) -> impl Iterator<Item = &'static Binding> {
-    TABLE.iter().filter(move |row| row.places.has(place))
+    table().filter(move |row| row.places.has(place))
 }
 
 /// The key shown for an action in a place.
@@ -414,7 +432,7 @@ pub fn shown_for(place: Place, action: Action) -> Option<KeyCombination> {
 #[must_use]
 pub fn markdown() -> String {
     let mut out = String::from("| where | key | does |\n|---|---|---|\n");
-    for row in TABLE {
+    for row in table() {
         let keys: Vec<String> = row.keys.iter().map(|k| format!("`{}`", key_name(*k, false))).collect();
         let _ = writeln!(out, "| {} | {} | {} |", where_name(row.places), keys.join(" "), row.about);
     }
@@ -474,7 +492,7 @@ mod tests {
     #[test]
     fn every_action_has_one_name_and_is_told() {
         let mut ids = HashSet::new();
-        for row in TABLE {
+        for row in table() {
             assert!(ids.insert(row.id), "{} twice", row.id);
             assert!(!row.about.is_empty() && !row.about.ends_with('.'), "{}", row.id);
             assert!(!row.keys.is_empty() || row.id.starts_with("screen."), "{} has no key", row.id);
@@ -495,7 +513,7 @@ mod tests {
 
     #[test]
     fn keys_that_never_arrive_or_belong_to_others_are_not_the_only_way() {
-        for row in TABLE {
+        for row in table() {
             let reachable = row.keys.iter().any(|k| {
                 let name = k.to_string().to_lowercase();
                 !name.starts_with("alt-")
@@ -508,7 +526,7 @@ mod tests {
     #[test]
     fn keys_are_written_as_events_bring_them() {
         // A key in the table that differs from its normal form would never match an event.
-        for row in TABLE {
+        for row in table() {
             for key in row.keys {
                 assert_eq!(*key, key.normalized(), "{}", row.id);
             }

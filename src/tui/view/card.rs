@@ -137,6 +137,12 @@ pub(super) fn token_lines<'a>(
 
 fn fires<'a>(app: &App, card: &LatentCard, width: usize, pen: &Pen<'_>) -> Line<'a> {
     let theme = pen.theme;
+    if app.weights_only() {
+        // Nothing was run, which is not the same as firing on nothing.
+        let said =
+            longest(&["no prompt is run: M loads the model", "no model: M loads it", "M loads the model"], width);
+        return Line::from(Span::styled(format!("{:<NAMES$}{said}", "fires"), theme.quiet()));
+    }
     let heat = app.heat(&LatentRef { sae: card.sae.clone(), latent: card.latent });
     let here = heat.get(app.token).copied().unwrap_or(0.0);
     let count = heat.iter().filter(|v| **v > 0.0).count();
@@ -166,11 +172,19 @@ fn fires<'a>(app: &App, card: &LatentCard, width: usize, pen: &Pen<'_>) -> Line<
     Line::from(vec![Span::styled(format!("{:<NAMES$}", "fires"), theme.quiet()), Span::raw(said)])
 }
 
+/// The longest of some words, by falling length, that fits behind a line's name.
+fn longest<'a>(forms: &[&'a str], width: usize) -> &'a str {
+    let fits = |said: &&&str| NAMES + said.len() <= width;
+    forms.iter().find(fits).or(forms.last()).copied().unwrap_or_default()
+}
+
 /// The columns of the ladder, as wide as what stands in them.
 struct Columns {
     sae: usize,
     latent: usize,
     class: usize,
+    /// Whether there is a prompt that latents could fire in.
+    runs: bool,
 }
 
 impl Columns {
@@ -178,15 +192,13 @@ impl Columns {
         let ids = app.saes().iter().map(|s| text::width(&s.id)).max().unwrap_or(0);
         let widest = app.saes().iter().filter_map(|s| s.width).max().unwrap_or(1);
         let class = if width >= 60 { "reconstruction".len() } else { "recon".len() };
-        Self { sae: ids.clamp(3, 12), latent: widest.max(2).to_string().len().max(6), class }
+        Self { sae: ids.clamp(3, 12), latent: widest.max(2).to_string().len().max(6), class, runs: !app.weights_only() }
     }
 
     fn head<'a>(&self, pen: &Pen<'_>) -> Line<'a> {
         let (sae, latent, class) = (self.sae, self.latent, self.class);
-        let head = format!(
-            "  {:<sae$} {:>latent$} {:>5} {:<class$} {:>5} {:>3}",
-            "SAE", "latent", "cos", "class", "here", "in"
-        );
+        let here = if self.runs { " here  in" } else { "" };
+        let head = format!("  {:<sae$} {:>latent$} {:>5} {:<class$} {here}", "SAE", "latent", "cos", "class");
         Line::from(Span::styled(head, pen.theme.quiet()))
     }
 }
@@ -245,17 +257,20 @@ fn ladder_line<'a>(app: &App, row: &LadderRow, cursor: bool, columns: &Columns, 
         None if app.waits() => format!("{} ", glyphs.more),
         None => String::new(),
     };
-    Line::from(vec![
+    let mut spans = vec![
         Span::styled(if cursor { glyphs.chosen } else { " " }, theme.accent()),
         Span::styled(kin, theme.quiet()),
         Span::styled(name, name_style),
         Span::raw(format!(" {:>5} ", row.cosine.map_or_else(|| "this".to_owned(), cosine))),
         Span::styled(format!("{class:<0$} ", columns.class), class_style),
-        Span::styled(format!("{value:>5} "), if here > 0.0 { theme.bar() } else { theme.quiet() }),
-        Span::styled(format!("{times:>3}  "), theme.quiet()),
-        Span::styled(more, theme.notice()),
-        Span::raw(label_text(app, theme, &of, 4).unwrap_or_default()),
-    ])
+    ];
+    if columns.runs {
+        spans.push(Span::styled(format!("{value:>5} "), if here > 0.0 { theme.bar() } else { theme.quiet() }));
+        spans.push(Span::styled(format!("{times:>3}  "), theme.quiet()));
+    }
+    spans.push(Span::styled(more, theme.notice()));
+    spans.push(Span::raw(label_text(app, theme, &of, 4).unwrap_or_default()));
+    Line::from(spans)
 }
 
 fn class_name(row: &LadderRow, short: bool) -> &'static str {

@@ -149,7 +149,8 @@ fn title<'a>(app: &App, narrow: bool, pen: &Pen<'_>) -> Title<'a> {
     }
     if app.weights_only() {
         let right = format!("{} in all", format::count(app.listed() as u64));
-        return Title { name: "3 Latents", about: vec![Span::styled("by number", theme.quiet())], right };
+        let about = if narrow { Vec::new() } else { vec![Span::styled("by number", theme.quiet())] };
+        return Title { name: "3 Latents", about, right };
     }
     let right = app.position().map_or(String::new(), |p| {
         let width = app.sae().and_then(|s| s.width).filter(|_| !narrow);

@@ -20,7 +20,7 @@ const HEAD: u16 = 2;
 pub(super) fn draw(app: &App, area: Rect, pen: &mut Pen<'_>) {
     pen.hit_pane(area, Focus::Origins);
     let theme = pen.theme;
-    let inner = pen.pane(area, &title(app, pen), app.focus == Focus::Origins);
+    let inner = pen.pane(area, &title(app, usize::from(area.width), pen), app.focus == Focus::Origins);
     let inner = Rect { x: inner.x + 1, width: inner.width.saturating_sub(1), ..inner };
     let failure = trouble::first_lines(app.origins.asked.failure(), inner, theme.charset);
     let inner = trouble::draw_lines(&failure, inner, pen);
@@ -47,21 +47,30 @@ pub(super) fn draw(app: &App, area: Rect, pen: &mut Pen<'_>) {
     }
 }
 
-fn title<'a>(app: &App, pen: &Pen<'_>) -> Title<'a> {
+/// Which latent, and how strongly it fires: in fewer words where the latent's name would be cut.
+fn title<'a>(app: &App, width: usize, pen: &Pen<'_>) -> Title<'a> {
     let theme = pen.theme;
     let mut title = Title { name: "o Origins", ..Title::default() };
+    let mut name = 0;
     if let Some(chosen) = app.chosen() {
-        title.about.push(Span::styled(
-            format!("{}/{}", text::prose(&chosen.sae, theme.charset), chosen.latent),
-            theme.accent(),
-        ));
+        let said = format!("{}/{}", text::prose(&chosen.sae, theme.charset), chosen.latent);
+        name = text::width(&said);
+        title.about.push(Span::styled(said, theme.accent()));
     }
-    title.right = match app.origins() {
-        _ if app.origins.asked.is_pending() && app.waits() => format!("tracing {}", theme.glyphs().more),
-        Some((of, _)) if of.activation > 0.0 => format!("fires {}", format::activation(of.activation)),
-        Some(_) => "does not fire".to_owned(),
-        None => String::new(),
+    let more = theme.glyphs().more;
+    let forms = match app.origins() {
+        _ if app.origins.asked.is_pending() && app.waits() => [format!("tracing {more}"), more.to_owned()],
+        Some((of, _)) if of.activation > 0.0 => {
+            let value = format::activation(of.activation);
+            [format!("fires {value}"), value]
+        }
+        Some(_) => ["does not fire".to_owned(), "silent".to_owned()],
+        None => Default::default(),
     };
+    let [long, short] = forms;
+    // Beside both of them: the pane's name, and what stands around each.
+    let room = width.saturating_sub(title.name.len() + name + 8);
+    title.right = if text::width(&long) <= room { long } else { short };
     title
 }
 
@@ -136,7 +145,9 @@ fn draw_sources(app: &App, of: &Attribution, area: Rect, pen: &mut Pen<'_>) {
     let theme = pen.theme;
     let through = of.through(app.origins.head);
     let whose = app.origins.head.map_or_else(|| "all heads".to_owned(), |head| format!("h{head}"));
-    pen.text(area, 0, &format!("token, by {whose}"), theme.quiet());
+    let named = format!("token, by {whose}");
+    let named = if named.len() <= usize::from(area.width) { named } else { format!("by {whose}") };
+    pen.text(area, 0, &named, theme.quiet());
     let most = through.iter().map(|value| value.abs()).fold(0.0, f32::max);
     let rows = usize::from(area.height).saturating_sub(1);
     let mut order: Vec<usize> = (0..through.len()).collect();

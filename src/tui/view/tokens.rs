@@ -102,22 +102,12 @@ fn draw_errors(app: &App, errors: &[f64], area: Rect, pen: &mut Pen<'_>) {
 /// The tokens by what each brought to the chosen latent at the chosen token: bars, those that held it back with a sign.
 fn draw_sources(app: &App, area: Rect, pen: &mut Pen<'_>) {
     let theme = pen.theme;
-    let through = app.origins.head.map_or_else(|| "by all heads".to_owned(), |head| format!("by head {head}"));
-    let mut title = Title { name: "2 Tokens", ..Title::default() };
-    if let (Some(chosen), Some(token)) = (app.chosen(), app.tokens().get(app.token)) {
-        let name = format!("{}/{}", text::prose(&chosen.sae, theme.charset), chosen.latent);
-        let token = text::truncate(&text::token(&token.text, theme.charset), 16, theme.charset);
-        title.about = vec![
-            Span::raw("sources of "),
-            Span::styled(name, theme.accent()),
-            Span::raw(" at "),
-            Span::styled(token, theme.strong()),
-            Span::raw(format!("  {through}")),
-        ];
-    }
     let values = app.origins().map_or_else(Vec::new, |(of, _)| of.through(app.origins.head));
     let strongest = values.iter().copied().max_by(|a, b| a.abs().total_cmp(&b.abs()));
-    title.right = strongest.map_or_else(String::new, |value| format!("most {}", super::origins::signed(value)));
+    let right = strongest.map_or_else(String::new, |value| format!("most {}", super::origins::signed(value)));
+    // Beside what it is about: the pane's name, the right end, and what stands around each.
+    let room = usize::from(area.width).saturating_sub("2 Tokens".len() + text::width(&right) + 9);
+    let title = Title { name: "2 Tokens", about: sources_of(app, room, pen), right };
     let inner = pen.pane(area, &title, app.focus == Focus::Tokens);
     let inner = Rect { width: inner.width.saturating_sub(1), ..inner };
     let size = |values: &[f32]| values.iter().map(|value| value.abs()).fold(0.0, f32::max);
@@ -128,6 +118,32 @@ fn draw_sources(app: &App, area: Rect, pen: &mut Pen<'_>) {
     if app.origins().is_some_and(|(_, current)| !current) && app.waits() {
         pen.tint(inner, theme.stale());
     }
+}
+
+/// Which latent's sources, at which token, through which head: in the longest form that fits into `room` cells.
+fn sources_of<'a>(app: &App, room: usize, pen: &Pen<'_>) -> Vec<Span<'a>> {
+    let theme = pen.theme;
+    let (Some(chosen), Some(token)) = (app.chosen(), app.tokens().get(app.token)) else { return Vec::new() };
+    let name = format!("{}/{}", text::prose(&chosen.sae, theme.charset), chosen.latent);
+    let token = text::token(&token.text, theme.charset);
+    let (long, short) = match app.origins.head {
+        Some(head) => (format!("  by head {head}"), format!("  h{head}")),
+        None => ("  by all heads".to_owned(), String::new()),
+    };
+    let forms = [("sources of ", &long, 16), ("sources of ", &short, 16), ("", &short, 16), ("", &short, 6)];
+    let spans = forms.map(|(of, through, longest)| {
+        vec![
+            Span::raw(of),
+            Span::styled(name.clone(), theme.accent()),
+            Span::raw(" at "),
+            Span::styled(text::truncate(&token, longest, theme.charset), theme.strong()),
+            Span::raw(through.clone()),
+        ]
+    });
+    let cells = |spans: &[Span<'_>]| spans.iter().map(|span| text::width(&span.content)).sum::<usize>();
+    let [.., shortest] = &spans;
+    let shortest = shortest.clone();
+    spans.into_iter().find(|spans| cells(spans) <= room).unwrap_or(shortest)
 }
 
 /// What is drawn on the tokens.

@@ -318,10 +318,12 @@ impl Session {
                 let goal = meta::Goal { arm, tokens, sampling };
                 scope.go_on(&operation, &prompt, &goal, cancel, progress).map(|text| Outcome::Continued(Arc::new(text)))
             }
-            Job::Catalogue { beside } => Ok(Outcome::Catalogue(catalogue::entries(&self.setup, beside.as_deref()))),
-            Job::Pull { suite } => {
+            Job::Catalogue { beside, reach } => {
+                Ok(Outcome::Catalogue(catalogue::entries(&self.setup, beside.as_deref(), reach)))
+            }
+            Job::Pull { suite, reach } => {
                 let suite = self.suite(&suite)?;
-                suite.pull(&Choice::default(), &self.setup.hub, cancel, progress)?;
+                self.pull(&suite, &Choice::default(), reach, cancel, progress)?;
                 Ok(Outcome::Pulled(suite.name))
             }
         }
@@ -333,6 +335,22 @@ impl Session {
     /// That there is none, or what is wrong with its file.
     pub fn suite(&self, id_or_path: &str) -> Result<Suite, Report> {
         Ok(suite::find(id_or_path, &self.setup.suites)?)
+    }
+
+    /// Downloads what is missing of a choice, and of the model no more than a reach takes where it is in shards. Gives
+    /// what is here then, and what of the model was left out.
+    ///
+    /// # Errors
+    /// Why it cannot be had.
+    pub fn pull(
+        &self,
+        suite: &Suite,
+        choice: &Choice,
+        reach: Reach,
+        cancel: &Cancel,
+        progress: OnProgress<'_>,
+    ) -> Result<suite::Plan, Report> {
+        Ok(suite.pull_with(choice, &reach.pick(suite.site), &self.setup.hub, cancel, progress)?)
     }
 
     /// Loads a suite's model and these of its SAEs; what was loaded before is let go first, so that the two never

@@ -341,7 +341,11 @@ fn a_suite_of_the_hub_is_pulled_run_and_found_again() {
     assert!(json(&before)["error"]["hint"].as_str().is_some_and(|hint| hint.contains("saescope pull")));
     let pulled = there(&["pull", suite, "--json"], "0");
     assert!(pulled.status.success(), "{}", String::from_utf8_lossy(&pulled.stdout));
-    assert_eq!(json(&pulled)["files"], 5);
+    assert_eq!((json(&pulled)["files"].as_u64(), &json(&pulled)["left_out"]), (Some(5), &serde_json::json!([])));
+    let said = there(&["pull", suite, "--no-predictions"], "0");
+    let said = String::from_utf8_lossy(&said.stderr).into_owned();
+    assert!(said.contains("nothing of the model is left out: the model's weights are one file"), "{said}");
+    assert!(said.contains("hub.toml --no-predictions` opens it"), "{said}");
     let run = there(&["run", "--suite", suite, "--prompt", EINSTEIN, "--json"], "1");
     assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stdout));
     let embedded = fine(&["run", "--prompt", EINSTEIN, "--sae", "512", "--json"]);

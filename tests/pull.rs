@@ -12,6 +12,7 @@ use std::path::Path;
 use hub_server::{Fault, HubServer};
 use saescope::hub::{Environment, Hub, Patience};
 use saescope::report::Report;
+use saescope::session::{Reach, Session, Setup};
 use saescope::suite::{self, Base, Choice, Error, Suite, TokenizerParts};
 use saescope::task::{Cancel, Progress};
 
@@ -141,6 +142,76 @@ fn a_sharded_model_is_fetched_by_its_index() {
     assert_eq!(parts.weights.len(), 2);
     assert!(matches!(parts.tokenizer, TokenizerParts::Bpe { .. }));
     assert!(told.borrow().iter().any(|progress| progress.what == "two.safetensors"));
+}
+
+/// A Llama of four blocks whose head is its own, in five shards, as only its index tells.
+fn shards() -> Vec<(&'static str, String)> {
+    let config = r#"{"model_type": "llama", "hidden_size": 8, "intermediate_size": 16, "num_hidden_layers": 4,
+        "num_attention_heads": 2, "vocab_size": 10, "max_position_embeddings": 64, "tie_word_embeddings": false}"#;
+    let mut map = serde_json::Map::new();
+    let mut put = |tensor: String, shard: &str| map.insert(tensor, shard.into());
+    put("model.embed_tokens.weight".into(), "1.safetensors");
+    for (block, shard) in ["1.safetensors", "2.safetensors", "3.safetensors", "4.safetensors"].into_iter().enumerate() {
+        for part in ["self_attn.q_proj", "mlp.up_proj", "input_layernorm"] {
+            put(format!("model.layers.{block}.{part}.weight"), shard);
+        }
+    }
+    put("model.norm.weight".into(), "4.safetensors");
+    put("lm_head.weight".into(), "5.safetensors");
+    let index = serde_json::json!({ "weight_map": map }).to_string();
+    let weights = ["1.safetensors", "2.safetensors", "3.safetensors", "4.safetensors", "5.safetensors"];
+    let small =
+        [("config.json", config.into()), ("tokenizer.json", "{}".into()), ("model.safetensors.index.json", index)];
+    small.into_iter().chain(weights.map(|name| (name, name.repeat(3)))).collect()
+}
+
+#[test]
+fn only_the_shards_that_a_question_needs_are_fetched() {
+    let site = |text: &str| SUITE.replace("layer = 0\nkind = \"resid_pre\"", text);
+    let behind_block_1 = site("layer = 1\nkind = \"resid_post\"");
+    let before_block_1 = site("layer = 1\nkind = \"resid_pre\"");
+    // Of the last blocks' shards one holds the norm of the words, so it is wanted wherever words are.
+    let cases = [
+        (&behind_block_1, Reach::Site, &["1", "2", "4", "5"][..], &["3"][..]),
+        (&before_block_1, Reach::Site, &["1", "4", "5"], &["2", "3"]),
+        (&behind_block_1, Reach::WeightsOnly, &["4", "5"], &["1", "2", "3"]),
+        (&behind_block_1, Reach::Whole, &["1", "2", "3", "4", "5"], &[]),
+    ];
+    let shards = shards();
+    let files: Vec<(&str, &str)> = shards.iter().map(|(name, text)| (*name, text.as_str())).collect();
+    for (text, reach, wanted, left) in cases {
+        let setting = setting(&files);
+        let suite = suite::parse("mine.toml", text, Base::Directory(Path::new("/"))).expect("is a suite");
+        let choice = Choice { saes: vec!["16".into()], ..Choice::default() };
+        let session = Session::new(Setup::new(setting.hub()));
+        let plan = session.pull(&suite, &choice, reach, &Cancel::new(), &|_| {}).expect("is pulled");
+        let is_shard = |file: &String| file.starts_with("model/") && !file.contains("model.safetensors.index");
+        let fetched: Vec<String> = setting.fetched().into_iter().filter(is_shard).collect();
+        let fetched: Vec<&str> =
+            fetched.iter().filter_map(|file| file.strip_prefix("model/")?.strip_suffix(".safetensors")).collect();
+        assert_eq!(fetched, wanted, "{reach:?}");
+        let told: Vec<(&str, Option<u64>)> = plan.left_out().map(|left| (left.file.as_str(), left.bytes)).collect();
+        let expected: Vec<String> = left.iter().map(|name| format!("{name}.safetensors")).collect();
+        assert_eq!(told, expected.iter().map(|name| (name.as_str(), Some(39))).collect::<Vec<_>>(), "{reach:?}");
+        assert!(plan.ready(), "what was wanted is here");
+        let ready = |reach| {
+            let plan = session.pull(&suite, &choice, reach, &Cancel::new(), &|_| {}).expect("is pulled");
+            (plan.ready(), plan.left_out().count())
+        };
+        assert_eq!(ready(Reach::Whole), (true, 0), "the rest can be had later");
+        assert_eq!(ready(reach), (true, 0), "what is here is not left out");
+    }
+}
+
+#[test]
+fn a_model_of_an_unknown_kind_is_fetched_whole() {
+    let mut shards = shards();
+    shards[0].1 = shards[0].1.replace("llama", "mamba");
+    let files: Vec<(&str, &str)> = shards.iter().map(|(name, text)| (*name, text.as_str())).collect();
+    let setting = setting(&files);
+    let session = Session::new(Setup::new(setting.hub()));
+    let plan = session.pull(&setting.suite, &Choice::default(), Reach::WeightsOnly, &Cancel::new(), &|_| {});
+    assert_eq!(plan.expect("is pulled").left_out().count(), 0);
 }
 
 #[test]

@@ -1,6 +1,10 @@
 //! How much of a model is opened: latents without the blocks behind the site, weights without a model, and what fits
 //! into little memory. Not here: the numbers themselves (`golden_*`, `conventions`).
 
+#[allow(dead_code, reason = "the tests of the hub use more of the stand-in")]
+#[path = "support/hub_server.rs"]
+mod hub_server;
+
 use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -189,6 +193,41 @@ fn saes_alone_can_be_looked_at_where_nothing_of_the_model_is_there() {
     assert_eq!(pair(&mut session).rows.len(), 256);
     let report = run(&mut session, 0).expect_err("nothing can be run");
     assert!(report.to_string().contains("weights only"), "{report}");
+}
+
+#[test]
+fn half_a_model_from_the_hub_opens_as_far_as_it_goes_and_says_how_to_go_on() {
+    let files = Sharded::new();
+    let tree = files.0.path().join("hub/owner");
+    fs::create_dir_all(&tree).expect("a folder");
+    fs::rename(files.0.path().join("model"), tree.join("model")).expect("is moved");
+    let server = hub_server::HubServer::serve(tree.parent().expect("is in a folder")).expect("can listen");
+    let environment =
+        Environment { endpoint: server.endpoint(), cache: files.0.path().join("cache"), token: None, offline: false };
+    let mut session = Session::new(Setup::new(Hub::new(environment)));
+    let file = files.0.path().join("x.toml");
+    let text = fs::read_to_string(&file).expect("the suite").replace("path = \"model\"", "repo = \"owner/model\"");
+    fs::write(&file, text).expect("is written");
+    let suite = session.suite(file.to_str().expect("is UTF-8")).expect("a suite");
+    let pull = |session: &Session, reach| {
+        let plan = session.pull(&suite, &saescope::suite::Choice::all(), reach, &Cancel::new(), &|_| {});
+        plan.expect("is pulled").left_out().map(|left| left.file.clone()).collect::<Vec<_>>()
+    };
+    let open = |session: &mut Session, reach| {
+        let saes = SAES.map(str::to_owned);
+        session.open_as(Opening { suite: suite.clone(), saes: &saes, reach, words: true }, &Cancel::new(), &|_| {})
+    };
+    let hint = |answer: Result<Opened, Report>| answer.expect_err("is not here").hint.unwrap_or_default();
+    assert!(hint(open(&mut session, Reach::Site)).contains("x.toml --no-predictions` downloads what that takes of it"));
+    // Its embedding is its head and lies in front.
+    assert_eq!(pull(&session, Reach::WeightsOnly), ["back.safetensors"]);
+    assert!(open(&mut session, Reach::WeightsOnly).expect("opens").words);
+    assert_eq!(pull(&session, Reach::Site), ["back.safetensors"]);
+    assert!(open(&mut session, Reach::Site).expect("opens").words);
+    let whole = hint(open(&mut session, Reach::Whole));
+    assert!(whole.contains("x.toml` downloads it") && whole.contains("--no-predictions"), "{whole}");
+    assert!(pull(&session, Reach::Whole).is_empty());
+    assert_eq!(open(&mut session, Reach::Whole).expect("opens").reach, Reach::Whole);
 }
 
 /// The hint of an opening that does not fit, and what it needs and what there is in its first line.

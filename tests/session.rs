@@ -157,7 +157,7 @@ fn a_suite_that_only_its_path_finds_is_pulled_by_it_and_comes_first_in_the_list(
     let report = session.exec(open(&path), &Cancel::new(), &|_| {}).expect_err("is not downloaded");
     assert_eq!(report.hint.as_deref(), Some(format!("`saescope pull '{path}'` downloads it").as_str()));
     let mut list = |beside: Option<&str>| {
-        let job = Job::Catalogue { beside: beside.map(str::to_owned) };
+        let job = Job::Catalogue { beside: beside.map(str::to_owned), reach: Reach::Whole };
         let Ok(Outcome::Catalogue(list)) = session.exec(job, &Cancel::new(), &|_| {}) else { panic!("a list") };
         list
     };

@@ -288,7 +288,7 @@ fn a_suite_that_is_here_opens_and_one_that_is_not_is_asked_about_with_its_size()
     assert!(question.ask.contains("1.9 GB"), "{}", question.ask);
     let effects = key(&mut app, "enter");
     let (_, job) = asked(&effects, Slot::Pull).expect("a download");
-    assert_eq!(job, Job::Pull { suite: "gpt2-small-feature-splitting".into() });
+    assert_eq!(job, Job::Pull { suite: "gpt2-small-feature-splitting".into(), reach: Reach::Whole });
     assert_eq!(app.place(), Place::Suites, "the list shows how it goes");
 }
 
@@ -519,8 +519,8 @@ proptest! {
             (Slot::Run, Job::Run { prompt: "other".into(), next: 1 }, app.run.ticket()),
             (Slot::Card, Job::Card { sae: "128".into(), latent: 1, top: 1 }, app.card.ticket()),
             (Slot::Search, Job::Search { sae: "128".into(), query: "zz".into() }, app.found.ticket()),
-            (Slot::Catalogue, Job::Catalogue { beside: None }, app.catalogue.ticket()),
-            (Slot::Pull, Job::Pull { suite: "x".into() }, app.pull.ticket()),
+            (Slot::Catalogue, Job::Catalogue { beside: None, reach: Reach::Whole }, app.catalogue.ticket()),
+            (Slot::Pull, Job::Pull { suite: "x".into(), reach: Reach::Whole }, app.pull.ticket()),
         ][slot].clone();
         let before = (app.shown_prompt.clone(), app.chosen(), app.token, app.sae, app.focus);
         for ticket in [Ticket(ticket.0.saturating_sub(back)), ticket, Ticket(ticket.0 + back)] {

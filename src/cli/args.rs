@@ -90,10 +90,10 @@ pub enum Command {
 /// How much of a model is opened; all of it without one of these.
 #[derive(Debug, clap::Args)]
 pub struct Part {
-    /// Open the weights alone: neighbours, classes, meta-SAEs, promoted tokens; no model, no prompt.
+    /// Open (or pull) the weights alone: neighbours, classes, meta-SAEs, promoted tokens; no model, no prompt.
     #[arg(long, global = true, conflicts_with = "no_predictions")]
     pub weights_only: bool,
-    /// Open the model no further than the suite's site: which latents fire, not what the model says next.
+    /// Open (or pull) the model no further than the suite's site: which latents fire, not what the model says next.
     #[arg(long, global = true)]
     pub no_predictions: bool,
 }

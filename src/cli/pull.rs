@@ -7,25 +7,68 @@ use crate::cli::args;
 use crate::cli::context::Context;
 use crate::cli::output::{Output, say};
 use crate::cli::progress::{Line, cancel_on_interrupt};
+use crate::hub::bytes;
 use crate::report::{Kind, Report};
-use crate::suite::{Choice, argument};
+use crate::session::Reach;
+use crate::suite::{Choice, FileNeed, Part, Plan, Suite, argument};
 
 pub fn pull(context: &Context, options: &args::Pull, output: &Output) -> Result<u8, Report> {
-    let suite = context.session().suite(&options.suite)?;
+    let session = context.session();
+    let suite = session.suite(&options.suite)?;
     let choice = Choice { saes: options.sae.clone(), metas: options.meta.clone(), all: options.all };
     let line = Line::new();
-    let pulled = suite.pull(&choice, &context.setup.hub, &cancel_on_interrupt(), &|progress| line.show(&progress));
+    let pulled = session.pull(&suite, &choice, context.reach, &cancel_on_interrupt(), &|progress| line.show(&progress));
     line.end();
-    let plan = pulled.map_err(|error| match Report::from(error) {
-        report if report.kind == Kind::Cancelled => {
-            report.hint("what has arrived is kept: the same command goes on from there")
-        }
-        report => report,
+    let plan = pulled.map_err(|report| match report.kind {
+        Kind::Cancelled => report.hint("what has arrived is kept: the same command goes on from there"),
+        _ => report,
     })?;
     let files: usize = plan.needs.iter().map(|need| need.files.len()).sum();
     if output.is_json() {
-        return Output::object(&json!({ "suite": suite.id, "files": files, "bytes": plan.total_bytes() })).map(|()| 0);
+        let left: Vec<String> = plan.left_out().map(|left| format!("{}: {}", left.repo, left.file)).collect();
+        return Output::object(&json!({
+            "suite": suite.id,
+            "files": files,
+            "bytes": plan.total_bytes(),
+            "left_out": left,
+            "left_out_bytes": left_bytes(&plan),
+        }))
+        .map(|()| 0);
     }
-    say(&format!("{} is ready: `saescope --suite {}` opens it", suite.id, argument(&suite.name)));
+    if let Some(said) = left_out(&suite, &plan, context.reach) {
+        say(&said);
+    }
+    let flag = context.reach.flag().map(|flag| format!(" {flag}")).unwrap_or_default();
+    say(&format!("{} is ready: `saescope --suite {}{flag}` opens it", suite.id, argument(&suite.name)));
     Ok(0)
+}
+
+fn left_bytes(plan: &Plan) -> Option<u64> {
+    plan.left_out().map(|left| left.bytes).sum()
+}
+
+/// What of the model was not fetched, what needs it and what brings it; or why nothing could be left out.
+fn left_out(suite: &Suite, plan: &Plan, reach: Reach) -> Option<String> {
+    let needs_it = match reach {
+        Reach::Whole => return None,
+        Reach::Site => "what the model says next needs them",
+        Reach::WeightsOnly => "prompts need them",
+    };
+    let model = plan.needs.iter().find(|need| need.part == Part::Model)?;
+    let left: Vec<&FileNeed> = plan.left_out().collect();
+    let shards = model.files.iter().chain(&model.left).filter(|file| file.file.ends_with(".safetensors")).count();
+    if left.is_empty() {
+        let why = match (shards, model.left.len()) {
+            (1, 0) => "the model's weights are one file",
+            (_, 0) => "every file of the model's weights holds something of it",
+            _ => "the rest is on this machine already",
+        };
+        return Some(format!("nothing of the model is left out: {why}"));
+    }
+    let size = left_bytes(plan).map(|size| format!(" ({})", bytes(size))).unwrap_or_default();
+    let all = argument(&suite.name);
+    Some(format!(
+        "left out: {} of {shards} files of weights{size}; {needs_it}, and `saescope pull {all}` brings them",
+        left.len()
+    ))
 }

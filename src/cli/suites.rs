@@ -13,7 +13,7 @@ use crate::tui::format;
 
 pub fn suites(context: &Context, output: &Output) -> Result<u8, Report> {
     let Outcome::Catalogue(suites) =
-        context.session().exec(Job::Catalogue { beside: None }, &Cancel::new(), &|_| {})?
+        context.session().exec(Job::Catalogue { beside: None, reach: context.reach }, &Cancel::new(), &|_| {})?
     else {
         return Err(Report::new("the list of suites is no list of suites").kind(Kind::Bug));
     };

@@ -1,26 +1,26 @@
 //! The list of known suites with what of each is on this machine.
 //! Not here: what a suite is, and downloading.
 
-use crate::session::{Setup, SuiteEntry};
+use crate::session::{Reach, Setup, SuiteEntry};
 use crate::suite::{self, Choice, Listed, Suite};
 
-/// Every known suite; of the user's own files that cannot be read, the reason stands in the title.
+/// Every known suite, with what of the model this reach takes; of the user's own files that cannot be read, the reason stands in the title.
 /// A suite `beside` them, which only its file's path finds, comes first.
-pub fn entries(setup: &Setup, beside: Option<&str>) -> Vec<SuiteEntry> {
+pub fn entries(setup: &Setup, beside: Option<&str>, reach: Reach) -> Vec<SuiteEntry> {
     let mut all: Vec<SuiteEntry> =
-        suite::catalogue(&setup.suites).into_iter().map(|listed| entry(listed, setup)).collect();
+        suite::catalogue(&setup.suites).into_iter().map(|listed| entry(listed, setup, reach)).collect();
     if let Some(name) = beside.filter(|name| all.iter().all(|entry| entry.name != *name))
         && let Ok(suite) = suite::find(name, &setup.suites)
     {
-        all.insert(0, of_suite(&suite, setup));
+        all.insert(0, of_suite(&suite, setup, reach));
     }
     all
 }
 
-fn entry(listed: Listed, setup: &Setup) -> SuiteEntry {
+fn entry(listed: Listed, setup: &Setup, reach: Reach) -> SuiteEntry {
     let file = listed.file.as_ref().map(|file| file.display().to_string());
     match listed.suite {
-        Ok(suite) => of_suite(&suite, setup),
+        Ok(suite) => of_suite(&suite, setup, reach),
         Err(error) => SuiteEntry {
             id: file.clone().unwrap_or_default(),
             name: file.unwrap_or_default(),
@@ -37,8 +37,8 @@ fn entry(listed: Listed, setup: &Setup) -> SuiteEntry {
     }
 }
 
-fn of_suite(suite: &Suite, setup: &Setup) -> SuiteEntry {
-    let plan = suite.plan(&Choice::default(), &setup.hub).ok();
+fn of_suite(suite: &Suite, setup: &Setup, reach: Reach) -> SuiteEntry {
+    let plan = suite.plan_with(&Choice::default(), &reach.pick(suite.site), &setup.hub).ok();
     let model = suite.model.source.to_string();
     SuiteEntry {
         id: suite.id.clone(),

@@ -280,11 +280,15 @@ pub enum Job {
     Catalogue {
         /// A suite that is to be in the list also where nothing but its file's path finds it; it comes first then.
         beside: Option<String>,
+        /// How much of each model counts.
+        reach: Reach,
     },
     /// Download what is missing of a suite. The answer is [`Outcome::Pulled`].
     Pull {
         /// An id of the catalogue or the path of a suite file.
         suite: String,
+        /// How much of the model.
+        reach: Reach,
     },
 }
 

@@ -3,7 +3,6 @@
 
 use candle_core::Device;
 
-use crate::blob::Blob;
 use crate::hub::bytes;
 use crate::model::{self, ModelFiles, Needs, TokenizerFiles};
 use crate::report::Report;
@@ -14,7 +13,7 @@ use crate::session::reach::{Opening, Reach};
 use crate::session::shared::{LoadedSae, Open, Shared};
 use crate::session::{Setup, failure};
 use crate::site::{Site, SiteKind};
-use crate::suite::{Error, Format, Picked, SaeEntry, SaeParts, Suite, TokenizerParts};
+use crate::suite::{Error, Format, Part, SaeEntry, SaeParts, Suite, TokenizerParts, argument};
 use crate::task::{Cancel, OnProgress, Progress};
 
 /// A suite whose files are all here and fit into memory.
@@ -52,7 +51,7 @@ pub fn plan(setup: &Setup, opening: Opening<'_>) -> Result<Plan, Report> {
             notes.insert(0, "weights only, and the model's words are not here: latents have numbers alone".to_owned());
             None
         }
-        Err(error) => return Err(without_model(error, !found.is_empty())),
+        Err(error) => return Err(without_model(setup, &suite, reach, error, !found.is_empty())),
     };
     if let Some(error) = missing.filter(|_| found.is_empty()) {
         return Err(error.into());
@@ -64,12 +63,7 @@ pub fn plan(setup: &Setup, opening: Opening<'_>) -> Result<Plan, Report> {
 }
 
 fn model_files(setup: &Setup, suite: &Suite, reach: Reach) -> Result<ModelFiles, Error> {
-    let pick = |config: &Blob, names: &[&str]| match model::wanted(config, reach.extent(suite.site), names) {
-        Ok(model::Wanted { required, welcome }) => Picked { required, welcome },
-        // What is wrong with the config is told when it is loaded.
-        Err(_) => Picked { required: names.iter().map(|name| (*name).to_owned()).collect(), welcome: Vec::new() },
-    };
-    let parts = suite.model_files_with(&setup.hub, &pick)?;
+    let parts = suite.model_files_with(&setup.hub, &reach.pick(suite.site))?;
     let tokenizer = match parts.tokenizer {
         TokenizerParts::Json(json) => TokenizerFiles::Json(json),
         TokenizerParts::Bpe { vocab, merges } => TokenizerFiles::Bpe { vocab, merges },
@@ -77,15 +71,23 @@ fn model_files(setup: &Setup, suite: &Suite, reach: Reach) -> Result<ModelFiles,
     Ok(ModelFiles { config: parts.config, weights: parts.weights, tokenizer })
 }
 
-/// That the model's files are not here; where SAEs are, they can be looked at without it.
-fn without_model(error: Error, saes: bool) -> Report {
-    let report = Report::from(error);
-    if !saes {
-        return report;
+/// That the model's files are not here, or not all; what can be had without them where SAEs are.
+fn without_model(setup: &Setup, suite: &Suite, reach: Reach, error: Error, saes: bool) -> Report {
+    let mut ways = Vec::new();
+    if let (Error::Missing { part: Part::Model, .. }, Some(flag)) = (&error, reach.flag()) {
+        ways.push(format!("`saescope pull {} {flag}` downloads what that takes of it", argument(&suite.name)));
     }
-    let way = "its SAEs can be looked at without a prompt: --weights-only, or M in the explorer";
-    let hint = report.hint.as_ref().map_or_else(|| way.to_owned(), |hint| format!("{hint}; {way}"));
-    report.hint(hint)
+    let report = Report::from(error);
+    if ways.is_empty() {
+        ways.extend(report.hint.clone());
+    }
+    if saes && reach == Reach::Whole && model_files(setup, suite, Reach::Site).is_ok() {
+        ways.push("what is here is enough for which latents fire: --no-predictions".to_owned());
+    }
+    if saes {
+        ways.push("its SAEs can be looked at without a prompt: --weights-only, or M in the explorer".to_owned());
+    }
+    if ways.is_empty() { report } else { report.hint(ways.join("; ")) }
 }
 
 impl Plan {

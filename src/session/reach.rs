@@ -3,10 +3,11 @@
 
 use serde::Serialize;
 
-use crate::model::Extent;
+use crate::blob::Blob;
+use crate::model::{self, Extent};
 use crate::report::Report;
 use crate::site::{Site, SiteKind};
-use crate::suite::Suite;
+use crate::suite::{Picked, Suite};
 
 /// How much of a suite's model is opened; each has what the ones before it have.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
@@ -31,6 +32,15 @@ impl Reach {
         }
     }
 
+    /// Which tensors that takes; all of a model that cannot be understood, since what is wrong with it is told when it
+    /// is loaded.
+    pub(super) fn pick(self, site: Site) -> impl Fn(&Blob, &[&str]) -> Picked {
+        move |config, names| match model::wanted(config, self.extent(site), names) {
+            Ok(model::Wanted { required, welcome }) => Picked { required, welcome },
+            Err(_) => Picked::every(config, names),
+        }
+    }
+
     /// How much of it a question needs that runs no prompt: words; on attention's z the block too, whose heads' outputs
     /// give latents words, and whose values' bias moves encoders.
     #[must_use]
@@ -50,7 +60,8 @@ impl Reach {
     }
 
     /// The arguments that choose it.
-    pub(super) const fn flag(self) -> Option<&'static str> {
+    #[must_use]
+    pub const fn flag(self) -> Option<&'static str> {
         match self {
             Self::WeightsOnly => Some("--weights-only"),
             Self::Site => Some("--no-predictions"),

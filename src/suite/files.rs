@@ -115,10 +115,39 @@ pub struct Picked {
     pub welcome: Vec<String>,
 }
 
+impl Picked {
+    /// All tensors of a model, for [`Pick`].
+    #[must_use]
+    pub fn every(_: &Blob, names: &[&str]) -> Self {
+        Self { required: names.iter().map(|name| (*name).to_owned()).collect(), welcome: Vec::new() }
+    }
+}
+
 /// The shards that a model's index names, each once.
-pub(super) fn shards(index: &Blob) -> Result<Vec<String>, Error> {
-    let files: BTreeSet<String> = shard_of_each(index)?.into_values().collect();
-    Ok(files.into_iter().collect())
+#[derive(Debug, Default)]
+pub(super) struct Shards {
+    /// Those that hold something that is wanted.
+    pub wanted: Vec<String>,
+    /// The others.
+    pub left: Vec<String>,
+}
+
+impl Shards {
+    /// All are wanted where there is no config to choose by.
+    pub fn of(index: &Blob, config: Option<&Blob>, pick: Pick<'_>) -> Result<Self, Error> {
+        let shard_of = shard_of_each(index)?;
+        let all: BTreeSet<&String> = shard_of.values().collect();
+        let wanted: BTreeSet<&String> = config.map_or_else(
+            || all.clone(),
+            |config| {
+                let names: Vec<&str> = shard_of.keys().map(String::as_str).collect();
+                let Picked { required, welcome } = pick(config, &names);
+                required.iter().chain(&welcome).filter_map(|name| shard_of.get(name)).collect()
+            },
+        );
+        let left = all.difference(&wanted).map(|shard| (*shard).clone()).collect();
+        Ok(Self { left, wanted: wanted.into_iter().cloned().collect() })
+    }
 }
 
 /// The shard of each tensor that a model's index names.
@@ -230,11 +259,7 @@ impl Suite {
     /// [`Error::Missing`] when files must be downloaded first, [`Error::Absent`] when a local directory lacks them,
     /// [`Error::Index`] when the list of shards cannot be used.
     pub fn model_files(&self, locator: &dyn Locator) -> Result<ModelParts, Error> {
-        let all = |_: &Blob, names: &[&str]| Picked {
-            required: names.iter().map(|name| (*name).to_owned()).collect(),
-            ..Picked::default()
-        };
-        self.model_files_with(locator, &all)
+        self.model_files_with(locator, &Picked::every)
     }
 
     /// The model's files on this machine that hold the tensors which are wanted: where the model is in shards, those

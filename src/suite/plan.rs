@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use super::files::{INDEX, model_names, open, shards, within};
+use super::files::{INDEX, Pick, Picked, Shards, model_names, open, within};
 use super::{Error, Format, Source, Suite};
 use crate::hub::{Locator, Repo};
 
@@ -73,6 +73,8 @@ pub struct Need {
     pub bytes: Option<u64>,
     /// Its files. For a model that was never listed these are the usual ones.
     pub files: Vec<FileNeed>,
+    /// Shards of a model that hold nothing of what is wanted.
+    pub left: Vec<FileNeed>,
 }
 
 /// What a choice needs of the hub. Parts that are local directories or embedded need nothing.
@@ -114,6 +116,11 @@ impl Plan {
     #[must_use]
     pub fn cached_bytes(&self) -> u64 {
         self.needs.iter().map(Need::cached_bytes).sum()
+    }
+
+    /// Shards of the model that are not wanted and not on this machine.
+    pub fn left_out(&self) -> impl Iterator<Item = &FileNeed> {
+        self.needs.iter().flat_map(|need| &need.left).filter(|file| !file.cached)
     }
 
     /// The bytes of everything, when known without asking.
@@ -160,15 +167,23 @@ impl Suite {
     /// [`Error::UnknownPart`], [`Error::Unsupported`] for a format whose files are not known, [`Error::Index`] when
     /// the model's list of shards is here and cannot be used.
     pub fn plan(&self, choice: &Choice, locator: &dyn Locator) -> Result<Plan, Error> {
+        self.plan_with(choice, &Picked::every, locator)
+    }
+
+    /// The same where only these tensors of the model are wanted.
+    ///
+    /// # Errors
+    /// As [`Suite::plan`].
+    pub fn plan_with(&self, choice: &Choice, pick: Pick<'_>, locator: &dyn Locator) -> Result<Plan, Error> {
         let mut plan = Plan::default();
         for part in self.parts_of(choice)? {
-            plan.needs.extend(self.need(&part, locator)?);
+            plan.needs.extend(self.need(&part, pick, locator)?);
         }
         Ok(plan)
     }
 
     /// What one part needs of the hub; nothing when it is not from there.
-    pub(super) fn need(&self, part: &Part, locator: &dyn Locator) -> Result<Option<Need>, Error> {
+    pub(super) fn need(&self, part: &Part, pick: Pick<'_>, locator: &dyn Locator) -> Result<Option<Need>, Error> {
         let model = self.model_source(locator);
         let (source, bytes) = match part {
             Part::Model => (&model, self.model.bytes),
@@ -176,32 +191,33 @@ impl Suite {
             Part::Meta(id) => self.meta(id).map(|meta| (&meta.source, meta.bytes))?,
         };
         let Source::Hub(repo) = source else { return Ok(None) };
-        let mut files = Vec::new();
-        for file in self.names(part, source, locator)? {
+        let needed = |file: String| -> Result<FileNeed, Error> {
             let blob = open(source, &file, locator)?;
             let bytes = blob.as_ref().and_then(|blob| blob.size().ok());
-            files.push(FileNeed { repo: repo.clone(), file, bytes, cached: blob.is_some() });
-        }
-        Ok(Some(Need { part: part.clone(), bytes, files }))
+            Ok(FileNeed { repo: repo.clone(), file, bytes, cached: blob.is_some() })
+        };
+        let Shards { wanted, left } = self.names(part, source, pick, locator)?;
+        let files = wanted.into_iter().map(needed).collect::<Result<_, _>>()?;
+        let left = left.into_iter().map(needed).collect::<Result<_, _>>()?;
+        Ok(Some(Need { part: part.clone(), bytes, files, left }))
     }
 
     /// The names of a part's files in its source.
-    fn names(&self, part: &Part, source: &Source, locator: &dyn Locator) -> Result<Vec<String>, Error> {
+    fn names(&self, part: &Part, source: &Source, pick: Pick<'_>, locator: &dyn Locator) -> Result<Shards, Error> {
         let (format, folder, weights) = match part {
             Part::Model => {
                 let here = |file: &str| matches!(open(source, file, locator), Ok(Some(_)));
-                let mut names: Vec<String> = model_names(here).into_iter().map(ToOwned::to_owned).collect();
-                if names.iter().any(|name| name == INDEX)
-                    && let Some(index) = open(source, INDEX, locator)?
-                {
-                    names.extend(shards(&index)?);
-                }
-                return Ok(names);
+                let names = model_names(here);
+                let index = names.contains(&INDEX).then(|| open(source, INDEX, locator)).transpose()?.flatten();
+                let config = open(source, "config.json", locator)?;
+                let shards = index.map(|index| Shards::of(&index, config.as_ref(), pick)).transpose()?;
+                let Shards { wanted, left } = shards.unwrap_or_default();
+                return Ok(Shards { wanted: names.into_iter().map(ToOwned::to_owned).chain(wanted).collect(), left });
             }
             Part::Sae(id) => self.sae(id).map(|sae| (sae.format, sae.folder.as_deref(), sae.file.as_deref()))?,
             Part::Meta(id) => self.meta(id).map(|meta| (meta.format, meta.folder.as_deref(), None))?,
         };
-        sae_names(part, format, folder, weights)
+        sae_names(part, format, folder, weights).map(|wanted| Shards { wanted, left: Vec::new() })
     }
 }
 

@@ -1,11 +1,28 @@
 //! Fetching what a choice needs: which files that is, as the repositories are, and then those that are missing.
 //! Not here: how one file is fetched.
 
-use super::files::{INDEX, WEIGHTS, model_names, shards};
+use std::collections::HashMap;
+
+use super::files::{INDEX, Pick, Picked, Shards, WEIGHTS, model_names};
 use super::{Choice, Error, Part, Plan, Source, Suite};
 use crate::blob::Blob;
 use crate::hub::{self, Hub, Repo, RepoFile};
 use crate::task::{Cancel, OnProgress};
+
+/// Where things are fetched from, and who watches.
+#[derive(Clone, Copy)]
+struct Fetch<'a> {
+    hub: &'a Hub,
+    cancel: &'a Cancel,
+    on: OnProgress<'a>,
+}
+
+/// The files of a model's repository.
+struct Listed {
+    names: Vec<&'static str>,
+    /// Bytes by name, as far as the hub lists them.
+    sizes: HashMap<String, u64>,
+}
 
 impl Suite {
     /// Fetches what of a choice is missing and gives what is here afterwards. Local and embedded parts need nothing.
@@ -15,47 +32,70 @@ impl Suite {
     /// [`Error::UnknownPart`], [`Error::Unsupported`] and [`Error::Absent`] before anything large is fetched,
     /// [`Error::Index`], and [`Error::Hub`] with what the hub, the network or the disk have against it.
     pub fn pull(&self, choice: &Choice, hub: &Hub, cancel: &Cancel, on: OnProgress<'_>) -> Result<Plan, Error> {
-        let mut wanted = Vec::new();
+        self.pull_with(choice, &Picked::every, hub, cancel, on)
+    }
+
+    /// The same where only these tensors of the model are wanted: of a model in shards those that hold none of them are
+    /// left where they are.
+    ///
+    /// # Errors
+    /// As [`Suite::pull`].
+    pub fn pull_with(
+        &self,
+        choice: &Choice,
+        pick: Pick<'_>,
+        hub: &Hub,
+        cancel: &Cancel,
+        on: OnProgress<'_>,
+    ) -> Result<Plan, Error> {
+        let (mut wanted, mut sizes) = (Vec::new(), HashMap::new());
         for part in self.parts_of(choice)? {
             if let (Part::Model, Source::Hub(repo)) = (&part, &self.model_source(hub)) {
-                let files = self.model_wanted(repo, hub, cancel, on).map_err(|error| self.with_mirrors(error))?;
-                wanted.extend(files);
+                let from = Fetch { hub, cancel, on };
+                let listed = self.model_listed(repo, from).map_err(|error| self.with_mirrors(error))?;
+                wanted.extend(Self::model_wanted(repo, &listed, pick, from).map_err(|error| self.with_mirrors(error))?);
+                sizes = listed.sizes;
             } else {
-                let files = self.need(&part, hub)?.into_iter().flat_map(|need| need.files);
+                let files = self.need(&part, pick, hub)?.into_iter().flat_map(|need| need.files);
                 wanted.extend(files.map(|need| RepoFile { repo: need.repo, file: need.file }));
             }
         }
         hub.fetch_all(&wanted, cancel, on).map_err(|error| self.with_mirrors(error.into()))?;
-        self.plan(choice, hub)
+        let mut plan = self.plan_with(choice, pick, hub)?;
+        for left in plan.needs.iter_mut().flat_map(|need| &mut need.left) {
+            left.bytes = left.bytes.or_else(|| sizes.get(&left.file).copied());
+        }
+        Ok(plan)
     }
 
-    /// The model's files as its repository has them.
-    fn model_wanted(
-        &self,
-        repo: &Repo,
-        hub: &Hub,
-        cancel: &Cancel,
-        on: OnProgress<'_>,
-    ) -> Result<Vec<RepoFile>, Error> {
-        let file = |file: &str| RepoFile { repo: repo.clone(), file: file.to_owned() };
-        let names = match hub.list(repo, None, cancel) {
-            Ok(listed) => {
-                let exists = |name: &str| listed.iter().any(|(listed, _)| listed == name);
-                let names = model_names(exists);
-                if let Some(missing) = names.iter().find(|name| !exists(name)) {
-                    return Err(Error::Absent { place: repo.to_string(), file: either(missing) });
-                }
-                names
-            }
+    /// The files that make up the model, as its repository has them.
+    fn model_listed(&self, repo: &Repo, from: Fetch<'_>) -> Result<Listed, Error> {
+        let sizes: HashMap<String, u64> = match from.hub.list(repo, None, from.cancel) {
+            Ok(listed) => listed.into_iter().collect(),
             // Mirrors without listings, and a network that is down: what is here, or else what is usual.
-            Err(error @ (hub::Error::Offline { .. } | hub::Error::Malformed { .. })) => self.usual(&error, hub),
-            Err(error) if error.is_transient() => self.usual(&error, hub),
+            Err(error) if is_unlisted(&error) => {
+                return Ok(Listed { names: self.usual(&error, from.hub), sizes: HashMap::new() });
+            }
             Err(error) => return Err(error.into()),
         };
-        let mut wanted: Vec<RepoFile> = names.iter().map(|name| file(name)).collect();
-        if names.contains(&INDEX) {
-            let index = hub.fetch(&file(INDEX), cancel, on)?;
-            wanted.extend(shards(&Blob::path(index))?.iter().map(|shard| file(shard)));
+        let names = model_names(|name| sizes.contains_key(name));
+        match names.iter().find(|name| !sizes.contains_key(**name)) {
+            Some(missing) => Err(Error::Absent { place: repo.to_string(), file: either(missing) }),
+            None => Ok(Listed { names, sizes }),
+        }
+    }
+
+    /// Those of a model's files that hold what is wanted; its index is fetched where it has one.
+    fn model_wanted(repo: &Repo, listed: &Listed, pick: Pick<'_>, from: Fetch<'_>) -> Result<Vec<RepoFile>, Error> {
+        let file = |file: &str| RepoFile { repo: repo.clone(), file: file.to_owned() };
+        let mut wanted: Vec<RepoFile> = listed.names.iter().map(|name| file(name)).collect();
+        if listed.names.contains(&INDEX) {
+            let fetched = from.hub.fetch_all(&[file("config.json"), file(INDEX)], from.cancel, from.on)?;
+            let mut fetched = fetched.into_iter().map(Blob::path);
+            if let (config, Some(index)) = (fetched.next(), fetched.next()) {
+                let shards = Shards::of(&index, config.as_ref(), pick)?;
+                wanted.extend(shards.wanted.iter().map(|shard| file(shard)));
+            }
         }
         Ok(wanted)
     }
@@ -79,6 +119,11 @@ impl Suite {
         let here = |name: &str| matches!(super::files::open(&source, name, hub), Ok(Some(_)));
         model_names(here)
     }
+}
+
+/// Whether a repository may be there although it cannot be listed.
+fn is_unlisted(error: &hub::Error) -> bool {
+    matches!(error, hub::Error::Offline { .. } | hub::Error::Malformed { .. }) || error.is_transient()
 }
 
 /// What a repository lacks, with the alternative that would do.

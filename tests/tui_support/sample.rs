@@ -290,7 +290,7 @@ pub fn answer(job: &Job) -> Outcome {
             latents: (0..30).map(|i| (i * 3, 4.0 - i as f32 * 0.1)).collect(),
         }),
         Job::Catalogue { .. } => Outcome::Catalogue(catalogue()),
-        Job::Pull { suite } => Outcome::Pulled(suite.clone()),
+        Job::Pull { suite, .. } => Outcome::Pulled(suite.clone()),
         job => stitching::answer(job)
             .or_else(|| metas::answer(job))
             .unwrap_or_else(|| panic!("the screens do not ask for {job:?}")),

@@ -288,5 +288,6 @@ pub(super) fn open_suites(app: &mut App, effects: &mut Vec<Effect>) {
     let row = app.catalogue.value().and_then(|all| all.iter().position(|e| e.name == app.suite)).unwrap_or(0);
     app.over.push(Over::Suites { row });
     let ticket = app.catalogue.ask();
-    ask(Slot::Catalogue, ticket, crate::session::Job::Catalogue { beside: Some(app.suite.clone()) }, effects);
+    let job = crate::session::Job::Catalogue { beside: Some(app.suite.clone()), reach: app.usual };
+    ask(Slot::Catalogue, ticket, job, effects);
 }

@@ -187,6 +187,7 @@ fn choose_suite(app: &mut App, entry: &SuiteEntry, effects: &mut Vec<Effect>) {
     if entry.cached_bytes > 0 {
         know.push(format!("{} of it are on this machine already", format::bytes(entry.cached_bytes)));
     }
+    know.extend(app.usual.name().map(|name| format!("{name}: of a model in shards no more than that takes")));
     know.extend(entry.licence.as_ref().map(|l| format!("licence: {l}")));
     know.extend(entry.gated.clone());
     let ask = missing.map_or_else(
@@ -200,7 +201,7 @@ fn pull(app: &mut App, suite: String, effects: &mut Vec<Effect>) {
     app.speed.clear();
     app.pulled = Some(suite.clone());
     let ticket = app.pull.ask();
-    ask(Slot::Pull, ticket, Job::Pull { suite }, effects);
+    ask(Slot::Pull, ticket, Job::Pull { suite, reach: app.usual }, effects);
 }
 
 /// Text from the clipboard: text, wherever it lands, never commands.

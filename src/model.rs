@@ -18,6 +18,7 @@ mod neox;
 mod norm;
 mod parts;
 mod pass;
+mod place;
 mod projections;
 mod rope;
 mod tokenizer;
@@ -32,9 +33,11 @@ pub use self::extent::{Extent, Wanted, wanted};
 pub use self::generate::{Generate, Sampling, generate};
 pub use self::load::{load, load_part, memory_needed, needs, needs_of};
 pub use self::needs::Needs;
+pub use self::place::Place;
 pub use self::tokenizer::Tokenizer;
 pub use self::unembed::{Ends, Unembedding};
 use crate::blob::Blob;
+use crate::device::DeviceName;
 use crate::site::{Site, SiteKind};
 use crate::task::{Cancel, Cancelled};
 use crate::weights::Array;
@@ -131,8 +134,8 @@ pub trait Hook {
     /// Whether activations are wanted at this site; others are not built.
     fn wants(&self, site: Site) -> bool;
 
-    /// Takes the activation of the pass's positions, f32 [positions, size], and gives what stands there instead, of the
-    /// same shape, or `None` to leave it.
+    /// Takes the activation of the pass's positions, f32 [positions, size], on the model's device, and gives what stands
+    /// there instead, of the same shape, or `None` to leave it.
     ///
     /// # Errors
     /// Whatever ends the pass.
@@ -184,7 +187,7 @@ pub trait Model: Send + Sync {
 
     /// Runs the tokens `ids`, which stand at positions `cache.len()..`, through the blocks and adds them to the
     /// cache. Earlier positions of the cache are attended to. Gives the logits that the pass asks for, f32
-    /// [positions, vocab]. A pass that fails or is cancelled leaves the cache as it was.
+    /// [positions, vocab], on the CPU. A pass that fails or is cancelled leaves the cache as it was.
     ///
     /// # Errors
     /// [`Error::Empty`], [`Error::TooLong`], [`Error::BadToken`], [`Error::Shallow`], [`Error::Replacement`],
@@ -194,14 +197,14 @@ pub trait Model: Send + Sync {
 
     /// Goes on with a pass that ended behind the cache's first block: `residual`, f32 [positions, d_model], is the
     /// residual stream that it left at the tokens `ids`, which stand at positions `cache.len()..`. Runs the rest of the
-    /// blocks, adds the tokens to the cache and gives the residual stream behind the last block. The two passes give
+    /// blocks, adds the tokens to the cache and gives the residual stream behind the last block, on the CPU. The two passes give
     /// the bits that one gives.
     ///
     /// # Errors
     /// As [`Model::forward`].
     fn resume(&self, ids: &[u32], residual: &Tensor, cache: &mut Cache, cancel: &Cancel) -> Result<Tensor, Error>;
 
-    /// The logits, f32 [rows, vocab], of rows of the residual stream behind the last block.
+    /// The logits, f32 [rows, vocab] on the CPU, of rows of the residual stream behind the last block.
     ///
     /// # Errors
     /// [`Error::Tensor`]; [`Error::Weights`] when the head is read for the first time and holds what is no number.
@@ -293,6 +296,21 @@ pub enum Error {
         id: u32,
         /// Rows of the embedding.
         vocab: usize,
+    },
+    /// This build cannot use such a device.
+    #[error("this build has no {}", name.maker().unwrap_or("such device"))]
+    NotBuilt {
+        /// The device.
+        name: DeviceName,
+    },
+    /// The device is not there, or cannot be used.
+    #[error("{name} cannot be used")]
+    NoDevice {
+        /// The device.
+        name: DeviceName,
+        /// What its driver says.
+        #[source]
+        source: Box<candle_core::Error>,
     },
     /// A file cannot be read.
     #[error("cannot read `{file}`")]

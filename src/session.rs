@@ -5,6 +5,7 @@ mod aide;
 mod attribution;
 mod bench;
 mod catalogue;
+mod computer;
 mod desk;
 mod doctor;
 mod failure;
@@ -32,8 +33,9 @@ use serde::Serialize;
 
 pub use aide::Aide;
 pub use attribution::check as check_attribution;
+pub use computer::Computer;
 pub use doctor::Checked;
-pub use fit::Memory;
+pub use fit::{Memory, OnDevice};
 pub use job::{Job, Outcome};
 pub use memory::available as available_memory;
 pub use meta_answers::{MetaLabels, MetaRecipe, MetaState, MetaTrained};
@@ -62,7 +64,7 @@ pub struct Opened {
     pub site: Site,
     /// θ of the classes novel and reconstruction.
     pub threshold: f32,
-    /// What computes, for a person: `cpu, 2 threads`.
+    /// What computes, for a person: `cpu, 2 threads`; `cuda:0, f32`, with the precision of its products.
     pub device: String,
     /// The SAEs of the suite by rising width.
     pub saes: Vec<SaeInfo>,
@@ -173,6 +175,8 @@ pub struct Setup {
     pub suites: Vec<PathBuf>,
     /// The memory that is free for use, in bytes; none when that is not known.
     pub memory: fn() -> Option<u64>,
+    /// What computes models.
+    pub computer: Computer,
     /// Where meta-SAEs that this program trains are kept; none where nothing is to be kept.
     pub metas: Option<PathBuf>,
     /// Where comparisons of SAEs are kept; none to keep nothing.
@@ -184,10 +188,19 @@ pub struct Setup {
 }
 
 impl Setup {
-    /// With this hub alone: no suites of the user's, no limit of memory, and nothing kept.
+    /// With this hub alone: no suites of the user's, no limit of memory, the CPU, and nothing kept.
     #[must_use]
-    pub const fn new(hub: Hub) -> Self {
-        Self { hub, suites: Vec::new(), memory: || None, metas: None, tables: None, text: None, checkups: None }
+    pub fn new(hub: Hub) -> Self {
+        Self {
+            hub,
+            suites: Vec::new(),
+            memory: || None,
+            computer: Computer::default(),
+            metas: None,
+            tables: None,
+            text: None,
+            checkups: None,
+        }
     }
 }
 

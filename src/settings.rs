@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 pub use directories::Directories;
 
+use crate::device::DeviceName;
 use crate::report::{Kind, Report};
 use crate::toml_file;
 
@@ -38,6 +39,8 @@ pub struct Settings {
     pub ascii: Option<bool>,
     /// The text that stitched SAEs are measured on; none for the suite's or the program's own.
     pub text: Option<PathBuf>,
+    /// What computes the model.
+    pub device: DeviceName,
     /// What goes into the log, as `RUST_LOG` says it.
     pub log: String,
 }
@@ -106,6 +109,8 @@ pub struct Given {
     pub ascii: Option<bool>,
     /// See [`Settings::text`].
     pub text: Option<PathBuf>,
+    /// See [`Settings::device`].
+    pub device: Option<DeviceName>,
     /// See [`Settings::log`].
     pub log: Option<String>,
 }
@@ -174,6 +179,7 @@ impl Given {
             mouse: self.mouse.or(other.mouse),
             ascii: self.ascii.or(other.ascii),
             text: self.text.or(other.text),
+            device: self.device.or(other.device),
             log: self.log.or(other.log),
         }
     }
@@ -189,12 +195,13 @@ impl Given {
             mouse: self.mouse.unwrap_or(true),
             ascii: self.ascii,
             text: self.text,
+            device: self.device.unwrap_or_default(),
             log: self.log.unwrap_or_else(|| "info".to_owned()),
         }
     }
 
     /// `SAESCOPE_SUITE`, `SAESCOPE_TOP`, `SAESCOPE_COLOR`, `SAESCOPE_THEME`, `SAESCOPE_MOUSE`, `SAESCOPE_ASCII`,
-    /// `SAESCOPE_TEXT` and `RUST_LOG`. Empty ones say nothing.
+    /// `SAESCOPE_TEXT`, `SAESCOPE_DEVICE` and `RUST_LOG`. Empty ones say nothing.
     ///
     /// # Errors
     /// [`Error::Variable`].
@@ -210,6 +217,10 @@ impl Given {
                 expected: format!("a number from 1 to {MAX_TOP}"),
             })
         });
+        let device = get("SAESCOPE_DEVICE").map(|value| {
+            let expected = DeviceName::EXPECTED.to_owned();
+            value.parse().map_err(|_| Error::Variable { name: "SAESCOPE_DEVICE", value, expected })
+        });
         Ok(Self {
             suite: get("SAESCOPE_SUITE"),
             top: top.transpose()?,
@@ -218,6 +229,7 @@ impl Given {
             mouse: choice("SAESCOPE_MOUSE", get("SAESCOPE_MOUSE"), &truth)?,
             ascii: choice("SAESCOPE_ASCII", get("SAESCOPE_ASCII"), &truth)?,
             text: get("SAESCOPE_TEXT").map(PathBuf::from),
+            device: device.transpose()?,
             log: get("RUST_LOG"),
         })
     }
@@ -278,7 +290,7 @@ mod tests {
         let uncommented: Vec<&str> = DEFAULT_FILE.lines().filter_map(|line| line.strip_prefix("#: ")).collect();
         let given = read(Given::default(), &[], &uncommented.join("\n")).expect("are settings");
         assert_eq!(given, Settings { ascii: Some(false), ..Given::default().complete() });
-        assert_eq!(uncommented.len(), 8, "every key is there");
+        assert_eq!(uncommented.len(), 9, "every key is there");
         assert_eq!(read(Given::default(), &[], DEFAULT_FILE).expect("says nothing"), Given::default().complete());
     }
 
@@ -301,6 +313,14 @@ mod tests {
         assert_eq!(
             told(&[("SAESCOPE_TOP", "ten")], ""),
             "`SAESCOPE_TOP` is `ten`, but must be a number from 1 to 1000 |  | "
+        );
+        assert_eq!(
+            told(&[], "device = \"gpu\""),
+            "cannot use the config file | config.toml, line 1: `device` must be cpu, cuda, cuda:N or metal | "
+        );
+        assert_eq!(
+            told(&[("SAESCOPE_DEVICE", "cuda:x")], ""),
+            "`SAESCOPE_DEVICE` is `cuda:x`, but must be cpu, cuda, cuda:N or metal |  | "
         );
         assert_eq!(
             told(&[("SAESCOPE_MOUSE", "off")], ""),

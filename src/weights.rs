@@ -15,7 +15,7 @@ use memmap2::Mmap;
 use rayon::prelude::*;
 use safetensors::{Dtype, SafeTensors};
 
-pub use self::matrix::{Matrix, Transposed};
+pub use self::matrix::{Half, Matrix, Transposed};
 use crate::blob::{Blob, Place};
 use crate::kernel::View;
 

@@ -3,12 +3,12 @@
 
 use std::path::{Path, PathBuf};
 
-use candle_core::Device;
 use saescope::analysis::attribution::Mixture;
 use saescope::analysis::card::{Words, labels};
 use saescope::analysis::{Attribution, tokens};
 use saescope::blob::Blob;
-use saescope::model::{Attended, Hook, Loaded, Logits, ModelFiles, Pass, TokenizerFiles, load};
+use saescope::device::DeviceName;
+use saescope::model::{Attended, Extent, Hook, Loaded, Logits, ModelFiles, Pass, Place, TokenizerFiles};
 use saescope::sae::{Activation, Normalisation, Parts, Sae};
 use saescope::site::Site;
 use saescope::task::Cancel;
@@ -25,7 +25,8 @@ fn fixtures() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures")
 }
 
-fn loaded(name: &str) -> Loaded {
+/// The model on the CPU, and as a card computes it, the CPU in the card's place.
+fn everywhere(name: &str) -> [Loaded; 2] {
     let folder = fixtures().join("models").join(name);
     let files = std::fs::read_dir(&folder).expect("the fixture").map(|entry| entry.expect("a file").path());
     let mut weights: Vec<PathBuf> = files
@@ -38,7 +39,9 @@ fn loaded(name: &str) -> Loaded {
         weights: weights.into_iter().map(Blob::path).collect(),
         tokenizer: TokenizerFiles::Json(Blob::path(fixtures().join("tokenizer/tokenizer.json"))),
     };
-    load(&files, &Device::Cpu).expect("the fixture loads")
+    let place = |name| Place::open(name).expect("is always there");
+    [DeviceName::Cpu, DeviceName::StandIn]
+        .map(|name| place(name).load(&files, Extent::Whole).expect("the fixture loads"))
 }
 
 struct Reference {
@@ -117,19 +120,22 @@ impl Hook for Keep {
 #[test]
 fn the_weights_of_a_block_are_those_of_transformers_and_of_no_other_block() {
     for name in MODELS {
-        let (loaded, reference) = (loaded(name), Reference::of(name));
-        let (mut keep, mut cache) = (Keep::default(), loaded.model.cache());
-        for ids in [&reference.ids[..7], &reference.ids[7..]] {
-            let pass = Pass { layers: None, logits: Logits::None, hook: Some(&mut keep), cancel: &Cancel::new() };
-            loaded.model.forward(ids, &mut cache, pass).expect("a pass");
-        }
-        assert_eq!(keep.told, [LAYER; 2], "{name}");
-        let want = reference.get("weights");
-        let (heads, n) = (want.shape()[0], want.shape()[1]);
-        for (query, row) in keep.rows.iter().enumerate() {
-            let seen = row.len() / heads;
-            let want: Vec<f32> = (0..heads).flat_map(|head| want[(head * n + query) * n..][..seen].to_vec()).collect();
-            close(&format!("{name}: weights of {query}"), row, &want);
+        let reference = Reference::of(name);
+        for loaded in everywhere(name) {
+            let (mut keep, mut cache) = (Keep::default(), loaded.model.cache());
+            for ids in [&reference.ids[..7], &reference.ids[7..]] {
+                let pass = Pass { layers: None, logits: Logits::None, hook: Some(&mut keep), cancel: &Cancel::new() };
+                loaded.model.forward(ids, &mut cache, pass).expect("a pass");
+            }
+            assert_eq!(keep.told, [LAYER; 2], "{name}");
+            let want = reference.get("weights");
+            let (heads, n) = (want.shape()[0], want.shape()[1]);
+            for (query, row) in keep.rows.iter().enumerate() {
+                let seen = row.len() / heads;
+                let want: Vec<f32> =
+                    (0..heads).flat_map(|head| want[(head * n + query) * n..][..seen].to_vec()).collect();
+                close(&format!("{name}: weights of {query}"), row, &want);
+            }
         }
     }
 }
@@ -137,29 +143,37 @@ fn the_weights_of_a_block_are_those_of_transformers_and_of_no_other_block() {
 #[test]
 fn directions_of_z_mean_the_words_that_they_mean_through_the_output_projection() {
     for name in MODELS {
-        let (loaded, reference) = (loaded(name), Reference::of(name));
-        let outputs = loaded.model.head_outputs(LAYER).expect("is read").expect("the block is there");
-        let Loaded { model, tokenizer } = &loaded;
-        let words = Words { unembedding: model.unembedding().expect("a head"), tokenizer, outputs: Some(&outputs) };
-        let (sae, vocab) = (reference.sae(), model.shape().vocab);
-        let (want, all) = (reference.get("words"), labels(&sae, &[0, 1, 2], words, vocab).expect("latents"));
-        for (latent, promoted) in all {
-            let want = &want[latent as usize * vocab..(latent as usize + 1) * vocab];
-            let mut got = vec![f32::NAN; vocab];
-            for token in &promoted {
-                got[token.id as usize] = token.value;
+        let reference = Reference::of(name);
+        for loaded in everywhere(name) {
+            let outputs = loaded.model.head_outputs(LAYER).expect("is read").expect("the block is there");
+            let Loaded { model, tokenizer } = &loaded;
+            let words = Words { unembedding: model.unembedding().expect("a head"), tokenizer, outputs: Some(&outputs) };
+            let (sae, vocab) = (reference.sae(), model.shape().vocab);
+            let (want, all) = (reference.get("words"), labels(&sae, &[0, 1, 2], words, vocab).expect("latents"));
+            for (latent, promoted) in all {
+                let want = &want[latent as usize * vocab..(latent as usize + 1) * vocab];
+                let mut got = vec![f32::NAN; vocab];
+                for token in &promoted {
+                    got[token.id as usize] = token.value;
+                }
+                close(&format!("{name}: words of {latent}"), &got, want);
+                let row = sae.decoder_row(latent as usize).expect("a row");
+                let back: f32 = words.direction(7).iter().zip(row.iter()).map(|(a, b)| a * b).sum();
+                let largest = want.iter().fold(0.0f32, |max, value| max.max(value.abs()));
+                assert!((back - want[7]).abs() < 1e-4 * largest, "{name}: {back} {}", want[7]);
             }
-            close(&format!("{name}: words of {latent}"), &got, want);
-            let row = sae.decoder_row(latent as usize).expect("a row");
-            let back: f32 = words.direction(7).iter().zip(row.iter()).map(|(a, b)| a * b).sum();
-            let largest = want.iter().fold(0.0f32, |max, value| max.max(value.abs()));
-            assert!((back - want[7]).abs() < 1e-4 * largest, "{name}: {back} {}", want[7]);
+            assert!(model.head_outputs(99).expect("is no error").is_none());
         }
-        assert!(model.head_outputs(99).expect("is no error").is_none());
     }
 }
 
-fn attribution(loaded: &Loaded, reference: &Reference, sae: &Sae, asked: (usize, usize, &[f32])) -> Attribution {
+fn attribution(
+    loaded: &Loaded,
+    reference: &Reference,
+    sae: &Sae,
+    asked: (usize, usize, &[f32]),
+    exact: bool,
+) -> Attribution {
     let (latent, position, bias) = asked;
     let ids = &reference.ids[..=position];
     let all = Mixture::at_last(&*loaded.model, LAYER, ids, loaded.model.cache(), &Cancel::new()).expect("a pass");
@@ -173,39 +187,50 @@ fn attribution(loaded: &Loaded, reference: &Reference, sae: &Sae, asked: (usize,
     let views = tokens::views(&reference.ids, &loaded.tokenizer);
     let bias = (!bias.is_empty()).then_some(bias);
     let of = |mixture: &Mixture| mixture.attribute(sae, latent, (false, bias), 0.0, &views).expect("is attributed");
-    assert_eq!(of(&all), of(&again));
-    assert_eq!(of(&all), of(&short));
-    of(&all)
+    // Products of other devices may change a last bit with the number of rows.
+    if exact {
+        assert_eq!(of(&all), of(&again));
+        assert_eq!(of(&all), of(&short));
+        of(&all)
+    } else {
+        of(&short)
+    }
 }
 
 #[test]
 fn parts_bias_and_pre_activation_are_those_of_transformers_and_numpy() {
     for name in MODELS {
-        let (loaded, reference) = (loaded(name), Reference::of(name));
-        let value_bias = loaded.model.value_bias(LAYER).expect("is read");
-        assert_eq!(value_bias.is_some(), BIASED.contains(&name), "{name}");
-        if let Some(bias) = &value_bias {
-            close(&format!("{name}: the values' bias"), bias, &reference.get("value_bias"));
-        }
-        let folded = value_bias.map(|bias| ("folded", reference.sae().shifted(&bias).expect("is moved"), bias));
-        for (convention, sae, bias) in [("raw", reference.sae(), Vec::new())].into_iter().chain(folded) {
-            for (position, latent) in [11, 5].into_iter().flat_map(|position| (0..3).map(move |at| (position, at))) {
-                let what = format!("{name}, {convention}, position {position}, latent {latent}");
-                let got = attribution(&loaded, &reference, &sae, (latent, position, &bias));
-                let want = reference.get(&format!("{convention}.{position}.parts"));
-                let each = want.len() / 3;
-                close(&what, &got.parts.concat(), &want[latent * each..(latent + 1) * each]);
-                let pre = reference.get(&format!("{convention}.{position}.pre_activation"))[latent];
-                let heads: f64 = got.heads.iter().map(|head| f64::from(head.value)).sum();
-                let sources: f64 = got.sources.iter().map(|source| f64::from(source.value)).sum();
-                let size: f64 = got.parts.concat().iter().map(|part| f64::from(part.abs())).sum();
-                for (sum, what) in [(heads, "heads"), (sources, "sources")] {
-                    let sum = sum + f64::from(got.bias);
-                    assert!((sum - f64::from(got.pre_activation)).abs() < 1e-5 * size, "{name}: {what} {sum} {got:?}");
+        let reference = Reference::of(name);
+        for (loaded, exact) in everywhere(name).into_iter().zip([true, false]) {
+            let value_bias = loaded.model.value_bias(LAYER).expect("is read");
+            assert_eq!(value_bias.is_some(), BIASED.contains(&name), "{name}");
+            if let Some(bias) = &value_bias {
+                close(&format!("{name}: the values' bias"), bias, &reference.get("value_bias"));
+            }
+            let folded = value_bias.map(|bias| ("folded", reference.sae().shifted(&bias).expect("is moved"), bias));
+            for (convention, sae, bias) in [("raw", reference.sae(), Vec::new())].into_iter().chain(folded) {
+                for (position, latent) in [11, 5].into_iter().flat_map(|position| (0..3).map(move |at| (position, at)))
+                {
+                    let what = format!("{name}, {convention}, position {position}, latent {latent}");
+                    let got = attribution(&loaded, &reference, &sae, (latent, position, &bias), exact);
+                    let want = reference.get(&format!("{convention}.{position}.parts"));
+                    let each = want.len() / 3;
+                    close(&what, &got.parts.concat(), &want[latent * each..(latent + 1) * each]);
+                    let pre = reference.get(&format!("{convention}.{position}.pre_activation"))[latent];
+                    let heads: f64 = got.heads.iter().map(|head| f64::from(head.value)).sum();
+                    let sources: f64 = got.sources.iter().map(|source| f64::from(source.value)).sum();
+                    let size: f64 = got.parts.concat().iter().map(|part| f64::from(part.abs())).sum();
+                    for (sum, what) in [(heads, "heads"), (sources, "sources")] {
+                        let sum = sum + f64::from(got.bias);
+                        assert!(
+                            (sum - f64::from(got.pre_activation)).abs() < 1e-5 * size,
+                            "{name}: {what} {sum} {got:?}"
+                        );
+                    }
+                    assert!(f64::from((got.pre_activation - pre).abs()) < 1e-5 * size, "{what}: {got:?} {pre}");
+                    let share: f32 = got.heads.iter().map(|head| head.decoder_share).sum();
+                    assert!((share - 1.0).abs() < 1e-5);
                 }
-                assert!(f64::from((got.pre_activation - pre).abs()) < 1e-5 * size, "{what}: {got:?} {pre}");
-                let share: f32 = got.heads.iter().map(|head| head.decoder_share).sum();
-                assert!((share - 1.0).abs() < 1e-5);
             }
         }
     }

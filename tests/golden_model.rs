@@ -7,8 +7,9 @@ use std::path::{Path, PathBuf};
 
 use candle_core::{Device, Tensor};
 use saescope::blob::Blob;
+use saescope::device::DeviceName;
 use saescope::model::{
-    Error, Generate, Hook, Loaded, Logits, ModelFiles, Pass, Sampling, TokenizerFiles, generate, load,
+    Error, Extent, Generate, Hook, Loaded, Logits, ModelFiles, Pass, Place, Sampling, TokenizerFiles, generate, load,
 };
 use saescope::site::{Site, SiteKind};
 use saescope::task::Cancel;
@@ -58,6 +59,12 @@ fn files(name: &str) -> ModelFiles {
 
 fn loaded(name: &str) -> Loaded {
     load(&files(name), &Device::Cpu).expect("the fixture loads")
+}
+
+/// The model on the CPU, and as a card computes it, the CPU in the card's place.
+fn everywhere(name: &str) -> [Loaded; 2] {
+    let place = Place::open(DeviceName::StandIn).expect("is always there");
+    [loaded(name), place.load(&files(name), Extent::Whole).expect("the fixture loads")]
 }
 
 /// What `transformers` says about one model.
@@ -141,14 +148,27 @@ fn run_in_pieces(loaded: &Loaded, ids: &[u32], pieces: &[usize]) -> (Keep, Vec<f
 #[test]
 fn every_site_and_the_logits_are_those_of_transformers() {
     for name in MODELS {
-        let (loaded, reference) = (loaded(name), Reference::of(name));
-        let (keep, logits) = run_in_pieces(&loaded, &reference.ids, &[12]);
-        reference.close("logits", &logits);
-        for layer in 0..loaded.model.shape().layers {
-            for kind in KINDS {
-                let site = format!("{}.{layer}", kind.name());
-                reference.close(&site, &keep.0[&site]);
+        let reference = Reference::of(name);
+        for loaded in everywhere(name) {
+            let (keep, logits) = run_in_pieces(&loaded, &reference.ids, &[12]);
+            reference.close("logits", &logits);
+            for layer in 0..loaded.model.shape().layers {
+                for kind in KINDS {
+                    let site = format!("{}.{layer}", kind.name());
+                    reference.close(&site, &keep.0[&site]);
+                }
             }
+        }
+    }
+}
+
+#[test]
+fn pieces_with_the_cache_on_a_card_give_what_transformers_gives_at_once() {
+    for name in MODELS {
+        let ([_, loaded], reference) = (everywhere(name), Reference::of(name));
+        for pieces in [&[1; 12][..], &[5, 7], &[1, 2, 9]] {
+            let (_, logits) = run_in_pieces(&loaded, &reference.ids, pieces);
+            reference.close("logits", &logits);
         }
     }
 }
@@ -201,8 +221,8 @@ fn nothing_is_put_in_front_of_the_tokens_and_bos_is_the_end_of_text() {
 #[test]
 fn a_replaced_activation_changes_all_that_follows_as_in_transformers() {
     for name in MODELS {
-        let (loaded, reference) = (loaded(name), Reference::of(name));
-        for kind in KINDS {
+        let reference = Reference::of(name);
+        for (loaded, kind) in everywhere(name).into_iter().flat_map(|loaded| KINDS.map(|kind| (loaded.clone(), kind))) {
             let mut change = Change(Site { layer: 1, kind });
             let pass = Pass { layers: None, logits: Logits::All, hook: Some(&mut change), cancel: &Cancel::new() };
             let logits = loaded.model.forward(&reference.ids, &mut loaded.model.cache(), pass);
@@ -248,22 +268,24 @@ fn any_number_of_threads_gives_the_same_bits() {
 #[test]
 fn greedy_generation_is_that_of_transformers() {
     for name in MODELS {
-        let (loaded, reference) = (loaded(name), Reference::of(name));
-        let mut heard = Vec::new();
-        let asked = Generate {
-            ids: &reference.ids[..5],
-            tokens: 12,
-            sampling: Sampling::Greedy,
-            stop: &[],
-            hook: None,
-            cancel: &Cancel::new(),
-        };
-        let new = generate(&*loaded.model, &mut loaded.model.cache(), asked, &mut |id| {
-            heard.push(id);
-            ControlFlow::Continue(())
-        });
-        assert_eq!(new.expect("tokens"), reference.greedy_after_5, "{name}");
-        assert_eq!(heard, reference.greedy_after_5, "{name}");
+        let reference = Reference::of(name);
+        for loaded in everywhere(name) {
+            let mut heard = Vec::new();
+            let asked = Generate {
+                ids: &reference.ids[..5],
+                tokens: 12,
+                sampling: Sampling::Greedy,
+                stop: &[],
+                hook: None,
+                cancel: &Cancel::new(),
+            };
+            let new = generate(&*loaded.model, &mut loaded.model.cache(), asked, &mut |id| {
+                heard.push(id);
+                ControlFlow::Continue(())
+            });
+            assert_eq!(new.expect("tokens"), reference.greedy_after_5, "{name}");
+            assert_eq!(heard, reference.greedy_after_5, "{name}");
+        }
     }
 }
 

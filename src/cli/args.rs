@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 
+use crate::device::DeviceName;
 use crate::session::Reach;
 use crate::settings::{Color, Given, Theme};
 
@@ -39,6 +40,9 @@ pub struct Args {
     /// Only this SAE of the suite in the explorer (repeatable); those that it says otherwise.
     #[arg(long, value_name = "ID")]
     pub sae: Vec<String>,
+    /// What computes the model: cpu (the default), cuda (the first card; cuda:1 is the second) or metal.
+    #[arg(long, value_name = "DEVICE", global = true)]
+    pub device: Option<DeviceName>,
     /// How much of the model is opened.
     #[command(flatten)]
     pub part: Part,
@@ -464,6 +468,7 @@ impl Args {
             mouse: self.no_mouse.then_some(false),
             ascii: self.ascii.then_some(true),
             text: self.text.clone(),
+            device: self.device,
             log: self.log.clone(),
         }
     }

@@ -7,7 +7,7 @@ use crate::cli::args::Args;
 use crate::cli::progress::Line;
 use crate::hub::Hub;
 use crate::report::{Kind, Report};
-use crate::session::{Opened, Opening, Reach, Session, Setup, available_memory};
+use crate::session::{Computer, Opened, Opening, Reach, Session, Setup, available_memory};
 use crate::settings::{Directories, Settings};
 use crate::task::Cancel;
 
@@ -39,6 +39,7 @@ impl Context {
             hub,
             suites,
             memory: available_memory,
+            computer: Computer::new(settings.device),
             metas: Some(directories.metas()),
             tables: Some(directories.tables()),
             checkups: Some(directories.checkups()),

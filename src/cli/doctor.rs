@@ -14,7 +14,7 @@ use crate::cli::output::Output;
 use crate::cli::progress::{Line, cancel_on_interrupt};
 use crate::hub::bytes;
 use crate::report::{Kind, Report};
-use crate::session::{Job, Opened, Outcome, available_memory};
+use crate::session::{Computer, Job, Opened, Outcome, available_memory};
 use crate::tui::theme::detect;
 
 /// Columns where the terminal does not tell.
@@ -32,11 +32,7 @@ pub fn doctor(context: &Context, _: &args::Doctor, output: &Output) -> Result<u8
             "colors": format!("{:?}", detect::depth(&env)).to_lowercase(),
             "charset": format!("{:?}", detect::charset(&env)).to_lowercase(),
         },
-        "device": {
-            "kind": "cpu",
-            "threads": rayon::current_num_threads(),
-            "memory_available": available_memory(),
-        },
+        "device": device(&context.setup.computer),
         "directories": {
             "hub_cache": environment.cache,
             "config": context.directories.config_file(),
@@ -52,7 +48,8 @@ pub fn doctor(context: &Context, _: &args::Doctor, output: &Output) -> Result<u8
     // The suite is opened only when it was asked for: settings name one always.
     let wanted = std::env::args_os().any(|arg| arg.to_string_lossy().starts_with("--suite"));
     let suite = wanted.then(|| suite(context)).transpose()?;
-    let off = suite.as_ref().is_some_and(|(_, checkup)| checkup.verdict == Verdict::Off);
+    let unusable = found["device"]["error"].is_object();
+    let off = unusable || suite.as_ref().is_some_and(|(_, checkup)| checkup.verdict == Verdict::Off);
     let code = u8::from(off);
     if output.is_json() {
         if let Some((opened, checkup)) = &suite {
@@ -79,6 +76,26 @@ pub fn doctor(context: &Context, _: &args::Doctor, output: &Output) -> Result<u8
         }
     }
     Output::text(&text).map(|()| code)
+}
+
+/// What computes, and in which precision; why it does not, where it does not.
+fn device(computer: &Computer) -> Value {
+    let mut device = json!({
+        "kind": computer.name().kind(),
+        "name": computer.name().to_string(),
+        "threads": rayon::current_num_threads(),
+        "memory_available": available_memory(),
+    });
+    match computer.place() {
+        Ok(place) => {
+            device["precision"] = json!(place.precision());
+            if place.holds_weights() {
+                device["memory_available_there"] = json!(place.free());
+            }
+        }
+        Err(report) => device["error"] = json!(report),
+    }
+    device
 }
 
 /// Opens the suite and measures its SAEs, whatever is remembered of them.
@@ -116,7 +133,7 @@ fn lines(text: &mut String, name: &str, value: &Value) {
         value => {
             let shown = match value {
                 Value::String(string) => crate::text::prose(string, crate::text::Charset::Unicode),
-                Value::Number(number) if name.ends_with("memory_available") => bytes(number.as_u64().unwrap_or(0)),
+                Value::Number(number) if name.contains(".memory_available") => bytes(number.as_u64().unwrap_or(0)),
                 other => other.to_string(),
             };
             // Writing to a string does not fail.

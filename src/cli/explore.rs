@@ -5,6 +5,7 @@ use crate::cli::args;
 use crate::cli::context::Context;
 use crate::cli::output::{self, Output, say};
 use crate::report::{Kind, Report};
+use crate::session::Reach;
 use crate::settings::{Color, Theme};
 use crate::tui::msg::Format;
 use crate::tui::theme::{Depth, Ground, detect};
@@ -12,10 +13,13 @@ use crate::tui::{self, Options, Tell};
 use crate::worker::Worker;
 
 pub fn explore(context: &Context) -> Result<u8, Report> {
+    // What cannot compute is told on the person's screen, not on the explorer's.
+    computes(context)?;
     tui::run(&options(context, context.prompt.clone()), |tell| worker(context, tell))
 }
 
 pub fn shot(context: &Context, options: &args::Shot) -> Result<u8, Report> {
+    computes(context)?;
     let format = match &options.out {
         None => Format::Text,
         Some(path) => {
@@ -33,6 +37,13 @@ pub fn shot(context: &Context, options: &args::Shot) -> Result<u8, Report> {
     output::save(path, picture.as_bytes())?;
     say(&format!("saved {}", path.display()));
     Ok(0)
+}
+
+fn computes(context: &Context) -> Result<(), Report> {
+    match context.reach {
+        Reach::WeightsOnly => context.setup.computer.check(),
+        Reach::Site | Reach::Whole => context.setup.computer.place().map(|_| ()),
+    }
 }
 
 fn worker(context: &Context, tell: Tell) -> Result<Worker, Report> {

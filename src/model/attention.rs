@@ -6,7 +6,7 @@ use std::ops::Range;
 use candle_core::{D, Device, Tensor};
 use rayon::prelude::*;
 
-use super::layers::on_cpu;
+use super::layers::{WIDENED, on_cpu};
 use crate::kernel::{self, View, maps};
 
 /// Query positions that one thread attends with at a time, so that the scores of a long prompt stay small.
@@ -139,25 +139,69 @@ impl Attention {
         }
     }
 
+    /// As many queries at a time as keep the scores below `WIDENED` elements.
     fn on_device(&self, queries: &Tensor, keys: &Tensor, values: &Tensor) -> candle_core::Result<Tensor> {
-        let mixed = self.weights_on_device(queries, keys)?.matmul(&self.spread(values)?)?;
-        mixed.transpose(0, 1)?.contiguous()?.flatten_from(1)
+        self.on_device_within(WIDENED, queries, keys, values)
+    }
+
+    fn on_device_within(
+        &self,
+        most: usize,
+        queries: &Tensor,
+        keys: &Tensor,
+        values: &Tensor,
+    ) -> candle_core::Result<Tensor> {
+        let (new, positions) = (queries.dim(0)?, keys.dim(0)?);
+        let at_once = (most / (self.heads * positions).max(1)).max(1);
+        let (keys, values) = (self.split(keys)?, self.split(values)?);
+        let part = |first: usize| {
+            let rows = at_once.min(new - first);
+            // As far as the last of these queries sees.
+            let seen = positions - new + first + rows;
+            let weights = self.weights_of_split(&queries.narrow(0, first, rows)?, &keys.narrow(1, 0, seen)?)?;
+            let mixed = weights.matmul(&values.narrow(1, 0, seen)?.contiguous()?)?;
+            self.joined(&mixed, rows)
+        };
+        let parts = (0..new).step_by(at_once).map(part).collect::<candle_core::Result<Vec<_>>>()?;
+        match &parts[..] {
+            [one] => Ok(one.clone()),
+            parts => Tensor::cat(parts, 0),
+        }
     }
 
     fn weights_on_device(&self, queries: &Tensor, keys: &Tensor) -> candle_core::Result<Tensor> {
         let (new, positions) = (queries.dim(0)?, keys.dim(0)?);
-        let mask: Vec<f32> = (positions - new..positions)
-            .flat_map(|query| {
-                let seen = self.first_seen(query)..=query;
-                (0..positions).map(move |key| if seen.contains(&key) { 0.0 } else { f32::NEG_INFINITY })
-            })
-            .collect();
-        let mask = Tensor::from_vec(mask, (new, positions), queries.device())?;
-        let mut scores = (self.split(queries)?.matmul(&self.spread(keys)?.t()?)? * f64::from(self.scale))?;
+        self.weights_of_split(queries, &self.split(keys)?)?.reshape((self.heads, new, positions))
+    }
+
+    /// The weights of queries, [new, heads · size], at the last of the positions of the keys, [kv_heads, positions,
+    /// size]: heads that share keys stand one after the other, [kv_heads, group · new, positions].
+    fn weights_of_split(&self, queries: &Tensor, keys: &Tensor) -> candle_core::Result<Tensor> {
+        let (new, positions) = (queries.dim(0)?, keys.dim(1)?);
+        let group = self.heads / self.kv_heads;
+        let queries = self.split(queries)?.reshape((self.kv_heads, group * new, self.size))?;
+        let mut scores = (queries.matmul(&keys.contiguous()?.t()?)? * f64::from(self.scale))?;
         if let Some(cap) = self.cap {
             scores = ((scores / f64::from(cap))?.tanh()? * f64::from(cap))?;
         }
-        candle_nn::ops::softmax(&scores.broadcast_add(&mask)?, D::Minus1)
+        if let Some(mask) = self.mask(new, positions) {
+            let mask = Tensor::from_vec(mask, (1, new, positions), scores.device())?;
+            scores = scores.reshape((self.heads, new, positions))?.broadcast_add(&mask)?;
+        }
+        let weights = candle_nn::ops::softmax(&scores, D::Minus1)?;
+        weights.reshape((self.kv_heads, group * new, positions))
+    }
+
+    /// What keeps queries from positions that they do not see, [new, positions]; none where each sees all.
+    fn mask(&self, new: usize, positions: usize) -> Option<Vec<f32>> {
+        if new == 1 && self.first_seen(positions - 1) == 0 {
+            return None;
+        }
+        let row = |query| {
+            let seen = self.first_seen(query)..=query;
+            (0..positions).map(move |key| if seen.contains(&key) { 0.0 } else { f32::NEG_INFINITY })
+        };
+        Some((positions - new..positions).flat_map(row).collect())
     }
 
     /// [rows, n · size] as [n, rows, size].
@@ -165,11 +209,9 @@ impl Attention {
         x.reshape((x.dim(0)?, (), self.size))?.transpose(0, 1)?.contiguous()
     }
 
-    /// [positions, kv_heads · size] as [heads, positions, size].
-    fn spread(&self, x: &Tensor) -> candle_core::Result<Tensor> {
-        let group = self.heads / self.kv_heads;
-        let one = self.split(x)?.unsqueeze(1)?;
-        one.expand((self.kv_heads, group, x.dim(0)?, self.size))?.flatten(0, 1)?.contiguous()
+    /// [kv_heads, group · rows, size] as [rows, heads · size].
+    fn joined(&self, mixed: &Tensor, rows: usize) -> candle_core::Result<Tensor> {
+        mixed.reshape((self.heads, rows, self.size))?.transpose(0, 1)?.contiguous()?.flatten_from(1)
     }
 }
 
@@ -200,6 +242,12 @@ mod tests {
                 let (got, want) = (kind.forward(&q, &k, &v).unwrap(), kind.on_device(&q, &k, &v).unwrap());
                 let error = (got - want).unwrap().abs().unwrap().max_all().unwrap().to_scalar::<f32>().unwrap();
                 assert!(error < 2e-5, "{kind:?} {error}");
+                let cut = kind.on_device_within(new * positions, &q, &k, &v).unwrap();
+                let error = (cut - kind.on_device(&q, &k, &v).unwrap()).unwrap().abs().unwrap();
+                assert!(
+                    error.max_all().unwrap().to_scalar::<f32>().unwrap() < 2e-5,
+                    "{kind:?} a few queries at a time"
+                );
             }
         }
     }
@@ -229,8 +277,9 @@ mod tests {
                 let q = tensor(new, 48, 1);
                 let weights = kind.weights(&q, &k).unwrap();
                 assert_eq!(weights.dims(), [6, new, positions]);
-                let mixed = weights.matmul(&kind.spread(&v).unwrap()).unwrap();
-                let mixed = mixed.transpose(0, 1).unwrap().flatten_from(1).unwrap();
+                let grouped = weights.reshape((kind.kv_heads, (), positions)).unwrap();
+                let mixed = grouped.matmul(&kind.split(&v).unwrap()).unwrap();
+                let mixed = kind.joined(&mixed, new).unwrap();
                 let wrong = [
                     (mixed - kind.forward(&q, &k, &v).unwrap()).unwrap(),
                     (&weights - kind.weights_on_device(&q, &k).unwrap()).unwrap(),

@@ -154,9 +154,10 @@ impl<F: Family> Decoder<F> {
         let spare = extent != Extent::Whole;
         let final_norm = or_none(plan.norms.read(&parts, plan.final_norm, d), spare)?;
         let positions = plan.positions.map(|name| parts.matrix(name, plan.shape.context, d)).transpose()?;
+        let embedding = |rows| Embedding { rows, device: parts.device().cloned() };
         Ok(Self {
-            tokens: Embedding(parts.place_matrix(tokens)?),
-            positions: positions.map(|matrix| parts.place_matrix(matrix)).transpose()?.map(Embedding),
+            tokens: embedding(tokens),
+            positions: positions.map(embedding),
             blocks: std::iter::repeat_with(OnceLock::new).take(blocks).collect(),
             final_norm,
             head: OnceLock::new(),
@@ -180,14 +181,12 @@ impl<F: Family> Decoder<F> {
             return Ok(head);
         }
         let plan = self.family.plan();
-        let weight = match &self.tokens {
-            // On a device the two would be two copies.
-            Embedding(weight) if plan.head_name(&self.parts).is_none() => weight.clone(),
-            _ => match &self.unembedding {
-                Some(unembedding) => self.parts.place_matrix(unembedding.matrix().clone())?,
-                None => return Err(self.not_open()),
-            },
+        let matrix = match (plan.head_name(&self.parts), &self.unembedding) {
+            (None, _) => &self.tokens.rows,
+            (Some(_), Some(unembedding)) => unembedding.matrix(),
+            (Some(_), None) => return Err(self.not_open()),
         };
+        let weight = self.parts.place_matrix(matrix.clone())?;
         let activation = plan.logit_cap.map(Activation::SoftCap);
         Ok(self.head.get_or_init(|| Linear { weight, layout: Layout::OutIn, bias: None, activation }))
     }
@@ -367,13 +366,15 @@ impl<F: Family> Model for Decoder<F> {
         let start = residual.to_dtype(DType::F32)?.to_device(device)?;
         let residual = self.run(first..shape.layers, (ids, start), cache, &mut Visitor::new(None), cancel)?;
         cache.commit(ids, shape.layers);
-        Ok(residual)
+        Ok(residual.to_device(&Device::Cpu)?)
     }
 
     fn logits(&self, residual: &Tensor) -> Result<Tensor, Error> {
         let device = self.parts.device().unwrap_or(&Device::Cpu);
         let final_norm = self.final_norm.as_ref().ok_or_else(|| self.not_open())?;
-        Ok(self.head()?.forward(&final_norm.forward(&residual.to_device(device)?)?)?)
+        let logits = self.head()?.forward(&final_norm.forward(&residual.to_device(device)?)?)?;
+        // Whoever reads single rows would copy all of them from a device each time.
+        Ok(logits.to_device(&Device::Cpu)?)
     }
 
     fn unembedding(&self) -> Option<&Unembedding> {

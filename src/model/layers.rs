@@ -2,13 +2,16 @@
 //! On the CPU they read the mapped weights where they lie; on another device they use its tensors.
 //! Not here: norms, attention, and how a model puts the pieces together.
 
-use candle_core::{CpuStorage, Device, Storage, Tensor};
+use candle_core::{CpuStorage, DType, Device, Storage, Tensor};
 
 use crate::kernel::{self, Columns, View, maps};
-use crate::weights::{Array, Matrix};
+use crate::weights::{Array, Half, Matrix};
 
 /// Columns of the result that one thread computes at a time: narrow enough that 768 columns keep all threads busy.
 const COLUMNS: usize = 192;
+
+/// Elements of a matrix of half precision that a device makes f32 at a time: 256 MiB of them.
+pub(super) const WIDENED: usize = 1 << 26;
 
 /// A vector of weights, where the device it is used on can read it.
 #[derive(Clone, Debug)]
@@ -24,7 +27,8 @@ pub(super) enum Vector {
 pub(super) enum Weight {
     /// On the CPU, in the file's own memory map, in whatever element type the file has.
     Mapped(Matrix),
-    /// On a device, or for candle's own operations, as f32.
+    /// On a device, or for candle's own operations: f32, or half precision as it is stored, which is made f32 for a
+    /// product and let go of.
     Held(Tensor),
 }
 
@@ -74,27 +78,35 @@ impl Weight {
         match device {
             None => Ok(Self::Mapped(matrix)),
             Some(device) => {
-                let array = matrix.to_array();
-                Tensor::from_slice(&array, array.shape(), device).map(Self::Held)
+                let shape = (matrix.rows(), matrix.cols());
+                let tensor = match matrix.half() {
+                    Some((Half::Bf16, bytes)) => raw(bytes, DType::BF16, shape, device),
+                    Some((Half::F16, bytes)) => raw(bytes, DType::F16, shape, device),
+                    None => Tensor::from_slice(&matrix.to_array(), shape, device),
+                };
+                tensor.map(Self::Held)
             }
         }
     }
 }
 
-/// Rows looked up by number.
+fn raw(bytes: &[u8], dtype: DType, (rows, cols): (usize, usize), device: &Device) -> candle_core::Result<Tensor> {
+    Tensor::from_raw_buffer(bytes, dtype, &[rows, cols], device)
+}
+
+/// Rows looked up by number. They stay in their file, whatever computes with them: a prompt needs few.
 #[derive(Debug)]
-pub(super) struct Embedding(pub(super) Weight);
+pub(super) struct Embedding {
+    pub(super) rows: Matrix,
+    /// Where they are sent; `None` is the CPU.
+    pub(super) device: Option<Device>,
+}
 
 impl Embedding {
     /// [ids, size]; every id must be below the number of rows.
     pub(super) fn forward(&self, ids: &[u32]) -> candle_core::Result<Tensor> {
-        match &self.0 {
-            Weight::Mapped(matrix) => {
-                let rows: Vec<f32> = ids.iter().flat_map(|id| matrix.row(*id as usize).into_owned()).collect();
-                Tensor::from_vec(rows, (ids.len(), matrix.cols()), &Device::Cpu)
-            }
-            Weight::Held(tensor) => tensor.index_select(&Tensor::new(ids, tensor.device())?, 0),
-        }
+        let rows: Vec<f32> = ids.iter().flat_map(|id| self.rows.row(*id as usize).into_owned()).collect();
+        Tensor::from_vec(rows, (ids.len(), self.rows.cols()), self.device.as_ref().unwrap_or(&Device::Cpu))
     }
 }
 
@@ -126,7 +138,7 @@ impl Linear {
             (Weight::Mapped(weight), Layout::OutIn) => weight.transposed().to_array(),
             (Weight::Held(weight), layout) => {
                 let weight = if layout == Layout::OutIn { weight.t()?.contiguous()? } else { weight.clone() };
-                Array::owned(weight.flatten_all()?.to_vec1::<f32>()?, weight.dims())
+                Array::owned(weight.to_dtype(DType::F32)?.flatten_all()?.to_vec1::<f32>()?, weight.dims())
             }
         };
         Ok(array)
@@ -161,14 +173,37 @@ impl Linear {
     }
 
     fn on_device(&self, x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> candle_core::Result<Tensor> {
-        let mut out = match self.layout {
-            Layout::InOut => x.matmul(weight)?,
-            Layout::OutIn => x.matmul(&weight.t()?)?,
-        };
+        let mut out = self.product(x, weight, WIDENED)?;
         if let Some(bias) = bias {
             out = out.broadcast_add(bias)?;
         }
         self.activation.map_or(Ok(out.clone()), |activation| activation.on_device(&out))
+    }
+}
+
+impl Linear {
+    /// x · W, where no more than so many elements of W are made f32 at once.
+    fn product(&self, x: &Tensor, weight: &Tensor, widened: usize) -> candle_core::Result<Tensor> {
+        let (of_outputs, inputs) = match self.layout {
+            Layout::InOut => (1, weight.dim(0)?),
+            Layout::OutIn => (0, weight.dim(1)?),
+        };
+        let times = |weight: &Tensor| match self.layout {
+            Layout::InOut => x.matmul(weight),
+            Layout::OutIn => x.matmul(&weight.t()?),
+        };
+        if weight.dtype() == DType::F32 {
+            return times(weight);
+        }
+        let (outputs, at_once) = (weight.dim(of_outputs)?, (widened / inputs.max(1)).max(1));
+        let part = |first: usize| {
+            times(&weight.narrow(of_outputs, first, at_once.min(outputs - first))?.to_dtype(DType::F32)?.contiguous()?)
+        };
+        let parts = (0..outputs).step_by(at_once).map(part).collect::<candle_core::Result<Vec<_>>>()?;
+        match &parts[..] {
+            [one] => Ok(one.clone()),
+            parts => Tensor::cat(parts, 1),
+        }
     }
 }
 
@@ -231,6 +266,25 @@ mod tests {
         (0..count as u32)
             .map(|i| ((i.wrapping_mul(2_654_435_761) ^ seed.wrapping_mul(40_503)) >> 8) as f32 / 4e6 - 2.0)
             .collect()
+    }
+
+    #[test]
+    fn half_precision_on_a_device_gives_what_f32_gives_however_it_is_cut() {
+        let x = Tensor::from_vec(values(3 * 50, 4), (3, 50), &Device::Cpu).unwrap();
+        for (layout, shape) in [(Layout::InOut, (50, 70)), (Layout::OutIn, (70, 50))] {
+            for dtype in [DType::BF16, DType::F16] {
+                let half = Tensor::from_vec(values(3500, 7), shape, &Device::Cpu).unwrap().to_dtype(dtype).unwrap();
+                let single = half.to_dtype(DType::F32).unwrap();
+                let linear = Linear { weight: Weight::Held(half.clone()), layout, bias: None, activation: None };
+                let want = linear.product(&x, &single, WIDENED).unwrap().to_vec2::<f32>().unwrap();
+                assert_eq!(linear.product(&x, &half, WIDENED).unwrap().to_vec2::<f32>().unwrap(), want);
+                for widened in [1, 170, 3499] {
+                    let got = linear.product(&x, &half, widened).unwrap();
+                    let error = (got - &Tensor::new(want.clone(), &Device::Cpu).unwrap()).unwrap().abs().unwrap();
+                    assert!(error.max_all().unwrap().to_scalar::<f32>().unwrap() < 1e-4, "{layout:?} {widened}");
+                }
+            }
+        }
     }
 
     #[test]

@@ -5,6 +5,7 @@ use super::Error;
 use super::config::Config;
 use super::decoder::Plan;
 use super::extent::Extent;
+use super::layers::WIDENED;
 use super::parts::Parts;
 
 /// Positions whose keys and values are counted in: prompts are rarely longer, and the cache grows only with the prompt.
@@ -76,6 +77,17 @@ impl Needs {
         let cache = self.cache.saturating_mul(layers as u64);
         let ends = (self.embedding - self.looked_up).saturating_add(self.head);
         ends.saturating_add(blocks).saturating_add(cache)
+    }
+
+    /// What of it a device holds for passes through `layers` blocks, with the head where it `predicts`, and what it
+    /// computes with; rows of embeddings are looked up in their files and sent there.
+    pub fn placed(&self, layers: Option<usize>, predicts: bool) -> u64 {
+        let layers = layers.map_or(self.blocks.len(), |layers| layers.min(self.blocks.len()));
+        let blocks = self.blocks[..layers].iter().copied().fold(0, u64::saturating_add);
+        let held = blocks.saturating_add(if predicts { self.words() } else { 0 });
+        // At most one matrix made f32, and the weights of one attention.
+        let scratch = held.min(2 * (WIDENED * size_of::<f32>()) as u64);
+        held.saturating_add(scratch).saturating_add(self.cache.saturating_mul(layers as u64))
     }
 
     /// The words alone, without a model that runs.

@@ -1,7 +1,7 @@
 //! The norms of the families: LayerNorm and RMSNorm.
 //! Not here: which of them a model has where.
 
-use candle_core::{Device, Tensor};
+use candle_core::{D, Device, Tensor};
 use rayon::prelude::*;
 
 use super::Error;
@@ -83,12 +83,22 @@ impl Norm {
             (Vector::Mapped(gain), Some(Vector::Mapped(bias))) => {
                 rows(x, gain.len(), |row| maps::layer_norm(row, gain, bias, self.epsilon))
             }
-            (Vector::Held(gain), None) => candle_nn::ops::rms_norm(&x.contiguous()?, gain, self.epsilon),
+            (Vector::Held(gain), None) => self.scaled(x)?.broadcast_mul(gain),
             (Vector::Held(gain), Some(Vector::Held(bias))) => {
-                candle_nn::ops::layer_norm(&x.contiguous()?, gain, bias, self.epsilon)
+                let centred = x.broadcast_sub(&x.mean_keepdim(D::Minus1)?)?;
+                self.scaled(&centred)?.broadcast_mul(gain)?.broadcast_add(bias)
             }
             _ => candle_core::bail!("gain and bias on different devices"),
         }
+    }
+}
+
+impl Norm {
+    /// Rows over the root of their mean square, by operations that every device has. candle's own norms take the
+    /// variance as a difference of two sums, which loses digits where the mean is large.
+    fn scaled(&self, x: &Tensor) -> candle_core::Result<Tensor> {
+        let square = x.sqr()?.mean_keepdim(D::Minus1)?;
+        x.broadcast_div(&(square + f64::from(self.epsilon))?.sqrt()?)
     }
 }
 

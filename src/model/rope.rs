@@ -235,8 +235,11 @@ impl Turns {
                 let (one, two) = (heads.narrow(2, 0, *pairs)?, heads.narrow(2, *pairs, *pairs)?);
                 let first = (one.broadcast_mul(cos)? - two.broadcast_mul(sin)?)?;
                 let second = (two.broadcast_mul(cos)? + one.broadcast_mul(sin)?)?;
-                let rest = heads.narrow(2, 2 * pairs, size - 2 * pairs)?;
-                Tensor::cat(&[first, second, rest], 2)?.reshape((rows, width))
+                let mut parts = vec![first, second];
+                if size > 2 * pairs {
+                    parts.push(heads.narrow(2, 2 * pairs, size - 2 * pairs)?);
+                }
+                Tensor::cat(&parts, 2)?.reshape((rows, width))
             }
         }
     }

@@ -2,9 +2,27 @@
 //! Not here: the errors themselves.
 
 use crate::analysis::live;
+use crate::device::DeviceName;
 use crate::report::{Kind, Report};
 use crate::session::reach::{WITH_MODEL, WITH_PREDICTIONS};
 use crate::{model, sae};
+
+/// A device that cannot be used.
+pub fn of_device(name: DeviceName, error: &model::Error) -> Report {
+    let report = Report::caused(format!("cannot compute on {name}"), error);
+    let elsewhere = "`--device cpu` needs nothing";
+    match (error, name) {
+        (model::Error::NotBuilt { .. }, _) => {
+            let feature = name.kind();
+            let build = format!("build with `--features {feature}` (README, Graphics cards); {elsewhere}");
+            report.hint(build).kind(Kind::Usage)
+        }
+        (_, DeviceName::Cuda(_)) => {
+            report.hint(format!("`nvidia-smi` lists the cards that are there, from 0; {elsewhere}"))
+        }
+        _ => report.hint(elsewhere),
+    }
+}
 
 /// A model that cannot be loaded or run.
 pub fn of_model(what: impl Into<String>, error: &model::Error) -> Report {

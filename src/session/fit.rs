@@ -1,6 +1,7 @@
 //! Whether what is to be opened fits into memory, and what of it would.
 //! Not here: how much a part takes (`model`, `sae`), and how much there is (`memory.rs`).
 
+use crate::device::DeviceName;
 use crate::hub::bytes;
 use crate::report::Report;
 use crate::sae::formats;
@@ -25,6 +26,35 @@ pub struct Memory {
     pub needed: u64,
     /// Bytes that can be used; none where the system does not say.
     pub free: Option<u64>,
+    /// The same of the device that computes the model, where that is not the CPU.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub on_device: Option<OnDevice>,
+}
+
+/// The memory of a device.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct OnDevice {
+    /// Bytes that the model takes there.
+    pub needed: u64,
+    /// Bytes that were free before; none where the device does not say.
+    pub free: Option<u64>,
+}
+
+/// That a model does not fit onto a device that has `free` bytes, and what would; `needed` is what each reach takes.
+pub fn refused_on(name: DeviceName, suite: &str, (reach, free): (Reach, u64), needed: &[(Reach, u64)]) -> Report {
+    let of = |wanted| needed.iter().find(|(reach, _)| *reach == wanted).map_or(0, |(_, bytes)| *bytes);
+    let fitting = needed.iter().filter(|(less, bytes)| *less < reach && *bytes <= free);
+    let mut ways: Vec<String> = fitting
+        .filter_map(|(less, needed)| Some((less.flag()?, *needed, *less)))
+        .map(|(flag, needed, less)| match less {
+            Reach::WeightsOnly => format!("the weights alone, without a prompt: {flag}"),
+            _ => format!("latents without predictions ({}): {flag}", bytes(needed)),
+        })
+        .collect();
+    ways.push("this machine's memory: --device cpu".to_owned());
+    let what = format!("{suite} needs {} of memory on {name}, {} are free there", bytes(of(reach)), bytes(free));
+    let why = "weights, keys and values, and what one product needs beside them; SAEs stay in this machine's memory";
+    Report::new(what).because(why).hint(format!("what may fit: {}", ways.join("; ")))
 }
 
 /// Something that would fit.
@@ -155,6 +185,21 @@ mod tests {
              alone, without a prompt with fewer SAEs (310 B): --weights-only --sae s --sae m; or close other programs"
         );
         assert_eq!(told(109), "close other programs: 110 B is the least with which anything opens");
+    }
+
+    #[test]
+    fn what_a_card_cannot_hold_is_refused_with_what_it_can() {
+        let needed = [(Reach::Whole, 9000), (Reach::Site, 4000), (Reach::WeightsOnly, 0)];
+        let told = |free| refused_on(DeviceName::Cuda(1), "demo", (Reach::Whole, free), &needed);
+        assert_eq!(told(5000).what, "demo needs 9.0 kB of memory on cuda:1, 5.0 kB are free there");
+        assert_eq!(
+            told(5000).hint.unwrap_or_default(),
+            "what may fit: latents without predictions (4.0 kB): --no-predictions; the weights alone, without a prompt: \
+             --weights-only; this machine's memory: --device cpu"
+        );
+        let none = refused_on(DeviceName::Cuda(1), "demo", (Reach::Site, 100), &needed[1..]);
+        assert_eq!(none.what, "demo needs 4.0 kB of memory on cuda:1, 100 B are free there");
+        assert!(none.hint.unwrap_or_default().starts_with("what may fit: the weights alone"));
     }
 
     #[test]

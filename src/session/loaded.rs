@@ -74,10 +74,7 @@ impl Loaded {
             model: self.suite.model.source.to_string(),
             site: self.suite.site,
             threshold: self.suite.threshold,
-            device: match rayon::current_num_threads() {
-                1 => "cpu, 1 thread".to_owned(),
-                threads => format!("cpu, {threads} threads"),
-            },
+            device: self.setup.computer.words(),
             saes: loaded.chain(others.map(|entry| known(entry, None))).collect(),
             context: self.model.model.shape().context,
             prompt: self.suite.prompt.clone().unwrap_or_default(),

@@ -1,14 +1,12 @@
 //! Opening a suite: finding its files, seeing that it fits into memory, loading model and SAEs, and checking that they
 //! belong together. Not here: downloading.
 
-use candle_core::Device;
-
 use crate::hub::bytes;
-use crate::model::{self, ModelFiles, Needs, TokenizerFiles};
+use crate::model::{self, ModelFiles, Needs, Place, TokenizerFiles};
 use crate::report::Report;
 use crate::sae::Sae;
 use crate::sae::formats::{self, Files, Release};
-use crate::session::fit::{Demand, Memory};
+use crate::session::fit::{Demand, Memory, OnDevice, refused_on};
 use crate::session::reach::{Opening, Reach};
 use crate::session::shared::{LoadedSae, Open, Shared};
 use crate::session::{Setup, failure};
@@ -25,6 +23,8 @@ pub struct Plan {
     saes: Vec<(SaeEntry, SaeParts)>,
     notes: Vec<String>,
     memory: Memory,
+    /// What computes the model.
+    place: Place,
 }
 
 /// Finds the files of a suite's model and of these SAEs, and sees that they fit.
@@ -33,6 +33,7 @@ pub struct Plan {
 /// What is missing, unreadable or too large.
 pub fn plan(setup: &Setup, opening: Opening<'_>) -> Result<Plan, Report> {
     let Opening { suite, saes, reach, words } = opening;
+    setup.computer.check()?;
     let (mut found, mut notes, mut missing) = (Vec::new(), Vec::new(), None);
     for id in saes {
         let entry = suite.sae(id)?.clone();
@@ -56,8 +57,9 @@ pub fn plan(setup: &Setup, opening: Opening<'_>) -> Result<Plan, Report> {
     if let Some(error) = missing.filter(|_| found.is_empty()) {
         return Err(error.into());
     }
-    let memory = Memory { needed: 0, free: (setup.memory)() };
-    let mut plan = Plan { suite, reach, model, saes: found, notes, memory };
+    let place = if reach == Reach::WeightsOnly { Place::default() } else { setup.computer.place()?.clone() };
+    let memory = Memory { needed: 0, free: (setup.memory)(), on_device: None };
+    let mut plan = Plan { suite, reach, model, saes: found, notes, memory, place };
     plan.check_memory()?;
     Ok(plan)
 }
@@ -122,8 +124,29 @@ impl Plan {
         Ok(())
     }
 
+    /// Sees that the device holds the model, and gives what is left of it for this machine's memory: the words, which
+    /// are read from their file.
+    fn placed_demand(&mut self, needs: &Needs) -> Result<Demand, Report> {
+        let all = [Reach::Whole, Reach::Site, Reach::WeightsOnly];
+        let of = |reach| match reach {
+            Reach::Whole => needs.placed(None, true),
+            Reach::Site => needs.placed(Some(self.suite.site.blocks()), false),
+            Reach::WeightsOnly => 0,
+        };
+        let ways: Vec<(Reach, u64)> =
+            all.into_iter().filter(|reach| *reach <= self.reach).map(|reach| (reach, of(reach))).collect();
+        let on_device = OnDevice { needed: of(self.reach), free: self.place.free() };
+        self.memory.on_device = Some(on_device);
+        match on_device.free {
+            Some(free) if on_device.needed > free => {
+                Err(refused_on(self.place.name(), &self.suite.id, (self.reach, free), &ways))
+            }
+            _ => Ok(Demand { model: all.map(|reach| (reach, needs.words())).to_vec(), ..Demand::default() }),
+        }
+    }
+
     /// What the model takes, by how much of it is opened.
-    fn model_demand(&self) -> Result<Demand, Report> {
+    fn model_demand(&mut self) -> Result<Demand, Report> {
         let all = [Reach::Whole, Reach::Site, Reach::WeightsOnly];
         let Some(files) = &self.model else {
             return Ok(Demand { model: all.map(|reach| (reach, 0)).to_vec(), ..Demand::default() });
@@ -131,6 +154,9 @@ impl Plan {
         let needs = model::needs_of(files, self.reach.extent(self.suite.site))
             .map_err(|error| failure::of_model(self.cannot_open(), &error))?;
         let blocks = self.suite.site.blocks();
+        if self.place.holds_weights() {
+            return self.placed_demand(&needs);
+        }
         let of = |needs: &Needs, reach| match reach {
             Reach::Whole => needs.through(None),
             Reach::Site => needs.through(Some(blocks)),
@@ -148,10 +174,16 @@ impl Plan {
 
     /// The memory needed and there, for a person.
     fn memory_words(&self) -> String {
-        let Memory { needed, free } = self.memory;
+        let Memory { needed, free, on_device } = self.memory;
+        let here = match free {
+            Some(free) => format!("{} of memory needed, {} free", bytes(needed), bytes(free)),
+            None => format!("{} of memory needed", bytes(needed)),
+        };
+        let Some(OnDevice { needed, free }) = on_device else { return format!("{here}: ") };
+        let name = self.place.name();
         match free {
-            Some(free) => format!("{} of memory needed, {} free: ", bytes(needed), bytes(free)),
-            None => format!("{} of memory needed: ", bytes(needed)),
+            Some(free) => format!("{} needed on {name}, {} free; {here}: ", bytes(needed), bytes(free)),
+            None => format!("{} needed on {name}, how much is free there is not known; {here}: ", bytes(needed)),
         }
     }
 }
@@ -167,8 +199,10 @@ pub fn load(mut plan: Plan, setup: &Setup, cancel: &Cancel, progress: OnProgress
     let site = plan.suite.site;
     let model = match &plan.model {
         None => model::Loaded::nothing(),
-        Some(files) => model::load_part(files, &Device::Cpu, plan.reach.extent(site))
-            .map_err(|error| failure::of_model(&cannot, &error))?,
+        Some(files) => {
+            let loaded = plan.place.load(files, plan.reach.extent(site));
+            loaded.map_err(|error| failure::of_model(&cannot, &error))?
+        }
     };
     let size = plan.model.is_some().then(|| site_size(&model, site, &cannot)).transpose()?;
     let value_bias = match (plan.suite.fold_value_bias, plan.reach) {

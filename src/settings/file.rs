@@ -6,6 +6,7 @@ use std::io::{ErrorKind, Read};
 use std::path::Path;
 
 use super::{Color, Error, Given, MAX_TOP, Theme, top_of};
+use crate::device::DeviceName;
 use crate::toml_file::{Document, MAX_BYTES, Table, utf8};
 
 /// Reads the file; nothing is said where there is none.
@@ -25,13 +26,18 @@ pub fn read(path: &Path) -> Result<Given, Error> {
 }
 
 fn given(table: &Table<'_>) -> Result<Given, crate::toml_file::Error> {
-    table.only(&["suite", "top", "color", "theme", "mouse", "ascii", "text", "log"])?;
+    table.only(&["suite", "top", "color", "theme", "mouse", "ascii", "text", "device", "log"])?;
     let top = match table.count("top")? {
         None => None,
         Some(count) => match top_of(count) {
             None => return Err(table.wrong("top", format!("`top` must lie between 1 and {MAX_TOP}"))),
             top => top,
         },
+    };
+    let device = match table.string("device")?.map(str::parse) {
+        None => None,
+        Some(Ok(device)) => Some(device),
+        Some(Err(_)) => return Err(table.wrong("device", format!("`device` must be {}", DeviceName::EXPECTED))),
     };
     Ok(Given {
         suite: table.string("suite")?.map(ToOwned::to_owned),
@@ -42,6 +48,7 @@ fn given(table: &Table<'_>) -> Result<Given, crate::toml_file::Error> {
         ascii: table.boolean("ascii")?,
         // An empty one says nothing, so that the default can be written down.
         text: table.string("text")?.filter(|text| !text.is_empty()).map(Into::into),
+        device,
         log: table.string("log")?.map(ToOwned::to_owned),
     })
 }

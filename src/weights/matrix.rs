@@ -48,6 +48,15 @@ enum Element {
     Unaligned,
 }
 
+/// A type of elements of two bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Half {
+    /// bfloat16: eight bits of exponent.
+    Bf16,
+    /// IEEE's: five bits of exponent.
+    F16,
+}
+
 /// A matrix whose rows are the columns of a product.
 #[derive(Clone, Copy)]
 pub struct Transposed<'m>(&'m Matrix);
@@ -135,6 +144,15 @@ impl Matrix {
     /// Whether its values are f32 that can be used where they are.
     pub const fn is_plain(&self) -> bool {
         matches!(self.stored, Stored::Single(_))
+    }
+
+    /// Its elements as they are stored, along the rows, where they are of half precision.
+    pub fn half(&self) -> Option<(Half, &[u8])> {
+        match &self.stored {
+            Stored::Other { file, range, element: Element::Bf16 } => Some((Half::Bf16, &file.bytes[range.clone()])),
+            Stored::Other { file, range, element: Element::F16 } => Some((Half::F16, &file.bytes[range.clone()])),
+            Stored::Other { .. } | Stored::Single(_) => None,
+        }
     }
 
     /// The whole as f32.

@@ -49,7 +49,7 @@ pub fn opened() -> Opened {
         prompt: PROMPT.into(),
         reach: Reach::Whole,
         words: true,
-        memory: Memory { needed: 40_000_000, free: None },
+        memory: Memory { needed: 40_000_000, free: None, on_device: None },
         notes: Vec::new(),
     }
 }

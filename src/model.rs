@@ -34,7 +34,7 @@ pub use self::generate::{Generate, Sampling, generate};
 pub use self::load::{load, load_part, memory_needed, needs, needs_of};
 pub use self::needs::Needs;
 pub use self::place::Place;
-pub use self::tokenizer::Tokenizer;
+pub use self::tokenizer::{Stated, Tokenizer};
 pub use self::unembed::{Ends, Unembedding};
 use crate::blob::Blob;
 use crate::device::DeviceName;
@@ -80,6 +80,8 @@ pub struct ModelFiles {
     pub weights: Vec<Blob>,
     /// The tokenizer.
     pub tokenizer: TokenizerFiles,
+    /// `tokenizer_config.json`, where there is one.
+    pub tokenizer_config: Option<Blob>,
 }
 
 /// The files of one tokenizer.

@@ -38,6 +38,7 @@ fn everywhere(name: &str) -> [Loaded; 2] {
         config: Blob::path(folder.join("config.json")),
         weights: weights.into_iter().map(Blob::path).collect(),
         tokenizer: TokenizerFiles::Json(Blob::path(fixtures().join("tokenizer/tokenizer.json"))),
+        tokenizer_config: None,
     };
     let place = |name| Place::open(name).expect("is always there");
     [DeviceName::Cpu, DeviceName::StandIn]

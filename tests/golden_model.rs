@@ -54,6 +54,7 @@ fn files(name: &str) -> ModelFiles {
         config: Blob::path(folder.join("config.json")),
         weights: weights.into_iter().map(Blob::path).collect(),
         tokenizer: TokenizerFiles::Json(Blob::path(fixtures().join("tokenizer/tokenizer.json"))),
+        tokenizer_config: None,
     }
 }
 

@@ -22,6 +22,7 @@ fn files(name: &str) -> ModelFiles {
         config: Blob::path(folder.join("config.json")),
         weights: vec![Blob::path(folder.join("model.safetensors"))],
         tokenizer: TokenizerFiles::Json(Blob::path(fixtures().join("tokenizer/tokenizer.json"))),
+        tokenizer_config: None,
     }
 }
 

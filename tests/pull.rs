@@ -123,6 +123,21 @@ fn a_pull_fetches_what_is_needed_and_nothing_else() {
 }
 
 #[test]
+fn a_tokenizers_config_is_fetched_where_there_is_one() {
+    let mut files = SMALL.to_vec();
+    files.push(("tokenizer_config.json", "{\"bos_token\": null}"));
+    let setting = setting(&files);
+    assert!(setting.suite.model_files(&setting.hub()).is_err());
+    assert!(setting.pull(&Choice::default()).expect("is pulled").ready());
+    assert!(setting.fetched().contains(&"model/tokenizer_config.json".to_owned()));
+    let parts = setting.suite.model_files(&setting.hub()).expect("is here");
+    assert_eq!(
+        parts.tokenizer_config.map(|blob| blob.name().to_owned()).as_deref(),
+        Some("owner/model: tokenizer_config.json")
+    );
+}
+
+#[test]
 fn a_sharded_model_is_fetched_by_its_index() {
     let index = r#"{"weight_map": {"a": "one.safetensors", "b": "two.safetensors"}}"#;
     let setting = setting(&[

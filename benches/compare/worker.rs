@@ -339,6 +339,7 @@ impl Worker {
                 config: file("config.json"),
                 weights: vec![file("model.safetensors")],
                 tokenizer: TokenizerFiles::Json(file("tokenizer.json")),
+                tokenizer_config: None,
             };
             model::load(&files, &Device::Cpu).unwrap()
         };

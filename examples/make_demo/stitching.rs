@@ -160,7 +160,8 @@ fn subjects(
 ) -> Result<()> {
     let file = |name: &str| Blob::path(out.join("model").join(name));
     let (config, weights) = (file("config.json"), vec![file("model.safetensors")]);
-    let files = ModelFiles { config, weights, tokenizer: TokenizerFiles::Json(file("tokenizer.json")) };
+    let files =
+        ModelFiles { config, weights, tokenizer: TokenizerFiles::Json(file("tokenizer.json")), tokenizer_config: None };
     let loaded = model::load(&files, &candle_core::Device::Cpu)?;
     let folder = out.join("saes").join(&view.large);
     let files = SaeFiles {

@@ -15,7 +15,7 @@ use super::mute::Mute;
 use super::needs::Needs;
 use super::neox::NeoX;
 use super::parts::{KEPT_FROM, Parts};
-use super::{Error, Loaded, Model, ModelFiles, Shape, Tokenizer};
+use super::{Error, Loaded, Model, ModelFiles, Shape, Stated, Tokenizer};
 use crate::weights::TensorFiles;
 
 /// The families that can be run, by the `model_type` of their `config.json`.
@@ -142,7 +142,9 @@ pub(super) fn family(config: &Config) -> Result<AnyFamily, Error> {
 }
 
 fn tokenizer(config: &Config, files: &ModelFiles, shape: &Shape) -> Result<Tokenizer, Error> {
-    let tokenizer = Tokenizer::load(&files.tokenizer, config.token("bos_token_id"))?;
+    let stated =
+        Stated { config: files.tokenizer_config.as_ref(), bos: config.token("bos_token_id"), rows: Some(shape.vocab) };
+    let tokenizer = Tokenizer::load_as(&files.tokenizer, stated)?;
     tokenizer.fits(shape.vocab, files.config.name())?;
     Ok(tokenizer)
 }
@@ -166,6 +168,7 @@ mod tests {
             config: Blob::path(folder.join("config.json")),
             weights: weights.iter().map(|file| Blob::path(folder.join(file))).collect(),
             tokenizer: TokenizerFiles::Json(Blob::path(fixtures.join("tokenizer/tokenizer.json"))),
+            tokenizer_config: None,
         }
     }
 

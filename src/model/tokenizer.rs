@@ -1,13 +1,16 @@
 //! Text to tokens and back, with the bytes each token honestly stands for.
 //! Not here: how a token is shown.
 
+mod named;
+
+use named::Named;
 use serde_json::json;
 use tokenizers::{DecoderWrapper, PreTokenizerWrapper};
 
 use super::{Error, TokenizerFiles};
 use crate::blob::Blob;
 
-/// Names under which vocabularies keep the token that begins a text, tried in turn when `config.json` states none.
+/// Names under which vocabularies keep the token that begins a text, tried in turn when no file states one.
 const BOS_NAMES: [&str; 4] = ["<|endoftext|>", "<|begin_of_text|>", "<bos>", "<s>"];
 
 /// Token numbers from here on are refused before a table of them is made; the largest vocabularies have some 260,000.
@@ -37,6 +40,17 @@ enum Spelling {
     Plain,
 }
 
+/// What is said of a tokenizer's tokens outside its own files.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Stated<'a> {
+    /// `tokenizer_config.json`, where there is one.
+    pub config: Option<&'a Blob>,
+    /// The token that begins a text, as the model's config states it.
+    pub bos: Option<u32>,
+    /// Rows of the model's embedding: tokens that are only named get no number beyond them.
+    pub rows: Option<usize>,
+}
+
 impl Tokenizer {
     /// Reads the files of a tokenizer. `bos` is the token that begins a text as the model's config states it, for
     /// tokenizers that put none in front themselves.
@@ -44,6 +58,15 @@ impl Tokenizer {
     /// # Errors
     /// [`Error::Read`], [`Error::Tokenizer`].
     pub fn load(files: &TokenizerFiles, bos: Option<u32>) -> Result<Self, Error> {
+        Self::load_as(files, Stated { bos, ..Stated::default() })
+    }
+
+    /// The same with all that is stated of its tokens.
+    ///
+    /// # Errors
+    /// As [`Tokenizer::load`].
+    pub fn load_as(files: &TokenizerFiles, stated: Stated<'_>) -> Result<Self, Error> {
+        let named = stated.config.map(Named::open).transpose()?;
         let (file, json) = match files {
             TokenizerFiles::Json(blob) => (blob.name().to_owned(), read(blob)?),
             TokenizerFiles::Bpe { vocab, merges } => (vocab.name().to_owned(), from_bpe(vocab, merges)?),
@@ -52,6 +75,9 @@ impl Tokenizer {
         let mut inner = tokenizers::Tokenizer::from_bytes(&json).map_err(|error| bad(error.to_string()))?;
         inner.with_padding(None);
         inner.with_truncation(None).map_err(|error| bad(error.to_string()))?;
+        if let Some(named) = &named {
+            add(&mut inner, named, stated.rows).map_err(|error| bad(error.to_string()))?;
+        }
 
         let spelling = spelling(&inner);
         let mut tokens: Vec<(u32, Vec<u8>)> =
@@ -72,11 +98,17 @@ impl Tokenizer {
         if ends.is_empty() {
             return Err(bad("it has no tokens".into()));
         }
-        let opening = opening(&inner);
+        let named = named.unwrap_or_default();
+        let opening = match files {
+            TokenizerFiles::Json(_) => opening(&inner),
+            // The pair has no template: there alone `transformers` asks the config whether something stands in front.
+            TokenizerFiles::Bpe { .. } if named.add_bos => begins(&inner, &named).into_iter().collect(),
+            TokenizerFiles::Bpe { .. } => Vec::new(),
+        };
         let bos = match opening[..] {
             [alone] => Some(alone),
-            _ => bos
-                .filter(|id| (*id as usize) < ends.len())
+            _ => begins(&inner, &named)
+                .or_else(|| stated.bos.filter(|id| (*id as usize) < ends.len()))
                 .or_else(|| BOS_NAMES.iter().find_map(|name| inner.token_to_id(name))),
         };
         Ok(Self { inner, file, bytes, ends, bos, opening })
@@ -123,8 +155,9 @@ impl Tokenizer {
         self.ends.len()
     }
 
-    /// The token that begins a text, where one does: what the tokenizer itself puts in front, else what the model's
-    /// config states, else one of the usual names.
+    /// The token that begins a text, where one does: what the tokenizer itself puts in front, else what its
+    /// `tokenizer_config.json` names, else what the model's config states, else one of the usual names. Where the
+    /// tokenizer's config says that none begins a text, that which ends one stands for it, as in TransformerLens.
     pub const fn bos(&self) -> Option<u32> {
         self.bos
     }
@@ -207,6 +240,26 @@ fn from_bpe(vocab: &Blob, merges: &Blob) -> Result<std::borrow::Cow<'static, [u8
         "model": {"type": "BPE", "vocab": tokens, "merges": pairs},
     });
     serde_json::to_vec(&whole).map(Into::into).map_err(|error| bad(vocab, error.to_string()))
+}
+
+/// Adds the tokens that are named and not there, as `transformers` does, while the model has rows for them.
+fn add(inner: &mut tokenizers::Tokenizer, named: &Named, rows: Option<usize>) -> tokenizers::Result<()> {
+    let added = inner.get_added_tokens_decoder();
+    for token in &named.tokens {
+        let known = inner.token_to_id(&token.content);
+        let is_added = known.is_some_and(|id| added.contains_key(&id));
+        let fits = known.is_some() || rows.is_none_or(|rows| inner.get_vocab_size(true) < rows);
+        if !is_added && fits {
+            inner.add_tokens([token.clone()])?;
+        }
+    }
+    Ok(())
+}
+
+/// The token that begins a text by the tokenizer's config.
+fn begins(inner: &tokenizers::Tokenizer, named: &Named) -> Option<u32> {
+    let name = named.bos.as_ref().or_else(|| named.eos.as_ref().filter(|_| named.without_bos));
+    name.and_then(|name| inner.token_to_id(name))
 }
 
 /// The tokens that the tokenizer's template puts in front of a text.

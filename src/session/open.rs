@@ -70,7 +70,8 @@ fn model_files(setup: &Setup, suite: &Suite, reach: Reach) -> Result<ModelFiles,
         TokenizerParts::Json(json) => TokenizerFiles::Json(json),
         TokenizerParts::Bpe { vocab, merges } => TokenizerFiles::Bpe { vocab, merges },
     };
-    Ok(ModelFiles { config: parts.config, weights: parts.weights, tokenizer })
+    let tokenizer_config = parts.tokenizer_config;
+    Ok(ModelFiles { config: parts.config, weights: parts.weights, tokenizer, tokenizer_config })
 }
 
 /// That the model's files are not here, or not all; what can be had without them where SAEs are.

@@ -11,6 +11,8 @@ use crate::hub::{Locator, Repo, name};
 pub(super) const WEIGHTS: &str = "model.safetensors";
 /// The list of the files that hold a model in shards.
 pub(super) const INDEX: &str = "model.safetensors.index.json";
+/// Which tokens are special; not every model has it.
+const TOKENIZER_CONFIG: &str = "tokenizer_config.json";
 /// Most bytes of such a list.
 const MAX_INDEX: u64 = 64 << 20;
 
@@ -23,6 +25,8 @@ pub struct ModelParts {
     pub weights: Vec<Blob>,
     /// The tokenizer.
     pub tokenizer: TokenizerParts,
+    /// `tokenizer_config.json`, where there is one.
+    pub tokenizer_config: Option<Blob>,
 }
 
 /// The files of a tokenizer.
@@ -100,6 +104,7 @@ pub(super) fn model_names(exists: impl Fn(&str) -> bool) -> Vec<&'static str> {
     } else {
         names.push("tokenizer.json");
     }
+    names.extend(exists(TOKENIZER_CONFIG).then_some(TOKENIZER_CONFIG));
     names
 }
 
@@ -290,8 +295,14 @@ impl Suite {
         } else {
             gather.take("tokenizer.json")?.map(TokenizerParts::Json)
         };
+        let tokenizer_config = open(source, TOKENIZER_CONFIG, locator)?;
         let parts = config.zip(weights).zip(tokenizer);
-        gather.all(parts).map(|((config, weights), tokenizer)| ModelParts { config, weights, tokenizer })
+        gather.all(parts).map(|((config, weights), tokenizer)| ModelParts {
+            config,
+            weights,
+            tokenizer,
+            tokenizer_config,
+        })
     }
 
     /// An SAE's files on this machine.

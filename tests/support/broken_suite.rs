@@ -110,6 +110,7 @@ impl Wired {
             config: file("config.json"),
             weights: vec![file("model.safetensors")],
             tokenizer: TokenizerFiles::Json(file("tokenizer.json")),
+            tokenizer_config: None,
         };
         model::load(&files, &Device::Cpu).expect("loads")
     }

@@ -45,6 +45,7 @@ impl Spoiled {
             config: Blob::path(self.path("config.json")),
             weights: self.weights.iter().map(|file| Blob::path(self.path(file))).collect(),
             tokenizer: TokenizerFiles::Json(Blob::path(fixtures().join("tokenizer/tokenizer.json"))),
+            tokenizer_config: None,
         }
     }
 

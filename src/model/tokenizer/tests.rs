@@ -170,3 +170,74 @@ proptest! {
         let _ = Tokenizer::load(&TokenizerFiles::Json(blob), None);
     }
 }
+
+/// A tokenizer of the fixtures as a hub repository has it.
+fn from_repository(name: &str) -> (Tokenizer, serde_json::Value) {
+    let folder = folder().join("../tokenizers").join(name);
+    let read = |file: &str| -> serde_json::Value {
+        serde_json::from_slice(&std::fs::read(folder.join(file)).unwrap()).unwrap()
+    };
+    let blob = |file: &str| Blob::path(folder.join(file));
+    let files = if folder.join("tokenizer.json").exists() {
+        TokenizerFiles::Json(blob("tokenizer.json"))
+    } else {
+        TokenizerFiles::Bpe { vocab: blob("vocab.json"), merges: blob("merges.txt") }
+    };
+    let config = blob("tokenizer_config.json");
+    let bos = read("config.json")["bos_token_id"].as_u64().map(|id| id as u32);
+    let stated = Stated { config: Some(&config), bos, rows: None };
+    (Tokenizer::load_as(&files, stated).unwrap(), read("reference.json"))
+}
+
+#[test]
+fn special_tokens_and_what_begins_a_text_are_those_of_the_reference() {
+    for name in ["gpt2", "gpt2_pair", "llama3", "gemma", "disagree", "no_bos"] {
+        let (tokenizer, reference) = from_repository(name);
+        let opening: Vec<u32> = serde_json::from_value(reference["opening"].clone()).unwrap();
+        assert_eq!(tokenizer.opening(), opening, "{name}");
+        assert_eq!(tokenizer.bos().map(u64::from), reference["begin"].as_u64(), "{name}");
+        for case in reference["cases"].as_array().unwrap() {
+            let text = case["text"].as_str().unwrap();
+            let ids: Vec<u32> = serde_json::from_value(case["ids"].clone()).unwrap();
+            assert_eq!(tokenizer.encode(text).unwrap(), ids, "{name}: {text:?}");
+            assert_eq!(tokenizer.decode(&ids), text, "{name}");
+        }
+    }
+}
+
+#[test]
+fn a_named_token_gets_no_number_that_the_model_has_no_row_for() {
+    let config = r#"{"bos_token": "<s>", "added_tokens_decoder": {"291": {"content": "<b>", "special": true},
+        "290": {"content": "<a>", "special": true}}}"#;
+    let config = Blob::embedded("tokenizer_config.json", config.as_bytes());
+    let load = |rows| Tokenizer::load_as(&json(), Stated { config: Some(&config), bos: Some(289), rows }).unwrap();
+    assert_eq!((load(None).vocab_size(), load(None).bos()), (293, Some(292)));
+    assert_eq!(load(None).encode("<a><b>").unwrap(), [290, 291]);
+    let tight = load(Some(291));
+    assert_eq!((tight.vocab_size(), tight.bos()), (291, Some(289)), "the model's own, since the named one is nowhere");
+    assert!(tight.fits(291, "config.json").is_ok());
+    assert!(tight.encode("<b>").unwrap().len() > 1);
+}
+
+#[test]
+fn a_bad_config_of_a_tokenizer_is_named_with_its_key() {
+    let load = |text: &'static str| {
+        let config = Blob::embedded("tokenizer_config.json", text.as_bytes());
+        Tokenizer::load_as(&json(), Stated { config: Some(&config), ..Stated::default() }).map(|_| ())
+    };
+    let bad = [
+        ("[]", "no JSON object"),
+        (r#"{"bos_token": 3}"#, "`bos_token` is a number"),
+        (r#"{"eos_token": {"text": "x"}}"#, "`eos_token` is an object without a `content`"),
+        (r#"{"add_bos_token": "yes"}"#, "`add_bos_token` is \"yes\""),
+        (r#"{"added_tokens_decoder": []}"#, "`added_tokens_decoder` is a list"),
+        (r#"{"added_tokens_decoder": {"x": "a"}}"#, "a number `x`"),
+    ];
+    for (text, expected) in bad {
+        let said = load(text).expect_err(text).to_string();
+        assert!(said.contains("`tokenizer_config.json`") && said.contains(expected), "{said}");
+    }
+    for text in ["{}", r#"{"bos_token": null, "eos_token": "", "chat_template": "x", "extra_special_tokens": {}}"#] {
+        load(text).expect(text);
+    }
+}

@@ -57,7 +57,7 @@ fn identity(shared: &Shared, text: &Text) -> Option<String> {
         TokenizerParts::Json(json) => vec![json],
         TokenizerParts::Bpe { vocab, merges } => vec![vocab, merges],
     };
-    for blob in model.weights.iter().chain([&model.config]).chain(tokenizer) {
+    for blob in model.weights.iter().chain([&model.config]).chain(tokenizer).chain(&model.tokenizer_config) {
         lines.push(of_file(blob)?);
     }
     for loaded in &shared.saes {

@@ -40,6 +40,22 @@ mirrors = ["NousResearch/Meta-Llama-3.1-8B", "unsloth/Meta-Llama-3.1-8B"]
 bytes = 16_069_600_000
 unverified = ["bytes", "mirrors", "bos"]
 """
+LLAMA_INSTRUCT = """[model]
+repo = "meta-llama/Llama-3.1-8B-Instruct"
+prepend_bos = true
+licence = "Llama 3.1"
+gated = true
+mirrors = ["NousResearch/Meta-Llama-3.1-8B-Instruct", "unsloth/Meta-Llama-3.1-8B-Instruct"]
+bytes = 16_069_600_000
+unverified = ["bytes", "mirrors", "bos"]
+"""
+R1 = """[model]
+repo = "deepseek-ai/DeepSeek-R1-Distill-Llama-8B"
+prepend_bos = true
+licence = "MIT"
+bytes = 16_069_600_000
+unverified = ["bytes", "bos"]
+"""
 PYTHIA = """[model]
 repo = "EleutherAI/pythia-70m-deduped"
 prepend_bos = false
@@ -213,6 +229,44 @@ def llama():
             suite(f"llama-3.1-8b-{site}-{layer}", title, LLAMA, layer, kind, saes)
 
 
+def r1():
+    release = RELEASES["llama_scope_r1_distill"]
+    # What they were trained on, by what stands in the paths: plain text, half of each, reasoning.
+    mixtures = [
+        ("slimpajama", "800M-Slimpajama-0-OpenR1-Math-220k"),
+        ("mixed", "400M-Slimpajama-400M-OpenR1-Math-220k"),
+        ("openr1", "0-Slimpajama-800M-OpenR1-Math-220k"),
+    ]
+    for layer in range(32):
+        saes = []
+        for label, mixture in mixtures:
+            entry = next(e for e in release["saes"] if e["path"] == f"{mixture}/L{layer}R")
+            saes.append(sae(
+                label, "llama-scope", release["repo_id"], entry["path"], file="sae_weights.safetensors",
+                default=label == "slimpajama", neuronpedia=entry["neuronpedia"],
+                size=weights(4096, 2**15, vectors=2), unverified=["bytes", "decoder-norms"],
+            ))
+        title = f"R1 distilled into Llama 8B, residual stream leaving layer {layer}, 32,768 latents (Llama Scope)"
+        suite(f"llama-r1-distill-8b-res-{layer}", title, R1, layer, "resid_post", saes)
+
+
+def linear():
+    for name, id, title, model in [
+        ("goodfire-llama-3.1-8b-instruct", "llama-3.1-8b-instruct-goodfire-19",
+         "Llama 3.1 8B Instruct, residual stream leaving layer 19, 65,536 latents (Goodfire)", LLAMA_INSTRUCT),
+        ("deepseek-r1-distill-llama-8b-qresearch", "llama-r1-distill-8b-qresearch-19",
+         "R1 distilled into Llama 8B, residual stream leaving layer 19, 65,536 latents (qresearch)", R1),
+    ]:
+        release = RELEASES[name]
+        entry = release["saes"][0]
+        saes = [sae(
+            "65k", "linear", release["repo_id"], file=entry["path"], default=True, neuronpedia=entry["neuronpedia"],
+            expect={"l0": entry["l0"]} if "l0" in entry else None, size=weights(4096, 2**16),
+            unverified=["bytes", "dtype"],
+        )]
+        suite(id, title, model, 19, "resid_post", saes)
+
+
 def pythia():
     for site, kind, words in [
         ("res", "resid_post", "residual stream leaving"),
@@ -254,6 +308,8 @@ def main():
     gemma()
     saebench()
     llama()
+    r1()
+    linear()
     pythia()
     canonical()
     print(f"{len(list(OUT.glob('*.toml')))} suites")

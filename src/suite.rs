@@ -159,7 +159,7 @@ pub enum Format {
     SaeLens,
     /// Gemma Scope: `params.npz`.
     GemmaScope,
-    /// Llama Scope: `hyperparams.json` and `checkpoints/final.safetensors`.
+    /// Llama Scope: `hyperparams.json` and `checkpoints/final.safetensors`; where another file is named, `config.json`.
     LlamaScope,
     /// OpenAI's TopK autoencoders.
     OpenAi,
@@ -169,13 +169,15 @@ pub enum Format {
     DictionaryLearning,
     /// SAEs on the heads' concatenated z: a `.pt` and a `_cfg.json` beside it.
     HookZ,
+    /// Two linear layers in a `.pt` that stands alone.
+    Linear,
     /// BatchTopK (meta-SAEs): `Config.json` and `SAE.pt`.
     BatchTopK,
 }
 
 impl Format {
     /// The formats that a `[[sae]]` can have, by their names in suite files.
-    pub const SAE: [(&'static str, Self); 7] = [
+    pub const SAE: [(&'static str, Self); 8] = [
         ("sae-lens", Self::SaeLens),
         ("gemma-scope", Self::GemmaScope),
         ("llama-scope", Self::LlamaScope),
@@ -183,6 +185,7 @@ impl Format {
         ("sparsify", Self::Sparsify),
         ("dictionary-learning", Self::DictionaryLearning),
         ("hook-z", Self::HookZ),
+        ("linear", Self::Linear),
     ];
 
     /// The formats that a `[[meta]]` can have.

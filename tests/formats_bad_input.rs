@@ -116,6 +116,19 @@ fn llama_scopes_that_cannot_be_read_say_why() {
         let error = llama(&changed(&good_llama(), &changes), &linear()).unwrap_err();
         assert!(error.contains(why) && error.contains('`'), "{changes}: {error}");
     }
+    let mut later = linear();
+    later.insert("log_jumprelu_threshold", filled(&[4]));
+    let norm = |later: &Tensors, shape: &[usize], value: f32| {
+        let mut tensors = later.clone();
+        let values = vec![value; shape.iter().product()];
+        tensors.insert("dataset_average_activation_norm.a", (shape.to_vec(), values));
+        let config = changed(&good_llama(), &json!({"dataset_average_activation_norm": null}));
+        llama(&config, &tensors)
+    };
+    assert!(norm(&later, &[], 2.0).is_ok());
+    assert!(norm(&later, &[], -2.0).unwrap_err().contains("expected a number above zero"));
+    assert!(norm(&later, &[], f32::NAN).unwrap_err().contains("dataset_average_activation_norm"));
+    assert!(norm(&later, &[2], 2.0).unwrap_err().contains("has shape [2], expected one value"));
     let relu = llama(&changed(&good_llama(), &json!({"act_fn": "relu"})), &linear()).unwrap();
     assert!(matches!(relu.parts().activation, Activation::Relu));
 }

@@ -99,6 +99,29 @@ fn llama_scope_equals_sae_lens_and_its_authors_recipe_in_half_precision() {
 }
 
 #[test]
+fn what_the_authors_of_llama_scope_save_since_equals_sae_lens() {
+    let name = "llama_scope_later";
+    let sae = compare(name, &files(name, Release::LlamaScope, Some("config.json"), "sae_weights.safetensors"));
+    assert_eq!(sae.metadata.model_name, None, "the files name no model");
+    assert!(sae.parts().rescale_acts_by_decoder_norm);
+}
+
+#[test]
+fn two_linear_layers_equal_sae_lens_by_either_name() {
+    for (name, file) in [
+        ("linear_goodfire", "Llama-3.1-8B-Instruct-SAE-l19.pth"),
+        ("linear_r1", "DeepSeek-R1-Distill-Llama-8B-SAE-l19.pt"),
+    ] {
+        let files = files(name, Release::Linear, None, file);
+        let sae = compare(name, &files);
+        assert!(!sae.parts().apply_b_dec_to_input && matches!(sae.parts().activation, Activation::Relu));
+        assert!(sae.parts().w_enc.matrix().is_mapped() && !sae.parts().w_dec.is_mapped());
+        let memory = formats::memory(&files).unwrap();
+        assert_eq!((memory.held, memory.mapped), (4 * 16 * 60, 4 * (16 * 60 + 16 + 60)), "{name}");
+    }
+}
+
+#[test]
 fn every_class_of_dictionary_learning_equals_its_own_code() {
     for class in ["AutoEncoder", "AutoEncoderNew", "GatedAutoEncoder", "JumpReluAutoEncoder"] {
         dictionary(class);

@@ -96,11 +96,53 @@ fn what_is_not_supported_says_what_is() {
          `batchtopk` and `matryoshka_batchtopk`"
     );
     assert_eq!(
-        refused(json!({"normalize_activations": "covariance_whitening"})),
-        "`cfg.json`: `normalize_activations` `covariance_whitening` is not supported; supported are `none`, \
+        refused(json!({"normalize_activations": "batch_norm"})),
+        "`cfg.json`: `normalize_activations` `batch_norm` is not supported; supported are `none`, \
          `expected_average_only_in`, `constant_norm_rescale` and `layer_norm`"
     );
     assert!(refused(json!({"activation_fn_str": "tanh-relu"})).contains("activation `tanh-relu`"));
+}
+
+/// The architectures that sae-lens 6.54.12 registers, for use and for training, and whether they can be read.
+#[test]
+fn every_architecture_of_sae_lens_is_read_or_refused_with_the_reason() {
+    let all = [
+        ("standard", None),
+        ("gated", None),
+        ("topk", None),
+        ("jumprelu", None),
+        ("batchtopk", None),
+        ("matryoshka_batchtopk", None),
+        ("abstopk", Some("fire below zero")),
+        ("transcoder", Some("reads one activation and writes another")),
+        ("skip_transcoder", Some("reads one activation and writes another")),
+        ("jumprelu_transcoder", Some("reads one activation and writes another")),
+        ("jumprelu_skip_transcoder", Some("reads one activation and writes another")),
+        ("temporal", Some("depend on earlier tokens")),
+        ("matching_pursuit", Some("no encoder")),
+    ];
+    for (architecture, reason) in all {
+        let mut held = tensors();
+        match architecture {
+            "gated" => {
+                let bias = held.remove("b_enc").unwrap();
+                held.extend(["b_gate", "b_mag", "r_mag"].map(|name| (name, bias.clone())));
+            }
+            "jumprelu" => drop(held.insert("threshold", held["b_enc"].clone())),
+            "batchtopk" | "matryoshka_batchtopk" => drop(held.insert("topk_threshold", (vec![], vec![0.5]))),
+            _ => {}
+        }
+        let config = json!({"architecture": architecture, "k": 2, "metadata": {"sae_lens_version": "6.54.12"}});
+        match (with(&config, &held), reason) {
+            (Ok(sae), None) => assert_eq!(sae.metadata.architecture, architecture),
+            (Err(said), Some(reason)) => {
+                assert!(said.contains(&format!("`{architecture}` (")) && said.contains(reason), "{said}");
+            }
+            (got, _) => panic!("{architecture}: {got:?}"),
+        }
+    }
+    let whitened = refused(&json!({"normalize_activations": "covariance_whitening"}), &tensors());
+    assert!(whitened.contains("a training that has not ended"), "{whitened}");
 }
 
 #[test]

@@ -212,6 +212,17 @@ fn the_catalogue_has_the_ladders_that_people_study() {
     assert_eq!(widths("gemma-2-2b-res-12"), "16k 32k 65k 131k 262k 524k 1m 16k-l0-41 32k-l0-40");
     assert_eq!(widths("gemma-2-2b-res-5"), "16k 65k 1m");
     assert_eq!(widths("gemma-2-9b-res-20"), "16k 32k 65k 131k 262k 524k 1m");
+    assert_eq!(widths("llama-r1-distill-8b-res-31"), "slimpajama mixed openr1");
+    let files = |id: &str| {
+        let suite = suite::find(id, &[]).unwrap_or_else(|error| panic!("{id}: {error}"));
+        let cached = Cached::new(tempfile::tempdir().expect("a folder").path(), &[]);
+        let plan = suite.plan(&Choice::default(), &cached).expect("is a plan");
+        plan.needs[1].files.iter().map(|need| need.file.clone()).collect::<Vec<_>>().join(" ")
+    };
+    let folder = "800M-Slimpajama-0-OpenR1-Math-220k/L15R";
+    let later = format!("{folder}/config.json {folder}/sae_weights.safetensors");
+    assert_eq!(files("llama-r1-distill-8b-res-15"), later);
+    assert_eq!(files("llama-3.1-8b-instruct-goodfire-19"), "Llama-3.1-8B-Instruct-SAE-l19.pth");
     for layer in 0..12 {
         assert_eq!(widths(&format!("gpt2-small-oai-resid-post-{layer}")), "32768 131072");
         let z = suite::find(&format!("gpt2-small-att-kk-{layer}"), &[]).expect("is known");

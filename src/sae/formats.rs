@@ -10,6 +10,7 @@ mod config;
 mod dictionary;
 mod gemma_scope;
 mod hook_z;
+mod linear;
 mod llama_scope;
 mod openai;
 mod sparsify;
@@ -35,6 +36,8 @@ pub enum Release {
     DictionaryLearning,
     /// Kissane et al.'s SAEs on the concatenated z of attention heads.
     HookZ,
+    /// Two linear layers in a PyTorch file: Goodfire, qresearch.
+    Linear,
 }
 
 /// The files of one SAE of a release.
@@ -42,7 +45,7 @@ pub enum Release {
 pub struct Files {
     /// Whose layout they have.
     pub release: Release,
-    /// The configuration; Gemma Scope and OpenAI have none.
+    /// The configuration; Gemma Scope, OpenAI and two linear layers have none.
     pub config: Option<Blob>,
     /// The tensors.
     pub weights: Blob,
@@ -78,6 +81,7 @@ pub fn open(files: &Files) -> Result<Sae, Error> {
         Release::Sparsify => sparsify::open(config_or("cfg.json")?, weights),
         Release::DictionaryLearning => dictionary::open(config_or("config.json")?, weights),
         Release::HookZ => hook_z::open(config, weights),
+        Release::Linear => linear::open(weights),
     }
 }
 
@@ -97,7 +101,9 @@ pub fn memory(files: &Files) -> Result<Memory, Error> {
             let held = tensors.bytes("decoder.weight").unwrap_or(0);
             Memory { held, mapped: tensors.size().saturating_sub(held) }
         }
-        Release::OpenAi | Release::DictionaryLearning | Release::HookZ => State::open(weights)?.memory(),
+        Release::OpenAi | Release::DictionaryLearning | Release::HookZ | Release::Linear => {
+            State::open(weights)?.memory()
+        }
     })
 }
 

@@ -269,6 +269,7 @@ fn sae_files(parts: &SaeParts) -> Files {
         Format::Sparsify => Release::Sparsify,
         Format::DictionaryLearning => Release::DictionaryLearning,
         Format::HookZ => Release::HookZ,
+        Format::Linear => Release::Linear,
     };
     Files { release, config: parts.config.clone(), weights: parts.weights.clone(), sparsity: parts.sparsity.clone() }
 }

@@ -77,11 +77,13 @@ impl Format {
             Self::Sparsify => (Some("cfg.json"), Some("sae.safetensors")),
             Self::DictionaryLearning => (Some("config.json"), Some("ae.pt")),
             Self::BatchTopK => (Some("Config.json"), Some("SAE.pt")),
-            Self::OpenAi | Self::HookZ => (None, None),
+            Self::OpenAi | Self::HookZ | Self::Linear => (None, None),
         };
         let weights = file.or(usual)?.to_owned();
         let config = match self {
             Self::HookZ => Some(format!("{}_cfg.json", weights.strip_suffix(".pt").unwrap_or(&weights))),
+            // What the authors save since: `config.json` beside `sae_weights.safetensors`.
+            Self::LlamaScope if usual.is_some_and(|usual| usual != weights) => Some("config.json".to_owned()),
             _ => config.map(ToOwned::to_owned),
         };
         Some(SaeNames {

@@ -255,7 +255,7 @@ fn sae_folder(table: &Table<'_>, format: Format) -> Result<Option<String>, Error
 /// The file of the tensors; formats without a usual name must have it.
 fn file(table: &Table<'_>, format: Format) -> Result<Option<String>, Error> {
     let Some(file) = table.string("file")? else {
-        if matches!(format, Format::HookZ | Format::OpenAi) {
+        if matches!(format, Format::HookZ | Format::OpenAi | Format::Linear) {
             let hint = format!("SAEs of format `{}` have no usual file name", format.name());
             return Err(table.missing("file").with_hint(hint));
         }

@@ -1,10 +1,12 @@
-//! Llama Scope (He et al., arXiv 2410.20526): `hyperparams.json` and `checkpoints/final.safetensors`, bf16.
-//! Not here: its transcoders, which are refused.
+//! Llama Scope (He et al., arXiv 2410.20526): `hyperparams.json` and `checkpoints/final.safetensors`, bf16; and what its
+//! authors save since (`config.json`, `sae_weights.safetensors`), as for the distilled R1. Not here: its transcoders,
+//! which are refused.
 //!
 //! The authors' recipe, with s = √d / (mean norm of the training activations): x is multiplied by s before the encoder,
 //! so dividing both biases by s gives the same in the scale of the model's own activations. Where
 //! `sparsity_include_decoder_norm` holds, pre-activations are judged after multiplying by the decoder column's length.
-//! θ is one number, and is judged in the model's scale.
+//! θ is one number, and is judged in the model's scale. The later files have one for each latent, log θ, which training
+//! judged in the scale of s·x, so it is divided by s too; they keep the mean norm among the tensors.
 
 use crate::blob::Blob;
 use crate::weights::Array;
@@ -13,6 +15,10 @@ use super::{
     Activation, Config, Encoder, Error, Metadata, Normalisation, Parts, Sae, TensorFiles, finish, no_matrix,
     one_threshold,
 };
+
+const LOG_THRESHOLD: &str = "log_jumprelu_threshold";
+/// What stands before the hook point in the names of tensors that hold mean norms.
+const NORM: &str = "dataset_average_activation_norm.";
 
 pub fn open(config: &Blob, weights: &Blob) -> Result<Sae, Error> {
     let config = Config::open(config)?;
@@ -25,7 +31,7 @@ pub fn open(config: &Blob, weights: &Blob) -> Result<Sae, Error> {
     };
     config.must_be("d_model", d_in)?;
     config.must_be("d_sae", width)?;
-    let scale = scale(&config, d_in)?;
+    let scale = scale(&config, &tensors, d_in)?;
     let divided = |name: &str, size: usize| -> Result<Array, Error> {
         let bias = tensors.get_shaped(name, &[size])?;
         Ok(Array::owned(bias.iter().map(|bias| bias / scale).collect::<Vec<_>>(), &[size]))
@@ -38,12 +44,13 @@ pub fn open(config: &Blob, weights: &Blob) -> Result<Sae, Error> {
         b_dec: if has_bias { divided("decoder.bias", d_in)? } else { Array::owned(vec![0.0; d_in], &[d_in]) },
         apply_b_dec_to_input: config.boolean("apply_decoder_bias_to_pre_encoder")?.unwrap_or(false),
         rescale_acts_by_decoder_norm: config.boolean("sparsity_include_decoder_norm")?.unwrap_or(false),
-        activation: activation(&config, &tensors, width)?,
+        activation: activation(&config, &tensors, width, scale)?,
         normalisation: Normalisation::None,
     };
     let metadata = Metadata {
         architecture: config.text("act_fn")?.unwrap_or("jumprelu").to_owned(),
-        model_name: Some("meta-llama/Llama-3.1-8B".to_owned()),
+        // The later files are of several models and name none.
+        model_name: (!tensors.has(LOG_THRESHOLD)).then(|| "meta-llama/Llama-3.1-8B".to_owned()),
         hook_name: config.text("hook_point_in")?.map(ToOwned::to_owned),
         prepend_bos: Some(true),
         context_size: Some(1024),
@@ -53,10 +60,10 @@ pub fn open(config: &Blob, weights: &Blob) -> Result<Sae, Error> {
     finish(parts, metadata, file, &[("W_enc", "encoder.weight"), ("W_dec", "decoder.weight")])
 }
 
-fn activation(config: &Config, tensors: &TensorFiles, width: usize) -> Result<Activation, Error> {
-    if tensors.has("log_jumprelu_threshold") {
-        let log = tensors.get_shaped("log_jumprelu_threshold", &[width])?;
-        let threshold = Array::owned(log.iter().map(|log| log.exp()).collect::<Vec<_>>(), &[width]);
+fn activation(config: &Config, tensors: &TensorFiles, width: usize, scale: f32) -> Result<Activation, Error> {
+    if tensors.has(LOG_THRESHOLD) {
+        let log = tensors.get_shaped(LOG_THRESHOLD, &[width])?;
+        let threshold = Array::owned(log.iter().map(|log| log.exp() / scale).collect::<Vec<_>>(), &[width]);
         return Ok(Activation::JumpRelu { threshold });
     }
     match config.text("act_fn")?.unwrap_or("jumprelu") {
@@ -75,7 +82,7 @@ fn activation(config: &Config, tensors: &TensorFiles, width: usize) -> Result<Ac
 }
 
 /// s, or 1 where activations were not scaled.
-fn scale(config: &Config, d_in: usize) -> Result<f32, Error> {
+fn scale(config: &Config, tensors: &TensorFiles, d_in: usize) -> Result<f32, Error> {
     match config.text("norm_activation")?.unwrap_or("dataset-wise") {
         "dataset-wise" => {}
         "no-norm" | "inference" => return Ok(1.0),
@@ -84,15 +91,17 @@ fn scale(config: &Config, d_in: usize) -> Result<f32, Error> {
             return Err(config.unsupported(format!("`norm_activation` `{other}`"), supported));
         }
     }
-    let norms = config.object("dataset_average_activation_norm")?;
-    let norm = |key: &str| -> Result<f64, Error> {
-        let norm = norms.number(key)?.ok_or_else(|| norms.missing(key))?;
-        if norm.is_normal() && norm > 0.0 {
-            return Ok(norm);
-        }
-        Err(norms.bad(format!("`dataset_average_activation_norm.{key}` is {norm}, expected a number above zero")))
+    let (before, after) = match norms(tensors)?[..] {
+        [] => stated(config)?,
+        [one] => (one, one),
+        [first, second, ..] => (first, second),
     };
-    let (before, after) = (norm("in")?, norm("out")?);
+    for norm in [before, after] {
+        if !norm.is_normal() || norm <= 0.0 {
+            let why = format!("`dataset_average_activation_norm` is {norm}, expected a number above zero");
+            return Err(config.bad(why));
+        }
+    }
     if (before / after - 1.0).abs() > 1e-6 {
         return Err(config.unsupported(
             format!("a `dataset_average_activation_norm` of {before} in and {after} out"),
@@ -100,6 +109,26 @@ fn scale(config: &Config, d_in: usize) -> Result<f32, Error> {
         ));
     }
     Ok(((d_in as f64).sqrt() / before) as f32)
+}
+
+/// The mean norms of in and out as the configuration has them.
+fn stated(config: &Config) -> Result<(f64, f64), Error> {
+    let norms = config.object("dataset_average_activation_norm")?;
+    let norm = |key: &str| norms.number(key)?.ok_or_else(|| norms.missing(key));
+    Ok((norm("in")?, norm("out")?))
+}
+
+/// The mean norms that the tensors hold, one for each hook point.
+fn norms(tensors: &TensorFiles) -> Result<Vec<f64>, Error> {
+    let named = tensors.names().into_iter().filter(|name| name.starts_with(NORM));
+    let one = |name: &str| -> Result<f64, Error> {
+        let found = tensors.get(name)?;
+        match found[..] {
+            [norm] => Ok(f64::from(norm)),
+            _ => Err(no_matrix(&tensors.file_of(name), name, tensors.shape(name)?, "one value")),
+        }
+    };
+    named.map(one).collect()
 }
 
 fn refuse_others(config: &Config, tensors: &TensorFiles, file: &str) -> Result<(), Error> {
@@ -112,8 +141,8 @@ fn refuse_others(config: &Config, tensors: &TensorFiles, file: &str) -> Result<(
     if config.boolean("use_glu_encoder")?.unwrap_or(false) {
         return Err(config.unsupported("`use_glu_encoder`".to_owned(), "encoders of one linear layer can be read"));
     }
-    let known = ["encoder.weight", "encoder.bias", "decoder.weight", "decoder.bias", "log_jumprelu_threshold"];
-    match tensors.names().into_iter().find(|name| !known.contains(name)) {
+    let known = ["encoder.weight", "encoder.bias", "decoder.weight", "decoder.bias", LOG_THRESHOLD];
+    match tensors.names().into_iter().find(|name| !known.contains(name) && !name.starts_with(NORM)) {
         None => Ok(()),
         Some(name) => {
             let why = format!("it holds `{}`, which no SAE of this release has", name.escape_debug());

@@ -135,7 +135,8 @@ impl State {
         let mut memory = Memory::default();
         for (name, value) in self.pairs() {
             let Value::Tensor(tensor) = value else { continue };
-            let turns = name == "decoder.weight" && !tensor.is_turned() || name == "W_dec" && tensor.is_turned();
+            let linear = ["decoder.weight", "decoder_linear.weight"].contains(&name.as_str());
+            let turns = linear && !tensor.is_turned() || name == "W_dec" && tensor.is_turned();
             if turns {
                 memory.held = memory.held.saturating_add(tensor.bytes());
             } else {

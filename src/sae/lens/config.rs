@@ -38,9 +38,9 @@ const OTHERS: [(&str, &str); 8] = [
     ("jumprelu_transcoder", "it reads one activation and writes another"),
     ("jumprelu_skip_transcoder", "it reads one activation and writes another"),
     ("clt", "it reads one activation and writes many"),
-    ("abstopk", "its activations can be negative"),
+    ("abstopk", "its latents also fire below zero, and say one thing above it and another below"),
     ("temporal", "its latents depend on earlier tokens"),
-    ("matching_pursuit", "it has no encoder"),
+    ("matching_pursuit", "it has no encoder: it looks for latents one after the other"),
 ];
 
 impl Config {
@@ -213,8 +213,15 @@ impl Keys<'_> {
                 }
                 Ok(factor.map_or(Normalisation::None, Normalisation::Scale))
             }
+            // SAELens folds it into the weights when training ends, and says `none` then.
+            "covariance_whitening" => Err(self.unsupported(
+                "`normalize_activations` `covariance_whitening` (a checkpoint of a training that has not ended: its \
+                 whitening is not in the weights)"
+                    .to_owned(),
+                "the SAE that the training ends with can be read",
+            )),
             other => Err(self.unsupported(
-                format!("`normalize_activations` `{other}`"),
+                format!("`normalize_activations` `{}`", other.escape_debug()),
                 "supported are `none`, `expected_average_only_in`, `constant_norm_rescale` and `layer_norm`",
             )),
         }

@@ -306,13 +306,12 @@ pub enum Error {
         name: DeviceName,
     },
     /// The device is not there, or cannot be used.
-    #[error("{name} cannot be used")]
+    #[error("{name} cannot be used: {why}")]
     NoDevice {
         /// The device.
         name: DeviceName,
         /// What its driver says.
-        #[source]
-        source: Box<candle_core::Error>,
+        why: String,
     },
     /// A file cannot be read.
     #[error("cannot read `{file}`")]
@@ -354,8 +353,14 @@ pub enum Error {
     Weights(#[from] crate::weights::Error),
     /// A tensor operation failed.
     #[error("a tensor operation failed")]
-    Tensor(#[from] candle_core::Error),
+    Tensor(#[source] candle_core::Error),
     /// Nobody wants the answer any more.
     #[error(transparent)]
     Cancelled(#[from] Cancelled),
+}
+
+impl From<candle_core::Error> for Error {
+    fn from(error: candle_core::Error) -> Self {
+        Self::Tensor(place::plain(error))
+    }
 }

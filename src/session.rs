@@ -391,7 +391,9 @@ impl Session {
         cancel: &Cancel,
         progress: OnProgress<'_>,
     ) -> Result<Opened, Report> {
-        let plan = open::plan(&self.setup, opening)?;
+        // What the open model holds on a card is free again once it is let go.
+        let before = self.loaded.as_ref().and_then(|loaded| loaded.open.memory.on_device?.free);
+        let plan = open::plan(&self.setup, opening, before)?;
         self.loaded = None;
         self.metas = meta::Metas::none();
         self.desk.clear();

@@ -38,7 +38,7 @@ impl Place {
         if name == DeviceName::Cpu {
             return Ok(Self::default());
         }
-        let absent = |source| Error::NoDevice { name, source: Box::new(source) };
+        let absent = |error| Error::NoDevice { name, why: plain(error).to_string() };
         // Some drivers' libraries end in a panic where there is nothing to open.
         let opened = catch_unwind(AssertUnwindSafe(|| {
             let device = open(name)?;
@@ -120,7 +120,8 @@ fn probe(device: &Device) -> candle_core::Result<bool> {
     let one: Vec<f32> = (0..PROBED * PROBED).map(|index| f32::from(u8::from(index % (PROBED + 1) == 0))).collect();
     let matrix = candle_core::Tensor::from_slice(&values, shape, device)?;
     let one = candle_core::Tensor::from_vec(one, shape, device)?;
-    let product: Vec<f32> = matrix.matmul(&one)?.flatten_all()?.to_vec1()?;
+    // The sum with zero changes no bit, and takes a kernel of this build beside the library's product.
+    let product: Vec<f32> = matrix.matmul(&one)?.affine(1.0, 0.0)?.flatten_all()?.to_vec1()?;
     if product == values {
         return Ok(true);
     }
@@ -130,6 +131,21 @@ fn probe(device: &Device) -> candle_core::Result<bool> {
         None if product.len() == values.len() => Ok(false),
         _ => candle_core::bail!("a matrix times the identity is another matrix there"),
     }
+}
+
+/// The error without a backtrace, which would fill a person's screen, and a driver's in the driver's words alone.
+pub(super) fn plain(error: candle_core::Error) -> candle_core::Error {
+    match error {
+        candle_core::Error::WithBacktrace { inner, .. } => plain(*inner),
+        candle_core::Error::Cuda(error) => candle_core::Error::Msg(driver_words(&error.to_string())),
+        error => error,
+    }
+}
+
+/// `DriverError(CODE, "words")` as `words (CODE)`; anything else as it is.
+fn driver_words(error: &str) -> String {
+    let parts = || error.strip_prefix("DriverError(")?.strip_suffix("\")")?.split_once(", \"");
+    parts().map_or_else(|| error.to_owned(), |(code, words)| format!("{words} ({code})"))
 }
 
 #[cfg(feature = "cuda")]
@@ -155,6 +171,19 @@ mod tests {
         assert_eq!((place.precision(), place.free()), ("f32", None));
         let cpu = Place::open(DeviceName::Cpu).unwrap();
         assert!(!cpu.holds_weights());
+    }
+
+    #[test]
+    fn a_driver_is_heard_in_its_own_words_and_without_a_backtrace() {
+        let wordy = "DriverError(CUDA_ERROR_NO_DEVICE, \"no CUDA-capable device is detected\")";
+        let error = candle_core::Error::WithBacktrace {
+            inner: Box::new(candle_core::Error::Cuda(wordy.into())),
+            backtrace: Box::new(std::backtrace::Backtrace::force_capture()),
+        };
+        let told = Error::from(error);
+        let source = std::error::Error::source(&told).map(ToString::to_string);
+        assert_eq!(source.as_deref(), Some("no CUDA-capable device is detected (CUDA_ERROR_NO_DEVICE)"));
+        assert_eq!(driver_words("another"), "another");
     }
 
     #[test]

@@ -9,7 +9,11 @@ use crate::{model, sae};
 
 /// A device that cannot be used.
 pub fn of_device(name: DeviceName, error: &model::Error) -> Report {
-    let report = Report::caused(format!("cannot compute on {name}"), error);
+    let what = format!("cannot compute on {name}");
+    let report = match error {
+        model::Error::NoDevice { why, .. } => Report::new(what).because(why.as_str()),
+        _ => Report::caused(what, error),
+    };
     let elsewhere = "`--device cpu` needs nothing";
     match (error, name) {
         (model::Error::NotBuilt { .. }, _) => {
@@ -36,6 +40,9 @@ pub fn of_model(what: impl Into<String>, error: &model::Error) -> Report {
         model::Error::WeightsOnly => report.hint(WITH_MODEL),
         model::Error::NotOpen { .. } => report.hint(WITH_PREDICTIONS),
         model::Error::Architecture { supported, .. } => report.hint(format!("supported are: {supported}")),
+        model::Error::Tensor(why) if why.to_string().contains("OUT_OF_MEMORY") => {
+            report.hint("the card's memory is full: try --no-predictions, a shorter prompt, or --device cpu")
+        }
         model::Error::Weights(_) | model::Error::Config { .. } | model::Error::Tokenizer { .. } => {
             report.hint("the file is damaged or of another model: remove it and download it again")
         }

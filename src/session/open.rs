@@ -27,11 +27,12 @@ pub struct Plan {
     place: Place,
 }
 
-/// Finds the files of a suite's model and of these SAEs, and sees that they fit.
+/// Finds the files of a suite's model and of these SAEs, and sees that they fit; `before` is what was free on the device
+/// before anything was opened there that will be let go.
 ///
 /// # Errors
 /// What is missing, unreadable or too large.
-pub fn plan(setup: &Setup, opening: Opening<'_>) -> Result<Plan, Report> {
+pub fn plan(setup: &Setup, opening: Opening<'_>, before: Option<u64>) -> Result<Plan, Report> {
     let Opening { suite, saes, reach, words } = opening;
     setup.computer.check()?;
     let (mut found, mut notes, mut missing) = (Vec::new(), Vec::new(), None);
@@ -60,7 +61,7 @@ pub fn plan(setup: &Setup, opening: Opening<'_>) -> Result<Plan, Report> {
     let place = if reach == Reach::WeightsOnly { Place::default() } else { setup.computer.place()?.clone() };
     let memory = Memory { needed: 0, free: (setup.memory)(), on_device: None };
     let mut plan = Plan { suite, reach, model, saes: found, notes, memory, place };
-    plan.check_memory()?;
+    plan.check_memory(before)?;
     Ok(plan)
 }
 
@@ -95,8 +96,8 @@ fn without_model(setup: &Setup, suite: &Suite, reach: Reach, error: Error, saes:
 
 impl Plan {
     /// Counts what is needed, and refuses what does not fit.
-    fn check_memory(&mut self) -> Result<(), Report> {
-        let mut demand = self.model_demand()?;
+    fn check_memory(&mut self, before: Option<u64>) -> Result<(), Report> {
+        let mut demand = self.model_demand(before)?;
         let mut saes = Vec::new();
         for (entry, files) in &self.saes {
             let memory = formats::memory(&sae_files(files))
@@ -127,7 +128,7 @@ impl Plan {
 
     /// Sees that the device holds the model, and gives what is left of it for this machine's memory: the words, which
     /// are read from their file.
-    fn placed_demand(&mut self, needs: &Needs) -> Result<Demand, Report> {
+    fn placed_demand(&mut self, needs: &Needs, before: Option<u64>) -> Result<Demand, Report> {
         let all = [Reach::Whole, Reach::Site, Reach::WeightsOnly];
         let of = |reach| match reach {
             Reach::Whole => needs.placed(None, true),
@@ -136,7 +137,8 @@ impl Plan {
         };
         let ways: Vec<(Reach, u64)> =
             all.into_iter().filter(|reach| *reach <= self.reach).map(|reach| (reach, of(reach))).collect();
-        let on_device = OnDevice { needed: of(self.reach), free: self.place.free() };
+        let on_device =
+            OnDevice { needed: of(self.reach), free: self.place.free().map(|free| free.max(before.unwrap_or(0))) };
         self.memory.on_device = Some(on_device);
         match on_device.free {
             Some(free) if on_device.needed > free => {
@@ -147,7 +149,7 @@ impl Plan {
     }
 
     /// What the model takes, by how much of it is opened.
-    fn model_demand(&mut self) -> Result<Demand, Report> {
+    fn model_demand(&mut self, before: Option<u64>) -> Result<Demand, Report> {
         let all = [Reach::Whole, Reach::Site, Reach::WeightsOnly];
         let Some(files) = &self.model else {
             return Ok(Demand { model: all.map(|reach| (reach, 0)).to_vec(), ..Demand::default() });
@@ -156,7 +158,7 @@ impl Plan {
             .map_err(|error| failure::of_model(self.cannot_open(), &error))?;
         let blocks = self.suite.site.blocks();
         if self.place.holds_weights() {
-            return self.placed_demand(&needs);
+            return self.placed_demand(&needs, before);
         }
         let of = |needs: &Needs, reach| match reach {
             Reach::Whole => needs.through(None),

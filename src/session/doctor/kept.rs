@@ -10,6 +10,7 @@ use sha2::{Digest, Sha256};
 
 use crate::analysis::doctor::Checkup;
 use crate::blob::{Blob, Place};
+use crate::device::DeviceName;
 use crate::session::shared::Shared;
 use crate::session::text::Text;
 use crate::suite::TokenizerParts;
@@ -52,6 +53,10 @@ fn identity(shared: &Shared, text: &Text) -> Option<String> {
         format!("{} {} {} {}", suite.site, suite.center, suite.fold_value_bias, suite.model.prepend_bos),
         format!("{} {:?} {:?}", text.name, text.bytes(), suite.model.unverified),
     ];
+    // A card's figures differ in the last digits.
+    if shared.setup.computer.name() != DeviceName::Cpu {
+        lines.push(shared.setup.computer.words());
+    }
     let model = suite.model_files(hub).ok()?;
     let tokenizer = match &model.tokenizer {
         TokenizerParts::Json(json) => vec![json],

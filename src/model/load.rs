@@ -199,10 +199,12 @@ mod tests {
         let alone =
             ["plain", "untied", "varied", "half", "llama", "llama_linear", "llama_yarn", "gemma2", "pythia", "neox"];
         let shards = &["model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors"][..];
-        for (name, weights) in alone.into_iter().map(|name| (name, one)).chain([("llama3", shards)]) {
+        let all = alone.into_iter().map(|name| (name, one)).chain([("bfloat", one), ("llama3", shards)]);
+        // Half precision made f32 when it is read, and kept on the device as it is stored.
+        for ((name, weights), kept_from) in all.flat_map(|model| [(model, KEPT_FROM), (model, 0)]) {
             let files = files(name, weights);
             let mapped = load_at(&files, None, KEPT_FROM, Extent::Whole).unwrap().model;
-            let placed = load_at(&files, Some(&Device::Cpu), KEPT_FROM, Extent::Whole).unwrap().model;
+            let placed = load_at(&files, Some(&Device::Cpu), kept_from, Extent::Whole).unwrap().model;
             let (mut here, mut there) = (mapped.cache(), placed.cache());
             for ids in [&[289, 5, 9, 77, 3][..], &[12], &[4, 4, 200]] {
                 let (want, got) = (run(&*mapped, ids, &mut here), run(&*placed, ids, &mut there));

@@ -106,7 +106,7 @@ fn open(name: DeviceName) -> candle_core::Result<Device> {
             candle_core::cuda::set_gemm_reduced_precision_f32(false);
             // One stream for all threads: with a stream for each, what one thread has copied to the card need not be
             // there when another computes with it.
-            Device::new_cuda_with_stream(number)
+            Device::new_cuda_with_stream(usize::from(number))
         }
         DeviceName::Metal => Device::new_metal(0),
     }

@@ -65,6 +65,18 @@ impl Site {
         Some(Self { layer: layer.parse().ok()?, kind })
     }
 
+    /// TransformerLens' name of it, as [`Site::of_hook`] knows it.
+    #[must_use]
+    pub fn hook(self) -> String {
+        let hook = match self.kind {
+            SiteKind::ResidPre => "hook_resid_pre",
+            SiteKind::ResidPost => "hook_resid_post",
+            SiteKind::AttnZ => "attn.hook_z",
+            SiteKind::MlpOut => "hook_mlp_out",
+        };
+        format!("blocks.{}.{hook}", self.layer)
+    }
+
     /// Whether the two have the same activations: what leaves a block enters the next.
     #[must_use]
     pub fn is_same_place(self, other: Self) -> bool {
@@ -91,6 +103,9 @@ mod tests {
         let site = |layer, kind| Some(Site { layer, kind });
         assert_eq!(Site::of_hook("blocks.8.hook_resid_pre"), site(8, SiteKind::ResidPre));
         assert_eq!(Site::of_hook("blocks.11.attn.hook_z"), site(11, SiteKind::AttnZ));
+        for kind in [SiteKind::ResidPre, SiteKind::ResidPost, SiteKind::AttnZ, SiteKind::MlpOut] {
+            assert_eq!(Site::of_hook(&Site { layer: 3, kind }.hook()), site(3, kind));
+        }
         for other in ["blocks.8.hook_resid_mid", "blocks.x.hook_mlp_out", "layers.3", "blocks.", ""] {
             assert_eq!(Site::of_hook(other), None, "{other}");
         }

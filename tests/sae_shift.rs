@@ -17,8 +17,9 @@ fn a_shifted_sae_sees_the_same_latents_and_gives_the_constant_back() {
         b_mag: Array::owned(values(width, 8), &[width]),
         r_mag: Array::owned(values(width, 9), &[width]),
     };
+    let ways = [Normalisation::None, Normalisation::Scale(0.7)].map(|norm| [(norm, true), (norm, false)]).concat();
     for activation in [Activation::Relu, Activation::TopK { k: 7 }, gated] {
-        for apply_b_dec_to_input in [true, false] {
+        for &(normalisation, apply_b_dec_to_input) in &ways {
             let sae = Sae::new(Parts {
                 w_enc: Array::owned(values(d * width, 1), &[d, width]).into(),
                 b_enc: Array::owned(values(width, 2), &[width]),
@@ -27,7 +28,7 @@ fn a_shifted_sae_sees_the_same_latents_and_gives_the_constant_back() {
                 apply_b_dec_to_input,
                 rescale_acts_by_decoder_norm: false,
                 activation: activation.clone(),
-                normalisation: Normalisation::None,
+                normalisation,
             })
             .expect("fits together");
             let (shift, x) = (values(d, 5), values(rows * d, 6));

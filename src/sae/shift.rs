@@ -11,17 +11,24 @@ impl Sae {
     /// by `shift`. Only biases change.
     ///
     /// # Errors
-    /// [`Error::Sizes`], [`Error::InputNotFinite`]; [`Error::Unsupported`] where the input is normalised, which a
-    /// constant does not go through.
+    /// [`Error::Sizes`], [`Error::InputNotFinite`]; [`Error::Unsupported`] where each input is normalised by itself, which
+    /// a constant does not go through.
     pub fn shifted(&self, shift: &[f32]) -> Result<Self, Error> {
         self.check_direction(shift)?;
-        if self.parts.normalisation != Normalisation::None {
+        // Biases are in units of the normalised input.
+        let factor = match self.parts.normalisation {
+            Normalisation::None => Some(1.0),
+            Normalisation::Scale(factor) => Some(factor),
+            Normalisation::ConstantNorm | Normalisation::LayerNorm => None,
+        };
+        let Some(factor) = factor else {
             return Err(Error::Unsupported {
                 file: self.metadata.hook_name.clone().unwrap_or_default(),
                 what: "a constant in front of a normalised input".to_owned(),
-                supported: "SAEs that take their input as it is can be moved".to_owned(),
+                supported: "SAEs that take their input as it is, or times one factor, can be moved".to_owned(),
             });
-        }
+        };
+        let shift: &[f32] = &shift.iter().map(|value| value * factor).collect::<Vec<_>>();
         let sum = |a: &[f32], b: &[f32], sign: f32| a.iter().zip(b).map(|(a, b)| a + sign * b).collect::<Vec<_>>();
         let b_dec = Array::owned(sum(&self.parts.b_dec, shift, 1.0), &[self.d_in()]);
         let mut parts = Parts { b_dec, ..self.parts.clone() };

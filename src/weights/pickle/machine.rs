@@ -14,6 +14,10 @@ use super::{Element, Tensor, TensorFile, Value};
 const MOST: usize = 1 << 20;
 /// Deepest nesting of the resulting tree.
 const DEEPEST: usize = 64;
+/// Bytes of text that count as one value of the tree: the memo lets one text stand in many places.
+const TEXT: usize = 64;
+/// Most arguments of a call and most dimensions of a tensor.
+const FEW: usize = 32;
 
 /// Where a storage's bytes are, by its key.
 type Storages<'a> = &'a dyn Fn(&str) -> Option<Range<usize>>;
@@ -267,7 +271,7 @@ impl Machine<'_> {
     }
 
     fn sizes(&self, id: Id) -> Result<Vec<usize>, String> {
-        self.items(id)?.iter().map(|id| self.size(*id)).collect()
+        self.few(id)?.iter().map(|id| self.size(*id)).collect()
     }
 
     fn items(&self, id: Id) -> Result<&[Id], String> {
@@ -275,6 +279,11 @@ impl Machine<'_> {
             Node::Tuple(items) => Ok(items),
             _ => Err(damaged()),
         }
+    }
+
+    /// The same where there cannot be many: what is copied by every instruction would add up.
+    fn few(&self, id: Id) -> Result<&[Id], String> {
+        self.items(id).and_then(|items| if items.len() <= FEW { Ok(items) } else { Err(damaged()) })
     }
 
     /// A name of Python's. Those that tensors need are known; all others end the reading.
@@ -323,13 +332,16 @@ impl Machine<'_> {
     /// A call of one of the known names.
     fn call(&mut self) -> Result<(), String> {
         let (arguments, name) = (self.pop()?, self.pop()?);
-        let arguments = self.items(arguments)?.to_vec();
+        let arguments = self.few(arguments)?.to_vec();
         let node = match (self.name(name)?, arguments.as_slice()) {
             ("collections.OrderedDict", []) => Node::Dict(Vec::new()),
             ("torch._utils._rebuild_tensor_v2", [storage, offset, shape, strides, ..]) => {
                 Node::Plain(Value::Tensor(self.tensor(*storage, *offset, *shape, *strides)?))
             }
-            ("torch._utils._rebuild_parameter", [tensor, ..]) => self.nodes[*tensor].clone(),
+            ("torch._utils._rebuild_parameter", [tensor, ..]) => match &self.nodes[*tensor] {
+                Node::Plain(Value::Tensor(tensor)) => Node::Plain(Value::Tensor(tensor.clone())),
+                _ => return Err(damaged()),
+            },
             _ => return Err(damaged()),
         };
         self.push(node);
@@ -357,10 +369,11 @@ impl Machine<'_> {
         if offset.checked_add(span).is_none_or(|end| end > *count) || elements > span {
             return Err(beyond());
         }
-        let mut ordered = 1;
+        let mut ordered = 1usize;
         let in_order = shape.iter().zip(&strides).rev().all(|(size, stride)| {
             let fits = *size == 1 || *stride == ordered;
-            ordered *= size.max(&1);
+            // Of a tensor without elements the sizes may be any.
+            ordered = ordered.saturating_mul(*size.max(&1));
             fits
         });
         let start = range.start + offset * element.size();
@@ -389,14 +402,22 @@ impl Machine<'_> {
             return Err("its values are nested too deep or are too many".to_owned());
         }
         match &self.nodes[id] {
-            Node::Plain(value) => Ok(value.clone()),
+            Node::Plain(value) => {
+                if let Value::Text(text) = value {
+                    *count += text.len() / TEXT;
+                }
+                Ok(value.clone())
+            }
             Node::Tuple(items) | Node::List(items) => {
                 items.iter().map(|id| self.tree(*id, depth + 1, count)).collect::<Result<_, _>>().map(Value::List)
             }
             Node::Dict(pairs) => {
                 let pairs = pairs.iter().map(|(key, value)| {
                     let key = match &self.nodes[*key] {
-                        Node::Plain(Value::Text(key)) => key.clone(),
+                        Node::Plain(Value::Text(key)) => {
+                            *count += key.len() / TEXT;
+                            key.clone()
+                        }
                         Node::Plain(Value::Int(key)) => key.to_string(),
                         _ => return Err("a key of a dictionary is neither a string nor a number".to_owned()),
                     };

@@ -100,6 +100,35 @@ fn endless_and_exploding_values_are_refused() {
 }
 
 #[test]
+fn one_long_text_in_many_places_is_refused() {
+    let text = [&b"X\x00\x00\x10\x00"[..], &vec![b'a'; 1 << 20]].concat();
+    // As a value and as a key, from the memo, ten thousand times; then as what a parameter is made of.
+    let values = [&b"\x80\x02]("[..], &text, b"q\x00", &b"h\x00".repeat(10_000), b"e."].concat();
+    let keys = [&b"\x80\x02}("[..], &text, b"q\x00N", &b"h\x00N".repeat(10_000), b"u."].concat();
+    assert!(refused(&values).contains("too many") && refused(&keys).contains("too many"));
+    let parameter = [&b"\x80\x02ctorch._utils\n_rebuild_parameter\n"[..], &text, b"\x85R."].concat();
+    assert_eq!(refused(&parameter), "its pickle is damaged");
+}
+
+#[test]
+fn a_tensor_of_nothing_may_have_any_sizes() {
+    let long = |power: usize| [&[0x8a, power as u8 / 8 + 1][..], &vec![0; power / 8], &[1]].concat();
+    let sizes = [&b"(K\x00"[..], &long(40), &long(40), &long(40), b"t"].concat();
+    let strides = [&b"("[..], &long(40), &long(56), &long(40), b"K\x01t"].concat();
+    let wrapped = tensor(4, 0, [2, 2], [2, 1]);
+    let (place, end) = (wrapped.len() - 16, wrapped.len() - 6);
+    assert_eq!(&wrapped[place..end], b"K\x02K\x02\x86K\x02K\x01\x86");
+    let pickle = [&wrapped[..place], &sizes, &strides, &wrapped[end..]].concat();
+    let value = open_bytes(&archive(&[("x/data.pkl", &pickle), ("x/data/0", &[0; 16])])).expect("is read");
+    let tensor = value.tensor_of("x", "w").expect("a tensor");
+    assert_eq!(tensor.shape(), [0, 1 << 40, 1 << 40, 1 << 40]);
+    assert!(tensor.array("w").expect("nothing").is_empty());
+    let many =
+        [&wrapped[..place], b"(", &b"K\x01".repeat(40), b"t(", &b"K\x01".repeat(40), b"t", &wrapped[end..]].concat();
+    assert_eq!(refused(&many), "its pickle is damaged");
+}
+
+#[test]
 fn damaged_archives_are_refused() {
     let whole = archive(&[("x/data.pkl", b"\x80\x02}.")]);
     assert!(matches!(open_bytes(&whole), Ok(Value::Dict(pairs)) if pairs.is_empty()));

@@ -31,6 +31,15 @@ mirrors = ["unsloth/gemma-2-{size}"]
 bytes = {bytes}
 unverified = ["bytes", "dtype", "mirrors"]
 """
+GEMMA_3 = """[model]
+repo = "{repo}"
+prepend_bos = true
+licence = "Gemma"
+gated = true
+mirrors = ["{mirror}"]
+bytes = {bytes}
+unverified = ["bytes", "dtype", "mirrors", "bos"]
+"""
 LLAMA = """[model]
 repo = "meta-llama/Llama-3.1-8B"
 prepend_bos = true
@@ -194,6 +203,43 @@ def gemma():
         suite(f"gemma-2-{size}-{site}-{layer}", f"{title} (Gemma Scope)", models[size], layer, kind, saes)
 
 
+def gemma_3():
+    # Sizes of the residual stream and of all heads together, and the bytes of the model in BF16.
+    models = {
+        "270m": ("google/gemma-3-270m", 640, 1024, "569_700_000"),
+        "1b": ("google/gemma-3-1b-pt", 1152, 1024, "2_033_300_000"),
+        "4b": ("google/gemma-3-4b-pt", 2560, 2048, "8_640_000_000"),
+    }
+    sites = {
+        "res": ("resid_post", "residual stream leaving"),
+        "att": ("attn_z", "attention heads' z of"),
+        "mlp": ("mlp_out", "MLP output of"),
+    }
+    for size, (repo, d_model, heads, bytes) in models.items():
+        for site, (kind, words) in sites.items():
+            release = RELEASES[f"gemma-scope-2-{size}-pt-{site}"]
+            assert release["model"] == repo, (release["model"], repo)
+            middling = {}
+            for entry in release["saes"]:
+                _, layer, _, width, *rest = entry["path"].split("/")[1].split("_")
+                if rest == ["l0", "medium"]:
+                    middling.setdefault(int(layer), {})[width] = entry
+            for layer, entries in sorted(middling.items()):
+                saes = []
+                for width in sorted(entries, key=WIDTHS.get):
+                    entry, d_in = entries[width], heads if site == "att" else d_model
+                    saes.append(sae(
+                        width, "gemma-scope", release["repo_id"], entry["path"], file="params.safetensors",
+                        default=width in ("16k", "65k"), licence="CC-BY-4.0", neuronpedia=entry.get("neuronpedia"),
+                        expect={"l0": entry["l0"]}, size=weights(d_in, WIDTHS[width], vectors=2), unverified=["bytes"],
+                    ))
+                widths = sorted(WIDTHS[width] for width in entries)
+                title = f"Gemma 3 {size.upper()}, {words} layer {layer}, {named(widths[0])} to {named(widths[-1])} latents"
+                mirror = f"unsloth/{repo.removeprefix('google/')}"
+                model = GEMMA_3.format(repo=repo, mirror=mirror, bytes=bytes)
+                suite(f"gemma-3-{size}-{site}-{layer}", f"{title} (Gemma Scope 2)", model, layer, kind, saes)
+
+
 def saebench():
     for layer in (5, 12, 19):
         saes = []
@@ -306,6 +352,7 @@ def main():
     openai()
     attention_z()
     gemma()
+    gemma_3()
     saebench()
     llama()
     r1()

@@ -212,6 +212,16 @@ fn the_catalogue_has_the_ladders_that_people_study() {
     assert_eq!(widths("gemma-2-2b-res-12"), "16k 32k 65k 131k 262k 524k 1m 16k-l0-41 32k-l0-40");
     assert_eq!(widths("gemma-2-2b-res-5"), "16k 65k 1m");
     assert_eq!(widths("gemma-2-9b-res-20"), "16k 32k 65k 131k 262k 524k 1m");
+    for (size, layers) in [("270m", [5, 9, 12, 15]), ("1b", [7, 13, 17, 22]), ("4b", [9, 17, 22, 29])] {
+        for layer in layers {
+            assert_eq!(widths(&format!("gemma-3-{size}-res-{layer}")), "16k 65k 262k 1m");
+            for (site, kind) in [("res", "resid_post"), ("att", "attn_z"), ("mlp", "mlp_out")] {
+                let suite = suite::find(&format!("gemma-3-{size}-{site}-{layer}"), &[]).expect("is known");
+                assert_eq!(suite.site.to_string(), format!("layer {layer} {kind}"));
+                assert!(suite.saes.iter().all(|sae| sae.file.as_deref() == Some("params.safetensors")));
+            }
+        }
+    }
     assert_eq!(widths("llama-r1-distill-8b-res-31"), "slimpajama mixed openr1");
     let files = |id: &str| {
         let suite = suite::find(id, &[]).unwrap_or_else(|error| panic!("{id}: {error}"));
@@ -241,8 +251,14 @@ fn the_catalogue_has_the_ladders_that_people_study() {
     // Listed by family, and numbers by their value.
     let ids: Vec<String> = suite::catalogue(&[]).into_iter().filter_map(|listed| Some(listed.suite.ok()?.id)).collect();
     let place = |id: &str| ids.iter().position(|known| known == id).unwrap_or_else(|| panic!("{id}"));
-    let order =
-        ["demo", "gpt2-small-feature-splitting", "gpt2-small-res-jb-2", "gpt2-small-res-jb-10", "gemma-2-2b-res-12"];
+    let order = [
+        "demo",
+        "gpt2-small-feature-splitting",
+        "gpt2-small-res-jb-2",
+        "gpt2-small-res-jb-10",
+        "gemma-2-2b-res-12",
+        "gemma-3-1b-res-7",
+    ];
     assert!(order.windows(2).all(|pair| place(pair[0]) < place(pair[1])), "{ids:?}");
     for listed in suite::catalogue(&[]) {
         let suite = listed.suite.expect("is a suite");

@@ -15,8 +15,8 @@ use crate::toml_file::{MAX_BYTES, utf8};
 static CATALOGUE: Dir<'static> = include_dir!("$CARGO_MANIFEST_DIR/assets/catalogue");
 
 /// What the ids of the catalogue begin with, in the order they are listed.
-const FAMILIES: [&str; 6] =
-    ["gpt2-small-feature-splitting", "gpt2-small-res-jb", "gpt2-small", "gemma-2", "llama", "pythia"];
+const FAMILIES: [&str; 7] =
+    ["gpt2-small-feature-splitting", "gpt2-small-res-jb", "gpt2-small", "gemma-2", "gemma-3", "llama", "pythia"];
 
 /// A suite of the list, or why a user's file cannot be one.
 #[derive(Debug)]

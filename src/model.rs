@@ -6,7 +6,7 @@ mod cache;
 mod config;
 mod decoder;
 mod extent;
-mod gemma2;
+mod gemma;
 mod generate;
 mod gpt2;
 mod layers;

@@ -1,4 +1,4 @@
-//! Wrong files of Llama, Gemma 2 and GPT-NeoX: what their configs and tensors have beside GPT-2's.
+//! Wrong files of Llama, Gemma and GPT-NeoX: what their configs and tensors have beside GPT-2's.
 //! Not here: what is wrong in the same way for every model (`tests/bad_model.rs`).
 
 #[path = "support/spoiled_model.rs"]
@@ -6,13 +6,13 @@ mod spoiled_model;
 
 use candle_core::Device;
 use proptest::prelude::*;
-use saescope::model::{Error, Extent, Logits, Model, Pass, load, load_part, memory_needed, needs};
+use saescope::model::{Error, Extent, Logits, Model, Pass, load, load_part, memory_needed, needs, wanted};
 use saescope::task::Cancel;
 use serde_json::{Value, json};
 
 use spoiled_model::Spoiled;
 
-const FAMILIES: [&str; 3] = ["llama", "gemma2", "pythia"];
+const FAMILIES: [&str; 4] = ["llama", "gemma2", "pythia", "gemma3"];
 
 fn refused(model: &str, changes: Value, says: &[&str]) {
     let error = Spoiled::of(model).config(changes).refused(&[&["config.json"], says].concat());
@@ -22,8 +22,11 @@ fn refused(model: &str, changes: Value, says: &[&str]) {
 #[test]
 fn a_config_with_wrong_values_is_refused_by_key() {
     for model in FAMILIES {
-        for key in ["hidden_size", "num_attention_heads", "num_hidden_layers", "intermediate_size", "vocab_size"] {
-            refused(model, json!({key: null}), &[key]);
+        for key in ["hidden_size", "num_hidden_layers", "intermediate_size", "num_attention_heads", "vocab_size"] {
+            // The configs of Gemma 3 leave out what is as usual.
+            if model != "gemma3" || !["num_attention_heads", "vocab_size"].contains(&key) {
+                refused(model, json!({key: null}), &[key]);
+            }
             refused(model, json!({key: 0}), &[key]);
             refused(model, json!({key: "24"}), &[key]);
         }
@@ -39,6 +42,15 @@ fn a_config_with_wrong_values_is_refused_by_key() {
     refused("gemma2", json!({"layer_types": ["linear", "full_attention", "linear"]}), &["layer_types", "linear"]);
     refused("gemma2", json!({"layer_types": "full_attention"}), &["layer_types"]);
     refused("gemma2", json!({"use_bidirectional_attention": true}), &["use_bidirectional_attention"]);
+    refused("gemma3", json!({"sliding_window_pattern": 0}), &["sliding_window_pattern"]);
+    refused("gemma3", json!({"layer_types": ["full_attention"]}), &["layer_types", "1 entries for 4 layers"]);
+    refused("gemma3", json!({"use_bidirectional_attention": true}), &["use_bidirectional_attention"]);
+    refused("gemma3", json!({"rope_local_base_freq": 0, "rope_parameters": null}), &["rope_local_base_freq"]);
+    refused("gemma3", json!({"rope_parameters": {"full_attention": 3}}), &["rope_parameters.full_attention"]);
+    let local = json!({"sliding_attention": {"rope_type": "su"}});
+    refused("gemma3", json!({"rope_parameters": local}), &["rope_parameters.sliding_attention.rope_type", "`su`"]);
+    refused("gemma3_sees", json!({"text_config": null}), &["text_config"]);
+    refused("gemma3_sees", json!({"text_config": {"hidden_size": 0}}), &["text_config.hidden_size"]);
     refused("pythia", json!({"head_dim": 4}), &["head_dim"]);
     refused("pythia", json!({"rotary_pct": 1.5}), &["1.5 of each head"]);
     refused("pythia", json!({"use_parallel_residual": 1}), &["use_parallel_residual"]);
@@ -47,7 +59,9 @@ fn a_config_with_wrong_values_is_refused_by_key() {
 #[test]
 fn scaled_angles_that_cannot_be_computed_are_refused_by_key() {
     let rope = |scaling: Value, says: &[&str]| refused("llama", json!({"rope_scaling": scaling}), says);
-    rope(json!({"rope_type": "longrope", "factor": 2}), &["rope_scaling.rope_type", "longrope", "llama3"]);
+    rope(json!({"rope_type": "longrope", "factor": 2}), &["rope_scaling.short_factor", "not there"]);
+    rope(json!({"rope_type": "longrope", "short_factor": [1, 2]}), &["rope_scaling.short_factor", "2 factors for 3"]);
+    rope(json!({"rope_type": "longrope", "short_factor": [1, 0, 2]}), &["rope_scaling.short_factor", "greater than 0"]);
     rope(json!({"type": "su"}), &["rope_scaling.rope_type", "`su`"]);
     rope(json!({"type": "linear"}), &["rope_scaling.factor"]);
     rope(json!({"type": "linear", "factor": 0}), &["rope_scaling.factor", "greater than 0"]);
@@ -57,6 +71,31 @@ fn scaled_angles_that_cannot_be_computed_are_refused_by_key() {
     refused("llama", json!({"rope_parameters": {"rope_theta": "large"}}), &["rope_parameters.rope_theta"]);
     refused("llama", json!({"head_dim": 2_000_000_000}), &["2000000000"]);
     refused("llama", json!({"head_dim": 5}), &["5 of a head's 5 values"]);
+}
+
+#[test]
+fn longrope_is_computed_up_to_the_context_before_its_scaling() {
+    let model = load(&Spoiled::of("llama_longrope").files(), &Device::Cpu).expect("the fixture").model;
+    assert_eq!(model.shape().context, 32, "of the 64 that its config states");
+    let pass = Pass { layers: None, logits: Logits::None, hook: None, cancel: &Cancel::new() };
+    let error = model.forward(&[1; 33], &mut model.cache(), pass).expect_err("refused").to_string();
+    assert_eq!(error, "33 tokens are more than the 32 the model can take");
+}
+
+#[test]
+fn what_a_model_sees_with_is_neither_read_nor_counted() {
+    let spoiled = Spoiled::of("gemma3_sees");
+    let files = spoiled.files();
+    let all: Vec<String> = saescope::weights::TensorFiles::open(&files.weights)
+        .map(|tensors| tensors.names().into_iter().map(str::to_owned).collect())
+        .expect("the fixture");
+    let names: Vec<&str> = all.iter().map(String::as_str).collect();
+    let wanted = wanted(&files.config, Extent::Whole, &names).expect("known");
+    let seen = all.iter().filter(|name| name.contains("vision") || name.contains("projector")).count();
+    assert_eq!((seen, wanted.required.len()), (3, all.len() - 3));
+    assert!(wanted.required.iter().all(|name| name.starts_with("language_model.")));
+    // Embedding and final norm, made f32.
+    assert_eq!(needs(&files).expect("known").words(), (290 * 16 + 16) * 4);
 }
 
 #[test]
@@ -111,6 +150,7 @@ fn a_weight_that_is_no_number_is_named_when_it_is_first_needed() {
     for (model, tensor) in [
         ("llama", "model.layers.1.mlp.down_proj.weight"),
         ("gemma2", "model.layers.2.post_feedforward_layernorm.weight"),
+        ("gemma3", "model.layers.3.self_attn.q_norm.weight"),
         ("neox", "gpt_neox.layers.0.attention.query_key_value.bias"),
     ] {
         let error = Spoiled::of(model).element(tensor, 5, f32::NAN).first_failure().expect_err("refused");
@@ -120,7 +160,7 @@ fn a_weight_that_is_no_number_is_named_when_it_is_first_needed() {
 
 #[test]
 fn the_words_alone_need_no_block() {
-    for model in ["llama", "gemma2", "pythia", "prefixed"] {
+    for model in ["llama", "gemma2", "gemma3", "pythia", "prefixed"] {
         let spoiled = Spoiled::of(model).weights(|header, _| {
             // Nothing of a block is left but its bytes.
             let names: Vec<String> = header.as_object().expect("an object").keys().cloned().collect();
@@ -144,7 +184,7 @@ fn the_words_alone_need_no_block() {
 
 #[test]
 fn memory_is_that_of_the_files_whatever_the_family() {
-    for model in ["llama", "llama3", "gemma2", "gemma2_old", "pythia", "neox"] {
+    for model in ["llama", "llama3", "gemma2", "gemma2_old", "gemma3", "pythia", "neox"] {
         let spoiled = Spoiled::of(model);
         let needs = needs(&spoiled.files()).expect("known");
         let on_disk: u64 = spoiled.files().weights.iter().map(|blob| blob.size().expect("a size")).sum();
@@ -154,7 +194,7 @@ fn memory_is_that_of_the_files_whatever_the_family() {
         let on_disk = if ["llama3", "gemma2_old", "pythia"].contains(&model) { 2 * on_disk } else { on_disk };
         let weights = needs.embedding + needs.head + needs.blocks.iter().sum::<u64>();
         assert!(weights <= on_disk && weights + 16384 > on_disk, "{model}: {needs:?} of {on_disk}");
-        assert_eq!(needs.tied, model.starts_with("gemma2"), "{model}");
+        assert_eq!(needs.tied, model.starts_with("gemma"), "{model}");
         assert!(needs.words() < weights && needs.words() > weights / 10, "{model}: {needs:?}");
     }
     // Two heads of 8 values are kept of Gemma's four, for each of 64 positions.
@@ -171,6 +211,10 @@ fn any_value() -> impl Strategy<Value = Value> {
         "linear|yarn|llama3|default|gelu|.*".prop_map(Value::from),
         Just(json!(["full_attention", "sliding_attention", 3])),
         Just(json!({"rope_type": "yarn", "factor": 1e300, "rope_theta": 1e-300, "beta_fast": 1e38})),
+        Just(json!({"type": "longrope", "short_factor": [1, 1e-38, 1e38, 2], "original_max_position_embeddings": 0.1})),
+        Just(
+            json!({"full_attention": {"rope_theta": 1e-300}, "sliding_attention": {"type": "linear", "factor": 1e38}})
+        ),
         Just(json!({"type": "llama3", "factor": 1e-30, "low_freq_factor": 4, "high_freq_factor": 4})),
     ]
 }
@@ -179,14 +223,14 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(200))]
     #[test]
     fn any_config_loads_or_is_refused(
-        model in 0usize..3, changes in prop::collection::vec((0usize..22, any_value()), 0..4),
+        model in 0usize..4, changes in prop::collection::vec((0usize..25, any_value()), 0..4),
     ) {
-        const KEYS: [&str; 22] = [
+        const KEYS: [&str; 25] = [
             "hidden_size", "num_hidden_layers", "num_attention_heads", "num_key_value_heads", "head_dim", "vocab_size",
             "intermediate_size", "max_position_embeddings", "rms_norm_eps", "layer_norm_eps", "rope_theta",
             "rope_scaling", "rope_parameters", "rotary_pct", "rotary_emb_base", "sliding_window", "layer_types",
             "query_pre_attn_scalar", "attn_logit_softcapping", "final_logit_softcapping", "tie_word_embeddings",
-            "original_max_position_embeddings",
+            "original_max_position_embeddings", "sliding_window_pattern", "rope_local_base_freq", "attention_bias",
         ];
         let changes: serde_json::Map<_, _> = changes.into_iter().map(|(key, value)| (KEYS[key].to_owned(), value)).collect();
         let spoiled = Spoiled::of(FAMILIES[model]).config(Value::Object(changes));

@@ -15,7 +15,7 @@ use saescope::site::{Site, SiteKind};
 use saescope::task::Cancel;
 use saescope::weights::TensorFiles;
 
-const MODELS: [&str; 17] = [
+const MODELS: [&str; 20] = [
     "plain",
     "deep",
     "prefixed",
@@ -28,9 +28,12 @@ const MODELS: [&str; 17] = [
     "llama3",
     "llama_linear",
     "llama_yarn",
+    "llama_longrope",
     "gemma2",
     "gemma2_old",
     "gemma2_plain",
+    "gemma3",
+    "gemma3_sees",
     "pythia",
     "neox",
 ];

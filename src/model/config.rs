@@ -106,6 +106,14 @@ impl Config {
         }
     }
 
+    /// A list of numbers greater than zero, or `None` where it is absent or null.
+    pub(super) fn numbers(&self, name: &str) -> Result<Option<Vec<f64>>, Error> {
+        let Some((_, value)) = self.find(&[name]) else { return Ok(None) };
+        let good = |value: &Value| value.as_f64().filter(|number| (*number as f32).is_finite() && *number as f32 > 0.0);
+        let numbers = value.as_array().and_then(|list| list.iter().map(good).collect());
+        numbers.map(Some).ok_or_else(|| self.bad_key(name, "is no list of numbers greater than 0"))
+    }
+
     /// A list of strings, or `None` where it is absent or null.
     pub(super) fn texts(&self, name: &str) -> Result<Option<Vec<&str>>, Error> {
         let Some((_, value)) = self.find(&[name]) else { return Ok(None) };

@@ -26,8 +26,8 @@ pub(super) struct Plan {
     pub(super) shape: Shape,
     /// Heads of keys and values.
     pub(super) kv_heads: usize,
-    /// What names may begin with.
-    pub(super) prefix: &'static str,
+    /// What names may begin with; the first that fits counts.
+    pub(super) prefixes: &'static [&'static str],
     /// What names of a block begin with, after the prefix and before its number.
     pub(super) blocks: &'static str,
     /// The embedding of the tokens, [vocab, d_model].
@@ -36,8 +36,8 @@ pub(super) struct Plan {
     pub(super) embedding_scale: f32,
     /// The embedding of the positions, [context, d_model], where there is one.
     pub(super) positions: Option<&'static str>,
-    /// How queries and keys are turned, where they are.
-    pub(super) rope: Option<Rope>,
+    /// How queries and keys are turned, where they are; [`Family::rope`] says in which block by which of them.
+    pub(super) ropes: Vec<Rope>,
     pub(super) norms: Norms,
     /// The norm behind the last block.
     pub(super) final_norm: &'static str,
@@ -56,6 +56,11 @@ pub(super) trait Family: std::fmt::Debug + Send + Sync {
 
     /// What is alike in every family.
     fn plan(&self) -> &Plan;
+
+    /// Which of the plan's ropes turns the queries and keys of a block.
+    fn rope(&self, _layer: usize) -> usize {
+        0
+    }
 
     /// Reads one block.
     fn block(&self, parts: &Parts, layer: usize) -> Result<Self::Block, Error>;
@@ -219,14 +224,15 @@ impl<F: Family> Decoder<F> {
         visitor: &mut Visitor<'_>,
         cancel: &Cancel,
     ) -> Result<Tensor, Error> {
-        let rope = self.family.plan().rope.as_ref();
-        let turns = rope.map(|rope| rope.turns(cache.len(), ids.len(), self.parts.device())).transpose()?;
+        let turn = |rope: &Rope| rope.turns(cache.len(), ids.len(), self.parts.device());
+        let turns = self.family.plan().ropes.iter().map(turn).collect::<candle_core::Result<Vec<_>>>()?;
         let end = blocks.end;
         for layer in blocks {
             cancel.check()?;
             let block = self.block(layer)?;
             residual = visitor.visit(layer, SiteKind::ResidPre, residual)?;
-            residual = block.forward(&residual, &mut Step { layer, cache, visitor, turns: turns.as_ref() })?;
+            let turns = turns.get(self.family.rope(layer));
+            residual = block.forward(&residual, &mut Step { layer, cache, visitor, turns })?;
             residual = visitor.visit(layer, SiteKind::ResidPost, residual)?;
         }
         check_finite(&residual, end)?;
@@ -266,7 +272,29 @@ impl Shape {
     }
 }
 
+impl Shape {
+    /// The same with no more positions than can be turned.
+    pub(super) fn turned_by(self, ropes: &[Rope]) -> Self {
+        Self { context: ropes.iter().fold(self.context, |context, rope| rope.within(context)), ..self }
+    }
+}
+
 impl Plan {
+    /// A name without what it begins with.
+    pub(super) fn bare<'n>(&self, name: &'n str) -> &'n str {
+        self.prefixes.iter().find_map(|prefix| name.strip_prefix(prefix)).unwrap_or(name)
+    }
+
+    /// Whether a tensor, by its bare name, is an embedding of tokens or positions.
+    pub(super) fn is_front(&self, name: &str) -> bool {
+        name == self.embedding || self.positions == Some(name)
+    }
+
+    /// Whether a tensor, by its bare name, is of the norm behind the last block.
+    pub(super) fn is_final_norm(&self, name: &str) -> bool {
+        name.strip_prefix(self.final_norm).is_some_and(|rest| rest.starts_with('.'))
+    }
+
     /// Fails where the heads cannot share the keys and values.
     pub(super) fn check_heads(&self, config: &Config) -> Result<(), Error> {
         let (heads, kv_heads) = (self.shape.heads, self.kv_heads);
@@ -276,7 +304,7 @@ impl Plan {
         Err(config.bad(format!("`num_attention_heads` {heads} is no multiple of `num_key_value_heads` {kv_heads}")))
     }
 
-    /// The number of the block that a tensor belongs to, by its name without the prefix.
+    /// The number of the block that a tensor belongs to, by its bare name.
     pub(super) fn block_of(&self, name: &str) -> Option<usize> {
         name.strip_prefix(self.blocks)?.split_once('.')?.0.parse().ok()
     }

@@ -47,11 +47,12 @@ pub fn wanted(config: &Blob, extent: Extent, names: &[&str]) -> Result<Wanted, E
     let config = Config::read(config)?;
     let family = family(&config)?;
     let plan = family.plan();
-    let bare = |name: &str| name.strip_prefix(plan.prefix).unwrap_or(name).to_owned();
-    let has_head = names.iter().any(|name| plan.head.contains(&bare(name).as_str()));
+    let has_head = names.iter().any(|name| plan.head.contains(&plan.bare(name)));
     let mut wanted = Wanted::default();
     for name in names {
-        let list = match (extent, part(plan, &bare(name), has_head)) {
+        // What the family does not know is not read: the part of a model that sees, say.
+        let Some(part) = part(plan, plan.bare(name), has_head) else { continue };
+        let list = match (extent, part) {
             (Extent::Blocks(blocks), Part::Block(number)) if number >= blocks => continue,
             (Extent::Words, Part::Block(_) | Part::Front) => continue,
             (Extent::Blocks(_), Part::Words { embeds: false }) => &mut wanted.welcome,
@@ -75,13 +76,15 @@ enum Part {
     Front,
 }
 
-fn part(plan: &Plan, name: &str, has_head: bool) -> Part {
+fn part(plan: &Plan, name: &str, has_head: bool) -> Option<Part> {
     if let Some(number) = plan.block_of(name) {
-        return Part::Block(number);
+        return Some(Part::Block(number));
     }
     if name == plan.embedding && !has_head && plan.tied {
-        return Part::Words { embeds: true };
+        return Some(Part::Words { embeds: true });
     }
-    let is_norm = name.strip_prefix(plan.final_norm).is_some_and(|rest| rest.starts_with('.'));
-    if is_norm || plan.head.contains(&name) { Part::Words { embeds: false } } else { Part::Front }
+    if plan.is_final_norm(name) || plan.head.contains(&name) {
+        return Some(Part::Words { embeds: false });
+    }
+    plan.is_front(name).then_some(Part::Front)
 }

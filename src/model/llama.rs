@@ -39,20 +39,21 @@ pub(super) struct LlamaBlock {
 impl Llama {
     pub(super) fn read(config: &Config) -> Result<Self, Error> {
         let shape = Shape::read(config, None)?;
+        let ropes = vec![Rope::read(config, rope::NAMES, shape.d_head, shape.context)?];
         let plan = Plan {
             kv_heads: config.size_or_none(&["num_key_value_heads"])?.unwrap_or(shape.heads),
-            prefix: "model.",
+            prefixes: &["model."],
             blocks: "layers.",
             embedding: "embed_tokens.weight",
             embedding_scale: 1.0,
             positions: None,
-            rope: Some(Rope::read(config, rope::NAMES, shape.d_head, shape.context)?),
+            shape: shape.turned_by(&ropes),
+            ropes,
             norms: Norms { kind: Kind::Rms, epsilon: config.positive(&["rms_norm_eps"], 1e-6)? },
             final_norm: "norm",
             head: &["lm_head.weight"],
             tied: config.flag("tie_word_embeddings", false)?,
             logit_cap: None,
-            shape,
         };
         plan.check_heads(config)?;
         Ok(Self {

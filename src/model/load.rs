@@ -8,7 +8,7 @@ use candle_core::Device;
 use super::config::Config;
 use super::decoder::{Decoder, Family, Plan};
 use super::extent::Extent;
-use super::gemma2::Gemma2;
+use super::gemma::Gemma;
 use super::gpt2::Gpt2;
 use super::llama::Llama;
 use super::mute::Mute;
@@ -19,7 +19,7 @@ use super::{Error, Loaded, Model, ModelFiles, Shape, Stated, Tokenizer};
 use crate::weights::TensorFiles;
 
 /// The families that can be run, by the `model_type` of their `config.json`.
-const SUPPORTED: [&str; 4] = ["gpt2", "gemma2", "llama", "gpt_neox"];
+const SUPPORTED: [&str; 6] = ["gpt2", "gemma2", "gemma3", "gemma3_text", "llama", "gpt_neox"];
 
 /// Loads a model and its tokenizer. On the CPU the weights stay mapped from their files; on another device they are
 /// copied to it. That every tensor is there with the right shape and type is seen at once; the values of a block are
@@ -51,14 +51,14 @@ pub(super) fn load_at(
 ) -> Result<Loaded, Error> {
     let config = Config::read(&files.config)?;
     let family = family(&config)?;
-    let parts = Parts::new(TensorFiles::open(&files.weights)?, device, family.plan().prefix).keeping(kept_from);
+    let parts = Parts::new(TensorFiles::open(&files.weights)?, device, family.plan().prefixes).keeping(kept_from);
     let model: Box<dyn Model> = if extent == Extent::Words {
         let plan = family.plan();
         Box::new(Mute { unembedding: Some(plan.unembedding(&parts)?), shape: plan.shape.clone() })
     } else {
         match family {
             AnyFamily::Gpt2(family) => Box::new(Decoder::load(family, parts, extent)?),
-            AnyFamily::Gemma2(family) => Box::new(Decoder::load(family, parts, extent)?),
+            AnyFamily::Gemma(family) => Box::new(Decoder::load(family, parts, extent)?),
             AnyFamily::Llama(family) => Box::new(Decoder::load(family, parts, extent)?),
             AnyFamily::NeoX(family) => Box::new(Decoder::load(family, parts, extent)?),
         }
@@ -92,7 +92,7 @@ pub fn needs_of(files: &ModelFiles, extent: Extent) -> Result<Needs, Error> {
     let config = Config::read(&files.config)?;
     let family = family(&config)?;
     let plan = family.plan();
-    Needs::of(plan, &Parts::new(TensorFiles::open(&files.weights)?, None, plan.prefix), &config, extent)
+    Needs::of(plan, &Parts::new(TensorFiles::open(&files.weights)?, None, plan.prefixes), &config, extent)
 }
 
 /// The bytes that the whole model takes; see [`Needs`].
@@ -106,7 +106,7 @@ pub fn memory_needed(files: &ModelFiles) -> Result<u64, Error> {
 /// A family, configured.
 pub(super) enum AnyFamily {
     Gpt2(Gpt2),
-    Gemma2(Gemma2),
+    Gemma(Gemma),
     Llama(Llama),
     NeoX(NeoX),
 }
@@ -115,7 +115,7 @@ impl AnyFamily {
     pub(super) fn plan(&self) -> &Plan {
         match self {
             Self::Gpt2(family) => family.plan(),
-            Self::Gemma2(family) => family.plan(),
+            Self::Gemma(family) => family.plan(),
             Self::Llama(family) => family.plan(),
             Self::NeoX(family) => family.plan(),
         }
@@ -130,7 +130,9 @@ pub(super) fn family(config: &Config) -> Result<AnyFamily, Error> {
     }
     match found {
         "gpt2" => Gpt2::read(config).map(AnyFamily::Gpt2),
-        "gemma2" => Gemma2::read(config).map(AnyFamily::Gemma2),
+        "gemma2" => Gemma::read_2(config).map(AnyFamily::Gemma),
+        "gemma3_text" => Gemma::read_3(config).map(AnyFamily::Gemma),
+        "gemma3" => Gemma::read_3(&text_config(config)?).map(AnyFamily::Gemma),
         "llama" => Llama::read(config).map(AnyFamily::Llama),
         "gpt_neox" => NeoX::read(config).map(AnyFamily::NeoX),
         _ => Err(Error::Architecture {
@@ -141,9 +143,14 @@ pub(super) fn family(config: &Config) -> Result<AnyFamily, Error> {
     }
 }
 
+/// What the config of a model that sees says of its part that reads text.
+fn text_config(config: &Config) -> Result<Config, Error> {
+    config.section("text_config")?.ok_or_else(|| config.bad("it has no `text_config`"))
+}
+
 fn tokenizer(config: &Config, files: &ModelFiles, shape: &Shape) -> Result<Tokenizer, Error> {
-    let stated =
-        Stated { config: files.tokenizer_config.as_ref(), bos: config.token("bos_token_id"), rows: Some(shape.vocab) };
+    let bos = config.token("bos_token_id").or_else(|| text_config(config).ok()?.token("bos_token_id"));
+    let stated = Stated { config: files.tokenizer_config.as_ref(), bos, rows: Some(shape.vocab) };
     let tokenizer = Tokenizer::load_as(&files.tokenizer, stated)?;
     tokenizer.fits(shape.vocab, files.config.name())?;
     Ok(tokenizer)
@@ -196,8 +203,19 @@ mod tests {
     #[test]
     fn the_path_of_other_devices_agrees_with_the_mapped_one() {
         let one = &["model.safetensors"][..];
-        let alone =
-            ["plain", "untied", "varied", "half", "llama", "llama_linear", "llama_yarn", "gemma2", "pythia", "neox"];
+        let alone = [
+            "plain",
+            "untied",
+            "varied",
+            "half",
+            "llama",
+            "llama_linear",
+            "llama_yarn",
+            "gemma2",
+            "gemma3",
+            "pythia",
+            "neox",
+        ];
         let shards = &["model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors"][..];
         let all = alone.into_iter().map(|name| (name, one)).chain([("bfloat", one), ("llama3", shards)]);
         // Half precision made f32 when it is read, and kept on the device as it is stored.
@@ -240,7 +258,7 @@ mod tests {
             let config = Config::read(&files.config).unwrap();
             let family = family(&config).unwrap();
             let tensors = TensorFiles::open(&files.weights).unwrap();
-            let parts = Parts::new(tensors, None, family.plan().prefix).keeping(kept_from);
+            let parts = Parts::new(tensors, None, family.plan().prefixes).keeping(kept_from);
             Needs::of(family.plan(), &parts, &config, Extent::Whole).unwrap()
         };
         // Its head is not its embedding; both are [290, 16] as f32.
@@ -261,8 +279,8 @@ mod tests {
     #[test]
     fn memory_counts_small_matrices_as_made_and_large_ones_as_stored() {
         let tensors = TensorFiles::open(&files("half", &["model.safetensors"]).weights).unwrap();
-        let parts = |kept_from| Parts::new(tensors.clone(), None, "transformer.").keeping(kept_from);
-        let bytes = |kept_from| parts(kept_from).bytes(|name| name == "wte.weight", false);
+        let parts = |kept_from| Parts::new(tensors.clone(), None, &["transformer."]).keeping(kept_from);
+        let bytes = |kept_from| parts(kept_from).bytes(|name| name == "transformer.wte.weight", false);
         assert_eq!([bytes(290 * 16), bytes(290 * 16 + 1)], [290 * 16 * 2, 290 * 16 * 4]);
     }
 }

@@ -40,7 +40,8 @@ impl Needs {
     pub(super) fn of(plan: &Plan, parts: &Parts, config: &Config, extent: Extent) -> Result<Self, Error> {
         let layers = extent.blocks(plan.shape.layers);
         // More layers than there are tensors is a config that lies; no table of them is made.
-        if (0..layers).any(|layer| parts.bytes(|name| plan.block_of(name) == Some(layer), false) == 0) {
+        let is_block = |name: &str, layer| plan.block_of(plan.bare(name)) == Some(layer);
+        if (0..layers).any(|layer| parts.bytes(|name| is_block(name, layer), false) == 0) {
             return Err(config.bad(format!("it states {} layers, and the files hold fewer", plan.shape.layers)));
         }
         let now = Self::count(plan, parts, layers, false);
@@ -51,16 +52,18 @@ impl Needs {
 
     /// With all that is kept as F32 in two bytes, where it is `halved`.
     fn count(plan: &Plan, parts: &Parts, layers: usize, halved: bool) -> Self {
-        let is_head = |name: &str| plan.head.contains(&name);
+        let is_head = |name: &str| plan.head.contains(&plan.bare(name));
         let is_buffer = |name: &str| BUFFERS.iter().any(|buffer| name.ends_with(buffer));
-        let block = |layer| parts.bytes(|name| plan.block_of(name) == Some(layer) && !is_buffer(name), halved);
+        let block =
+            |layer| parts.bytes(|name| plan.block_of(plan.bare(name)) == Some(layer) && !is_buffer(name), halved);
         let positions = plan.shape.context.min(POSITIONS);
         let cache = [2, positions, plan.kv_heads, plan.shape.d_head, size_of::<f32>()];
         let head = parts.bytes(is_head, halved);
         let kept = head > 0 && parts.is_kept(plan.embedding);
         Self {
-            embedding: parts.bytes(|name| plan.block_of(name).is_none() && !is_head(name), halved),
-            looked_up: if kept { parts.bytes(|name| name == plan.embedding, halved) } else { 0 },
+            embedding: parts
+                .bytes(|name| plan.is_front(plan.bare(name)) || plan.is_final_norm(plan.bare(name)), halved),
+            looked_up: if kept { parts.bytes(|name| plan.bare(name) == plan.embedding, halved) } else { 0 },
             blocks: (0..layers).map(block).collect(),
             head,
             tied: head == 0,

@@ -16,8 +16,11 @@ use crate::site::SiteKind;
 use crate::weights::Array;
 
 /// What its configs call the base of the angles and the part of a head that is turned.
-const NAMES: Names =
-    Names { theta: &["rotary_emb_base", "rope_theta"], part: Some((&["rotary_pct", "partial_rotary_factor"], 0.25)) };
+const NAMES: Names = Names {
+    theta: &["rotary_emb_base", "rope_theta"],
+    default: 10_000.0,
+    part: Some((&["rotary_pct", "partial_rotary_factor"], 0.25)),
+};
 
 /// GPT-NeoX as one config describes it, with the defaults of `GPTNeoXConfig`.
 #[derive(Debug)]
@@ -50,20 +53,21 @@ impl NeoX {
         if shape.d_model != shape.heads * shape.d_head {
             return Err(config.bad("`head_dim` is not `hidden_size` / `num_attention_heads`"));
         }
+        let ropes = vec![Rope::read(config, NAMES, shape.d_head, shape.context)?];
         let plan = Plan {
             kv_heads: shape.heads,
-            prefix: "gpt_neox.",
+            prefixes: &["gpt_neox."],
             blocks: "layers.",
             embedding: "embed_in.weight",
             embedding_scale: 1.0,
             positions: None,
-            rope: Some(Rope::read(config, NAMES, shape.d_head, shape.context)?),
+            shape: shape.turned_by(&ropes),
+            ropes,
             norms: Norms { kind: Kind::Layer, epsilon: config.positive(&["layer_norm_eps"], 1e-5)? },
             final_norm: "final_layer_norm",
             head: &["embed_out.weight", "lm_head.weight"],
             tied: config.flag("tie_word_embeddings", false)?,
             logit_cap: None,
-            shape,
         };
         Ok(Self {
             plan,

@@ -76,6 +76,12 @@ impl Norm {
         self.gain.row()?.flatten_all()?.to_vec1()
     }
 
+    /// Every head of `x`, [rows, heads · size], by itself.
+    pub(super) fn heads(&self, x: &Tensor, size: usize) -> candle_core::Result<Tensor> {
+        let (rows, width) = x.dims2()?;
+        self.forward(&x.reshape((rows * (width / size), size))?)?.reshape((rows, width))
+    }
+
     /// [rows, size] to the same.
     pub(super) fn forward(&self, x: &Tensor) -> candle_core::Result<Tensor> {
         match (&self.gain, &self.bias) {

@@ -16,16 +16,16 @@ pub(super) const KEPT_FROM: usize = 1 << 22;
 pub(super) struct Parts {
     tensors: TensorFiles,
     device: Option<Device>,
-    prefix: &'static str,
+    prefixes: &'static [&'static str],
     /// Whether values are looked at, or headers only.
     checked: bool,
     kept_from: usize,
 }
 
 impl Parts {
-    /// Tensors that may or may not carry `prefix`; without a device they stay mapped.
-    pub(super) fn new(tensors: TensorFiles, device: Option<&Device>, prefix: &'static str) -> Self {
-        Self { tensors, device: device.cloned(), prefix, checked: true, kept_from: KEPT_FROM }
+    /// Tensors that may or may not carry one of `prefixes`; without a device they stay mapped.
+    pub(super) fn new(tensors: TensorFiles, device: Option<&Device>, prefixes: &'static [&'static str]) -> Self {
+        Self { tensors, device: device.cloned(), prefixes, checked: true, kept_from: KEPT_FROM }
     }
 
     /// The same tensors, where matrices of this many elements are kept as they are stored.
@@ -69,8 +69,7 @@ impl Parts {
                 (true, true) => self.tensors.bytes(name)?.min(elements.saturating_mul(2)),
             })
         };
-        let of = |name: &&str| belongs(name.strip_prefix(self.prefix).unwrap_or(name));
-        let names = self.tensors.names().into_iter().filter(of);
+        let names = self.tensors.names().into_iter().filter(|name| belongs(name));
         names.map(|name| taken(name).unwrap_or(0)).fold(0, u64::saturating_add)
     }
 
@@ -125,8 +124,8 @@ impl Parts {
     }
 
     fn name(&self, name: &str) -> String {
-        let prefixed = format!("{}{name}", self.prefix);
-        if self.tensors.has(&prefixed) { prefixed } else { name.to_owned() }
+        let prefixed = self.prefixes.iter().map(|prefix| format!("{prefix}{name}"));
+        prefixed.into_iter().find(|name| self.tensors.has(name)).unwrap_or_else(|| name.to_owned())
     }
 }
 

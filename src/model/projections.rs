@@ -7,6 +7,7 @@ use super::Error;
 use super::attention::Attention;
 use super::decoder::Step;
 use super::layers::{Activation, Layout, Linear};
+use super::norm::Norm;
 use super::parts::{Parts, Sizes};
 use crate::weights::Array;
 
@@ -16,8 +17,16 @@ pub(super) struct SplitAttention {
     queries: Linear,
     keys: Linear,
     values: Linear,
+    norms: Option<HeadNorms>,
     attention: Attention,
     out: Linear,
+}
+
+/// Norms of each head's queries and keys, before they are turned.
+#[derive(Debug)]
+pub(super) struct HeadNorms {
+    pub(super) queries: Norm,
+    pub(super) keys: Norm,
 }
 
 impl SplitAttention {
@@ -37,16 +46,25 @@ impl SplitAttention {
             queries: linear("q_proj", d_model, width)?,
             keys: linear("k_proj", d_model, kv_width)?,
             values: linear("v_proj", d_model, kv_width)?,
+            norms: None,
             attention,
             out: linear("o_proj", width, d_model)?,
         })
     }
 
+    /// The same with norms of its heads.
+    pub(super) fn with_norms(self, norms: Option<HeadNorms>) -> Self {
+        Self { norms, ..self }
+    }
+
     /// What it gives for the normed residual stream, [positions, d_model].
     pub(super) fn forward(&self, x: &Tensor, step: &mut Step<'_, '_>) -> Result<Tensor, Error> {
         let size = self.attention.size;
-        let queries = step.turn(&self.queries.forward(x)?, size)?;
-        let keys = step.turn(&self.keys.forward(x)?, size)?;
+        let (mut queries, mut keys) = (self.queries.forward(x)?, self.keys.forward(x)?);
+        if let Some(norms) = &self.norms {
+            (queries, keys) = (norms.queries.heads(&queries, size)?, norms.keys.heads(&keys, size)?);
+        }
+        let (queries, keys) = (step.turn(&queries, size)?, step.turn(&keys, size)?);
         let (keys, values) = step.remember(&keys, &self.values.forward(x)?)?;
         let mixed = step.mix(&self.attention, &queries, &keys, &values)?;
         Ok(self.out.forward(&mixed)?)

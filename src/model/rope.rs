@@ -18,16 +18,19 @@ const TURNED: usize = 1 << 15;
 const LARGEST: usize = 1 << 16;
 
 /// The scalings that can be computed. `dynamic` changes nothing up to the context that its config states, and longer
-/// prompts are refused.
-const KINDS: &str = "default, linear, dynamic, yarn, llama3";
+/// prompts are refused. So are those beyond the context before scaling of `longrope`, which would turn all positions by
+/// other angles from there on.
+const KINDS: &str = "default, linear, dynamic, yarn, llama3, longrope";
 
 /// The angles by which a model turns queries and keys.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Rope {
     /// Radians for each position, one for each pair of values of a head. Values beyond the pairs stay as they are.
     frequencies: Vec<f32>,
-    /// What cosines and sines are multiplied by: 1 but for yarn.
+    /// What cosines and sines are multiplied by: 1 but for yarn and longrope.
     amplitude: f32,
+    /// How many positions these angles are for, where that is fewer than the config's context.
+    positions: Option<usize>,
 }
 
 /// Under which names a family's config keeps what other configs keep in `rope_parameters` or `rope_scaling`.
@@ -35,12 +38,14 @@ pub(super) struct Rope {
 pub(super) struct Names {
     /// The base of the frequencies.
     pub(super) theta: &'static [&'static str],
+    /// The base where no config says so.
+    pub(super) default: f64,
     /// Which part of a head is turned, with the part where no config says so; `None` where it is always the whole.
     pub(super) part: Option<(&'static [&'static str], f64)>,
 }
 
 /// The names most families use.
-pub(super) const NAMES: Names = Names { theta: &["rope_theta"], part: None };
+pub(super) const NAMES: Names = Names { theta: &["rope_theta"], default: 10_000.0, part: None };
 
 impl Rope {
     /// The angles for heads of `head` values, for prompts of up to `context` positions.
@@ -50,10 +55,21 @@ impl Rope {
             Some(section) => Some(section),
             None => config.section("rope_parameters")?,
         };
-        let stated = |key: &str| section.as_ref().map_or(Ok(None), |section| section.number(&[key]));
+        Self::of(config, section.as_ref(), names, head, context)
+    }
+
+    /// The same with what `section` states of scaling, base and part; what it does not is looked for in `config`.
+    pub(super) fn of(
+        config: &Config,
+        section: Option<&Config>,
+        names: Names,
+        head: usize,
+        context: usize,
+    ) -> Result<Self, Error> {
+        let stated = |key: &str| section.map_or(Ok(None), |section| section.number(&[key]));
         let base = match stated("rope_theta")? {
             Some(base) => base,
-            None => config.number(names.theta)?.unwrap_or(10_000.0),
+            None => config.number(names.theta)?.unwrap_or(names.default),
         };
         let part = match names.part {
             None => 1.0,
@@ -73,13 +89,14 @@ impl Rope {
         // Rounded where the reference rounds: at far positions the last bit of a frequency turns by a visible angle.
         let powers: Vec<f32> =
             (0..pairs).map(|index| base.powf(f64::from((2 * index) as f32 / size as f32)) as f32).collect();
-        let mut rope = Self { frequencies: powers.iter().map(|power| 1.0 / power).collect(), amplitude: 1.0 };
+        let frequencies = powers.iter().map(|power| 1.0 / power).collect();
+        let mut rope = Self { frequencies, amplitude: 1.0, positions: None };
         if let Some(section) = section {
             let kind = match section.text("rope_type")? {
                 Some(kind) => Some(kind),
                 None => section.text("type")?,
             };
-            let scaling = Scaling { config, section: &section, base, powers: &powers, size, context };
+            let scaling = Scaling { config, section, base, powers: &powers, size, context };
             match kind {
                 None | Some("default" | "dynamic") => {}
                 Some("linear") => {
@@ -88,6 +105,7 @@ impl Rope {
                 }
                 Some("llama3") => scaling.llama3(&mut rope)?,
                 Some("yarn") => scaling.yarn(&mut rope)?,
+                Some("longrope") => scaling.longrope(&mut rope)?,
                 Some(other) => {
                     return Err(section.bad_key("rope_type", format!("is `{other}`, expected one of {KINDS}")));
                 }
@@ -98,6 +116,11 @@ impl Rope {
         } else {
             Err(config.bad("its rotary position embedding gives angles that are not finite"))
         }
+    }
+
+    /// How many of `context` positions can be turned.
+    pub(super) fn within(&self, context: usize) -> usize {
+        self.positions.map_or(context, |positions| positions.min(context))
     }
 
     /// Cosines and sines for `count` positions from `start` on, where `device` has them; `None` is the CPU.
@@ -165,6 +188,29 @@ impl Scaling<'_> {
                 *frequency = (1.0 - smooth) * *frequency / factor + smooth * *frequency;
             }
         }
+        Ok(())
+    }
+
+    /// LongRoPE (Ding et al., 2024): each frequency has a factor of its own. Prompts longer than the context before
+    /// scaling have other factors, for all their positions.
+    fn longrope(&self, rope: &mut Rope) -> Result<(), Error> {
+        const KEY: &str = "short_factor";
+        let factors = self.section.numbers(KEY)?.ok_or_else(|| self.section.bad_key(KEY, "is needed and not there"))?;
+        if factors.len() != self.powers.len() {
+            let why = format!("has {} factors for {} pairs of values of a head", factors.len(), self.powers.len());
+            return Err(self.section.bad_key(KEY, why));
+        }
+        for ((frequency, power), factor) in rope.frequencies.iter_mut().zip(self.powers).zip(factors) {
+            *frequency = 1.0 / (factor as f32 * power);
+        }
+        let original = self.original()?;
+        rope.positions = Some((original as usize).max(1));
+        let factor = self.section.number(&["factor"])?.unwrap_or(self.context as f64 / original);
+        rope.amplitude = match self.section.number(&["attention_factor"])? {
+            Some(stated) => stated as f32,
+            None if factor <= 1.0 => 1.0,
+            None => (1.0 + factor.ln() / original.ln()).sqrt() as f32,
+        };
         Ok(())
     }
 
@@ -328,7 +374,7 @@ mod tests {
 
     #[test]
     fn pythia_turns_a_quarter_of_each_head() {
-        let names = Names { theta: &["rotary_emb_base"], part: Some((&["rotary_pct"], 0.25)) };
+        let names = Names { theta: &["rotary_emb_base"], default: 10_000.0, part: Some((&["rotary_pct"], 0.25)) };
         let config = Config::parse("config.json".into(), b"{\"rotary_emb_base\": 10000}").unwrap();
         let rope = Rope::read(&config, names, 64, 2048).unwrap();
         assert_eq!(rope.frequencies.len(), 8);

@@ -7,6 +7,7 @@
 use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
@@ -16,6 +17,7 @@ use saescope::analysis::doctor::{Examiner, Expected, Figures, Found, Patient};
 use saescope::analysis::measuring::Taker;
 use saescope::hub::{Hub, bytes};
 use saescope::model::{self, ModelFiles, TokenizerFiles};
+use saescope::report::Report;
 use saescope::sae::train::{self, Config, Dtype, Origin};
 use saescope::session::{Session, Setup, available_memory};
 use saescope::site::{Site, SiteKind};
@@ -106,8 +108,14 @@ struct Wiring {
     center: bool,
 }
 
-fn main() -> Result<()> {
-    train(&Arguments::parse())
+fn main() -> ExitCode {
+    match train(&Arguments::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
 }
 
 /// Trains and writes everything.
@@ -128,7 +136,8 @@ pub fn train(arguments: &Arguments) -> Result<()> {
     let bos_id = loaded.tokenizer.bos().filter(|_| bos);
     ensure!(!bos || bos_id.is_some(), "the tokenizer has no beginning-of-sequence token; give --no-bos");
 
-    let text = fs::read_to_string(&arguments.text).with_context(|| arguments.text.display().to_string())?;
+    let text = fs::read_to_string(&arguments.text);
+    let text = text.with_context(|| format!("cannot read the text {}", arguments.text.display()))?;
     let (seen, unseen) = text.split_at(cut(&text));
     let longest = arguments.context.min(model.shape().context).saturating_sub(usize::from(bos)).max(2);
     let rows = |text: &str| -> Result<Vec<Vec<u32>>> {
@@ -142,6 +151,17 @@ pub fn train(arguments: &Arguments) -> Result<()> {
     let (rows, mut held_out) = (rows(seen)?, rows(unseen)?);
     held_out.truncate(MEASURED.div_ceil(longest));
     ensure!(!rows.is_empty() && !held_out.is_empty(), "{} is too short to learn from", arguments.text.display());
+
+    let mut widths = arguments.width.clone();
+    if widths.is_empty() {
+        widths = [4, 8, 16].map(|times| times * size).to_vec();
+    }
+    widths.sort_unstable();
+    widths.dedup();
+    if let Some(narrow) = widths.iter().find(|width| !(1..=**width).contains(&arguments.k)) {
+        anyhow::bail!("--k {} does not go with {narrow} latents: it can be 1 to {narrow}", arguments.k);
+    }
+    fs::create_dir_all(&arguments.out).with_context(|| format!("cannot make {}", arguments.out.display()))?;
 
     let taker = Taker { model, site, center: wiring.center, bos };
     let start = Instant::now();
@@ -160,6 +180,7 @@ pub fn train(arguments: &Arguments) -> Result<()> {
         center: wiring.center,
         bos,
         bos_id,
+        opens: !loaded.tokenizer.opening().is_empty(),
         value_bias: None,
         folded: false,
         sentences: held_out,
@@ -167,12 +188,6 @@ pub fn train(arguments: &Arguments) -> Result<()> {
         bounds: None,
         found: Found::default(),
     };
-    let mut widths = arguments.width.clone();
-    if widths.is_empty() {
-        widths = [4, 8, 16].map(|times| times * size).to_vec();
-    }
-    widths.sort_unstable();
-    widths.dedup();
     let mut figures = Vec::new();
     for width in widths {
         let config = Config {
@@ -232,10 +247,11 @@ fn wiring(arguments: &Arguments) -> Result<(Wiring, ModelFiles)> {
         Kind::MlpOut => SiteKind::MlpOut,
     });
     let mut suite = if let Some(suite) = &arguments.suite {
-        Session::new(Setup::new(hub.clone())).suite(suite).map_err(|report| anyhow::anyhow!("{report}"))?
+        Session::new(Setup::new(hub.clone())).suite(suite).map_err(|report| said(&report))?
     } else {
         let folder = arguments.model.clone().unwrap_or_default();
-        let folder = fs::canonicalize(&folder).with_context(|| folder.display().to_string())?;
+        let folder =
+            fs::canonicalize(&folder).with_context(|| format!("cannot open the model {}", folder.display()))?;
         empty(Source::Path(folder))
     };
     suite.site.layer = arguments.layer.unwrap_or(suite.site.layer);
@@ -246,7 +262,7 @@ fn wiring(arguments: &Arguments) -> Result<(Wiring, ModelFiles)> {
         !matches!(suite.model.source, Source::Embedded(_)),
         "the demo's model is part of the program; give its folder: --model assets/demo/model --layer 3"
     );
-    let parts = suite.model_files(&hub)?;
+    let parts = suite.model_files(&hub).map_err(|error| said(&error.into()))?;
     let tokenizer = match parts.tokenizer {
         TokenizerParts::Json(json) => TokenizerFiles::Json(json),
         TokenizerParts::Bpe { vocab, merges } => TokenizerFiles::Bpe { vocab, merges },
@@ -254,6 +270,11 @@ fn wiring(arguments: &Arguments) -> Result<(Wiring, ModelFiles)> {
     let tokenizer_config = parts.tokenizer_config;
     let files = ModelFiles { config: parts.config, weights: parts.weights, tokenizer, tokenizer_config };
     Ok((Wiring { model: suite.model, site: suite.site, center: suite.center }, files))
+}
+
+/// A report with its reasons and hint.
+fn said(report: &Report) -> anyhow::Error {
+    anyhow::anyhow!(report.to_string().trim_start_matches("error: ").to_owned())
 }
 
 /// What a person calls the model by.

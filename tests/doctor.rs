@@ -13,6 +13,7 @@ use saescope::session::Checked;
 use saescope::site::{Site, SiteKind};
 use saescope::text::Charset;
 use saescope::weights::Array;
+use serde_json::{Value, json};
 
 /// The demo, with its own figures expected.
 fn fine() -> (Wired, Sae) {
@@ -240,12 +241,62 @@ fn a_top_k_that_was_taken_for_a_plain_one_is_named() {
 }
 
 #[test]
-fn without_expected_figures_what_cannot_be_is_named_too() {
-    let (wired, sae) = (Wired::demo(), Wired::demo_sae());
+fn without_expected_figures_what_is_clearly_better_is_named() {
+    let (mut wired, sae) = (Wired::demo(), Wired::demo_sae());
     let checkup = wired.checkup(&sae);
     assert_eq!((checkup.verdict, checkup.saes[0].trials.len()), (Verdict::Plausible, 0));
     let checkup = wired.checkup_with(&sae, |config| config["apply_b_dec_to_input"] = false.into());
     names(&checkup, "b_dec", "`apply_b_dec_to_input` should be true");
+    // A wrong layer whose own figures are nothing to wonder at.
+    let mut foreign = sae;
+    foreign.metadata.hook_name = None;
+    wired.site.layer -= 1;
+    let checkup = wired.checkup(&foreign);
+    assert!(checkup.saes[0].measured.explained_variance.is_some_and(|variance| variance > 0.3), "{checkup:?}");
+    names(&checkup, "site", "set `layer = 2` and `kind = \"resid_post\"`");
+}
+
+#[test]
+fn a_bos_that_is_missing_is_told_where_it_matters_to_the_first_word_alone() {
+    let mut wired = Wired { site: Site { layer: 0, kind: SiteKind::ResidPre }, ..Wired::demo() };
+    wired.change_model(|tensors| {
+        let wpe = tensors.get_mut("wpe.weight").expect("a GPT-2");
+        let size = wpe.shape[1];
+        wpe.values[..size].iter_mut().enumerate().for_each(|(at, value)| *value += 9.0 * (at as f32).sin());
+    });
+    let mut sae = wired.trained(&wired.rows());
+    wired.expect_as_now(&sae);
+    let with = wired.checkup(&sae);
+    assert_eq!((with.verdict, &with.saes[0].contradictions), (Verdict::Fine, &Vec::new()));
+    wired.bos = false;
+    let without = wired.checkup(&sae);
+    assert_eq!(without.verdict, Verdict::Fine, "no figure counts the first word: {:?}", without.saes[0]);
+    let said = without.saes[0].contradictions.join("; ");
+    assert!(said.contains("a prompt's first word") && said.contains("`prepend_bos = true`"), "{said}");
+    sae.metadata.prepend_bos = Some(true);
+    let said = wired.checkup(&sae).saes[0].contradictions.join("; ");
+    assert!(said.contains("its own files say `prepend_bos` true; the suite says false"), "{said}");
+}
+
+#[test]
+fn a_tokenizer_that_begins_every_text_speaks_against_a_suite_that_does_not() {
+    let (mut wired, mut sae) = fine();
+    sae.metadata.prepend_bos = None;
+    wired.change_model(|_| ());
+    let file = wired.model.join("tokenizer.json");
+    let mut tokenizer: Value = serde_json::from_slice(&fs::read(&file).expect("is there")).expect("is JSON");
+    let (token, id) = ("<|endoftext|>", 0);
+    tokenizer["post_processor"] = json!({
+        "type": "TemplateProcessing",
+        "single": [{"SpecialToken": {"id": token, "type_id": 0}}, {"Sequence": {"id": "A", "type_id": 0}}],
+        "pair": [{"Sequence": {"id": "A", "type_id": 0}}, {"Sequence": {"id": "B", "type_id": 0}}],
+        "special_tokens": {token: {"id": token, "ids": [id], "tokens": [token]}},
+    });
+    fs::write(&file, tokenizer.to_string()).expect("is written");
+    assert_eq!(wired.checkup(&sae).saes[0].contradictions, [""; 0]);
+    wired.bos = false;
+    let said = wired.checkup(&sae).saes[0].contradictions.join("; ");
+    assert!(said.contains("the tokenizer puts BOS in front of every text"), "{said}");
 }
 
 #[test]

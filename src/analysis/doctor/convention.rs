@@ -85,6 +85,12 @@ impl Convention {
         matches!(self, Self::TopK(_))
     }
 
+    /// Whether the figures with it can be set beside those without it where nothing is expected: the activations are of the
+    /// same tokens, and the threshold is the same.
+    pub const fn is_comparable(&self) -> bool {
+        !matches!(self, Self::Bos(_) | Self::Threshold(_) | Self::Relu | Self::TopK(_))
+    }
+
     /// Its name in JSON.
     pub const fn name(&self) -> &'static str {
         match self {
@@ -166,7 +172,9 @@ impl Convention {
                 )
             }
             Self::Relu => "there is no threshold: the SAE is a plain ReLU one".to_owned(),
-            Self::TopK(k) => format!("only the {k} largest fire: the SAE is a TopK one"),
+            Self::TopK(k) => {
+                format!("only the {k} largest fire: the SAE is a TopK one, or its thresholds are lost or too low")
+            }
         }
     }
 
@@ -229,7 +237,7 @@ fn norm_said(norm: Normalisation) -> String {
 /// What could be done to the input instead. A factor near 1 would change nothing that can be seen.
 fn norms(now: Normalisation, scale: f32) -> Vec<Normalisation> {
     let mut all = vec![Normalisation::None, Normalisation::ConstantNorm, Normalisation::LayerNorm];
-    let usable = scale.is_finite() && scale > 0.0 && !(0.8..1.25).contains(&scale);
+    let usable = scale.is_finite() && scale > 0.0 && !(0.9..1.11).contains(&scale);
     match now {
         Normalisation::None if usable => all.extend([Normalisation::Scale(scale), Normalisation::Scale(1.0 / scale)]),
         Normalisation::Scale(factor) => all.push(Normalisation::Scale(factor * factor)),

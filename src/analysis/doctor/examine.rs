@@ -10,7 +10,7 @@ use crate::site::Site;
 use crate::task::{Cancel, Cancelled, OnProgress, Progress};
 
 use super::convention::{Convention, Facts};
-use super::{DENSE, Expected, Figures, Norms, SaeCheckup, Verdict, distance, judge};
+use super::{DENSE, Expected, Figures, Norms, SaeCheckup, Verdict, distance, judge, share};
 
 /// Positions encoded at a time: so many that the encoder's matrix is worth reading, so few that an SAE whose latents all
 /// fire does not fill the memory.
@@ -19,6 +19,16 @@ const CHUNK: usize = 32;
 const READ_THROUGH: u64 = 4 << 30;
 /// Rows whose lengths are measured of a larger decoder.
 const ROWS: usize = 1 << 16;
+
+/// Products of an encoder up to which conventions are tried on an SAE that looks right; an encoder of 100,000 latents on
+/// 768 values comes to half of it.
+const COMPARED: u64 = 1 << 37;
+/// Products of a pass of the model up to which the same holds for another site: many times those of GPT-2 small.
+const PASS: u64 = 1 << 38;
+/// Share of a prompt's first word that must be left unexplained for it to be told, and how many times the share of other
+/// words it must be.
+const FIRST_LEFT: f64 = 0.5;
+const FIRST_TIMES: f64 = 2.0;
 
 /// Who measures: a model, sentences, and how the suite takes activations.
 pub struct Examiner<'a> {
@@ -32,6 +42,8 @@ pub struct Examiner<'a> {
     pub bos: bool,
     /// That token, where the tokenizer has one.
     pub bos_id: Option<u32>,
+    /// Whether the tokenizer itself puts something in front of every text, as `transformers` uses it.
+    pub opens: bool,
     /// What the values' bias adds to z, \[d_in\], where the site is z and the model has it.
     pub value_bias: Option<Vec<f32>>,
     /// Whether the SAEs given have been moved by it.
@@ -106,16 +118,31 @@ impl Examiner<'_> {
         if losses && x_hat.len() == sample.x.len() {
             self.add_losses(way, &sample, &x_hat, &mut figures, cancel, progress)?;
         }
-        let (verdict, why) = judge(&figures, expected, sae.d_in(), sae.width());
+        let (mut verdict, mut why) = judge(&figures, expected, sae.d_in(), sae.width());
         let decoder_norms = norms(sae, cancel).map_err(model::Error::from)?;
-        let (off, stored) = (verdict == Verdict::Off, distance(&figures, expected));
+        // Conventions are tried where a figure is off that tells them from each other.
+        let off = judge(&figures.without_losses(), expected, sae.d_in(), sae.width()).0 == Verdict::Off;
+        let stored = distance(&figures, expected);
         let mut attempts = Vec::new();
         let mut fits = false;
-        if off || !doubted.is_empty() {
+        let compared = verdict != Verdict::Off && !expected.sure().says_how_well() && cost(sae, &sample) <= COMPARED;
+        if off || compared || !doubted.is_empty() {
             let all = Convention::all(&self.facts(&sample, patient, &decoder_norms), sae);
-            let wanted: Vec<_> = all.into_iter().filter(|one| off || doubted.contains(&one.name())).collect();
+            let (mut wanted, mut others) = (Vec::new(), Vec::new());
+            for one in all {
+                match off || doubted.contains(&one.name()) {
+                    true => wanted.push(one),
+                    false if compared && one.is_comparable() && self.is_worth(&one, sae, &sample) => others.push(one),
+                    false => {}
+                }
+            }
             (attempts, fits) = self.search(&wanted, patient, (off, stored), cancel, progress)?;
+            if let Some(better) = self.clearer(others, &mut attempts, &figures, patient, cancel, progress)? {
+                (verdict, fits) = (Verdict::Off, true);
+                why.push(better);
+            }
         }
+        let contradictions = self.contradictions(patient, &figures, cancel, progress)?;
         Ok(SaeCheckup {
             id: (*id).to_owned(),
             width: sae.width(),
@@ -124,27 +151,82 @@ impl Examiner<'_> {
             decoder_norms,
             verdict,
             why,
-            contradictions: self.contradictions(sae),
+            contradictions,
             fits: attempts.first().filter(|_| fits).map(|best| best.trial.remedy.clone()),
             trials: attempts.into_iter().map(|attempt| attempt.trial).collect(),
         })
     }
 
-    /// What the SAE's own files say against the suite.
-    fn contradictions(&self, sae: &Sae) -> Vec<String> {
-        let mut said = Vec::new();
+    /// Whether a convention is worth its price on an SAE that looks right: another site costs a pass of the model, and is
+    /// not in question where the SAE's own files name it.
+    fn is_worth(&self, convention: &Convention, sae: &Sae, sample: &Sample) -> bool {
+        let Convention::Site(site) = convention else { return true };
+        let named = sae.metadata.hook_name.as_deref().and_then(Site::of_hook);
+        let (shape, tokens) = (self.model.shape(), sample.counts.len() as u64);
+        // A block has about 12 products for each pair of dimensions.
+        let pass = 12 * (shape.d_model as u64).pow(2) * site.blocks() as u64 * tokens;
+        named.is_none_or(|named| !named.is_same_place(self.site)) && pass <= PASS
+    }
+
+    /// What speaks against the suite beside the figures.
+    fn contradictions(
+        &mut self,
+        patient: &Patient<'_>,
+        figures: &Figures,
+        cancel: &Cancel,
+        progress: OnProgress<'_>,
+    ) -> Result<Vec<String>, live::Error> {
+        let (sae, mut said) = (patient.sae, Vec::new());
         if let Some(hook) = &sae.metadata.hook_name
             && let Some(site) = Site::of_hook(hook)
             && !site.is_same_place(self.site)
         {
             said.push(format!("its own files say `{hook}`; the suite takes {}", self.site));
         }
-        if let Some(bos) = sae.metadata.prepend_bos
-            && bos != self.bos
-        {
-            said.push(format!("its own files say `prepend_bos` {bos}; the suite says {}", self.bos));
+        match sae.metadata.prepend_bos {
+            Some(bos) if bos != self.bos => {
+                said.push(format!("its own files say `prepend_bos` {bos}; the suite says {}", self.bos));
+            }
+            None if self.opens && !self.bos => {
+                said.push(
+                    "the tokenizer puts BOS in front of every text; the suite says `prepend_bos` false".to_owned(),
+                );
+            }
+            _ => {}
         }
-        said
+        said.extend(self.first_word(patient, figures, cancel, progress)?);
+        Ok(said)
+    }
+
+    /// Whether the first word of a prompt, which no figure counts, is what the SAE was trained on: without BOS it takes
+    /// BOS' place, where many models have an activation unlike all others.
+    fn first_word(
+        &mut self,
+        patient: &Patient<'_>,
+        figures: &Figures,
+        cancel: &Cancel,
+        progress: OnProgress<'_>,
+    ) -> Result<Option<String>, live::Error> {
+        if self.bos || self.bos_id.is_none() {
+            return Ok(None);
+        }
+        let mut left = [0.0; 2];
+        for (left, bos) in left.iter_mut().zip([false, true]) {
+            let sample = self.sample(Way { site: self.site, center: self.center, bos }, cancel, progress)?;
+            let Some(of) = first_left(patient.sae, &sample, usize::from(bos), cancel) else { return Ok(None) };
+            *left = of;
+        }
+        let others = 1.0 - figures.explained_variance.unwrap_or_default();
+        let [without, with] = left;
+        let off = without > FIRST_LEFT && without > FIRST_TIMES * others && with < without / FIRST_TIMES;
+        Ok(off.then(|| {
+            format!(
+                "explained variance at a prompt's first word is {}, with BOS in front {}: if it was trained so, set \
+                 `prepend_bos = true` in [model]",
+                share(1.0 - without),
+                share(1.0 - with)
+            )
+        }))
     }
 
     fn facts(&self, sample: &Sample, patient: &Patient<'_>, decoder: &Norms) -> Facts {
@@ -317,6 +399,31 @@ fn errors(sample: &Sample, x_hat: &[f32], d_in: usize) -> (Option<f64>, Option<f
     let off = |x: &[f32]| x.iter().zip(&mean).map(|(x, mean)| (f64::from(*x) - mean).powi(2)).sum::<f64>();
     let variance: f64 = rows().map(|(x, _)| off(x)).sum();
     (Some(error / (tokens * d_in) as f64), (variance > 0.0).then(|| 1.0 - error / variance))
+}
+
+/// What is left unexplained of the activations at one position of every sentence, with respect to the mean of those that
+/// count; none where that says nothing.
+fn first_left(sae: &Sae, sample: &Sample, position: usize, cancel: &Cancel) -> Option<f64> {
+    let size = sae.d_in();
+    let mean = mean_row(sample, size);
+    let (mut rows, mut start) = (Vec::new(), 0);
+    for ids in &sample.rows {
+        if position < ids.len() {
+            rows.extend_from_slice(&sample.x[(start + position) * size..(start + position + 1) * size]);
+        }
+        start += ids.len();
+    }
+    let x_hat = sae.decode(&sae.encode(&rows, cancel).ok()?).ok()?;
+    let squares = |a: &[f32], b: &mut dyn Iterator<Item = &f32>| {
+        a.iter().zip(b).map(|(a, b)| (f64::from(*a) - f64::from(*b)).powi(2)).sum::<f64>()
+    };
+    let spread = squares(&rows, &mut mean.iter().cycle());
+    (spread > 0.0).then(|| squares(&rows, &mut x_hat.iter()) / spread)
+}
+
+/// Products that encoding a sample takes.
+fn cost(sae: &Sae, sample: &Sample) -> u64 {
+    (sae.width() as u64).saturating_mul(sample.x.len() as u64)
 }
 
 fn mean_row(sample: &Sample, size: usize) -> Vec<f32> {

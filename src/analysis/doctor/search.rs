@@ -7,7 +7,7 @@ use crate::task::{Cancel, Cancelled, OnProgress, Progress};
 
 use super::convention::Convention;
 use super::examine::{Examiner, Found, Patient, Reading, Way, read};
-use super::{Attempt, Trial, Verdict, distance, judge, rank};
+use super::{Attempt, Figures, Trial, Verdict, distance, is_clearer, judge, rank, share, short};
 
 impl Examiner<'_> {
     /// What was tried, best first, and whether the first may be named. Where figures are off: what fitted another SAE, else
@@ -45,6 +45,34 @@ impl Examiner<'_> {
             self.found = Found::These(best.changed.clone());
         }
         Ok((attempts, fits))
+    }
+
+    /// Tries conventions on an SAE whose figures are possible but not known to be right, and adds the attempts where one of
+    /// them is clearly better, it first; what is better then.
+    pub(super) fn clearer(
+        &mut self,
+        all: Vec<Convention>,
+        attempts: &mut Vec<Attempt>,
+        stored: &Figures,
+        patient: &Patient<'_>,
+        cancel: &Cancel,
+        progress: OnProgress<'_>,
+    ) -> Result<Option<String>, live::Error> {
+        let mut tried = self.attempts(all.into_iter().map(|one| vec![one]).collect(), patient, cancel, progress)?;
+        for attempt in &mut tried {
+            attempt.trial.fits &= is_clearer(&attempt.trial.measured, stored);
+        }
+        tried.sort_by(|a, b| (!a.trial.fits).cmp(&!b.trial.fits).then(a.trial.distance.total_cmp(&b.trial.distance)));
+        let Some(best) = tried.first().filter(|best| best.trial.fits) else { return Ok(None) };
+        let say = |figures: &Figures| {
+            let variance = figures.explained_variance.unwrap_or_default();
+            format!("{} with L0 {}", share(variance), short(figures.l0.unwrap_or_default()))
+        };
+        let better = format!("explained variance is {}, and {} otherwise", say(stored), say(&best.trial.measured));
+        self.found = Found::These(best.changed.clone());
+        tried.append(attempts);
+        *attempts = tried;
+        Ok(Some(better))
     }
 
     /// Measures with each of these changed; what cannot be had is left out.

@@ -67,10 +67,16 @@ fn conclusion(checkup: &Checkup, width: usize, out: &mut Vec<Told>) {
         Verdict::Off => (Tone::Bad, "off"),
     };
     wrapped(tone, &format!("wiring {word}: {}", checkup.said), width, out);
-    for sae in &checkup.saes {
-        for said in &sae.contradictions {
-            wrapped(Tone::Plain, &format!("SAE {}: {said}", sae.id), width, out);
+    // What is said of several SAEs is said once.
+    let mut all: Vec<(&str, Vec<&str>)> = Vec::new();
+    for (sae, said) in checkup.saes.iter().flat_map(|sae| sae.contradictions.iter().map(move |said| (sae, said))) {
+        match all.iter_mut().find(|(known, _)| known == said) {
+            Some((_, ids)) => ids.push(&sae.id),
+            None => all.push((said, vec![&sae.id])),
         }
+    }
+    for (said, ids) in all {
+        wrapped(Tone::Plain, &format!("SAE {}: {said}", ids.join(", ")), width, out);
     }
     if checkup.verdict == Verdict::Off {
         out.push((Tone::Quiet, "Nothing was changed.".to_owned()));
@@ -115,11 +121,26 @@ fn table(checkup: &Checkup, width: usize, charset: Charset, out: &mut Vec<Told>)
             row[4].clear();
         }
     }
-    let tones = std::iter::once(Tone::Head).chain(checkup.saes.iter().map(|sae| match sae.verdict {
+    // What is too wide for the screen even with short names stands in two tables, verdicts in the first.
+    let ids = column_widths(&rows)[0];
+    if row_width(&rows) - ids + ids.min(LEAST_ID) <= width {
+        out.extend(tones(checkup).zip(aligned(&rows, width, charset)));
+    } else {
+        out.extend(tones(checkup).zip(aligned(&columns(&rows, [0, 1, 2, 7]), width, charset)));
+        out.extend(tones(checkup).zip(aligned(&columns(&rows, [0, 3, 4, 5, 6]), width, charset)));
+    }
+}
+
+/// Some columns of a table.
+fn columns<const M: usize, const N: usize>(rows: &[[String; M]], wanted: [usize; N]) -> Vec<[String; N]> {
+    rows.iter().map(|row| wanted.map(|column| row[column].clone())).collect()
+}
+
+fn tones(checkup: &Checkup) -> impl Iterator<Item = Tone> {
+    std::iter::once(Tone::Head).chain(checkup.saes.iter().map(|sae| match sae.verdict {
         Verdict::Off => Tone::Bad,
         _ => Tone::Plain,
-    }));
-    out.extend(tones.zip(aligned(&rows, width, charset)));
+    }))
 }
 
 fn norms(checkup: &Checkup, width: usize, out: &mut Vec<Told>) {
@@ -214,10 +235,9 @@ fn dash() -> String {
 /// Rows with their columns below each other: the first to the left, the last too, the others to the right. What the
 /// whole is too wide by is taken from the first column. A column in which nothing stands takes no room.
 fn aligned<const N: usize>(rows: &[[String; N]], width: usize, charset: Charset) -> Vec<String> {
-    let mut widths: [usize; N] =
-        std::array::from_fn(|at| rows.iter().map(|row| text::width(&row[at])).max().unwrap_or_default());
-    let all: usize = widths.iter().filter(|width| **width > 0).map(|width| width + 2).sum();
-    let over = all.saturating_sub(2).saturating_sub(width);
+    let mut widths = column_widths(rows);
+    let all = row_width(rows);
+    let over = all.saturating_sub(width);
     widths[0] = widths[0].saturating_sub(over).max(LEAST_ID.min(widths[0]));
     let line = |row: &[String; N]| {
         let mut line = text::fit(&row[0], widths[0], charset);
@@ -230,6 +250,16 @@ fn aligned<const N: usize>(rows: &[[String; N]], width: usize, charset: Charset)
         line.trim_end().to_owned()
     };
     rows.iter().map(line).collect()
+}
+
+fn column_widths<const N: usize>(rows: &[[String; N]]) -> [usize; N] {
+    std::array::from_fn(|at| rows.iter().map(|row| text::width(&row[at])).max().unwrap_or_default())
+}
+
+/// How wide the widest row would be with nothing taken away.
+fn row_width<const N: usize>(rows: &[[String; N]]) -> usize {
+    let widths: Vec<usize> = column_widths(rows).into_iter().filter(|width| *width > 0).collect();
+    widths.iter().sum::<usize>() + 2 * widths.len().saturating_sub(1)
 }
 
 fn wrapped(tone: Tone, said: &str, width: usize, out: &mut Vec<Told>) {
@@ -245,9 +275,51 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_narrow_screen_shows_every_figure_and_verdict() {
+        let measured = Figures {
+            tokens: 1547,
+            l0: Some(12.2),
+            mse: Some(0.0512),
+            explained_variance: Some(0.92),
+            dense: 7,
+            ..Figures::default()
+        };
+        let expected = Expected {
+            l0: Some(11.8),
+            explained_variance: Some(0.92),
+            mse: Some(0.0495),
+            loss_recovered: Some(0.98),
+            ..Expected::default()
+        };
+        let sae = |id: &str, verdict| SaeCheckup {
+            id: id.to_owned(),
+            width: 256,
+            measured: measured.clone(),
+            expected: expected.clone(),
+            decoder_norms: Norms::default(),
+            verdict,
+            why: Vec::new(),
+            contradictions: vec!["its own files say otherwise".to_owned()],
+            fits: None,
+            trials: Vec::new(),
+        };
+        let saes = vec![sae("256", Verdict::Fine), sae("512", Verdict::Off)];
+        let checkup = Checkup::of("stories".to_owned(), 30, saes, Vec::new(), true);
+        for width in [72, 100] {
+            let told: Vec<String> =
+                lines(&checkup, width, Charset::Unicode).into_iter().map(|(_, line)| line).collect();
+            assert!(told.iter().all(|line| text::width(line) <= width), "{told:#?}");
+            for wanted in ["fine", "OFF", "dense", "0.0512 (0.0495)", "SAE 256, 512: its own files say otherwise"] {
+                assert!(told.iter().any(|line| line.contains(wanted)), "{wanted}: {told:#?}");
+            }
+        }
+    }
+
+    #[test]
     fn columns_stand_below_each_other_and_empty_ones_take_no_room() {
         let rows = [["a", "", "1.0", "x"], ["bcd", "", "12.25", ""]].map(|row| row.map(str::to_owned));
         assert_eq!(aligned(&rows, 80, Charset::Unicode), ["a      1.0  x", "bcd  12.25"]);
+        assert_eq!(columns(&rows, [2, 0]), [["1.0", "a"], ["12.25", "bcd"]]);
         let long = [["a-very-long-name-of-an-sae", "1", "2", "3"]].map(|row| row.map(str::to_owned));
         assert_eq!(text::width(&aligned(&long, 20, Charset::Unicode)[0]), 20);
     }

@@ -61,6 +61,8 @@ fn what_cannot_be_trained_on_is_said() {
         assert!(!out.exists(), "nothing is left behind");
         format!("{error:#}")
     };
+    assert!(said(&["--layer", "1", "--k", "65"]).contains("1 to 64"));
+    assert!(said(&["--layer", "1", "--text", "nowhere.txt"]).contains("cannot read the text nowhere.txt"));
     assert!(said(&["--layer", "4"]).contains("no layer 4"));
     let short = folder.path().join("short.txt");
     fs::write(&short, "one").expect("is written");

@@ -32,7 +32,7 @@ pub(super) fn draw(app: &App, area: Rect, pen: &mut Pen<'_>) {
 }
 
 /// What is loaded, in as many whole parts as fit. Wiring that is off is said in full before all but the names; wiring
-/// that is fine takes two words where it would push something out.
+/// that is fine takes two words where it would push out what computes. Times come last.
 fn loaded(app: &App, width: usize, pen: &Pen<'_>) -> Line<'static> {
     let theme = pen.theme;
     let mut parts: Vec<(String, Style)> = Vec::new();
@@ -55,8 +55,7 @@ fn loaded(app: &App, width: usize, pen: &Pen<'_>) -> Line<'static> {
         let style = if said.bad { theme.bad() } else { theme.quiet() };
         // The suite, how much of its model is open where that is not all, and the SAE.
         let names = parts.len().min(2 + usize::from(app.reach_name().is_some()));
-        // Wiring that is off may push out what comes behind it.
-        let beside = if said.bad { &parts[..names] } else { &parts[..] };
+        let beside = &parts[..parts.len().min(names + usize::from(!said.bad))];
         let taken: usize = beside.iter().map(|(part, _)| text::width(part) + BETWEEN).sum();
         let part = if taken + text::width(&said.full) < width { said.full } else { said.short.to_owned() };
         parts.insert(names, (part, style));

@@ -9,7 +9,7 @@ use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 use rayon::prelude::*;
-use saescope::kernel::{self, View, maps};
+use saescope::kernel::{self, Packed, View, maps};
 
 /// How long each kernel is measured.
 const LONG: Duration = Duration::from_millis(500);
@@ -125,26 +125,24 @@ fn main() {
 fn products(ceiling: &Ceiling) {
     let (d, width) = (768, 24_576);
     let weights = values(d * width);
+    let (straight, turned) = (View::new(&weights, d, width), View::new(&weights, width, d).t());
+    let packed = Packed::copy(straight, &|| true).ok().flatten().expect("memory for the panels");
     for rows in [1, 8, 32, 128, 512] {
         let x = values(rows * d);
         let (mut out, mut other) = (vec![0.0; rows * width], vec![0.0; rows * width]);
         let a = View::new(&x, rows, d);
         let least = ceiling.least(2.0 * (rows * d * width) as f64, (d * width * 4) as f64);
-        for (how, b) in [("[in, out]", View::new(&weights, d, width)), ("[out, in]", View::new(&weights, width, d).t())]
-        {
-            let (took, theirs) = best_of_both(
-                || kernel::product_parallel(&mut out, a, b),
-                || gemm(&mut other, &x, &weights, (rows, d, width)),
-            );
-            let against = format!("{:.2} × gemm's speed", theirs / took);
-            tell(&format!("{rows} × {d} × {width}, weights {how}, {against}"), took, least);
-            let (took, theirs) = best_of_both(
-                || kernel::read_tiles(a, b, |_, tile| tile.iter().fold(0.0f32, |max, v| max.max(*v))),
-                || gemm(&mut other, &x, &weights, (rows, d, width)),
-            );
-            let against = format!("{:.2} × gemm's speed", theirs / took);
-            tell(&format!("  with a reader in place of the result, {against}"), took, least);
-        }
+        let mut measure = |how: &str, product: &mut dyn FnMut(&mut [f32])| {
+            let (took, theirs) =
+                best_of_both(|| product(&mut out), || gemm(&mut other, &x, &weights, (rows, d, width)));
+            tell(&format!("{rows} × {d} × {width}, {how}, {:.2} × gemm's speed", theirs / took), took, least);
+        };
+        measure("weights [in, out]", &mut |out| kernel::product_parallel(out, a, straight));
+        measure("weights [out, in]", &mut |out| kernel::product_parallel(out, a, turned));
+        measure("weights in panels", &mut |out| kernel::product_parallel(out, a, &packed));
+        measure("in panels, a reader in place of the result", &mut |_| {
+            black_box(kernel::read_tiles(a, &packed, |_, tile| tile.iter().fold(0.0f32, |max, v| max.max(*v))));
+        });
     }
 }
 

@@ -1,33 +1,62 @@
 //! The matrix products this program exists for: f32, strided, tiled, each tile handed to its reader while it is in the
 //! cache. Not here: what the numbers mean.
 //!
-//! Each element is a sum of its own in a fixed order, whatever tile it stands in, so results are the same bits however
-//! many threads there are.
+//! Both sides are copied into the order in which a block of the result, which stands in registers, reads them: the left
+//! side once for a product ([`Left`]), the right side some columns at a time while they are used, or once for many
+//! products ([`Packed`]). Each element is a chain of multiply-adds by rising inner index, whatever block and tile it
+//! stands in and wherever the columns come from, so results are the same bits however many threads there are, and a row
+//! is the same whatever other rows are computed with it.
 
-mod across;
-mod along;
+mod block;
+mod few;
+mod left;
 pub mod maps;
 mod micro;
 mod panels;
-mod turned;
+mod room;
+mod turn;
 
 use std::ops::Range;
 
+use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 
-/// Columns of a tile, a multiple of 48 and of 24, which the registers are filled by: 512 rows × 528 columns of f32 are
-/// 1 MiB, which stay in a core's second-level cache.
-pub const TILE: usize = 528;
+pub use left::Left;
+pub use panels::Packed;
 
-/// Up to this many rows a tile is [`WIDE`]: then reading the weights from memory counts, and long pieces come faster.
-const FEW: usize = 64;
+use block::{Block, Rows};
+use few::Few;
+use micro::{shape, widest};
+use panels::Panels;
+use room::Room;
 
-/// Columns of a tile of few rows.
-const WIDE: usize = 2112;
+/// Most columns of a tile, a multiple of every panel's width: 512 rows × 512 columns of f32 are 1 MiB, which stay in a
+/// core's second-level cache.
+pub const TILE: usize = 512;
 
-/// Columns of a tile of so many rows. Results do not depend on it: each element is a sum of its own.
+/// Up to this many rows, reading the right side from memory counts: it is gone through once, in the order in which it
+/// lies.
+const SOME: usize = 64;
+
+/// Most columns of a tile of no more than [`SOME`] rows: long pieces of rows come faster from memory.
+const WIDE: usize = 2048;
+
+/// Inner indices that a block adds up before the next block does: their part of a panel is 32 KiB, which stay in the
+/// first-level cache.
+const DEPTH: usize = 256;
+
+/// Groups of rows that use a part of a panel before the next part: 18 × 14 rows × [`DEPTH`] values are 252 KiB, which
+/// stay in the second-level cache.
+const GROUPS: usize = 18;
+
+/// Columns and inner indices that are copied into panels at a time, with rows contiguous and with columns contiguous:
+/// 512 KiB, or what one panel takes, so that memory is read in long pieces where there are few rows, and panels stay in
+/// the second-level cache.
+const COPIED: [[(usize, usize); 2]; 2] = [[(WIDE, 64), (32, 1024)], [(TILE, DEPTH), (TILE, DEPTH)]];
+
+/// The columns of a product are shared out among threads in pieces no wider than this, the same number for each thread.
 const fn tile(rows: usize) -> usize {
-    if rows > FEW { TILE } else { WIDE }
+    if rows > SOME { TILE } else { WIDE }
 }
 
 /// Products of fewer multiplications than this take some microseconds: less than waking another thread.
@@ -108,6 +137,20 @@ impl<'a> View<'a> {
         self.data[row * self.row_stride + col * self.col_stride]
     }
 
+    /// A row, where its values lie side by side.
+    fn row(&self, row: usize) -> Option<&'a [f32]> {
+        let start = row * self.row_stride;
+        (row < self.rows && self.rows_are_contiguous()).then(|| &self.data[start..start + self.cols])
+    }
+
+    const fn rows_are_contiguous(&self) -> bool {
+        self.col_stride == 1
+    }
+
+    const fn columns_are_contiguous(&self) -> bool {
+        self.row_stride == 1
+    }
+
     /// Whether every element lies within `data`.
     fn fits(&self) -> bool {
         self.rows == 0
@@ -130,6 +173,11 @@ pub trait Columns: Copy + Sync {
 
     /// Some of the columns, [inner, columns], their rows or their columns contiguous; `made` is room to make them in.
     fn view<'s>(&'s self, columns: Range<usize>, made: &'s mut Vec<f32>) -> View<'s>;
+
+    /// The whole in panels, where it is kept so.
+    fn packed(&self) -> Option<&Packed> {
+        None
+    }
 }
 
 impl Columns for View<'_> {
@@ -150,40 +198,53 @@ impl Columns for View<'_> {
     }
 }
 
-/// `out = a · b`, a row of it in each slice, in some columns of `b`, on the calling thread; `made` is room to make
-/// columns in.
-fn product_into(out: &mut [&mut [f32]], a: View<'_>, b: impl Columns, columns: Range<usize>, made: &mut Vec<f32>) {
-    let most = b.most().max(1);
-    if columns.len() <= most {
-        product_rows(out, a, b.view(columns, made));
-        return;
+/// The columns of a [`Packed`] matrix, which is all that is kept of it.
+impl Columns for &Packed {
+    fn inner(&self) -> usize {
+        Packed::inner(self)
     }
-    for start in columns.clone().step_by(most) {
-        let part = start..columns.end.min(start + most);
-        let within = start - columns.start..part.end - columns.start;
-        let mut rows: Vec<&mut [f32]> = out.iter_mut().map(|row| &mut row[within.clone()]).collect();
-        product_rows(&mut rows, a, b.view(part, made));
+
+    fn count(&self) -> usize {
+        self.columns()
+    }
+
+    fn most(&self) -> usize {
+        usize::MAX
+    }
+
+    fn view<'s>(&'s self, columns: Range<usize>, made: &'s mut Vec<f32>) -> View<'s> {
+        self.unpack(columns.clone(), made);
+        View::new(made, Packed::inner(self), columns.len())
+    }
+
+    fn packed(&self) -> Option<&Packed> {
+        Some(self)
     }
 }
 
-/// `tile = a · b`, row-major [a.rows, columns], in some columns of `b`, on the calling thread; `made` is room that may
+/// `tile = left · b`, row-major [rows, columns], in some columns of `b`, on the calling thread; `made` is room that may
 /// be used again.
 ///
 /// # Panics
 /// When the shapes do not agree.
-pub fn tile_product(tile: &mut [f32], a: View<'_>, b: impl Columns, columns: Range<usize>, made: &mut Vec<f32>) {
-    assert_eq!(tile.len(), a.rows * columns.len(), "size of the result");
-    product_into(&mut rows_of(tile, columns.len()), a, b, columns, made);
+pub fn tile_product(
+    tile: &mut [f32],
+    left: &Left<'_>,
+    b: impl Columns,
+    columns: Range<usize>,
+    made: &mut Vec<f32>,
+) {
+    assert_eq!(tile.len(), left.rows() * columns.len(), "size of the result");
+    multiply(&mut rows_of(tile, columns.len()), left, 0..left.groups(), b, columns, made);
 }
 
-/// `out = a · b`, `out` row-major [a.rows, b.cols], on the calling thread. Where the rows of `a` are contiguous, and
-/// the rows or the columns of `b`, a row of the result is the same bits whatever other rows are computed with it.
+/// `out = a · b`, `out` row-major [a.rows, b.cols], on the calling thread.
 ///
 /// # Panics
 /// When the shapes do not agree.
 pub fn product(out: &mut [f32], a: View<'_>, b: View<'_>) {
     assert_eq!(out.len(), a.rows * b.cols, "size of the result");
-    product_rows(&mut rows_of(out, b.cols), a, b);
+    tile_product(out, &Left::new(a), b, 0..b.cols, &mut Vec::new());
 }
 
 /// The rows of a row-major matrix.
@@ -191,55 +252,162 @@ fn rows_of(values: &mut [f32], cols: usize) -> Vec<&mut [f32]> {
     values.chunks_exact_mut(cols.max(1)).collect()
 }
 
-fn product_rows(out: &mut [&mut [f32]], a: View<'_>, b: View<'_>) {
-    assert_eq!(a.cols, b.rows, "inner sizes");
-    if out.is_empty() || b.cols == 0 {
+/// `out = left · b`, a row of it in each slice, for some groups of rows and some columns of `b`, on the calling thread;
+/// `made` is room to make columns in.
+fn multiply(
+    out: &mut [&mut [f32]],
+    left: &Left<'_>,
+    groups: Range<usize>,
+    b: impl Columns,
+    columns: Range<usize>,
+    made: &mut Vec<f32>,
+) {
+    let inner = left.inner();
+    assert_eq!(inner, b.inner(), "inner sizes");
+    if out.is_empty() || columns.is_empty() {
         return;
     }
-    assert!(out.len() == a.rows && out.iter().all(|row| row.len() == b.cols), "size of the result");
-    if a.cols == 0 {
-        for row in out.iter_mut() {
-            row.fill(0.0);
+    assert!(out.iter().all(|row| row.len() == columns.len()), "size of the result");
+    if inner == 0 {
+        out.iter_mut().for_each(|row| row.fill(0.0));
+        return;
+    }
+    let width = shape().width;
+    if let Some(packed) = b.packed()
+        && columns.start.is_multiple_of(width)
+    {
+        let (panels, columns) = (packed.panels(columns.start), 0..columns.len());
+        widest(Apply { out, columns, left, groups, panels, inner: 0..inner });
+        return;
+    }
+    let many = usize::from(out.len() > SOME);
+    let mut start = columns.start;
+    while start < columns.end {
+        let together = COPIED[many][0].0.min(b.most() / width * width).max(width);
+        let part = start..columns.end.min(start + together);
+        let within = start - columns.start..part.end - columns.start;
+        let view = b.view(part, made);
+        assert!(view.fits(), "a view reaches beyond its data");
+        let a = left.view();
+        if out.len() <= few::MOST && a.rows_are_contiguous() && view.rows_are_contiguous() {
+            let rows = left.rows_of_all(&groups);
+            let mut out: Vec<&mut [f32]> = out.iter_mut().map(|row| &mut row[within.clone()]).collect();
+            widest(Few { out: &mut out, a: a.select_rows(rows), b: view });
+        } else {
+            through_panels(out, within, left, &groups, view);
         }
-        return;
+        start += together;
     }
-    assert!(a.fits() && b.fits(), "a view reaches beyond its data");
-    if micro::product(out, a, b) {
-        return;
-    }
-    let mut whole = vec![0.0; a.rows * b.cols];
-    gemm(&mut whole, a, b);
-    out.iter_mut().zip(whole.chunks_exact(b.cols)).for_each(|(out, row)| out.copy_from_slice(row));
 }
 
-/// The product of any two views; `out` is row-major.
-#[expect(unsafe_code, reason = "gemm takes pointers and strides")]
-fn gemm(out: &mut [f32], a: View<'_>, b: View<'_>) {
-    assert!(a.cols == b.rows && out.len() == a.rows * b.cols && a.fits() && b.fits());
-    // SAFETY: `out` holds rows × cols elements and is borrowed alone; `fits` holds for both inputs, so every element
-    // that the strides reach lies within their slices; f32 has no invalid bit patterns.
-    unsafe {
-        gemm::gemm(
-            a.rows,
-            b.cols,
-            a.cols,
-            out.as_mut_ptr(),
-            1,
-            b.cols as isize,
-            false,
-            a.data.as_ptr(),
-            a.col_stride as isize,
-            a.row_stride as isize,
-            b.data.as_ptr(),
-            b.col_stride as isize,
-            b.row_stride as isize,
-            0.0,
-            1.0,
-            false,
-            false,
-            false,
-            gemm::Parallelism::None,
-        );
+/// `out = left · b` in some of the columns of `out`, `b` copied into panels on the way.
+fn through_panels(
+    out: &mut [&mut [f32]],
+    columns: Range<usize>,
+    left: &Left<'_>,
+    groups: &Range<usize>,
+    b: View<'_>,
+) {
+    let (many, width) = (usize::from(out.len() > SOME), shape().width);
+    let (together, depth) = COPIED[many][usize::from(!b.rows_are_contiguous())];
+    let together = together.next_multiple_of(width);
+    let mut room = Room::take(together.min(columns.len()).next_multiple_of(width) * depth.min(b.rows));
+    for first in (0..b.cols).step_by(together) {
+        let part = first..b.cols.min(first + together);
+        let within = columns.start + part.start..columns.start + part.end;
+        let b = b.columns(part);
+        for k in (0..b.rows).step_by(depth) {
+            let inner = k..b.rows.min(k + depth);
+            panels::copy(room.values(), b, inner.clone());
+            let panels = Panels::new(room.values(), inner.clone());
+            widest(Apply { out, columns: within.clone(), left, groups: groups.clone(), panels, inner });
+        }
+    }
+}
+
+/// Adds to the result, or begins it, what some inner indices give.
+struct Apply<'a, 'o> {
+    /// The rows of the result.
+    out: &'a mut [&'o mut [f32]],
+    /// Which columns of `out` are those of the panels.
+    columns: Range<usize>,
+    left: &'a Left<'a>,
+    groups: Range<usize>,
+    panels: Panels<'a>,
+    inner: Range<usize>,
+}
+
+impl WithSimd for Apply<'_, '_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(mut self, simd: S) {
+        let width = block::ACROSS * S::F32_LANES;
+        let (whole, rest) = (self.columns.len() / width, self.columns.len() % width);
+        self.panels_of(simd, 0..whole);
+        if rest > 0 {
+            self.last_panel(simd, whole, rest);
+        }
+    }
+}
+
+impl<'a> Apply<'a, '_> {
+    /// Goes through some panels that are whole.
+    #[inline(always)]
+    fn panels_of<S: Simd>(&mut self, simd: S, of: Range<usize>) {
+        let Self { out, columns, left, groups, panels, inner } = self;
+        let width = block::ACROSS * S::F32_LANES;
+        let (count, parts) = (of.len(), inner.len().div_ceil(DEPTH));
+        let few = out.len() <= SOME;
+        // Few rows go through memory as it lies; for many, a part of the left side is used with all panels.
+        let place = |step: usize| {
+            let (panel, part) = if few { (step / parts, step % parts) } else { (step % count, step / count) };
+            (of.start + panel, part)
+        };
+        let indices = |part: usize| {
+            let start = inner.start + part * DEPTH;
+            start..inner.end.min(start + DEPTH)
+        };
+        let before = left.rows_of(groups.start).start;
+        for first in groups.clone().step_by(GROUPS) {
+            let groups = first..groups.end.min(first + GROUPS);
+            for step in 0..count * parts {
+                let (panel, part) = place(step);
+                let next = place(step + 1);
+                let ahead = panels.get(next.0, indices(next.1)).unwrap_or_default();
+                let share = ahead.len().div_ceil(groups.len());
+                for group in groups.clone() {
+                    let rows = left.rows_of(group);
+                    let at = ((group - groups.start) * share).min(ahead.len());
+                    let block = Block {
+                        out: &mut out[rows.start - before..rows.end - before],
+                        column: columns.start + panel * width,
+                        begins: part == 0 && inner.start == 0,
+                        left: left.group(group, indices(part)),
+                        panel: panels.part(panel, indices(part)),
+                        ahead: &ahead[at..ahead.len().min(at + share)],
+                    };
+                    Rows::<S>::OF[rows.len() - 1](simd, block);
+                }
+            }
+        }
+    }
+
+    /// Goes through a panel of which only some columns are there, in room beside the result.
+    fn last_panel<S: Simd>(&mut self, simd: S, panel: usize, columns: usize) {
+        let width = block::ACROSS * S::F32_LANES;
+        let start = self.columns.start + panel * width;
+        let mut room = vec![0.0; self.out.len() * width];
+        for (row, out) in room.chunks_exact_mut(width).zip(self.out.iter()) {
+            row[..columns].copy_from_slice(&out[start..start + columns]);
+        }
+        let mut rows = rows_of(&mut room, width);
+        let panels = self.panels.from(panel);
+        let (left, groups, inner) = (self.left, self.groups.clone(), self.inner.clone());
+        Apply { out: &mut rows, columns: 0..width, left, groups, panels, inner }.panels_of(simd, 0..1);
+        for (row, out) in room.chunks_exact(width).zip(self.out.iter_mut()) {
+            out[start..start + columns].copy_from_slice(&row[..columns]);
+        }
     }
 }
 
@@ -250,24 +418,20 @@ pub fn read_tiles<T: Send>(
     b: impl Columns,
     read: impl Fn(Range<usize>, &[f32]) -> T + Sync + Send,
 ) -> Vec<T> {
-    let (cols, wide) = (b.count(), tile(a.rows));
+    let (cols, wide, left) = (b.count(), tile(a.rows), Left::new(a));
     (0..cols.div_ceil(wide))
         .into_par_iter()
         .map_init(Default::default, |(tile, made): &mut (Vec<f32>, Vec<f32>), index| {
             let columns = index * wide..cols.min((index + 1) * wide);
             tile.resize(a.rows * columns.len(), 0.0);
-            tile_product(tile, a, b, columns.clone(), made);
+            tile_product(tile, &left, b, columns.clone(), made);
             read(columns, tile)
         })
         .collect()
 }
 
-/// Rows of a block in [`fold_tiles`]: 512 × [`TILE`] values of f32 are 1 MiB, which stay in the second-level cache, and
-/// copying the tile's part of `b` into panels is little beside what is computed from them.
-pub const ROWS: usize = 512;
-
-/// Computes `a · b` tile by tile over the columns of `b`, on all threads, each tile block by block over the rows of
-/// `a`, in order. A tile begins with what `start` gives for its columns; `step` takes each block in, row-major
+/// Computes `a · b` tile by tile over the columns of `b`, on all threads, each tile some rows of `a` at a time, in
+/// order. A tile begins with what `start` gives for its columns; `step` takes each block of rows in, row-major
 /// [rows, columns]. Results come in the order of the columns.
 pub fn fold_tiles<T: Send>(
     a: View<'_>,
@@ -275,16 +439,16 @@ pub fn fold_tiles<T: Send>(
     start: impl Fn(&Range<usize>) -> T + Sync + Send,
     step: impl Fn(&mut T, &Range<usize>, &[f32]) + Sync + Send,
 ) -> Vec<T> {
-    let (cols, wide) = (b.count(), tile(a.rows));
+    let (cols, wide, left) = (b.count(), tile(a.rows), Left::new(a));
     (0..cols.div_ceil(wide))
         .into_par_iter()
         .map_init(Default::default, |(block, made): &mut (Vec<f32>, Vec<f32>), index| {
             let columns = index * wide..cols.min((index + 1) * wide);
             let mut folded = start(&columns);
-            for first in (0..a.rows).step_by(ROWS) {
-                let rows = first..a.rows.min(first + ROWS);
-                block.resize(rows.len() * columns.len(), 0.0);
-                tile_product(block, a.select_rows(rows), b, columns.clone(), made);
+            for first in (0..left.groups()).step_by(GROUPS) {
+                let groups = first..left.groups().min(first + GROUPS);
+                block.resize(left.rows_of_all(&groups).len() * columns.len(), 0.0);
+                multiply(&mut rows_of(block, columns.len()), &left, groups, b, columns.clone(), made);
                 step(&mut folded, &columns, block);
             }
             folded
@@ -293,12 +457,12 @@ pub fn fold_tiles<T: Send>(
 }
 
 /// `out = a · b`, `out` row-major [a.rows, b.cols], on all threads.
-pub fn product_parallel(out: &mut [f32], a: View<'_>, b: View<'_>) {
-    map_product(out, a, b, tile(a.rows), |_, _| {});
+pub fn product_parallel(out: &mut [f32], a: View<'_>, b: impl Columns) {
+    map_product(out, a, b, |_, _| {});
 }
 
-/// `out = f(a · b)`, `out` row-major [a.rows, b.cols], on all threads. The columns of `b` are shared out `width` at a
-/// time; `f` gets each row of such a tile, while it is in the cache, with the columns it covers.
+/// `out = f(a · b)`, `out` row-major [a.rows, b.cols], on all threads; `f` gets each row of a tile, while it is in the
+/// cache, with the columns it covers.
 ///
 /// # Panics
 /// When the shapes do not agree.
@@ -306,20 +470,25 @@ pub fn map_product(
     out: &mut [f32],
     a: View<'_>,
     b: impl Columns,
-    width: usize,
     f: impl Fn(Range<usize>, &mut [f32]) + Sync + Send,
 ) {
     let cols = b.count();
     assert_eq!(out.len(), a.rows * cols, "size of the result");
+    let left = Left::new(a);
+    let alone = a.rows * a.cols * cols < ALONE;
+    // As many tiles for each thread as for any other.
+    let threads = if alone { 1 } else { 2 * rayon::current_num_threads() };
+    let tiles = cols.div_ceil(tile(a.rows)).next_multiple_of(threads);
+    let width = cols.div_ceil(tiles.max(1)).next_multiple_of(shape().width).max(1);
     let columns = |index: usize| index * width..cols.min((index + 1) * width);
     let fill = |(index, mut rows): (usize, Vec<&mut [f32]>), made: &mut Vec<f32>| {
-        product_into(&mut rows, a, b, columns(index), made);
+        multiply(&mut rows, &left, 0..left.groups(), b, columns(index), made);
         for row in rows {
             f(columns(index), row);
         }
     };
     let tiles = tiles_of(out, cols, width).into_iter().enumerate();
-    if a.rows * a.cols * cols < ALONE {
+    if alone {
         let mut made = Vec::new();
         tiles.for_each(|tile| fill(tile, &mut made));
     } else {
@@ -412,30 +581,38 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(40))]
         #[test]
-        fn the_two_ways_across_give_the_same_bits_in_every_kind_of_vector(
-            m in 40usize..70, k in 1usize..300, n in 1usize..60,
+        fn what_is_kept_in_panels_gives_the_same_bits(
+            m in 1usize..300, k in 0usize..600, n in 1usize..1200, transposed: bool,
         ) {
             let (a, b) = (values(m * k, 1), values(k * n, 2));
-            let (a, b) = (View::new(&a, m, k), View::new(&b, n, k).t());
-            let run = |rows: Range<usize>, kind: fn(across::Across<'_, '_>)| {
-                let mut out = vec![f32::NAN; rows.len() * n];
-                kind(across::Across { out: &mut rows_of(&mut out, n), a: a.select_rows(rows), b });
-                out
-            };
-            let mut kinds: Vec<fn(across::Across<'_, '_>)> =
-                vec![|op| pulp::Simd::vectorize(pulp::Scalar256b, op)];
-            #[cfg(target_arch = "x86_64")]
-            if pulp::x86::V3::try_new().is_some() {
-                kinds.push(|op| {
-                    if let Some(simd) = pulp::x86::V3::try_new() {
-                        pulp::Simd::vectorize(simd, op);
-                    }
-                });
+            let a = View::new(&a, m, k);
+            let b = if transposed { View::new(&b, n, k).t() } else { View::new(&b, k, n) };
+            let packed = Packed::copy(b, &|| true).expect("memory").expect("not stopped");
+            let (mut want, mut got) = (vec![f32::NAN; m * n], vec![f32::NAN; m * n]);
+            product_parallel(&mut want, a, b);
+            product_parallel(&mut got, a, &packed);
+            prop_assert!(want.iter().zip(&got).all(|(a, b)| a.to_bits() == b.to_bits()));
+            let (mut made, columns, packed) = (Vec::new(), n / 3..n - n / 4, &packed);
+            let view = packed.view(columns.clone(), &mut made);
+            for row in 0..k {
+                for col in columns.clone() {
+                    prop_assert_eq!(view.at(row, col - columns.start).to_bits(), b.at(row, col).to_bits());
+                }
             }
-            for kind in kinds {
-                let (few, many) = ([run(0..20, kind), run(20..m - 20, kind), run(m - 20..m, kind)].concat(), run(0..m, kind));
-                prop_assert!(few.iter().zip(&many).all(|(few, many)| few.to_bits() == many.to_bits()));
-            }
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(40))]
+        #[test]
+        fn every_kind_of_vector_gives_the_same_bits(m in 1usize..40, k in 1usize..600, n in 1usize..70) {
+            let (a, b) = (values(m * k, 1), values(k * n, 2));
+            let want: Vec<f32> = (0..m * n)
+                .map(|at| (0..k).fold(0.0f32, |sum, i| a[at / n * k + i].mul_add(b[i * n + at % n], sum)))
+                .collect();
+            let mut got = vec![f32::NAN; m * n];
+            product(&mut got, View::new(&a, m, k), View::new(&b, k, n));
+            prop_assert!(want.iter().zip(&got).all(|(a, b)| a.to_bits() == b.to_bits()));
         }
     }
 

@@ -1,29 +1,32 @@
-//! The innermost loops of a product, in the widest vectors the processor has: which of them is taken.
-//! Not here: the loops (`along.rs`, `across.rs`), tiles and threads.
-//!
-//! Each element of the result is one chain of multiply-adds over the inner size (or one for each lane), so it is the
-//! same bits whatever rows and columns are computed with it: a token's numbers do not depend on the batch.
+//! The widest vectors the processor has, and what of a product fits into its registers.
+//! Not here: the loops themselves.
 
 use pulp::{Scalar256b, Simd, WithSimd};
 
-use super::View;
-use super::across::Across;
-use super::along::Along;
+use super::block;
 
-/// `out = a · b`, a row of it in each slice, where the rows of `a` are contiguous and so are the rows or the columns of
-/// `b`. Gives false, and does nothing, where they are not.
-pub(super) fn product(out: &mut [&mut [f32]], a: View<'_>, b: View<'_>) -> bool {
-    if a.col_stride != 1 {
-        return false;
+/// What of a product stands in the registers at a time.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Shape {
+    /// Most rows of the result.
+    pub rows: usize,
+    /// Columns, those of a panel.
+    pub width: usize,
+}
+
+/// The shape for this processor.
+pub(super) fn shape() -> Shape {
+    struct Ask;
+
+    impl WithSimd for Ask {
+        type Output = Shape;
+
+        fn with_simd<S: Simd>(self, _: S) -> Shape {
+            Shape { rows: block::most_rows::<S>(), width: block::ACROSS * S::F32_LANES }
+        }
     }
-    if b.col_stride == 1 {
-        widest(Along { out, a, b });
-    } else if b.row_stride == 1 {
-        widest(Across { out, a, b });
-    } else {
-        return false;
-    }
-    true
+
+    widest(Ask)
 }
 
 /// Runs the loops in the widest vectors there are.

@@ -1,55 +1,175 @@
-//! Room for the part of a matrix that a product copies before it is used, kept by each thread between products.
-//! Not here: what is copied there, and how.
+//! The right side of a product, copied into panels of as many columns as a block of the result has, each of which is
+//! read straight on.
+//! Not here: the left side (`left.rs`), the multiplication (`block.rs`).
 
-use std::cell::Cell;
+use std::ops::Range;
 
-/// Values of a cache line. A vector that lies across two of them costs two reads.
-const LINE: usize = 16;
+use memmap2::{MmapMut, MmapOptions};
+use rayon::prelude::*;
 
-thread_local! {
-    /// Getting fresh memory from the system costs more than filling it.
-    static HELD: Cell<Vec<f32>> = const { Cell::new(Vec::new()) };
+use super::micro::{shape, widest};
+use super::turn::Turn;
+use super::{Columns, View};
+
+/// Columns that one thread copies at a time. Long pieces of rows come faster from memory.
+const TOGETHER: usize = 1024;
+
+/// Some columns of a matrix in panels: of each panel a row for each inner index, one panel `stride` values after the
+/// other. The last may be of fewer columns; what stands beyond them means nothing.
+#[derive(Clone, Copy)]
+pub(super) struct Panels<'a> {
+    values: &'a [f32],
+    stride: usize,
+    width: usize,
+    /// The first inner index that is there.
+    first: usize,
 }
 
-/// Some room that begins where a cache line does; what is in it was left by whoever had it before.
-pub(super) struct Panels {
-    held: Vec<f32>,
-    room: usize,
+impl<'a> Panels<'a> {
+    /// Panels that hold the inner indices of `inner` and lie one after the other.
+    pub(super) fn new(values: &'a [f32], inner: Range<usize>) -> Self {
+        let width = shape().width;
+        Self { values, stride: inner.len() * width, width, first: inner.start }
+    }
+
+    /// Those from one panel on.
+    pub(super) fn from(&self, panel: usize) -> Self {
+        Self { values: &self.values[panel * self.stride..], ..*self }
+    }
+
+    /// Some inner indices of one panel, \[indices, width\].
+    pub(super) fn part(&self, panel: usize, inner: Range<usize>) -> &'a [f32] {
+        self.get(panel, inner).expect("a panel that was copied")
+    }
+
+    /// [`Panels::part`], where there are so many panels.
+    pub(super) fn get(&self, panel: usize, inner: Range<usize>) -> Option<&'a [f32]> {
+        let start = panel * self.stride + inner.start.checked_sub(self.first)? * self.width;
+        self.values.get(start..start + inner.len() * self.width)
+    }
 }
 
-impl Panels {
-    /// Room for this many values.
-    pub(super) fn take(room: usize) -> Self {
-        let mut held = HELD.take();
-        if held.len() < room + LINE {
-            held.resize(room + LINE, 0.0);
+/// Copies some inner indices of `b`, \[inner, columns\], into panels; gives the length of what they take.
+pub(super) fn copy(panels: &mut [f32], b: View<'_>, inner: Range<usize>) -> usize {
+    let width = shape().width;
+    let (depth, b) = (inner.len(), b.select_rows(inner));
+    let stride = depth * width;
+    let length = b.cols().div_ceil(width) * stride;
+    if depth == 0 {
+        return 0;
+    }
+    let panels = &mut panels[..length];
+    if b.rows_are_contiguous() {
+        for k in 0..depth {
+            let row = b.row(k).unwrap_or_default();
+            for (panel, values) in panels.chunks_exact_mut(stride).zip(row.chunks(width)) {
+                let out = &mut panel[k * width..][..values.len()];
+                match (<&mut [f32; 32]>::try_from(&mut *out), <&[f32; 32]>::try_from(values)) {
+                    // A length that the compiler knows spares a call for every piece.
+                    (Ok(out), Ok(values)) => *out = *values,
+                    _ => out.copy_from_slice(values),
+                }
+            }
         }
-        Self { held, room }
+        return length;
+    }
+    for (panel, first) in panels.chunks_exact_mut(stride).zip((0..).step_by(width)) {
+        let columns = first..b.cols().min(first + width);
+        if b.columns_are_contiguous() {
+            let columns: Vec<&[f32]> = columns.filter_map(|column| b.t().row(column)).collect();
+            widest(Turn { out: panel, width, columns: &columns });
+        } else {
+            for (k, out) in panel.chunks_exact_mut(width).enumerate() {
+                out.iter_mut().zip(columns.clone()).for_each(|(out, column)| *out = b.at(k, column));
+            }
+        }
+    }
+    length
+}
+
+/// A whole matrix in panels, for products that come again. It takes as much memory as the matrix in f32.
+#[derive(Debug)]
+pub struct Packed {
+    values: MmapMut,
+    inner: usize,
+    columns: usize,
+}
+
+impl Packed {
+    /// Copies a matrix on all threads, as long as `go_on` says so; `None` where it did not.
+    ///
+    /// # Errors
+    /// Where the system has no room for it.
+    pub fn copy(b: impl Columns, go_on: &(dyn Fn() -> bool + Sync)) -> std::io::Result<Option<Self>> {
+        let (inner, columns, width) = (b.inner(), b.count(), shape().width);
+        let length = columns.div_ceil(width) * width * inner;
+        let mut values = MmapOptions::new().len((length * size_of::<f32>()).max(1)).map_anon()?;
+        // Fewer places to look up: worth some hundredths to a tenth of a product. Systems without them go without.
+        #[cfg(target_os = "linux")]
+        let _ = values.advise(memmap2::Advice::HugePage);
+        if length > 0 {
+            let panels: &mut [f32] = bytemuck::cast_slice_mut(&mut values[..length * size_of::<f32>()]);
+            let parts = panels.par_chunks_mut(TOGETHER * inner).zip((0..columns).into_par_iter().step_by(TOGETHER));
+            parts.for_each_init(Vec::new, |made, (out, first)| {
+                if go_on() {
+                    copy_whole(out, b, first..columns.min(first + TOGETHER), made);
+                }
+            });
+        }
+        Ok(go_on().then_some(Self { values, inner, columns }))
     }
 
-    /// The room.
-    pub(super) fn values(&mut self) -> &mut [f32] {
-        let start = self.held.as_ptr().align_offset(LINE * size_of::<f32>()).min(LINE);
-        &mut self.held[start..start + self.room]
+    /// The inner size: the rows of the matrix.
+    #[must_use]
+    pub const fn inner(&self) -> usize {
+        self.inner
+    }
+
+    /// The number of columns.
+    #[must_use]
+    pub const fn columns(&self) -> usize {
+        self.columns
+    }
+
+    /// The bytes it takes.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.values.len() as u64
+    }
+
+    /// Some of the columns as they were, row-major \[inner, columns\].
+    pub(super) fn unpack(&self, columns: Range<usize>, out: &mut Vec<f32>) {
+        let (all, width) = (self.panels(0), shape().width);
+        out.clear();
+        for k in 0..self.inner {
+            out.extend(columns.clone().map(|column| all.part(column / width, k..k + 1)[column % width]));
+        }
+    }
+
+    /// Its panels from that of a column on, which must be the first of a panel.
+    pub(super) fn panels(&self, column: usize) -> Panels<'_> {
+        let all: &[f32] = bytemuck::cast_slice(&self.values[..self.values.len() / 4 * 4]);
+        Panels::new(&all[column * self.inner..], 0..self.inner)
     }
 }
 
-impl Drop for Panels {
-    fn drop(&mut self) {
-        HELD.set(std::mem::take(&mut self.held));
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn room_is_as_large_as_asked_for_and_begins_a_cache_line() {
-        for room in [1, 1000, 17, 0] {
-            let mut panels = Panels::take(room);
-            assert_eq!(panels.values().len(), room);
-            assert_eq!(panels.values().as_ptr() as usize % 64, 0);
+/// Copies some columns of `b`, whole, into panels, of which the first column must be the first.
+pub(super) fn copy_whole(out: &mut [f32], b: impl Columns, columns: Range<usize>, made: &mut Vec<f32>) {
+    let (inner, width) = (b.inner(), shape().width);
+    let most = (b.most() / width * width).max(width);
+    for start in columns.clone().step_by(most) {
+        let part = start..columns.end.min(start.saturating_add(most));
+        let out = &mut out[(start - columns.start) * inner..];
+        let view = b.view(part.clone(), made);
+        if !view.rows_are_contiguous() {
+            copy(out, view, 0..inner);
+            continue;
+        }
+        for row in 0..inner {
+            let values = view.row(row).unwrap_or_default();
+            for (panel, values) in out.chunks_mut(inner * width).zip(values.chunks(width)) {
+                panel[row * width..][..values.len()].copy_from_slice(values);
+            }
         }
     }
 }

@@ -7,6 +7,7 @@
 //! stands in and wherever the columns come from, so results are the same bits however many threads there are, and a row
 //! is the same whatever other rows are computed with it.
 
+mod apply;
 mod block;
 mod few;
 mod left;
@@ -14,21 +15,20 @@ pub mod maps;
 mod micro;
 mod panels;
 mod room;
+pub mod sieve;
+mod tiles;
 mod turn;
 
 use std::ops::Range;
 
-use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 
 pub use left::Left;
 pub use panels::Packed;
 
-use block::{Block, Rows};
+use apply::{Apply, COPIED, GROUPS, through_panels};
 use few::Few;
 use micro::{shape, widest};
-use panels::Panels;
-use room::Room;
 
 /// Most columns of a tile, a multiple of every panel's width: 512 rows × 512 columns of f32 are 1 MiB, which stay in a
 /// core's second-level cache.
@@ -40,19 +40,6 @@ const SOME: usize = 64;
 
 /// Most columns of a tile of no more than [`SOME`] rows: long pieces of rows come faster from memory.
 const WIDE: usize = 2048;
-
-/// Inner indices that a block adds up before the next block does: their part of a panel is 32 KiB, which stay in the
-/// first-level cache.
-const DEPTH: usize = 256;
-
-/// Groups of rows that use a part of a panel before the next part: 18 × 14 rows × [`DEPTH`] values are 252 KiB, which
-/// stay in the second-level cache.
-const GROUPS: usize = 18;
-
-/// Columns and inner indices that are copied into panels at a time, with rows contiguous and with columns contiguous:
-/// 512 KiB, or what one panel takes, so that memory is read in long pieces where there are few rows, and panels stay in
-/// the second-level cache.
-const COPIED: [[(usize, usize); 2]; 2] = [[(WIDE, 64), (32, 1024)], [(TILE, DEPTH), (TILE, DEPTH)]];
 
 /// The columns of a product are shared out among threads in pieces no wider than this, the same number for each thread.
 const fn tile(rows: usize) -> usize {
@@ -227,13 +214,7 @@ impl Columns for &Packed {
 ///
 /// # Panics
 /// When the shapes do not agree.
-pub fn tile_product(
-    tile: &mut [f32],
-    left: &Left<'_>,
-    b: impl Columns,
-    columns: Range<usize>,
-    made: &mut Vec<f32>,
-) {
+pub fn tile_product(tile: &mut [f32], left: &Left, b: impl Columns, columns: Range<usize>, made: &mut Vec<f32>) {
     assert_eq!(tile.len(), left.rows() * columns.len(), "size of the result");
     multiply(&mut rows_of(tile, columns.len()), left, 0..left.groups(), b, columns, made);
 }
@@ -256,7 +237,7 @@ fn rows_of(values: &mut [f32], cols: usize) -> Vec<&mut [f32]> {
 /// `made` is room to make columns in.
 fn multiply(
     out: &mut [&mut [f32]],
-    left: &Left<'_>,
+    left: &Left,
     groups: Range<usize>,
     b: impl Columns,
     columns: Range<usize>,
@@ -269,7 +250,9 @@ fn multiply(
     }
     assert!(out.iter().all(|row| row.len() == columns.len()), "size of the result");
     if inner == 0 {
-        out.iter_mut().for_each(|row| row.fill(0.0));
+        for row in out.iter_mut() {
+            row.fill(0.0);
+        }
         return;
     }
     let width = shape().width;
@@ -288,126 +271,13 @@ fn multiply(
         let within = start - columns.start..part.end - columns.start;
         let view = b.view(part, made);
         assert!(view.fits(), "a view reaches beyond its data");
-        let a = left.view();
-        if out.len() <= few::MOST && a.rows_are_contiguous() && view.rows_are_contiguous() {
-            let rows = left.rows_of_all(&groups);
+        if out.len() <= few::MOST && view.rows_are_contiguous() {
             let mut out: Vec<&mut [f32]> = out.iter_mut().map(|row| &mut row[within.clone()]).collect();
-            widest(Few { out: &mut out, a: a.select_rows(rows), b: view });
+            widest(Few { out: &mut out, a: left.view(groups.start), b: view });
         } else {
             through_panels(out, within, left, &groups, view);
         }
         start += together;
-    }
-}
-
-/// `out = left · b` in some of the columns of `out`, `b` copied into panels on the way.
-fn through_panels(
-    out: &mut [&mut [f32]],
-    columns: Range<usize>,
-    left: &Left<'_>,
-    groups: &Range<usize>,
-    b: View<'_>,
-) {
-    let (many, width) = (usize::from(out.len() > SOME), shape().width);
-    let (together, depth) = COPIED[many][usize::from(!b.rows_are_contiguous())];
-    let together = together.next_multiple_of(width);
-    let mut room = Room::take(together.min(columns.len()).next_multiple_of(width) * depth.min(b.rows));
-    for first in (0..b.cols).step_by(together) {
-        let part = first..b.cols.min(first + together);
-        let within = columns.start + part.start..columns.start + part.end;
-        let b = b.columns(part);
-        for k in (0..b.rows).step_by(depth) {
-            let inner = k..b.rows.min(k + depth);
-            panels::copy(room.values(), b, inner.clone());
-            let panels = Panels::new(room.values(), inner.clone());
-            widest(Apply { out, columns: within.clone(), left, groups: groups.clone(), panels, inner });
-        }
-    }
-}
-
-/// Adds to the result, or begins it, what some inner indices give.
-struct Apply<'a, 'o> {
-    /// The rows of the result.
-    out: &'a mut [&'o mut [f32]],
-    /// Which columns of `out` are those of the panels.
-    columns: Range<usize>,
-    left: &'a Left<'a>,
-    groups: Range<usize>,
-    panels: Panels<'a>,
-    inner: Range<usize>,
-}
-
-impl WithSimd for Apply<'_, '_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn with_simd<S: Simd>(mut self, simd: S) {
-        let width = block::ACROSS * S::F32_LANES;
-        let (whole, rest) = (self.columns.len() / width, self.columns.len() % width);
-        self.panels_of(simd, 0..whole);
-        if rest > 0 {
-            self.last_panel(simd, whole, rest);
-        }
-    }
-}
-
-impl<'a> Apply<'a, '_> {
-    /// Goes through some panels that are whole.
-    #[inline(always)]
-    fn panels_of<S: Simd>(&mut self, simd: S, of: Range<usize>) {
-        let Self { out, columns, left, groups, panels, inner } = self;
-        let width = block::ACROSS * S::F32_LANES;
-        let (count, parts) = (of.len(), inner.len().div_ceil(DEPTH));
-        let few = out.len() <= SOME;
-        // Few rows go through memory as it lies; for many, a part of the left side is used with all panels.
-        let place = |step: usize| {
-            let (panel, part) = if few { (step / parts, step % parts) } else { (step % count, step / count) };
-            (of.start + panel, part)
-        };
-        let indices = |part: usize| {
-            let start = inner.start + part * DEPTH;
-            start..inner.end.min(start + DEPTH)
-        };
-        let before = left.rows_of(groups.start).start;
-        for first in groups.clone().step_by(GROUPS) {
-            let groups = first..groups.end.min(first + GROUPS);
-            for step in 0..count * parts {
-                let (panel, part) = place(step);
-                let next = place(step + 1);
-                let ahead = panels.get(next.0, indices(next.1)).unwrap_or_default();
-                let share = ahead.len().div_ceil(groups.len());
-                for group in groups.clone() {
-                    let rows = left.rows_of(group);
-                    let at = ((group - groups.start) * share).min(ahead.len());
-                    let block = Block {
-                        out: &mut out[rows.start - before..rows.end - before],
-                        column: columns.start + panel * width,
-                        begins: part == 0 && inner.start == 0,
-                        left: left.group(group, indices(part)),
-                        panel: panels.part(panel, indices(part)),
-                        ahead: &ahead[at..ahead.len().min(at + share)],
-                    };
-                    Rows::<S>::OF[rows.len() - 1](simd, block);
-                }
-            }
-        }
-    }
-
-    /// Goes through a panel of which only some columns are there, in room beside the result.
-    fn last_panel<S: Simd>(&mut self, simd: S, panel: usize, columns: usize) {
-        let width = block::ACROSS * S::F32_LANES;
-        let start = self.columns.start + panel * width;
-        let mut room = vec![0.0; self.out.len() * width];
-        for (row, out) in room.chunks_exact_mut(width).zip(self.out.iter()) {
-            row[..columns].copy_from_slice(&out[start..start + columns]);
-        }
-        let mut rows = rows_of(&mut room, width);
-        let panels = self.panels.from(panel);
-        let (left, groups, inner) = (self.left, self.groups.clone(), self.inner.clone());
-        Apply { out: &mut rows, columns: 0..width, left, groups, panels, inner }.panels_of(simd, 0..1);
-        for (row, out) in room.chunks_exact(width).zip(self.out.iter_mut()) {
-            out[start..start + columns].copy_from_slice(&row[..columns]);
-        }
     }
 }
 
@@ -466,12 +336,7 @@ pub fn product_parallel(out: &mut [f32], a: View<'_>, b: impl Columns) {
 ///
 /// # Panics
 /// When the shapes do not agree.
-pub fn map_product(
-    out: &mut [f32],
-    a: View<'_>,
-    b: impl Columns,
-    f: impl Fn(Range<usize>, &mut [f32]) + Sync + Send,
-) {
+pub fn map_product(out: &mut [f32], a: View<'_>, b: impl Columns, f: impl Fn(Range<usize>, &mut [f32]) + Sync + Send) {
     let cols = b.count();
     assert_eq!(out.len(), a.rows * cols, "size of the result");
     let left = Left::new(a);

@@ -203,6 +203,13 @@ pub enum Error {
         /// Why.
         what: String,
     },
+    /// Memory that the system does not give.
+    #[error("there is no memory to compare the SAEs in")]
+    Memory {
+        /// What the system says.
+        #[source]
+        source: std::io::Error,
+    },
     /// A latent whose decoder row is zero: it has no direction.
     #[error("the decoder row of latent {latent} is zero: there is nothing to take apart")]
     Zero {

@@ -21,7 +21,6 @@ const BLOCK: usize = 8192;
 pub(super) struct Few<'a, 'o> {
     /// The rows of the result.
     pub out: &'a mut [&'o mut [f32]],
-    /// With contiguous rows.
     pub a: View<'a>,
     /// With contiguous rows.
     pub b: View<'a>,
@@ -79,9 +78,7 @@ impl Few<'_, '_> {
 /// `DEPTH` values of a row of `a`, from `k` on, each in all lanes.
 #[inline(always)]
 fn factors<S: Simd, const DEPTH: usize>(simd: S, a: View<'_>, row: usize, k: usize) -> [S::f32s; DEPTH] {
-    let start = row * a.row_stride + k;
-    let values = &a.data[start..start + DEPTH];
-    std::array::from_fn(|i| simd.splat_f32s(values[i]))
+    std::array::from_fn(|i| simd.splat_f32s(a.at(row, k + i)))
 }
 
 #[inline(always)]

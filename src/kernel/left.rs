@@ -11,23 +11,24 @@ use super::{ALONE, View};
 /// The rows of a matrix, some of them at a time: of each such group all values of the first inner index, then all of the
 /// next. Groups have as many rows as a block of the result keeps in registers, or a few less, so that they are alike.
 #[derive(Clone, Debug)]
-pub struct Left<'a> {
-    view: View<'a>,
+pub struct Left {
     values: Vec<f32>,
+    rows: usize,
+    inner: usize,
     groups: usize,
 }
 
-impl<'a> Left<'a> {
+impl Left {
     /// Copies a matrix, \[rows, inner\].
     ///
     /// # Panics
     /// When the view reaches beyond its data.
     #[must_use]
-    pub fn new(a: View<'a>) -> Self {
+    pub fn new(a: View<'_>) -> Self {
         assert!(a.fits(), "a view reaches beyond its data");
         let (rows, inner) = (a.rows(), a.cols());
         let groups = rows.div_ceil(shape().rows);
-        let mut this = Self { view: a, values: vec![0.0; rows * inner], groups };
+        let mut this = Self { values: vec![0.0; rows * inner], rows, inner, groups };
         if inner == 0 {
             return this;
         }
@@ -60,18 +61,13 @@ impl<'a> Left<'a> {
     /// The number of rows.
     #[must_use]
     pub const fn rows(&self) -> usize {
-        self.view.rows()
+        self.rows
     }
 
     /// The inner size.
     #[must_use]
     pub const fn inner(&self) -> usize {
-        self.view.cols()
-    }
-
-    /// The matrix itself.
-    pub(super) const fn view(&self) -> View<'a> {
-        self.view
+        self.inner
     }
 
     /// The number of groups.
@@ -81,7 +77,13 @@ impl<'a> Left<'a> {
 
     /// The rows of a group.
     pub(super) const fn rows_of(&self, group: usize) -> Range<usize> {
-        place(self.view.rows(), self.groups, group)
+        place(self.rows, self.groups, group)
+    }
+
+    /// A group as a matrix.
+    pub(super) fn view(&self, group: usize) -> View<'_> {
+        let rows = self.rows_of(group).len();
+        View { data: self.group(group, 0..self.inner), rows, cols: self.inner, row_stride: 1, col_stride: rows }
     }
 
     /// The rows of some groups that follow each other.
@@ -95,7 +97,7 @@ impl<'a> Left<'a> {
     /// The values of a group for some inner indices, \[indices, rows of the group\].
     pub(super) fn group(&self, group: usize, inner: Range<usize>) -> &[f32] {
         let rows = self.rows_of(group);
-        let start = rows.start * self.inner();
+        let start = rows.start * self.inner;
         &self.values[start + inner.start * rows.len()..start + inner.end * rows.len()]
     }
 }

@@ -144,21 +144,14 @@ fn exp64(x: f64) -> f64 {
 /// Values that are looked at together by [`reaching`].
 pub const TOGETHER: usize = 64;
 
-/// The first group of [`TOGETHER`] values, counted from the first value, of which one times its factor times `by` is at
-/// least `floor`, or no number.
-///
-/// # Panics
-/// When there are more values than factors.
+/// The first group of [`TOGETHER`] values of which one is at least `floor`, or no number.
 #[must_use]
-pub fn reaching(values: &[f32], factors: &[f32], by: f32, floor: f32) -> Option<usize> {
-    assert!(values.len() <= factors.len(), "values and their factors");
-    widest(Reaching { values, factors: &factors[..values.len()], by, floor })
+pub fn reaching(values: &[f32], floor: f32) -> Option<usize> {
+    widest(Reaching { values, floor })
 }
 
 struct Reaching<'a> {
     values: &'a [f32],
-    factors: &'a [f32],
-    by: f32,
     floor: f32,
 }
 
@@ -167,22 +160,19 @@ impl WithSimd for Reaching<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, _: S) -> Option<usize> {
-        let Self { values, factors, by, floor } = self;
-        let may = |value: f32, factor: f32| {
-            let reached = value * factor * by;
-            (reached >= floor) | reached.is_nan()
-        };
-        let ((groups, rest), (with, rest_with)) = (values.as_chunks::<TOGETHER>(), factors.as_chunks::<TOGETHER>());
-        for (group, (values, factors)) in groups.iter().zip(with).enumerate() {
+        let Self { values, floor } = self;
+        let may = |value: f32| (value >= floor) | value.is_nan();
+        let (groups, rest) = values.as_chunks::<TOGETHER>();
+        for (group, values) in groups.iter().enumerate() {
             let mut any = false;
-            for i in 0..TOGETHER {
-                any |= may(values[i], factors[i]);
+            for value in values {
+                any |= may(*value);
             }
             if any {
                 return Some(group);
             }
         }
-        rest.iter().zip(rest_with).any(|(value, factor)| may(*value, *factor)).then_some(groups.len())
+        rest.iter().any(|value| may(*value)).then_some(groups.len())
     }
 }
 
@@ -356,13 +346,12 @@ mod tests {
     #[test]
     fn the_first_group_that_reaches_is_found_wherever_it_is() {
         for count in [0, 1, 63, 64, 65, 300] {
-            let factors = vec![2.0; count];
-            assert_eq!(reaching(&vec![0.4; count], &factors, 1.0, 1.0), None);
+            assert_eq!(reaching(&vec![0.4; count], 0.5), None);
             for at in 0..count {
                 for reaches in [0.5, f32::NAN, f32::INFINITY] {
                     let mut values = vec![0.4; count];
                     values[at] = reaches;
-                    assert_eq!(reaching(&values, &factors, 1.0, 1.0), Some(at / TOGETHER), "{at} of {count}");
+                    assert_eq!(reaching(&values, 0.5), Some(at / TOGETHER), "{at} of {count}");
                 }
             }
         }

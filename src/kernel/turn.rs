@@ -34,8 +34,8 @@ impl WithSimd for Turn<'_> {
                 done = squares::<8>(self.out, self.width, self.columns, |square| x86::eight(simd, square));
             }
         }
-        let turned = if done > 0 { inner / done * done } else { 0 };
-        let groups = if done > 0 { self.columns.len() / done * done } else { 0 };
+        let whole = |count: usize| count.checked_div(done).unwrap_or(0) * done;
+        let (turned, groups) = (whole(inner), whole(self.columns.len()));
         for (at, column) in self.columns.iter().enumerate() {
             let first = if at < groups { turned } else { 0 };
             for (k, value) in column.iter().enumerate().skip(first) {
@@ -57,10 +57,10 @@ fn squares<const N: usize>(
         let parts: [&[[f32; N]]; N] = columns.map(|column| column.as_chunks::<N>().0);
         let count = parts[0].len();
         assert!(parts.iter().all(|part| part.len() == count), "columns of one length");
-        for step in 0..count {
+        for (step, out) in out.chunks_mut(N * width).take(count).enumerate() {
             let square = turn(std::array::from_fn(|column| parts[column][step]));
             for (k, row) in square.iter().enumerate() {
-                let start = (step * N + k) * width + group * N;
+                let start = k * width + group * N;
                 out[start..start + N].copy_from_slice(row);
             }
         }

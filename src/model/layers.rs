@@ -7,9 +7,6 @@ use candle_core::{CpuStorage, DType, Device, Storage, Tensor};
 use crate::kernel::{self, Columns, View, maps};
 use crate::weights::{Array, Half, Matrix};
 
-/// Columns of the result that one thread computes at a time: narrow enough that 768 columns keep all threads busy.
-const COLUMNS: usize = 192;
-
 /// Elements of a matrix of half precision that a device makes f32 at a time: 256 MiB of them.
 pub(super) const WIDENED: usize = 1 << 26;
 
@@ -159,7 +156,7 @@ impl Linear {
         }
         let out = on_cpu(x, |x| {
             let mut out = vec![0.0; rows * outputs];
-            kernel::map_product(&mut out, View::new(x, rows, inputs), weight, COLUMNS, |columns, row| {
+            kernel::map_product(&mut out, View::new(x, rows, inputs), weight, |columns, row| {
                 if let Some(bias) = bias {
                     row.iter_mut().zip(&bias[columns]).for_each(|(value, bias)| *value += bias);
                 }

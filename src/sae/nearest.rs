@@ -3,15 +3,17 @@
 //!
 //! A cosine is `dot(a, b) / √(‖a‖²·‖b‖²)` with [`kernel::dot`]'s order of summation, so equal rows have exactly 1. A
 //! row of zeros has no direction; its cosine with everything is 0, as torch's `cosine_similarity` has it. The products
-//! of the all-pairs pass only sort out what cannot be among the nearest: what remains is computed by that formula, so
-//! results are the same bits for any number of threads, any tiling, and from [`Sae::nearest`] or [`nearest_all`].
+//! of the all-pairs pass, which may be coarse, only sort out what cannot be among the nearest: what remains is computed
+//! by that formula, so results are the same bits for any number of threads, any tiling, any processor, and from
+//! [`Sae::nearest`] or [`nearest_all`].
 
 use std::cmp::Ordering;
 use std::ops::Range;
 
 use rayon::prelude::*;
 
-use crate::kernel::{self, View, maps};
+use crate::kernel::sieve::{self, Sieve};
+use crate::kernel::{self, maps};
 use crate::task::{Cancel, OnProgress, Progress};
 use crate::weights::Matrix;
 
@@ -19,6 +21,17 @@ use super::{Column, Error, Sae};
 
 /// Rows per unit of parallel work when one direction meets all rows: 512 × 768 values are 1.5 MiB.
 const ROWS: usize = 512;
+
+/// Latents of the larger SAE that meet some of the smaller one before the next of these: copying the latter is little
+/// beside what is computed from them.
+const GROUP: usize = 8192;
+
+/// Of these, the latents that one thread compares at a time: their products with [`kernel::TILE`] others stay in the
+/// second-level cache.
+const BLOCK: usize = 256;
+
+/// Latents of the smaller SAE that are compared at a time, a multiple of [`kernel::TILE`].
+const OTHERS: usize = 4096;
 
 /// A latent of another SAE and how near it is.
 #[derive(Clone, Copy, Debug, PartialEq, bytemuck::Pod, bytemuck::Zeroable)]
@@ -140,21 +153,30 @@ pub(super) fn nearest_and_near(
         return Err(Error::Sizes { left: large.d_in(), right: small.d_in() });
     }
     let k = k.min(small.width());
-    let threads = rayon::current_num_threads().max(1);
-    let block = large.width().div_ceil(threads * 4).clamp(32, ROWS);
-    let columns = Columns::new(small, floor);
-    let total = large.width() as u64;
+    let (sieve, total) = (Sieve::new(), large.width() as u64);
+    let near_enough = Near { floor, slack: sieve.error(large.d_in()), sieve };
     let mut neighbours = Vec::with_capacity(k * large.width());
-    for group in (0..large.width()).step_by(block * threads) {
-        progress(Progress::steps("nearest latents", group as u64, total));
-        let end = large.width().min(group + block * threads);
-        let starts: Vec<usize> = (group..end).step_by(block).collect();
-        let parts: Vec<Vec<Best>> = starts
+    for first in (0..large.width()).step_by(GROUP) {
+        let group = first..large.width().min(first + GROUP);
+        let mut blocks: Vec<Block> = group
+            .clone()
             .into_par_iter()
-            .map(|start| columns.nearest_of(large, start..end.min(start + block), k, cancel))
+            .step_by(BLOCK)
+            .map(|start| Block::new(large, start..group.end.min(start + BLOCK), k, sieve))
             .collect();
+        for start in (0..small.width()).step_by(OTHERS) {
+            let done = first + group.len() * start / small.width();
+            progress(Progress::steps("nearest latents", done as u64, total));
+            cancel.check()?;
+            let columns = start..small.width().min(start + OTHERS);
+            let units = units(small, columns.clone());
+            let others = sieve.others(&units, small.d_in()).map_err(|source| Error::Memory { source })?;
+            blocks.par_iter_mut().for_each_init(Vec::new, |tile, block| {
+                block.meet(&near_enough, (large, small), (&others, columns.clone()), tile, cancel);
+            });
+        }
         cancel.check()?;
-        for (latent, best) in (group..).zip(parts.into_iter().flatten()) {
+        for (latent, best) in (first..).zip(blocks.into_iter().flat_map(|block| block.best)) {
             neighbours.extend(best.list);
             best.near.iter().for_each(|pair| near(latent as u32, pair.latent, pair.cosine));
         }
@@ -163,67 +185,65 @@ pub(super) fn nearest_and_near(
     Ok(NearestTable { k, neighbours: neighbours.into() })
 }
 
-/// The decoder rows that others are compared with.
-struct Columns<'a> {
-    small: &'a Sae,
-    /// 1/‖row‖; 0 for a row of zeros; not a number where the squared length is not [`ordinary`], so that every
-    /// comparison fails and the row is always looked at closely.
-    inverse: Vec<f32>,
-    /// Twice the largest rounding error of a product of two unit vectors, summed in any order.
-    slack: f32,
-    /// Every pair at least this near is kept, whatever its rank.
-    near: f32,
+/// Decoder rows of length 1, side by side; zeros for a row of zeros, and no numbers for one whose squared length is not
+/// [`ordinary`], so that it is always looked at closely.
+fn units(sae: &Sae, latents: Range<usize>) -> Vec<f32> {
+    let d_in = sae.d_in().max(1);
+    let mut units = sae.parts.w_dec.block(latents.clone()).into_owned();
+    let norms = sae.squared_norms();
+    units.par_chunks_exact_mut(d_in).zip(latents).for_each(|(row, latent)| {
+        let inverse = inverse_norm(row, norms[latent]);
+        for value in row {
+            *value *= inverse;
+        }
+    });
+    units
 }
 
-impl<'a> Columns<'a> {
-    fn new(small: &'a Sae, near: f32) -> Self {
-        let norms = small.squared_norms().iter().enumerate();
-        let inverse = norms.map(|(latent, &norm)| inverse_norm(small, latent, norm)).collect();
-        Self { small, inverse, slack: (4 * small.d_in() + 64) as f32 * f32::EPSILON / 2.0, near }
+/// Which pairs are looked at closely.
+struct Near {
+    /// Every pair at least this near is kept, whatever its rank.
+    floor: f32,
+    /// The largest error of a product of the sieve.
+    slack: f32,
+    sieve: Sieve,
+}
+
+/// Some latents of the larger SAE, and what is nearest to each so far.
+struct Block {
+    latents: Range<usize>,
+    rows: sieve::Rows,
+    best: Vec<Best>,
+}
+
+impl Block {
+    fn new(large: &Sae, latents: Range<usize>, k: usize, sieve: Sieve) -> Self {
+        let rows = sieve.rows(&units(large, latents.clone()), large.d_in());
+        Self { best: vec![Best::new(k); latents.len()], latents, rows }
     }
 
-    fn nearest_of(&self, large: &Sae, rows: Range<usize>, k: usize, cancel: &Cancel) -> Vec<Best> {
-        let mut best = vec![Best::new(k); rows.len()];
-        let block = large.parts.w_dec.block(rows.clone());
-        let (a, b) = (View::new(&block, rows.len(), large.d_in()), self.small.parts.w_dec.t());
-        let (mut tile, mut made) = (Vec::new(), Vec::new());
-        for start in (0..self.small.width()).step_by(kernel::TILE) {
+    /// Offers some latents of the smaller SAE to all of the block.
+    fn meet(
+        &mut self,
+        near: &Near,
+        (large, small): (&Sae, &Sae),
+        (others, columns): (&sieve::Others, Range<usize>),
+        tile: &mut Vec<f32>,
+        cancel: &Cancel,
+    ) {
+        for start in (0..columns.len()).step_by(kernel::TILE) {
             if cancel.is_cancelled() {
-                break;
+                return;
             }
-            let columns = start..self.small.width().min(start + kernel::TILE);
-            tile.resize(rows.len() * columns.len(), 0.0);
-            kernel::tile_product(&mut tile, a, b, columns.clone(), &mut made);
-            for ((latent, products), best) in rows.clone().zip(tile.chunks_exact(columns.len())).zip(&mut best) {
-                self.offer(large, latent, columns.start, products, best);
+            let with = start..columns.len().min(start + kernel::TILE);
+            let apart = near.sieve.products(tile, &self.rows, others, with.clone());
+            let rows = tile.chunks_exact(apart.max(1)).map(|row| &row[..with.len()]);
+            for ((latent, products), best) in self.latents.clone().zip(rows).zip(&mut self.best) {
+                best.take(products, near, |at| {
+                    let other = columns.start + start + at;
+                    Neighbour { latent: other as u32, cosine: cosine_of(large, latent, small, other) }
+                });
             }
-        }
-        best
-    }
-
-    /// Offers one latent's products with some columns; only what may be among the nearest is computed closely.
-    fn offer(&self, large: &Sae, latent: usize, first: usize, products: &[f32], best: &mut Best) {
-        let own = inverse_norm(large, latent, large.squared_norms()[latent]);
-        let inverse = &self.inverse[first..first + products.len()];
-        let mut start = 0;
-        loop {
-            let floor = best.floor().min(self.near) - self.slack;
-            let Some(group) = maps::reaching(&products[start..], &inverse[start..], own, floor) else { return };
-            start += group * maps::TOGETHER;
-            let end = products.len().min(start + maps::TOGETHER);
-            for at in start..end {
-                // What is no number is looked at closely too.
-                if products[at] * inverse[at] * own < floor {
-                    continue;
-                }
-                let other = first + at;
-                let cosine = cosine_of(large, latent, self.small, other);
-                best.offer(other, cosine);
-                if cosine >= self.near {
-                    best.near.push(Neighbour { latent: other as u32, cosine });
-                }
-            }
-            start = end;
         }
     }
 }
@@ -245,6 +265,30 @@ impl Best {
     /// What a newcomer must reach: the worst of the k, or anything while there are fewer.
     fn floor(&self) -> f32 {
         if self.list.len() < self.k { f32::NEG_INFINITY } else { self.list.last().map_or(f32::INFINITY, |n| n.cosine) }
+    }
+
+    /// Takes in one latent's products with others, by rising latent; only what may be among the nearest is computed
+    /// closely, by `closely`, which gets its place.
+    fn take(&mut self, products: &[f32], near: &Near, closely: impl Fn(usize) -> Neighbour) {
+        let mut start = 0;
+        loop {
+            let floor = self.floor().min(near.floor) - near.slack;
+            let Some(group) = maps::reaching(&products[start..], floor) else { return };
+            start += group * maps::TOGETHER;
+            let end = products.len().min(start + maps::TOGETHER);
+            for (at, product) in (start..end).zip(&products[start..end]) {
+                // What is no number is looked at closely too.
+                if *product < floor {
+                    continue;
+                }
+                let pair = closely(at);
+                self.offer(pair.latent as usize, pair.cosine);
+                if pair.cosine >= near.floor {
+                    self.near.push(pair);
+                }
+            }
+            start = end;
+        }
     }
 
     fn offer(&mut self, latent: usize, cosine: f32) {
@@ -287,10 +331,10 @@ fn ordinary(squared: f32) -> bool {
     (1e-20..=1e20).contains(&squared)
 }
 
-fn inverse_norm(sae: &Sae, latent: usize, squared: f32) -> f32 {
+fn inverse_norm(row: &[f32], squared: f32) -> f32 {
     if ordinary(squared) {
         1.0 / squared.sqrt()
-    } else if sae.parts.w_dec.row(latent).iter().all(|&value| value == 0.0) {
+    } else if row.iter().all(|&value| value == 0.0) {
         0.0
     } else {
         f32::NAN

@@ -35,7 +35,7 @@ impl Sae {
         if !parts.apply_b_dec_to_input {
             let mut through = vec![0.0; self.width()];
             let shift = View::new(shift, 1, self.d_in());
-            kernel::map_product(&mut through, shift, &self.parts.w_enc, kernel::TILE, |_, _| {});
+            kernel::map_product(&mut through, shift, &self.parts.w_enc, |_, _| {});
             let less = |bias: &Array| Array::owned(sum(bias, &through, -1.0), &[self.width()]);
             if let super::Activation::Gated { b_gate, b_mag, r_mag } = &self.parts.activation {
                 let scaled: Vec<f32> = through.iter().zip(r_mag.iter()).map(|(through, r)| through * r.exp()).collect();

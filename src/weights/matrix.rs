@@ -15,8 +15,8 @@ use crate::kernel::{Columns, View, maps};
 /// Values made f32 at a time: 256 KiB of them stay in a core's second-level cache.
 const MADE: usize = 1 << 16;
 
-/// Columns made at a time are a multiple of this, which the products' registers are filled by.
-const STEP: usize = 48;
+/// Columns made at a time are a multiple of this, which the panels of products have columns by.
+const STEP: usize = 32;
 
 /// Columns made at a time where they lie across the file: 128 f32 are 8 cache lines.
 const STRIDED: usize = 128;

@@ -121,12 +121,12 @@ fn a_matrix_kept_as_stored_gives_the_very_bits_that_converting_it_gives() {
             let x: Vec<f32> = (0..3 * rows.max(cols)).map(|i| (i % 17) as f32 / 5.0 - 1.0).collect();
             let (across, along) = (View::new(&x[..3 * cols], 3, cols), View::new(&x[..3 * rows], 3, rows));
             let (mut got, mut want) = (vec![0.0; 3 * rows], vec![0.0; 3 * rows]);
-            crate::kernel::map_product(&mut got, across, matrix.t(), 192, |_, _| {});
-            crate::kernel::map_product(&mut want, across, array.view().t(), 192, |_, _| {});
+            crate::kernel::map_product(&mut got, across, matrix.t(), |_, _| {});
+            crate::kernel::map_product(&mut want, across, array.view().t(), |_, _| {});
             assert_eq!(got, want, "{name}");
             let (mut got, mut want) = (vec![0.0; 3 * cols], vec![0.0; 3 * cols]);
-            crate::kernel::map_product(&mut got, along, &matrix, 192, |_, _| {});
-            crate::kernel::map_product(&mut want, along, array.view(), 192, |_, _| {});
+            crate::kernel::map_product(&mut got, along, &matrix, |_, _| {});
+            crate::kernel::map_product(&mut want, along, array.view(), |_, _| {});
             assert_eq!(got, want, "{name}");
         }
     }

@@ -93,7 +93,7 @@ impl Sae {
         let mut shift = vec![0.0; self.width()];
         if self.parts.apply_b_dec_to_input {
             let bias = kernel::View::new(&self.parts.b_dec, 1, self.d_in());
-            kernel::map_product(&mut shift, bias, &self.parts.w_enc, kernel::TILE, |_, _| {});
+            kernel::map_product(&mut shift, bias, &self.parts.w_enc, |_, _| {});
         }
         shift
     }

@@ -40,7 +40,7 @@ use crate::blob::Blob;
 use crate::device::DeviceName;
 use crate::site::{Site, SiteKind};
 use crate::task::{Cancel, Cancelled};
-use crate::weights::Array;
+use crate::weights::{Array, Factor};
 
 /// The sizes of a model.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -232,6 +232,12 @@ pub trait Model: Send + Sync {
 
     /// What turns a direction of the residual stream into token space (methods §6); none where it is not there.
     fn unembedding(&self) -> Option<&Unembedding>;
+
+    /// The matrices that products go through, as far as they have been read: those whose packing makes later passes
+    /// faster ([`Factor::pack`]).
+    fn factors(&self) -> Vec<Factor> {
+        Vec::new()
+    }
 }
 
 /// Why a model cannot be loaded or run.

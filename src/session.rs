@@ -297,6 +297,7 @@ impl Session {
             | Job::Group { .. }
             | Job::Export { .. }
             | Job::TrainMeta(_)
+            | Job::Pack
             | Job::Checkup { .. }
             | Job::Text { .. } => self.aide().exec(job, cancel, progress),
             Job::Metas => {

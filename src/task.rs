@@ -67,6 +67,8 @@ pub enum Slot {
     Metas,
     /// Training a meta-SAE.
     MetaTrain,
+    /// Weights copied into the order in which products read them.
+    Pack,
     /// Whether the suite is wired as its SAEs need it.
     Doctor,
     /// Comparing all SAEs with each other.

@@ -15,7 +15,7 @@ use memmap2::Mmap;
 use rayon::prelude::*;
 use safetensors::{Dtype, SafeTensors};
 
-pub use self::matrix::{Half, Matrix, Transposed};
+pub use self::matrix::{Factor, Half, Matrix, Transposed};
 use crate::blob::{Blob, Place};
 use crate::kernel::View;
 
@@ -109,6 +109,20 @@ pub struct TensorFiles {
 struct TensorFile {
     name: String,
     bytes: Bytes,
+}
+
+impl TensorFile {
+    /// Lets the system have back the memory that some of the bytes take; they are read from the file again where they
+    /// are used after all.
+    #[expect(unsafe_code, reason = "what else this advice may do depends on the kind of map")]
+    fn let_go(&self, range: &Range<usize>) {
+        #[cfg(unix)]
+        if let Bytes::Mapped(map) = &self.bytes {
+            // SAFETY: the map is of a file, shared and never written through: its pages hold what the file holds, now
+            // and when they are read again. Where it fails, memory stays taken.
+            let _ = unsafe { map.unchecked_advise_range(memmap2::UncheckedAdvice::DontNeed, range.start, range.len()) };
+        }
+    }
 }
 
 enum Bytes {

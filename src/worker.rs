@@ -49,7 +49,7 @@ pub struct Worker {
     training: Lane,
     /// What will be asked for: all tables.
     tables: Lane,
-    /// What is to be known without being asked for: how the suite is wired.
+    /// What is done without being asked for, once: weights packed, and how the suite is wired.
     doctor: Lane,
 }
 
@@ -96,7 +96,7 @@ impl Worker {
             Slot::Text | Slot::Pair | Slot::Curve | Slot::Loss | Slot::CurveLoss => &self.background,
             Slot::MetaTrain => &self.training,
             Slot::Tables => &self.tables,
-            Slot::Doctor => &self.doctor,
+            Slot::Pack | Slot::Doctor => &self.doctor,
             _ => &self.compute,
         }
     }

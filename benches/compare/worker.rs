@@ -124,6 +124,9 @@ impl Worker {
                     session.exec(Job::Open { suite, saes: Vec::new(), reach: Reach::Whole }, &never, &|_| ()).map(drop)
                 });
                 opened.unwrap();
+                // As the explorer does it: what is read by the first question is packed after it.
+                session.exec(Job::Run { prompt: "The".to_owned(), next: 1 }, &never, &|_| ()).map(drop).unwrap();
+                session.exec(Job::Pack, &never, &|_| ()).map(drop).unwrap();
                 self.session = Some(session);
                 json!({ "ms": ms })
             }
@@ -341,7 +344,15 @@ impl Worker {
                 tokenizer: TokenizerFiles::Json(file("tokenizer.json")),
                 tokenizer_config: None,
             };
-            model::load(&files, &Device::Cpu).unwrap()
+            let loaded = model::load(&files, &Device::Cpu).unwrap();
+            // As the explorer does it after the first question, which reads every block.
+            let (mut cache, never) = (loaded.model.cache(), Cancel::new());
+            let pass = Pass { layers: None, logits: Logits::Last, hook: None, cancel: &never };
+            loaded.model.forward(&[0], &mut cache, pass).unwrap();
+            for factor in loaded.model.factors() {
+                assert!(factor.pack(&|| true).unwrap());
+            }
+            loaded
         };
         self.model.get_or_insert_with(open).clone()
     }

@@ -18,7 +18,7 @@ use super::rope::{Rope, Turns};
 use super::{Attended, Cache, Error, Logits, Model, Pass, Shape, Unembedding};
 use crate::site::{Site, SiteKind};
 use crate::task::Cancel;
-use crate::weights::{self, Array, Matrix};
+use crate::weights::{self, Array, Factor, Matrix};
 
 /// What a config says about the parts that are alike in every family, and where the files keep them.
 #[derive(Clone, Debug)]
@@ -407,5 +407,10 @@ impl<F: Family> Model for Decoder<F> {
 
     fn unembedding(&self) -> Option<&Unembedding> {
         self.unembedding.as_ref()
+    }
+
+    fn factors(&self) -> Vec<Factor> {
+        let head = self.unembedding.as_ref().map(|words| Factor { matrix: words.matrix().clone(), turned: true });
+        self.parts.factors().into_iter().chain(head.filter(|_| self.parts.device().is_none())).collect()
     }
 }

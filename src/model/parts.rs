@@ -1,11 +1,13 @@
 //! The tensors of a model's files, as its layers ask for them: under whatever prefix, checked, and where the model runs.
 //! Not here: which tensors a family has.
 
+use std::sync::{Arc, Mutex, PoisonError};
+
 use candle_core::Device;
 
 use super::Error;
 use super::layers::{Activation, Layout, Linear, Vector, Weight};
-use crate::weights::{self, Array, Matrix, TensorFiles};
+use crate::weights::{self, Array, Factor, Matrix, TensorFiles};
 
 /// Matrices of this many elements are kept in the element type of their file; smaller ones are made f32 when they are
 /// read. Making them anew for every pass costs a small model half its speed, and its memory is small either way.
@@ -20,12 +22,14 @@ pub(super) struct Parts {
     /// Whether values are looked at, or headers only.
     checked: bool,
     kept_from: usize,
+    /// The matrices of the linear layers that were read to be used on the CPU.
+    factors: Arc<Mutex<Vec<Factor>>>,
 }
 
 impl Parts {
     /// Tensors that may or may not carry one of `prefixes`; without a device they stay mapped.
     pub(super) fn new(tensors: TensorFiles, device: Option<&Device>, prefixes: &'static [&'static str]) -> Self {
-        Self { tensors, device: device.cloned(), prefixes, checked: true, kept_from: KEPT_FROM }
+        Self { tensors, device: device.cloned(), prefixes, checked: true, kept_from: KEPT_FROM, factors: Arc::default() }
     }
 
     /// The same tensors, where matrices of this many elements are kept as they are stored.
@@ -118,9 +122,19 @@ impl Parts {
             Layout::InOut => (inputs, outputs),
             Layout::OutIn => (outputs, inputs),
         };
-        let weight = self.place_matrix(self.matrix(&format!("{name}.weight"), rows, cols)?)?;
+        let matrix = self.matrix(&format!("{name}.weight"), rows, cols)?;
+        if self.checked && self.device.is_none() {
+            let factor = Factor { matrix: matrix.clone(), turned: layout == Layout::OutIn };
+            self.factors.lock().unwrap_or_else(PoisonError::into_inner).push(factor);
+        }
+        let weight = self.place_matrix(matrix)?;
         let bias = if biased { Some(self.vector(&format!("{name}.bias"), outputs)?) } else { None };
         Ok(Linear { weight, layout, bias, activation: None })
+    }
+
+    /// The matrices of all linear layers that were read so far, where the CPU uses them.
+    pub(super) fn factors(&self) -> Vec<Factor> {
+        self.factors.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     fn name(&self, name: &str) -> String {

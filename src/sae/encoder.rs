@@ -3,8 +3,8 @@
 
 use std::ops::Range;
 
-use crate::kernel::{Columns, View};
-use crate::weights::{Array, Matrix};
+use crate::kernel::{Columns, Packed, View};
+use crate::weights::{Array, Factor, Matrix};
 
 /// W_enc of x·W_enc, in either orientation and any element type. Clones share it.
 #[derive(Clone, Debug)]
@@ -55,6 +55,12 @@ impl Encoder {
         }
     }
 
+    /// The matrix and which way products go through it.
+    #[must_use]
+    pub fn factor(&self) -> Factor {
+        Factor { matrix: self.matrix().clone(), turned: matches!(self, Self::Rows(_)) }
+    }
+
     /// The whole as f32, \[d_in, width\].
     #[must_use]
     pub fn to_array(&self) -> Array {
@@ -93,6 +99,13 @@ impl Columns for &Encoder {
         match self {
             Encoder::Columns(matrix) => matrix.columns_made(columns, made),
             Encoder::Rows(matrix) => matrix.rows_made(columns, made),
+        }
+    }
+
+    fn packed(&self) -> Option<&Packed> {
+        match self {
+            Encoder::Columns(matrix) => matrix.kept_for(false),
+            Encoder::Rows(matrix) => matrix.kept_for(true),
         }
     }
 }

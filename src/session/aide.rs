@@ -99,6 +99,7 @@ fn do_job(
             let now = selection(shared.pair(places)?, &changes)?;
             Outcome::Exported(shared.export(places, &now, &folder)?)
         }
+        Job::Pack => Outcome::Packed(shared.pack(cancel)?),
         Job::Checkup { losses, again } => Outcome::Checked(shared.checkup(chosen, losses, again, cancel, progress)?),
         Job::TrainMeta(recipe) => {
             let of = &shared.saes[shared.place(&recipe.sae)?].sae;

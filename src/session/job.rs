@@ -269,6 +269,9 @@ pub enum Job {
     /// Train a meta-SAE on an SAE's decoder rows; what was begun and not finished goes on. The answer is
     /// [`Outcome::Trained`].
     TrainMeta(MetaRecipe),
+    /// Copy the weights that were read so far into the order in which products read them, where there is memory to
+    /// spare: what is computed later is the same bits, sooner. The answer is [`Outcome::Packed`].
+    Pack,
     /// Whether the suite is wired as its SAEs need it. The answer is [`Outcome::Checked`].
     Checkup {
         /// Whether cross-entropies are measured too: the model then runs as a whole.
@@ -351,6 +354,8 @@ pub enum Outcome {
     Continued(Arc<Continuation>),
     /// A meta-SAE is trained, kept and loaded.
     Trained(Arc<MetaTrained>),
+    /// Weights are packed; the bytes that this took.
+    Packed(u64),
     /// What the doctor found out.
     Checked(Checked),
     /// The known suites.

@@ -22,11 +22,11 @@ use crate::session::reach::{Reach, needs_model};
 use crate::session::tables::Table;
 use crate::session::text::{Cut, Rows, Text};
 use crate::session::way::{Way, WayKey};
-use crate::session::{Setup, failure};
+use crate::session::{Setup, failure, memory};
 use crate::site::SiteKind;
 use crate::suite::{SaeEntry, Suite, argument};
 use crate::task::{Cancel, OnProgress, Progress, Unit};
-use crate::weights::Array;
+use crate::weights::{Array, Factor};
 
 /// The text that comes with the program.
 const ENGLISH: &[u8] = include_bytes!("../../assets/text/english.txt");
@@ -34,6 +34,9 @@ const ENGLISH: &[u8] = include_bytes!("../../assets/text/english.txt");
 const SAMPLE_BYTES: usize = 64 << 20;
 /// Most tokens of a row where the SAEs do not say on how long texts they were trained.
 const ROW: usize = 128;
+
+/// Weights are packed into no more than one part in so many of the memory that is free.
+const SPARE: u64 = 4;
 
 /// A suite with its model and SAEs.
 pub struct Shared {
@@ -186,6 +189,28 @@ impl Shared {
             SiteKind::ResidPre | SiteKind::ResidPost | SiteKind::MlpOut => None,
         };
         Some(Words { unembedding: model.unembedding()?, tokenizer: &self.model.tokenizer, outputs })
+    }
+
+    /// Packs the weights that products go through, as far as they have been read, and gives the bytes that this took: none
+    /// where it would take much of the memory that is free, or where memory ran out on the way.
+    pub fn pack(&self, cancel: &Cancel) -> Result<u64, Report> {
+        let saes = self.saes.iter().map(|loaded| loaded.sae.parts().w_enc.factor());
+        let factors: Vec<Factor> = self.model.model.factors().into_iter().chain(saes).collect();
+        let wanted = factors.iter().map(Factor::wanted).sum::<u64>();
+        if memory::available().is_none_or(|free| wanted > free / SPARE) {
+            return Ok(0);
+        }
+        let mut taken = 0;
+        for factor in &factors {
+            let wanted = factor.wanted();
+            match factor.pack(&|| !cancel.is_cancelled()) {
+                Ok(true) => taken += wanted,
+                Ok(false) => cancel.check()?,
+                // It is for speed alone: what is not packed is used where it lies.
+                Err(_) => break,
+            }
+        }
+        Ok(taken)
     }
 
     /// The tokens of the last prompt that was run.

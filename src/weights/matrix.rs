@@ -4,13 +4,13 @@
 
 use std::borrow::Cow;
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use rayon::prelude::*;
 use safetensors::Dtype;
 
 use super::{Array, Bytes, Storage, TensorFile};
-use crate::kernel::{Columns, View, maps};
+use crate::kernel::{Columns, Packed, View, maps};
 
 /// Values made f32 at a time: 256 KiB of them stay in a core's second-level cache.
 const MADE: usize = 1 << 16;
@@ -30,6 +30,47 @@ pub struct Matrix {
     stored: Stored,
     rows: usize,
     cols: usize,
+    /// Copies for products that come again, of the matrix and of the transposed one.
+    packed: Arc<[OnceLock<Packed>; 2]>,
+}
+
+/// A matrix, and which way products go through it.
+#[derive(Clone, Debug)]
+pub struct Factor {
+    /// The matrix.
+    pub matrix: Matrix,
+    /// Whether its rows are the columns of the product.
+    pub turned: bool,
+}
+
+impl Factor {
+    /// The bytes that [`Factor::pack`] would take; 0 where it has nothing to do.
+    pub fn wanted(&self) -> u64 {
+        let lies_in_file = self.matrix.is_plain() && self.matrix.is_mapped();
+        let is_packed = self.matrix.kept_for(self.turned).is_some();
+        if lies_in_file && !is_packed { self.matrix.bytes() } else { 0 }
+    }
+
+    /// Copies the matrix, on all threads, into the order in which products read it, and lets go of the file's part of
+    /// the memory; later products give the same bits from the copy. Nothing happens where the matrix is not used in its
+    /// file, in f32. Gives false where `go_on` did, and nothing was kept.
+    ///
+    /// # Errors
+    /// Where the system has no memory for it.
+    pub fn pack(&self, go_on: &(dyn Fn() -> bool + Sync)) -> std::io::Result<bool> {
+        if self.wanted() == 0 {
+            return Ok(true);
+        }
+        let matrix = &self.matrix;
+        let packed = if self.turned { Packed::copy(matrix.t(), go_on) } else { Packed::copy(matrix, go_on) };
+        let Some(packed) = packed? else { return Ok(false) };
+        // Whoever came first has the same.
+        let _ = matrix.packed[usize::from(self.turned)].set(packed);
+        if let Stored::Single(Array { storage: Storage::Mapped { file, range }, .. }) = &matrix.stored {
+            file.let_go(range);
+        }
+        Ok(true)
+    }
 }
 
 #[derive(Clone)]
@@ -82,7 +123,7 @@ impl Matrix {
             Dtype::F64 => other(Element::F64),
             _ => return None,
         };
-        Some(Self { stored, rows, cols })
+        Some(Self { stored, rows, cols, packed: Arc::default() })
     }
 
     /// The number of rows.
@@ -103,6 +144,11 @@ impl Matrix {
             Stored::Other { element: Element::F64, .. } => 8,
         };
         (self.rows as u64).saturating_mul(self.cols as u64).saturating_mul(of_element)
+    }
+
+    /// Its copy for products with it, or with its rows as columns, where there is one.
+    pub fn kept_for(&self, turned: bool) -> Option<&Packed> {
+        self.packed[usize::from(turned)].get()
     }
 
     /// Its rows as the columns of a product.
@@ -272,7 +318,7 @@ impl Matrix {
                 Stored::Other { file, range, element: *element }
             }
         };
-        Self { stored, rows, cols }
+        Self { stored, rows, cols, packed: Arc::default() }
     }
 
     /// Most rows or columns of `size` values that are made f32 at once.
@@ -314,7 +360,7 @@ impl From<Array> for Matrix {
     /// When the array does not have two dimensions.
     fn from(array: Array) -> Self {
         let (rows, cols) = (array.view().rows(), array.view().cols());
-        Self { stored: Stored::Single(array), rows, cols }
+        Self { stored: Stored::Single(array), rows, cols, packed: Arc::default() }
     }
 }
 
@@ -338,6 +384,10 @@ impl Columns for &Matrix {
     fn view<'s>(&'s self, columns: Range<usize>, made: &'s mut Vec<f32>) -> View<'s> {
         self.columns_made(columns, made)
     }
+
+    fn packed(&self) -> Option<&Packed> {
+        self.kept_for(false)
+    }
 }
 
 impl Columns for Transposed<'_> {
@@ -355,6 +405,10 @@ impl Columns for Transposed<'_> {
 
     fn view<'s>(&'s self, columns: Range<usize>, made: &'s mut Vec<f32>) -> View<'s> {
         self.0.rows_made(columns, made)
+    }
+
+    fn packed(&self) -> Option<&Packed> {
+        self.0.kept_for(true)
     }
 }
 

@@ -48,7 +48,7 @@ fn progressed(app: &mut App, slot: Slot, ticket: Ticket, progress: Progress, at:
             }
             current
         }
-        Slot::Labels | Slot::Next | Slot::Origins => false,
+        Slot::Labels | Slot::Next | Slot::Origins | Slot::Pack => false,
         slot => {
             stitch_news::progressed(app, slot, ticket, progress.clone())
                 || meta_news::progressed(app, slot, ticket, progress)
@@ -143,6 +143,8 @@ fn answered(
                 true
             }
         }
+        // Nothing on screen depends on it.
+        Slot::Pack => false,
         Slot::Breakdown
         | Slot::MetaCard
         | Slot::MetaRun

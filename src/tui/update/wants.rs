@@ -4,7 +4,7 @@
 //! Every message ends here, so no path can forget to ask: the question follows from the state alone.
 
 use crate::session::{Job, Reach};
-use crate::task::Slot;
+use crate::task::{Slot, Ticket};
 use crate::tui::app::{App, LatentRef, Page};
 use crate::tui::msg::Effect;
 use crate::tui::over::Over;
@@ -98,6 +98,8 @@ fn checkup(app: &mut App, effects: &mut Vec<Effect>) {
         return;
     }
     app.checkup_asked = true;
+    // What will be typed is answered sooner from packed weights, and the check too.
+    ask(Slot::Pack, Ticket::default(), Job::Pack, effects);
     let ticket = app.checkup.ask();
     ask(Slot::Doctor, ticket, Job::Checkup { losses: false, again: false }, effects);
 }

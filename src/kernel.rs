@@ -41,9 +41,12 @@ const SOME: usize = 64;
 /// Most columns of a tile of no more than [`SOME`] rows: long pieces of rows come faster from memory.
 const WIDE: usize = 2048;
 
-/// The columns of a product are shared out among threads in pieces no wider than this, the same number for each thread.
-const fn tile(rows: usize) -> usize {
-    if rows > SOME { TILE } else { WIDE }
+/// How wide the tiles are in which the columns of a product are shared out: as many for each thread as for any other.
+fn tile(rows: usize, cols: usize, alone: bool) -> usize {
+    let most = if rows > SOME { TILE } else { WIDE };
+    let threads = if alone { 1 } else { 2 * rayon::current_num_threads() };
+    let tiles = cols.div_ceil(most).next_multiple_of(threads);
+    cols.div_ceil(tiles.max(1)).next_multiple_of(shape().width).max(1)
 }
 
 /// Products of fewer multiplications than this take some microseconds: less than waking another thread.
@@ -288,7 +291,8 @@ pub fn read_tiles<T: Send>(
     b: impl Columns,
     read: impl Fn(Range<usize>, &[f32]) -> T + Sync + Send,
 ) -> Vec<T> {
-    let (cols, wide, left) = (b.count(), tile(a.rows), Left::new(a));
+    let (cols, left) = (b.count(), Left::new(a));
+    let wide = tile(a.rows, cols, false);
     (0..cols.div_ceil(wide))
         .into_par_iter()
         .map_init(Default::default, |(tile, made): &mut (Vec<f32>, Vec<f32>), index| {
@@ -309,7 +313,8 @@ pub fn fold_tiles<T: Send>(
     start: impl Fn(&Range<usize>) -> T + Sync + Send,
     step: impl Fn(&mut T, &Range<usize>, &[f32]) + Sync + Send,
 ) -> Vec<T> {
-    let (cols, wide, left) = (b.count(), tile(a.rows), Left::new(a));
+    let (cols, left) = (b.count(), Left::new(a));
+    let wide = tile(a.rows, cols, false);
     (0..cols.div_ceil(wide))
         .into_par_iter()
         .map_init(Default::default, |(block, made): &mut (Vec<f32>, Vec<f32>), index| {
@@ -341,10 +346,7 @@ pub fn map_product(out: &mut [f32], a: View<'_>, b: impl Columns, f: impl Fn(Ran
     assert_eq!(out.len(), a.rows * cols, "size of the result");
     let left = Left::new(a);
     let alone = a.rows * a.cols * cols < ALONE;
-    // As many tiles for each thread as for any other.
-    let threads = if alone { 1 } else { 2 * rayon::current_num_threads() };
-    let tiles = cols.div_ceil(tile(a.rows)).next_multiple_of(threads);
-    let width = cols.div_ceil(tiles.max(1)).next_multiple_of(shape().width).max(1);
+    let width = tile(a.rows, cols, alone);
     let columns = |index: usize| index * width..cols.min((index + 1) * width);
     let fill = |(index, mut rows): (usize, Vec<&mut [f32]>), made: &mut Vec<f32>| {
         multiply(&mut rows, &left, 0..left.groups(), b, columns(index), made);

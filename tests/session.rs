@@ -1,16 +1,22 @@
 //! The session on the demo: typing keeps what it can and changes no digit, what is cancelled leaves no trace, what does
 //! not fit is refused before it is loaded. Not here: the command line (`cli`), threads (`worker`).
 
+use std::fs;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc;
 use std::time::Duration;
 
-use saescope::analysis::{LatentCard, NextToken, Run, Timings};
+use saescope::analysis::{LatentCard, NextToken, Run, Seen, Timings};
+use saescope::blob::Blob;
 use saescope::hub::{Environment, Hub};
 use saescope::report::Kind;
 use saescope::session::{Job, Outcome, Reach, Session, Setup};
 use saescope::task::{Cancel, Slot, Ticket};
+use saescope::weights::{Array, TensorFiles};
 use saescope::worker::{Event, News, Worker};
+use safetensors::Dtype;
+use safetensors::tensor::TensorView;
 
 const PROMPT: &str = "Marie Curie came from Poland. Tokyo is a city";
 
@@ -64,6 +70,55 @@ fn typing_letter_by_letter_gives_the_digits_of_one_fresh_run() {
     let typed = run(&mut typed, PROMPT);
     let fresh = run(&mut opened(), PROMPT);
     assert_eq!(timeless(&typed), timeless(&fresh));
+}
+
+/// The demo with its weights in F32, as most files on the hub hold them.
+fn demo_in_single_precision() -> tempfile::TempDir {
+    fn copy(from: &Path, to: &Path) {
+        fs::create_dir_all(to).expect("a folder");
+        for entry in fs::read_dir(from).expect("the demo") {
+            let (path, name) = (entry.as_ref().expect("a file").path(), entry.expect("a file").file_name());
+            if path.is_dir() {
+                copy(&path, &to.join(name));
+            } else if path.extension().is_some_and(|end| end == "safetensors") {
+                let files = TensorFiles::open(&[Blob::path(&path)]).expect("tensors");
+                let arrays = files.names().into_iter().map(|name| (name, files.get(name).expect("a tensor")));
+                let arrays: Vec<(&str, Array)> = arrays.collect();
+                let views = arrays.iter().map(|(name, array)| {
+                    let bytes = bytemuck::cast_slice(array);
+                    (*name, TensorView::new(Dtype::F32, array.shape().to_vec(), bytes).expect("a tensor"))
+                });
+                let bytes = safetensors::serialize(views, None).expect("tensors");
+                fs::write(to.join(name), bytes).expect("is written");
+            } else {
+                fs::copy(&path, to.join(name)).expect("is copied");
+            }
+        }
+    }
+    let folder = tempfile::tempdir().expect("a folder");
+    copy(&Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/demo"), folder.path());
+    folder
+}
+
+#[test]
+fn packed_weights_change_no_digit_and_are_packed_where_memory_is_to_spare() {
+    let folder = demo_in_single_precision();
+    let mut session = Session::new(setup(|| None));
+    let suite = folder.path().join("suite.toml").display().to_string();
+    session.exec(open(&suite), &Cancel::new(), &|_| {}).expect("opens");
+    // How often the latent has fired so far grows with each run.
+    let without_seen = |card: &LatentCard| LatentCard { seen: Seen { fired: 0, tokens: 0 }, ..card.clone() };
+    let answers = |session: &mut Session| (timeless(&run(session, PROMPT)), without_seen(&card(session, "2048", 7)));
+    let before = answers(&mut session);
+    let pack = |session: &mut Session| match session.exec(Job::Pack, &Cancel::new(), &|_| {}).expect("packs") {
+        Outcome::Packed(bytes) => bytes,
+        other => panic!("{other:?}"),
+    };
+    assert!(pack(&mut session) > 1 << 20, "some megabytes of model and SAEs");
+    assert_eq!(pack(&mut session), 0, "once");
+    // Another prompt first, so that nothing is answered from what was kept.
+    run(&mut session, "Tokyo");
+    assert!(answers(&mut session) == before, "a digit is another than before");
 }
 
 fn next(session: &mut Session, prompt: &str, positions: &[usize], count: usize) -> Vec<(usize, Vec<NextToken>)> {

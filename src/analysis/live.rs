@@ -2,6 +2,7 @@
 //! the common beginning, and what comes next where it is asked for. Not here: what is loaded, and when to run.
 
 use candle_core::{Device, Tensor};
+use rayon::prelude::*;
 
 use crate::analysis::{Firing, Metrics, NextToken, PositionRun, SaeRun, tokens};
 use crate::model::{self, Cache, Hook, Logits, Model, Pass, Tokenizer};
@@ -161,9 +162,10 @@ impl Live {
         let missing: Vec<usize> = inside.iter().copied().filter(|at| !known(&self.rest.next[*at])).collect();
         for part in missing.chunks(LOGIT_ROWS) {
             let logits = self.logits(part, model, cancel)?;
-            let rows = logits.chunks_exact(model.shape().vocab);
-            for (position, row) in part.iter().zip(rows) {
-                self.rest.next[*position] = Some((count, tokens::likeliest(row, count, tokenizer)));
+            let rows = logits.par_chunks_exact(model.shape().vocab);
+            let likeliest: Vec<_> = rows.map(|row| tokens::likeliest(row, count, tokenizer)).collect();
+            for (position, next) in part.iter().zip(likeliest) {
+                self.rest.next[*position] = Some((count, next));
             }
         }
         let next = |position: usize| {

@@ -38,7 +38,7 @@ pub fn likeliest(logits: &[f32], count: usize, tokenizer: &Tokenizer) -> Vec<Nex
 
 /// ln Σ exp(logit), in f64.
 pub fn log_sum_exp(logits: &[f32]) -> f64 {
-    let max = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    let max = maps::largest(logits);
     f64::from(max) + maps::sum_of_exponentials(logits, max).ln()
 }
 

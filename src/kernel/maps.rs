@@ -98,6 +98,18 @@ pub fn rms_norm(row: &mut [f32], gain: &[f32], epsilon: f32) {
     }
 }
 
+/// The largest value; what is no number does not count.
+pub fn largest(values: &[f32]) -> f32 {
+    let (groups, rest) = values.as_chunks::<64>();
+    let mut largest = [f32::NEG_INFINITY; 64];
+    for group in groups {
+        for (largest, value) in largest.iter_mut().zip(group) {
+            *largest = if *value > *largest { *value } else { *largest };
+        }
+    }
+    largest.iter().chain(rest).copied().fold(f32::NEG_INFINITY, f32::max)
+}
+
 /// Σ exp(value − largest), in f64, where no value is above `largest`.
 pub fn sum_of_exponentials(values: &[f32], largest: f32) -> f64 {
     widest(Exponentials(values, largest))
@@ -353,6 +365,20 @@ mod tests {
                     values[at] = reaches;
                     assert_eq!(reaching(&values, 0.5), Some(at / TOGETHER), "{at} of {count}");
                 }
+            }
+        }
+    }
+
+    #[test]
+    fn the_largest_is_found_wherever_it_is_and_what_is_no_number_is_passed_over() {
+        assert_eq!(largest(&[]), f32::NEG_INFINITY);
+        for count in [1, 63, 64, 65, 200] {
+            for at in 0..count {
+                let mut values = vec![-3.0; count];
+                values[at] = -1.0;
+                assert_eq!(largest(&values), -1.0, "{at} of {count}");
+                values[(at + 1) % count] = f32::NAN;
+                assert_eq!(largest(&values), if count == 1 { f32::NEG_INFINITY } else { -1.0 });
             }
         }
     }

@@ -133,6 +133,34 @@ fn a_matrix_kept_as_stored_gives_the_very_bits_that_converting_it_gives() {
 }
 
 #[test]
+fn a_packed_matrix_gives_the_same_bits_and_its_rows_as_before() {
+    let (rows, cols) = (90, 700);
+    let values: Vec<f32> = (0..rows * cols).map(|i| ((i * 7919) % 1000) as f32 / 500.0 - 1.0).collect();
+    let dir = tempfile::tempdir().unwrap();
+    let path = write(&dir, "w.safetensors", &file(&[("w", "F32", &[rows, cols], f32_bytes(&values))], 0));
+    let matrix = TensorFiles::open(&[path]).unwrap().matrix("w", rows, cols).unwrap();
+    let x: Vec<f32> = (0..30 * cols).map(|i| (i % 17) as f32 / 5.0 - 1.0).collect();
+    let products = || {
+        let (mut with, mut turned) = (vec![0.0; 30 * cols], vec![0.0; 30 * rows]);
+        crate::kernel::map_product(&mut with, View::new(&x[..30 * rows], 30, rows), &matrix, |_, _| {});
+        crate::kernel::map_product(&mut turned, View::new(&x, 30, cols), matrix.t(), |_, _| {});
+        (with, turned)
+    };
+    let before = products();
+    for turned in [false, true] {
+        let factor = Factor { matrix: matrix.clone(), turned };
+        assert_eq!(factor.wanted(), matrix.bytes());
+        assert!(!factor.pack(&|| false).unwrap() && factor.wanted() == matrix.bytes(), "it was told to stop");
+        assert!(factor.pack(&|| true).unwrap() && factor.wanted() == 0);
+        assert!(matrix.kept_for(turned).is_some(), "clones share it");
+        assert_eq!(products(), before);
+        assert_eq!(matrix.block(0..rows)[..], values[..], "what was let go of is read again");
+    }
+    let halved = matrices(9, 9, 0).swap_remove(3).1;
+    assert_eq!(Factor { matrix: halved, turned: false }.wanted(), 0, "half precision stays as it is");
+}
+
+#[test]
 fn a_matrix_takes_what_its_file_takes() {
     let bytes: Vec<u64> = matrices(10, 6, 0).iter().map(|(_, matrix, _)| matrix.bytes()).collect();
     assert_eq!(bytes, [240, 480, 120, 120]);

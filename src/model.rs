@@ -31,6 +31,7 @@ use candle_core::Tensor;
 pub use self::cache::Cache;
 pub use self::extent::{Extent, Wanted, wanted};
 pub use self::generate::{Generate, Sampling, generate};
+pub use self::layers::lend;
 pub use self::load::{load, load_part, memory_needed, needs, needs_of};
 pub use self::needs::Needs;
 pub use self::place::Place;

@@ -70,7 +70,7 @@ impl Worker {
             (aside("aside")?, aside("background")?, aside("training")?, aside("tables")?, aside("doctor")?);
         Ok(Self {
             compute: Lane::start("compute", Hand::Session(Box::new(session)), Arc::clone(&send))?,
-            download: Lane::start("download", Hand::Session(Box::new(downloader)), send)?,
+            download: Lane::start("download", Hand::Downloader(Box::new(downloader)), send)?,
             aside,
             background,
             training,
@@ -205,19 +205,23 @@ impl State {
 /// Who does a lane's jobs.
 enum Hand {
     Session(Box<Session>),
+    /// A session that only downloads: it waits more than it computes.
+    Downloader(Box<Session>),
     Aide(Aide, Pool),
 }
 
 impl Hand {
     fn exec(&mut self, job: Job, cancel: &Cancel, progress: &(dyn Fn(Progress) + Sync)) -> Result<Outcome, Report> {
         match self {
-            Self::Session(session) => session.exec(job, cancel, progress),
+            // Among the threads that compute: of many products in a row each would have to wake them, and be woken.
+            Self::Session(session) => rayon::scope(|_| session.exec(job, cancel, &|so_far| progress(so_far))),
+            Self::Downloader(session) => session.exec(job, cancel, progress),
             Self::Aide(aide, pool) => pool.run(|| aide.exec(job, cancel, &|so_far| progress(so_far))),
         }
     }
 
     fn forget_run(&mut self) {
-        if let Self::Session(session) = self {
+        if let Self::Session(session) | Self::Downloader(session) = self {
             session.forget_run();
         }
     }

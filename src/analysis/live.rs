@@ -161,9 +161,10 @@ impl Live {
         let inside: Vec<usize> = positions.iter().copied().filter(|position| *position < all).collect();
         let missing: Vec<usize> = inside.iter().copied().filter(|at| !known(&self.rest.next[*at])).collect();
         for part in missing.chunks(LOGIT_ROWS) {
-            let logits = self.logits(part, model, cancel)?;
-            let rows = logits.par_chunks_exact(model.shape().vocab);
-            let likeliest: Vec<_> = rows.map(|row| tokens::likeliest(row, count, tokenizer)).collect();
+            let likeliest: Vec<_> = self.logits(part, model, cancel, |logits| {
+                let rows = logits.par_chunks_exact(model.shape().vocab);
+                rows.map(|row| tokens::likeliest(row, count, tokenizer)).collect()
+            })?;
             for (position, next) in part.iter().zip(likeliest) {
                 self.rest.next[*position] = Some((count, next));
             }
@@ -176,18 +177,24 @@ impl Live {
         Ok(inside.into_iter().map(next).collect())
     }
 
-    /// The logits at these positions of the prompt, [positions, vocab].
+    /// Lends the logits at these positions of the prompt, [positions, vocab], to `read`.
     ///
     /// # Errors
     /// [`Error::Model`].
-    pub fn logits(&mut self, positions: &[usize], model: &dyn Model, cancel: &Cancel) -> Result<Vec<f32>, Error> {
+    pub fn logits<T>(
+        &mut self,
+        positions: &[usize],
+        model: &dyn Model,
+        cancel: &Cancel,
+        read: impl FnOnce(&[f32]) -> T,
+    ) -> Result<T, Error> {
         self.go_on(model, cancel)?;
         cancel.check().map_err(model::Error::from)?;
         let d = self.d_model;
         let rows = positions.iter().flat_map(|at| &self.rest.residual[at * d..(at + 1) * d]).copied().collect();
-        let logits = || -> Result<Vec<f32>, model::Error> {
+        let logits = || -> Result<T, model::Error> {
             let rows = Tensor::from_vec(rows, (positions.len(), d), &Device::Cpu)?;
-            Ok(model.logits(&rows)?.flatten_all()?.to_vec1()?)
+            Ok(model::lend(&model.logits(&rows)?, read)?)
         };
         Ok(logits()?)
     }

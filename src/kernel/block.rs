@@ -129,7 +129,7 @@ fn add<S: Simd, const R: usize>(
 fn fetch(line: &[f32]) {
     #[cfg(target_arch = "x86_64")]
     if let Some(sse) = pulp::core_arch::x86::Sse::try_new() {
-        sse._mm_prefetch::<{ std::arch::x86_64::_MM_HINT_T0 }>(line.as_ptr().cast());
+        sse._mm_prefetch::<{ std::arch::x86_64::_MM_HINT_T1 }>(line.as_ptr().cast());
     }
     #[cfg(not(target_arch = "x86_64"))]
     let _ = line;

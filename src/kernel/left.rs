@@ -8,6 +8,9 @@ use rayon::prelude::*;
 use super::micro::shape;
 use super::{ALONE, View};
 
+/// Inner indices that are copied at a time.
+const SOME: usize = 128;
+
 /// The rows of a matrix, some of them at a time: of each such group all values of the first inner index, then all of the
 /// next. Groups have as many rows as a block of the result keeps in registers, or a few less, so that they are alike.
 #[derive(Clone, Debug)]
@@ -42,11 +45,14 @@ impl Left {
         }
         let copy = |(rows, part): (Range<usize>, &mut [f32])| {
             let together = rows.len();
-            for (within, row) in rows.enumerate() {
-                let values = part[within..].iter_mut().step_by(together);
-                match a.row(row) {
-                    Some(row) => values.zip(row).for_each(|(out, value)| *out = *value),
-                    None => values.enumerate().for_each(|(k, out)| *out = a.at(row, k)),
+            // Some values of each row at a time, so that all places they go to stay in the first-level cache.
+            for (some, part) in part.chunks_mut(SOME * together).enumerate() {
+                for (within, row) in rows.clone().enumerate() {
+                    let values = part[within..].iter_mut().step_by(together);
+                    match a.row(row) {
+                        Some(row) => values.zip(&row[some * SOME..]).for_each(|(out, value)| *out = *value),
+                        None => values.zip(some * SOME..).for_each(|(out, k)| *out = a.at(row, k)),
+                    }
                 }
             }
         };

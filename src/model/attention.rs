@@ -6,7 +6,7 @@ use std::ops::Range;
 use candle_core::{D, Device, Tensor};
 use rayon::prelude::*;
 
-use super::layers::{WIDENED, on_cpu};
+use super::layers::{WIDENED, lend};
 use crate::kernel::{self, View, maps};
 
 /// Query positions that one thread attends with at a time, so that the scores of a long prompt stay small.
@@ -44,7 +44,7 @@ impl Attention {
             return self.on_device(queries, keys, values);
         }
         let sizes = (new, positions);
-        let out = on_cpu(queries, |q| on_cpu(keys, |k| on_cpu(values, |v| self.on_cpu(q, k, v, sizes))))???;
+        let out = lend(queries, |q| lend(keys, |k| lend(values, |v| self.on_cpu(q, k, v, sizes))))???;
         Tensor::from_vec(out, (new, width), &Device::Cpu)
     }
 
@@ -122,7 +122,7 @@ impl Attention {
             }
             all
         };
-        let all = on_cpu(queries, |q| on_cpu(keys, |k| all(q, k)))??;
+        let all = lend(queries, |q| lend(keys, |k| all(q, k)))??;
         Tensor::from_vec(all, (self.heads, new, positions), &Device::Cpu)
     }
 

@@ -154,7 +154,7 @@ impl Linear {
         if inputs != weight.inner() {
             candle_core::bail!("{inputs} values for a layer of {} inputs", weight.inner());
         }
-        let out = on_cpu(x, |x| {
+        let out = lend(x, |x| {
             let mut out = vec![0.0; rows * outputs];
             kernel::map_product(&mut out, View::new(x, rows, inputs), weight, |columns, row| {
                 if let Some(bias) = bias {
@@ -246,7 +246,10 @@ fn gelu_erf(x: f32) -> f32 {
 }
 
 /// Lends the tensor's values, row-major, to `use_them`.
-pub(super) fn on_cpu<T>(tensor: &Tensor, use_them: impl FnOnce(&[f32]) -> T) -> candle_core::Result<T> {
+///
+/// # Errors
+/// Where they are not f32 on the CPU.
+pub fn lend<T>(tensor: &Tensor, use_them: impl FnOnce(&[f32]) -> T) -> candle_core::Result<T> {
     let tensor = tensor.contiguous()?;
     let (storage, layout) = tensor.storage_and_layout();
     match (&*storage, layout.contiguous_offsets()) {

@@ -9,7 +9,7 @@ use rayon::prelude::*;
 
 use super::Error;
 use super::config::Config;
-use super::layers::on_cpu;
+use super::layers::lend;
 
 /// Values that one thread turns at a time: fewer cost less than waking another.
 const TURNED: usize = 1 << 15;
@@ -264,7 +264,7 @@ impl Turns {
                 if cos.len() != rows * pairs || width % size.max(1) != 0 || 2 * pairs > size {
                     candle_core::bail!("{rows} rows of {width} values cannot be turned by {} angles", cos.len());
                 }
-                let mut out = on_cpu(x, <[f32]>::to_vec)?;
+                let mut out = lend(x, <[f32]>::to_vec)?;
                 let turn = |(position, row): (usize, &mut [f32])| {
                     let angles = position * pairs..(position + 1) * pairs;
                     row.chunks_exact_mut(size).for_each(|head| turn(head, &cos[angles.clone()], &sin[angles.clone()]));

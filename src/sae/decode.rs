@@ -5,6 +5,9 @@ use rayon::prelude::*;
 
 use super::{Codes, Error, Sae};
 
+/// Decoder rows that are added together: they lie far apart in memory, and none waits for another.
+const TOGETHER: usize = 4;
+
 impl Sae {
     /// The reconstruction x̂ of every row of `codes`, row-major \[rows, d_in\], in the size of the encoder's input:
     /// normalisation is undone. The same bits for any number of threads.
@@ -33,10 +36,25 @@ impl Sae {
     /// Adds f·W_dec of one row, without bias.
     pub(super) fn add_row(&self, codes: &Codes, row: usize, out: &mut [f32]) {
         let (latents, values) = codes.row(row);
-        for (&latent, value) in latents.iter().zip(values) {
-            let latent = latent as usize;
-            let value = value * self.decode_gain(latent);
-            out.iter_mut().zip(self.parts.w_dec.row(latent).iter()).for_each(|(x, d)| *x += value * d);
+        let term = |(latent, value): (&u32, &f32)| {
+            let latent = *latent as usize;
+            (value * self.decode_gain(latent), self.parts.w_dec.row(latent))
+        };
+        let terms = |latents: &[u32], values: &[f32]| latents.iter().zip(values).map(term).collect::<Vec<_>>();
+        for (latents, values) in latents.chunks(TOGETHER).zip(values.chunks(TOGETHER)) {
+            match &terms(latents, values)[..] {
+                [(a, of_a), (b, of_b), (c, of_c), (d, of_d)] => {
+                    let rows = of_a.iter().zip(of_b.iter()).zip(of_c.iter().zip(of_d.iter()));
+                    for (x, ((of_a, of_b), (of_c, of_d))) in out.iter_mut().zip(rows) {
+                        *x = (((*x + a * of_a) + b * of_b) + c * of_c) + d * of_d;
+                    }
+                }
+                few => {
+                    for (value, row) in few {
+                        out.iter_mut().zip(row.iter()).for_each(|(x, d)| *x += value * d);
+                    }
+                }
+            }
         }
     }
 

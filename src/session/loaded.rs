@@ -157,7 +157,8 @@ impl Loaded {
         let all: Vec<usize> = (0..positions).collect();
         let mut logits = Vec::with_capacity(positions * vocab);
         for part in all.chunks(live::LOGIT_ROWS) {
-            logits.extend(self.live.logits(part, model, cancel).map_err(|error| failure::of_run(&error))?);
+            let read = self.live.logits(part, model, cancel, |rows| logits.extend_from_slice(rows));
+            read.map_err(|error| failure::of_run(&error))?;
         }
         let residual = self.live.activations().to_vec();
         Ok(RawRun { size: residual.len() / positions.max(1), residual, logits, positions, vocab })

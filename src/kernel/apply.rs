@@ -45,8 +45,8 @@ pub(super) fn through_panels(
         let b = b.columns(part);
         for k in (0..b.rows).step_by(depth) {
             let inner = k..b.rows.min(k + depth);
-            panels::copy(room.values(), b, inner.clone());
-            let panels = Panels::new(room.values(), inner.clone());
+            panels::copy(&mut room, b, inner.clone());
+            let panels = Panels::new(&room, inner.clone());
             widest(Apply { out, columns: within.clone(), left, groups: groups.clone(), panels, inner });
         }
     }

@@ -6,6 +6,7 @@ use std::ops::Range;
 use rayon::prelude::*;
 
 use super::micro::shape;
+use super::room::Room;
 use super::{ALONE, View};
 
 /// Inner indices that are copied at a time.
@@ -13,9 +14,9 @@ const SOME: usize = 128;
 
 /// The rows of a matrix, some of them at a time: of each such group all values of the first inner index, then all of the
 /// next. Groups have as many rows as a block of the result keeps in registers, or a few less, so that they are alike.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Left {
-    values: Vec<f32>,
+    values: Room,
     rows: usize,
     inner: usize,
     groups: usize,
@@ -31,7 +32,7 @@ impl Left {
         assert!(a.fits(), "a view reaches beyond its data");
         let (rows, inner) = (a.rows(), a.cols());
         let groups = rows.div_ceil(shape().rows);
-        let mut this = Self { values: vec![0.0; rows * inner], rows, inner, groups };
+        let mut this = Self { values: Room::take(rows * inner), rows, inner, groups };
         if inner == 0 {
             return this;
         }

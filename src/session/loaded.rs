@@ -5,6 +5,8 @@ use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Instant;
 
+use rayon::prelude::*;
+
 use crate::analysis::card::{self, Rung};
 use crate::analysis::live::{self, Live};
 use crate::analysis::{Attribution, Bench, Change, LatentCard, Run, Seen, Timings, Verdict, tokens};
@@ -95,12 +97,14 @@ impl Loaded {
         self.live.forward(&ids, &**model, cancel).map_err(wrong)?;
         let reached = started.elapsed();
         let counts = self.counts(ids.len());
-        let mut saes = Vec::with_capacity(self.saes.len());
         for (place, LoadedSae { entry, sae }) in self.shared.saes.iter().enumerate() {
             cancel.check()?;
             self.live.encode(place, &entry.id, sae, cancel).map_err(wrong)?;
-            saes.push(self.live.sae_run(place, &entry.id, sae.width(), &counts).map_err(wrong)?);
         }
+        let live = &self.live;
+        let runs = self.shared.saes.par_iter().enumerate();
+        let runs = runs.map(|(place, LoadedSae { entry, sae })| live.sae_run(place, &entry.id, sae.width(), &counts));
+        let mut saes = runs.collect::<Result<Vec<_>, _>>().map_err(wrong)?;
         self.count_firings(&counts);
         self.set_prompt(ids.clone());
         let encoded = started.elapsed();

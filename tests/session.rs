@@ -207,7 +207,7 @@ fn a_suite_that_only_its_path_finds_is_pulled_by_it_and_comes_first_in_the_list(
     let file = folder.path().join("my suite.toml");
     let text = "id = \"own\"\n[model]\nrepo = \"a/b\"\n[site]\nlayer = 0\nkind = \"resid_pre\"\n\
                 [[sae]]\nid = \"1\"\nformat = \"sae-lens\"\nrepo = \"a/c\"\ndefault = true\n";
-    std::fs::write(&file, text).expect("is written");
+    fs::write(&file, text).expect("is written");
     let (path, mut session) = (file.display().to_string(), Session::new(setup(|| None)));
     let report = session.exec(open(&path), &Cancel::new(), &|_| {}).expect_err("is not downloaded");
     assert_eq!(report.hint.as_deref(), Some(format!("`saescope pull '{path}'` downloads it").as_str()));

@@ -155,7 +155,7 @@ fn an_unknown_architecture_is_named_with_the_known_ones() {
     let error = spoiled().config(json!({"model_type": "mamba"})).refused(&[
         "config.json",
         "`mamba`",
-        "gpt2, gemma2, llama, gpt_neox",
+        "gpt2, gemma2, gemma3, gemma3_text, llama, gpt_neox",
     ]);
     assert!(matches!(error, Error::Architecture { .. }));
 }

@@ -29,7 +29,14 @@ pub(super) struct Parts {
 impl Parts {
     /// Tensors that may or may not carry one of `prefixes`; without a device they stay mapped.
     pub(super) fn new(tensors: TensorFiles, device: Option<&Device>, prefixes: &'static [&'static str]) -> Self {
-        Self { tensors, device: device.cloned(), prefixes, checked: true, kept_from: KEPT_FROM, factors: Arc::default() }
+        Self {
+            tensors,
+            device: device.cloned(),
+            prefixes,
+            checked: true,
+            kept_from: KEPT_FROM,
+            factors: Arc::default(),
+        }
     }
 
     /// The same tensors, where matrices of this many elements are kept as they are stored.

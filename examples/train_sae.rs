@@ -180,7 +180,7 @@ pub fn train(arguments: &Arguments) -> Result<()> {
         center: wiring.center,
         bos,
         bos_id,
-        opens: !loaded.tokenizer.opening().is_empty(),
+        opening: loaded.tokenizer.opening().to_vec(),
         value_bias: None,
         folded: false,
         sentences: held_out,

@@ -351,13 +351,13 @@ impl Checkup {
             (Verdict::Fine, _) => "the figures are those expected".to_owned(),
             (Verdict::Plausible, _) => "no figures are expected; those measured are plausible".to_owned(),
             (Verdict::Off, Some(remedy)) => format!("the figures fit when {remedy}"),
-            (Verdict::Off, None) => match off.iter().find(|sae| !sae.trials.is_empty()) {
-                Some(_) => "the figures are off, and no convention explains it, alone or with another".to_owned(),
-                None => {
-                    let why = off.first().map(|sae| sae.why.join(", ")).unwrap_or_default();
-                    format!("{why}; all other figures are right, so it is no convention that is known here")
-                }
-            },
+            (Verdict::Off, None) if off.iter().any(|sae| !sae.trials.is_empty()) => {
+                "the figures are off, and no convention explains it, alone or with another".to_owned()
+            }
+            (Verdict::Off, None) => {
+                let why = off.first().map(|sae| sae.why.join(", ")).unwrap_or_default();
+                format!("{why}; all other figures are right, so it is no convention that is known here")
+            }
         };
         Self { text, sentences, verdict, said, saes, unverified, losses }
     }

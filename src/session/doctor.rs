@@ -102,7 +102,7 @@ impl Shared {
             center: suite.center,
             bos: suite.model.prepend_bos,
             bos_id: self.model.tokenizer.bos(),
-            opens: !self.model.tokenizer.opening().is_empty(),
+            opening: self.model.tokenizer.opening().to_vec(),
             folded: suite.fold_value_bias && value_bias.is_some(),
             value_bias,
             sentences,

@@ -42,8 +42,8 @@ pub struct Examiner<'a> {
     pub bos: bool,
     /// That token, where the tokenizer has one.
     pub bos_id: Option<u32>,
-    /// Whether the tokenizer itself puts something in front of every text, as `transformers` uses it.
-    pub opens: bool,
+    /// What the tokenizer itself puts in front of every text, as `transformers` uses it.
+    pub opening: Vec<u32>,
     /// What the values' bias adds to z, \[d_in\], where the site is z and the model has it.
     pub value_bias: Option<Vec<f32>>,
     /// Whether the SAEs given have been moved by it.
@@ -187,7 +187,7 @@ impl Examiner<'_> {
             Some(bos) if bos != self.bos => {
                 said.push(format!("its own files say `prepend_bos` {bos}; the suite says {}", self.bos));
             }
-            None if self.opens && !self.bos => {
+            None if !self.opening.is_empty() && !self.bos => {
                 said.push(
                     "the tokenizer puts BOS in front of every text; the suite says `prepend_bos` false".to_owned(),
                 );

@@ -291,6 +291,7 @@ pub fn answer(job: &Job) -> Outcome {
         }),
         Job::Catalogue { .. } => Outcome::Catalogue(catalogue()),
         Job::Pull { suite, .. } => Outcome::Pulled(suite.clone()),
+        Job::Pack => Outcome::Packed(0),
         job => stitching::answer(job)
             .or_else(|| metas::answer(job))
             .unwrap_or_else(|| panic!("the screens do not ask for {job:?}")),

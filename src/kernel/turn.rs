@@ -19,21 +19,9 @@ impl WithSimd for Turn<'_> {
     type Output = ();
 
     #[inline(always)]
-    fn with_simd<S: Simd>(self, _: S) {
+    fn with_simd<S: Simd>(mut self, _: S) {
         let inner = self.columns.first().map_or(0, |column| column.len());
-        let mut done = 0;
-        #[cfg(target_arch = "x86_64")]
-        {
-            if S::F32_LANES == 16
-                && let Some(simd) = pulp::x86::V4::try_new()
-            {
-                done = squares::<16>(self.out, self.width, self.columns, |square| x86::sixteen(simd, square));
-            } else if S::F32_LANES == 8
-                && let Some(simd) = pulp::x86::V3::try_new()
-            {
-                done = squares::<8>(self.out, self.width, self.columns, |square| x86::eight(simd, square));
-            }
-        }
+        let done = self.whole_squares::<S>();
         let whole = |count: usize| count.checked_div(done).unwrap_or(0) * done;
         let (turned, groups) = (whole(inner), whole(self.columns.len()));
         for (at, column) in self.columns.iter().enumerate() {
@@ -45,7 +33,32 @@ impl WithSimd for Turn<'_> {
     }
 }
 
+impl Turn<'_> {
+    /// Turns what can be turned in squares, and gives the size of one; 0 where there are none.
+    #[cfg(target_arch = "x86_64")]
+    #[inline(always)]
+    fn whole_squares<S: Simd>(&mut self) -> usize {
+        if S::F32_LANES == 16
+            && let Some(simd) = pulp::x86::V4::try_new()
+        {
+            squares::<16>(self.out, self.width, self.columns, |square| x86::sixteen(simd, square))
+        } else if S::F32_LANES == 8
+            && let Some(simd) = pulp::x86::V3::try_new()
+        {
+            squares::<8>(self.out, self.width, self.columns, |square| x86::eight(simd, square))
+        } else {
+            0
+        }
+    }
+
+    #[cfg(not(target_arch = "x86_64"))]
+    fn whole_squares<S: Simd>(&mut self) -> usize {
+        0
+    }
+}
+
 /// Turns all whole squares, and gives their size.
+#[cfg(target_arch = "x86_64")]
 #[inline(always)]
 fn squares<const N: usize>(
     out: &mut [f32],

@@ -149,11 +149,22 @@ pub(super) fn nearest_and_near(
     cancel: &Cancel,
     progress: OnProgress<'_>,
 ) -> Result<NearestTable, Error> {
+    through(Sieve::new(), (large, small), (k, floor), near, cancel, progress)
+}
+
+fn through(
+    sieve: Sieve,
+    (large, small): (&Sae, &Sae),
+    (k, floor): (usize, f32),
+    near: &mut dyn FnMut(u32, u32, f32),
+    cancel: &Cancel,
+    progress: OnProgress<'_>,
+) -> Result<NearestTable, Error> {
     if large.d_in() != small.d_in() {
         return Err(Error::Sizes { left: large.d_in(), right: small.d_in() });
     }
     let k = k.min(small.width());
-    let (sieve, total) = (Sieve::new(), large.width() as u64);
+    let total = large.width() as u64;
     let near_enough = Near { floor, slack: sieve.error(large.d_in()), sieve };
     let mut neighbours = Vec::with_capacity(k * large.width());
     for first in (0..large.width()).step_by(GROUP) {
@@ -357,4 +368,57 @@ fn cosine(a: &[f32], a_norm: f32, b: &[f32], b_norm: f32) -> f32 {
     let dot = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(&x, &y)| f64::from(x) * f64::from(y)).sum::<f64>();
     let lengths = dot(a, a).sqrt() * dot(b, b).sqrt();
     if lengths == 0.0 { 0.0 } else { (dot(a, b) / lengths).clamp(-1.0, 1.0) as f32 + 0.0 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Activation, Normalisation, Parts};
+    use super::*;
+    use crate::weights::Array;
+
+    fn sae(width: usize, d_in: usize, seed: u32) -> Sae {
+        let values = |count: usize, salt: u32| -> Vec<f32> {
+            let mixed = |i: u32| (i ^ seed.wrapping_mul(salt)).wrapping_mul(2_654_435_761) >> 8;
+            (0..count as u32).map(|i| mixed(i) as f32 / 8e6 - 1.0).collect()
+        };
+        let mut w_dec = values(width * d_in, 3);
+        // What has no direction, and what has one that f32 cannot square.
+        w_dec[..d_in].fill(0.0);
+        w_dec[d_in..2 * d_in].iter_mut().for_each(|value| *value *= 1e-30);
+        Sae::new(Parts {
+            w_enc: Array::owned(values(d_in * width, 5), &[d_in, width]).into(),
+            b_enc: Array::owned(vec![0.0; width], &[width]),
+            w_dec: Array::owned(w_dec, &[width, d_in]).into(),
+            b_dec: Array::owned(vec![0.0; d_in], &[d_in]),
+            apply_b_dec_to_input: false,
+            rescale_acts_by_decoder_norm: false,
+            activation: Activation::Relu,
+            normalisation: Normalisation::None,
+        })
+        .expect("parts that fit")
+    }
+
+    #[test]
+    fn every_sieve_lets_the_same_through_over_many_groups() {
+        let (d_in, floor) = (12, 0.85);
+        let (large, small) = (sae(GROUP + 300, d_in, 1), sae(OTHERS + 700, d_in, 2));
+        let run = |sieve| {
+            let mut near = Vec::new();
+            let mut take = |large, small, cosine: f32| near.push((large, small, cosine.to_bits()));
+            let never = Cancel::new();
+            let table = through(sieve, (&large, &small), (3, floor), &mut take, &never, &|_| ()).expect("compares");
+            (table, near)
+        };
+        let (table, near) = run(Sieve::new());
+        assert!((table, near.clone()) == run(Sieve::single()), "another processor would tell something else");
+        assert!(near.len() > 100, "{}", near.len());
+        assert!(near.is_sorted_by_key(|pair| (pair.0, pair.1)));
+        let (table, _) = run(Sieve::new());
+        for latent in [0, 1, 2, 255, 256, GROUP - 1, GROUP, GROUP + 299] {
+            assert_eq!(table.row(latent), large.nearest(latent, &small, 3).expect("is there"));
+            let all = large.nearest(latent, &small, small.width()).expect("is there");
+            let want = all.iter().filter(|other| other.cosine >= floor).count();
+            assert_eq!(near.iter().filter(|pair| pair.0 as usize == latent).count(), want, "latent {latent}");
+        }
+    }
 }

@@ -26,9 +26,10 @@ use rayon::prelude::*;
 pub use left::Left;
 pub use panels::Packed;
 
-use apply::{Apply, COPIED, GROUPS, through_panels};
+use apply::{Apply, COPIED, runs, through_panels};
 use few::Few;
 use micro::{shape, widest};
+use room::Room;
 
 /// Most columns of a tile, a multiple of every panel's width: 512 rows × 512 columns of f32 are 1 MiB, which stay in a
 /// core's second-level cache.
@@ -320,8 +321,7 @@ pub fn fold_tiles<T: Send>(
         .map_init(Default::default, |(block, made): &mut (Vec<f32>, Vec<f32>), index| {
             let columns = index * wide..cols.min((index + 1) * wide);
             let mut folded = start(&columns);
-            for first in (0..left.groups()).step_by(GROUPS) {
-                let groups = first..left.groups().min(first + GROUPS);
+            for groups in runs(&(0..left.groups())) {
                 block.resize(left.rows_of_all(&groups).len() * columns.len(), 0.0);
                 multiply(&mut rows_of(block, columns.len()), &left, groups, b, columns.clone(), made);
                 step(&mut folded, &columns, block);
@@ -349,9 +349,20 @@ pub fn map_product(out: &mut [f32], a: View<'_>, b: impl Columns, f: impl Fn(Ran
     let width = tile(a.rows, cols, alone);
     let columns = |index: usize| index * width..cols.min((index + 1) * width);
     let fill = |(index, mut rows): (usize, Vec<&mut [f32]>), made: &mut Vec<f32>| {
-        multiply(&mut rows, &left, 0..left.groups(), b, columns(index), made);
-        for row in rows {
-            f(columns(index), row);
+        let (columns, groups) = (columns(index), 0..left.groups());
+        if rows.len() <= SOME {
+            multiply(&mut rows, &left, groups, b, columns.clone(), made);
+            for row in rows {
+                f(columns.clone(), row);
+            }
+            return;
+        }
+        // Many rows of the result lie in as many pages, which every part of the inner size would go through again.
+        let mut room = Room::take(rows.len() * columns.len());
+        multiply(&mut rows_of(&mut room, columns.len()), &left, groups, b, columns.clone(), made);
+        for (out, row) in rows.into_iter().zip(room.chunks_exact_mut(columns.len())) {
+            f(columns.clone(), row);
+            out.copy_from_slice(row);
         }
     };
     let tiles = tiles_of(out, cols, width).into_iter().enumerate();

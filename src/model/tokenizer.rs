@@ -3,6 +3,8 @@
 
 mod named;
 
+use std::panic::catch_unwind;
+
 use named::Named;
 use serde_json::json;
 use tokenizers::{DecoderWrapper, PreTokenizerWrapper};
@@ -72,7 +74,7 @@ impl Tokenizer {
             TokenizerFiles::Bpe { vocab, merges } => (vocab.name().to_owned(), from_bpe(vocab, merges)?),
         };
         let bad = |why: String| Error::Tokenizer { file: file.clone(), why };
-        let mut inner = tokenizers::Tokenizer::from_bytes(&json).map_err(|error| bad(error.to_string()))?;
+        let mut inner = parsed(&json).map_err(bad)?;
         inner.with_padding(None);
         inner.with_truncation(None).map_err(|error| bad(error.to_string()))?;
         if let Some(named) = &named {
@@ -202,6 +204,16 @@ impl Tokenizer {
 impl std::fmt::Debug for Tokenizer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Tokenizer").field("file", &self.file).field("tokens", &self.ends.len()).finish_non_exhaustive()
+    }
+}
+
+/// The tokenizer that a `tokenizer.json` describes.
+fn parsed(json: &[u8]) -> Result<tokenizers::Tokenizer, String> {
+    // Where a decoder's JSON cannot be read the library ends in a panic: most of that is found here, with its place.
+    serde_json::from_slice::<serde::de::IgnoredAny>(json).map_err(|error| error.to_string())?;
+    match catch_unwind(|| tokenizers::Tokenizer::from_bytes(json)) {
+        Ok(tokenizer) => tokenizer.map_err(|error| error.to_string()),
+        Err(_) => Err("its decoder or normalizer cannot be read".to_owned()),
     }
 }
 

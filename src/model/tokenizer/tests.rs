@@ -171,6 +171,19 @@ proptest! {
     }
 }
 
+#[test]
+fn a_decoder_that_cannot_be_read_is_an_error_and_no_panic() {
+    let whole = std::fs::read_to_string(folder().join("tokenizer.json")).unwrap();
+    let start = whole.find("\"decoder\"").expect("it has one");
+    let open = start + whole[start..].find('{').expect("an object") + 1;
+    for (put, says) in [("3: 4,", "line"), ("\"rest\": 1e999,", "decoder"), ("\"rest\": \"\\ud800\",", "")] {
+        let text = [&whole[..open], put, &whole[open..]].concat();
+        let blob = Blob::embedded("tokenizer.json", text.leak().as_bytes());
+        let error = Tokenizer::load(&TokenizerFiles::Json(blob), None).expect_err(put).to_string();
+        assert!(error.contains("`tokenizer.json` cannot be used") && error.contains(says), "{error}");
+    }
+}
+
 /// A tokenizer of the fixtures as a hub repository has it.
 fn from_repository(name: &str) -> (Tokenizer, serde_json::Value) {
     let folder = folder().join("../tokenizers").join(name);

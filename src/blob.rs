@@ -12,6 +12,7 @@ use std::sync::Arc;
 pub struct Blob {
     name: Arc<str>,
     place: Place,
+    wide: bool,
 }
 
 /// Where the bytes of a [`Blob`] are.
@@ -26,13 +27,13 @@ pub enum Place {
 impl Blob {
     /// A file compiled into the program.
     pub fn embedded(name: impl Into<Arc<str>>, bytes: &'static [u8]) -> Self {
-        Self { name: name.into(), place: Place::Embedded(bytes) }
+        Self { name: name.into(), place: Place::Embedded(bytes), wide: false }
     }
 
     /// A file on disk, named by its path.
     pub fn path(path: impl Into<PathBuf>) -> Self {
         let path: PathBuf = path.into();
-        Self { name: path.display().to_string().into(), place: Place::Path(path.into()) }
+        Self { name: path.display().to_string().into(), place: Place::Path(path.into()), wide: false }
     }
 
     /// The same file under a name that says more to a person, such as `gpt2: model.safetensors`.
@@ -40,6 +41,18 @@ impl Blob {
     pub fn named(mut self, name: impl Into<Arc<str>>) -> Self {
         self.name = name.into();
         self
+    }
+
+    /// The same file, of which more is read again and again than memory holds.
+    #[must_use]
+    pub fn wider_than_memory(mut self) -> Self {
+        self.wide = true;
+        self
+    }
+
+    /// Whether more of it is read again and again than memory holds.
+    pub const fn is_wider_than_memory(&self) -> bool {
+        self.wide
     }
 
     /// The name for messages.

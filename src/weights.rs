@@ -199,7 +199,25 @@ impl TensorFiles {
             }
         }
         self.files.push(Arc::new(TensorFile { name, bytes }));
+        if blob.is_wider_than_memory() {
+            self.read_columns_alone(self.files.len() - 1);
+        }
         Ok(())
+    }
+
+    /// Tells the system not to read ahead in a file's wide matrices. A product goes through them some columns at a time:
+    /// what lies ahead along the rows is needed late, and where memory is too small for the file it pushes out what is
+    /// needed next, so that the same is read dozens of times.
+    fn read_columns_alone(&self, file: usize) {
+        #[cfg(unix)]
+        if let Bytes::Mapped(map) = &self.files[file].bytes {
+            for entry in self.index.values().filter(|entry| entry.file == file) {
+                if matches!(entry.shape[..], [rows, cols] if cols > rows) && !entry.turned {
+                    // Where the system does not take the advice all is read as before.
+                    let _ = map.advise_range(memmap2::Advice::Random, entry.range.start, entry.range.len());
+                }
+            }
+        }
     }
 
     /// Whether there is a tensor of this name.

@@ -123,7 +123,12 @@ fn what_is_asked_of_an_sae_of_gigabytes_takes_megabytes() {
     safetensors(&first);
     npz(&second);
     for path in [first, second] {
-        let files = Files { release: Release::GemmaScope, config: None, weights: Blob::path(&path), sparsity: None };
+        let files = Files {
+            release: Release::GemmaScope,
+            config: None,
+            weights: Blob::path(&path).wider_than_memory(),
+            sparsity: None,
+        };
         let memory = formats::memory(&files).unwrap();
         assert!(memory.held == 0 && memory.mapped > 2 * MATRIX, "{memory:?}");
         let (before, most, done) = (anonymous(), AtomicU64::new(0), AtomicBool::new(false));
@@ -143,8 +148,26 @@ fn what_is_asked_of_an_sae_of_gigabytes_takes_megabytes() {
     }
 }
 
+/// Of each mapping of `path` whether the system was told not to read ahead there, with its bytes.
+fn mappings(path: &Path) -> Vec<(bool, u64)> {
+    let (mut found, mut size) = (Vec::new(), None);
+    for line in std::fs::read_to_string("/proc/self/smaps").unwrap().lines() {
+        if let Some((range, _)) = line.split_once(' ').filter(|_| line.ends_with(path.to_str().unwrap())) {
+            let (start, end) = range.split_once('-').unwrap();
+            size = Some(u64::from_str_radix(end, 16).unwrap() - u64::from_str_radix(start, 16).unwrap());
+        } else if let Some(flags) = line.strip_prefix("VmFlags:") {
+            found.extend(size.take().map(|size| (flags.split_whitespace().any(|flag| flag == "rr"), size)));
+        }
+    }
+    found
+}
+
 fn ask(files: &Files) {
     let sae = formats::open(files).unwrap();
+    let saescope::blob::Place::Path(path) = files.weights.place() else { panic!("a file") };
+    // The encoder is read some columns at a time, the decoder row by row.
+    let alone = mappings(path).iter().filter(|(alone, _)| *alone).map(|(_, size)| size).sum::<u64>();
+    assert!(alone.abs_diff(MATRIX) < 1 << 20, "{alone} of {MATRIX} bytes: {:?}", mappings(path));
     assert_eq!((sae.d_in() as u64, sae.width() as u64), (D_IN, WIDTH));
     // Twice what the second of the latents looks for.
     let x: Vec<f32> = (0..D_IN).map(|dim| 2.0 * weight(1, dim)).collect();

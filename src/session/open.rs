@@ -114,13 +114,17 @@ impl Plan {
         // What stays in its file can be read from there again and again, only slowly.
         let mut left = free - self.memory.needed;
         for (id, memory) in saes {
-            match left.checked_sub(memory.mapped) {
-                Some(rest) => left = rest,
-                None => self.notes.push(format!(
-                    "SAE `{id}` ({}) is larger than the {} of memory that are left: it is read from disk as needed",
-                    bytes(memory.mapped),
-                    bytes(left)
-                )),
+            if let Some(rest) = left.checked_sub(memory.mapped) {
+                left = rest;
+                continue;
+            }
+            self.notes.push(format!(
+                "SAE `{id}` ({}) is larger than the {} of memory that are left: it is read from disk as needed",
+                bytes(memory.mapped),
+                bytes(left)
+            ));
+            for (_, files) in self.saes.iter_mut().filter(|(entry, _)| entry.id == id) {
+                files.weights = files.weights.clone().wider_than_memory();
             }
         }
         Ok(())

@@ -24,7 +24,11 @@ impl TensorFiles {
         let name = blob.name().to_owned();
         let bytes = map(blob).map_err(|source| Error::Open { file: name.clone(), source })?;
         let index = index(&bytes).map_err(|why| Error::Npz { file: name.clone(), why })?;
-        Ok(Self { files: vec![Arc::new(TensorFile { name, bytes })], index })
+        let this = Self { files: vec![Arc::new(TensorFile { name, bytes })], index };
+        if blob.is_wider_than_memory() {
+            this.read_columns_alone(0);
+        }
+        Ok(this)
     }
 }
 

@@ -76,8 +76,8 @@ fn npz(path: &Path) {
     let (mut directory, mut starts) = (Vec::new(), Vec::new());
     for (name, shape) in TENSORS {
         let (name, place) = (format!("{}.npy", name.replace("w_", "W_")), file.stream_position().unwrap());
-        let shape: String = shape.iter().map(|size| format!("{size}, ")).collect();
-        let text = format!("{{'descr': '<f4', 'fortran_order': False, 'shape': ({shape}), }}");
+        let shape = shape.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+        let text = format!("{{'descr': '<f4', 'fortran_order': False, 'shape': ({shape}, ), }}");
         let header = format!("{text:117}\n");
         let head = [&b"\x93NUMPY\x01\x00"[..], &(header.len() as u16).to_le_bytes(), header.as_bytes()].concat();
         let numbers = if name == "W_enc.npy" || name == "W_dec.npy" {

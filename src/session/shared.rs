@@ -191,18 +191,18 @@ impl Shared {
         Some(Words { unembedding: model.unembedding()?, tokenizer: &self.model.tokenizer, outputs })
     }
 
-    /// Packs the weights that products go through, as far as they have been read, and gives the bytes that this took: none
-    /// where it would take much of the memory that is free, or where memory ran out on the way.
+    /// Packs the weights that products go through, as far as they have been read, and gives the bytes that this took. What
+    /// would take much of the memory that is free stays as it is.
     pub fn pack(&self, cancel: &Cancel) -> Result<u64, Report> {
         let saes = self.saes.iter().map(|loaded| loaded.sae.parts().w_enc.factor());
         let factors: Vec<Factor> = self.model.model.factors().into_iter().chain(saes).collect();
-        let wanted = factors.iter().map(Factor::wanted).sum::<u64>();
-        if memory::available().is_none_or(|free| wanted > free / SPARE) {
-            return Ok(0);
-        }
+        let room = memory::available().unwrap_or(0) / SPARE;
         let mut taken = 0;
         for factor in &factors {
             let wanted = factor.wanted();
+            if taken + wanted > room {
+                continue;
+            }
             match factor.pack(&|| !cancel.is_cancelled()) {
                 Ok(true) => taken += wanted,
                 Ok(false) => cancel.check()?,

@@ -494,6 +494,36 @@ mod tests {
         }
     }
 
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(40))]
+        #[test]
+        fn what_is_no_number_spoils_its_own_row_and_column_alone(
+            m in 1usize..80, k in 1usize..300, n in 1usize..90, transposed: bool, at in any::<[prop::sample::Index; 2]>(),
+        ) {
+            let (mut a, mut b) = (values(m * k, 1), values(k * n, 2));
+            let clean = (a.clone(), b.clone());
+            let (a_at, b_at) = (at[0].index(m * k), at[1].index(k * n));
+            (a[a_at], b[b_at]) = (f32::NAN, f32::INFINITY);
+            let column = if transposed { b_at / k } else { b_at % n };
+            let view = |b| if transposed { View::new(b, n, k).t() } else { View::new(b, k, n) };
+            let packed = Packed::copy(view(&b), &|| true).expect("memory").expect("not stopped");
+            let (mut got, mut kept, mut want) = (vec![0.0; m * n], vec![0.0; m * n], vec![0.0; m * n]);
+            product_parallel(&mut got, View::new(&a, m, k), view(&b));
+            product_parallel(&mut kept, View::new(&a, m, k), &packed);
+            product_parallel(&mut want, View::new(&clean.0, m, k), view(&clean.1));
+            for (place, ((got, kept), want)) in got.iter().zip(&kept).zip(&want).enumerate() {
+                prop_assert!(got.to_bits() == kept.to_bits() || got.is_nan() && kept.is_nan());
+                if place / n == a_at / k {
+                    prop_assert!(got.is_nan());
+                } else if place % n == column {
+                    prop_assert!(!got.is_finite());
+                } else {
+                    prop_assert_eq!(got.to_bits(), want.to_bits());
+                }
+            }
+        }
+    }
+
     #[test]
     fn any_number_of_threads_gives_the_same_bits() {
         let (a, b) = (values(7 * 65, 3), values(65 * 2000, 4));

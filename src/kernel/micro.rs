@@ -29,11 +29,29 @@ pub(super) fn shape() -> Shape {
     widest(Ask)
 }
 
+#[cfg(test)]
+thread_local! {
+    /// Whether a test asks, for its own thread, for what a processor without the widest vectors does.
+    pub(super) static NARROW: std::cell::Cell<bool> = const { std::cell::Cell::new(false) };
+}
+
+#[cfg(all(test, target_arch = "x86_64"))]
+fn is_narrow() -> bool {
+    NARROW.get()
+}
+
+#[cfg(all(not(test), target_arch = "x86_64"))]
+const fn is_narrow() -> bool {
+    false
+}
+
 /// Runs the loops in the widest vectors there are.
 pub(super) fn widest<O: WithSimd>(op: O) -> O::Output {
     #[cfg(target_arch = "x86_64")]
     {
-        if let Some(simd) = pulp::x86::V4::try_new() {
+        if let Some(simd) = pulp::x86::V4::try_new()
+            && !is_narrow()
+        {
             return Simd::vectorize(simd, op);
         }
         if let Some(simd) = pulp::x86::V3::try_new() {

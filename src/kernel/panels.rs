@@ -49,16 +49,15 @@ impl<'a> Panels<'a> {
     }
 }
 
-/// Copies some inner indices of `b`, \[inner, columns\], into panels; gives the length of what they take.
-pub(super) fn copy(panels: &mut [f32], b: View<'_>, inner: Range<usize>) -> usize {
+/// Copies some inner indices of `b`, \[inner, columns\], into panels.
+pub(super) fn copy(panels: &mut [f32], b: View<'_>, inner: Range<usize>) {
     let width = shape().width;
     let (depth, b) = (inner.len(), b.select_rows(inner));
     let stride = depth * width;
-    let length = b.cols().div_ceil(width) * stride;
     if depth == 0 {
-        return 0;
+        return;
     }
-    let panels = &mut panels[..length];
+    let panels = &mut panels[..b.cols().div_ceil(width) * stride];
     if b.rows_are_contiguous() {
         for k in 0..depth {
             let row = b.row(k).unwrap_or_default();
@@ -71,7 +70,7 @@ pub(super) fn copy(panels: &mut [f32], b: View<'_>, inner: Range<usize>) -> usiz
                 }
             }
         }
-        return length;
+        return;
     }
     for (panel, first) in panels.chunks_exact_mut(stride).zip((0..).step_by(width)) {
         let columns = first..b.cols().min(first + width);
@@ -84,7 +83,6 @@ pub(super) fn copy(panels: &mut [f32], b: View<'_>, inner: Range<usize>) -> usiz
             }
         }
     }
-    length
 }
 
 /// A whole matrix in panels, for products that come again. It takes as much memory as the matrix in f32.
@@ -131,12 +129,6 @@ impl Packed {
         self.columns
     }
 
-    /// The bytes it takes.
-    #[must_use]
-    pub fn bytes(&self) -> u64 {
-        self.values.len() as u64
-    }
-
     /// Some of the columns as they were, row-major \[inner, columns\].
     pub(super) fn unpack(&self, columns: Range<usize>, out: &mut Vec<f32>) {
         let (all, width) = (self.panels(0), shape().width);
@@ -160,16 +152,6 @@ pub(super) fn copy_whole(out: &mut [f32], b: impl Columns, columns: Range<usize>
     for start in columns.clone().step_by(most) {
         let part = start..columns.end.min(start.saturating_add(most));
         let out = &mut out[(start - columns.start) * inner..];
-        let view = b.view(part.clone(), made);
-        if !view.rows_are_contiguous() {
-            copy(out, view, 0..inner);
-            continue;
-        }
-        for row in 0..inner {
-            let values = view.row(row).unwrap_or_default();
-            for (panel, values) in out.chunks_mut(inner * width).zip(values.chunks(width)) {
-                panel[row * width..][..values.len()].copy_from_slice(values);
-            }
-        }
+        copy(out, b.view(part, made), 0..inner);
     }
 }

@@ -97,6 +97,10 @@ pub enum Kind {
     ResidPost,
     /// Attention heads' z, before the output projection.
     AttnZ,
+    /// What attention adds.
+    AttnOut,
+    /// The residual stream between attention and MLP.
+    ResidMid,
     /// What the MLP adds.
     MlpOut,
 }
@@ -129,10 +133,7 @@ pub fn train(arguments: &Arguments) -> Result<()> {
     let loaded = model::load(&files, &Device::Cpu)?;
     let model = &*loaded.model;
     let (site, bos) = (wiring.site, wiring.model.prepend_bos);
-    let layers = model.shape().layers;
-    let Some(size) = model.site_size(site) else {
-        anyhow::bail!("the model has no layer {}: it has {layers}, counted from 0", site.layer)
-    };
+    let size = model.site_size(site)?;
     let bos_id = loaded.tokenizer.bos().filter(|_| bos);
     ensure!(!bos || bos_id.is_some(), "the tokenizer has no beginning-of-sequence token; give --no-bos");
 
@@ -244,6 +245,8 @@ fn wiring(arguments: &Arguments) -> Result<(Wiring, ModelFiles)> {
         Kind::ResidPre => SiteKind::ResidPre,
         Kind::ResidPost => SiteKind::ResidPost,
         Kind::AttnZ => SiteKind::AttnZ,
+        Kind::AttnOut => SiteKind::AttnOut,
+        Kind::ResidMid => SiteKind::ResidMid,
         Kind::MlpOut => SiteKind::MlpOut,
     });
     let mut suite = if let Some(suite) = &arguments.suite {

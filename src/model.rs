@@ -58,17 +58,27 @@ pub struct Shape {
     pub vocab: usize,
     /// Most positions the model can take.
     pub context: usize,
+    /// Whether attention and MLP of a block read the same residual stream, as in GPT-NeoX with `use_parallel_residual`.
+    pub parallel: bool,
 }
 
 impl Shape {
-    /// The size of the activation at a site, or `None` when the model has no such site.
-    #[must_use]
-    pub const fn site_size(&self, site: Site) -> Option<usize> {
-        let size = match site.kind {
-            SiteKind::AttnZ => self.heads * self.d_head,
-            SiteKind::ResidPre | SiteKind::ResidPost | SiteKind::MlpOut => self.d_model,
-        };
-        if site.layer < self.layers { Some(size) } else { None }
+    /// The size of the activation at a site.
+    ///
+    /// # Errors
+    /// [`Error::NoSite`] when the model has no such site.
+    pub fn site_size(&self, site: Site) -> Result<usize, Error> {
+        let none = |why| Err(Error::NoSite { site, why });
+        match site.kind {
+            _ if site.layer >= self.layers => none(format!("its layers are 0 to {}", self.layers.saturating_sub(1))),
+            SiteKind::ResidMid if self.parallel => none(
+                "GPT-NeoX with `use_parallel_residual` adds what attention and MLP made of the same residual stream, so \
+                 nothing stands between them"
+                    .to_owned(),
+            ),
+            SiteKind::AttnZ => Ok(self.heads * self.d_head),
+            _ => Ok(self.d_model),
+        }
     }
 }
 
@@ -175,8 +185,11 @@ pub trait Model: Send + Sync {
     /// Its sizes.
     fn shape(&self) -> &Shape;
 
-    /// The size of the activation at a kind of site, or `None` when the model has no such site.
-    fn site_size(&self, site: Site) -> Option<usize> {
+    /// The size of the activation at a site.
+    ///
+    /// # Errors
+    /// As [`Shape::site_size`].
+    fn site_size(&self, site: Site) -> Result<usize, Error> {
         self.shape().site_size(site)
     }
 
@@ -258,6 +271,14 @@ pub enum Error {
     /// The model is not loaded: only what its words are.
     #[error("weights only: the model is not loaded")]
     WeightsOnly,
+    /// The model has no such site.
+    #[error("the model has no site {site}: {why}")]
+    NoSite {
+        /// Where.
+        site: Site,
+        /// Why it has none.
+        why: String,
+    },
     /// The pass goes deeper than the model is open.
     #[error("the model is open up to its block {open} of {layers}")]
     NotOpen {

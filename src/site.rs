@@ -12,18 +12,22 @@ pub struct Site {
     pub kind: SiteKind,
 }
 
-/// Which activation of a block.
+/// Which activation of a block, in the order in which they are computed where MLP follows attention.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum SiteKind {
     /// The residual stream entering the block, [positions, d_model].
     ResidPre,
-    /// The residual stream leaving the block, [positions, d_model].
-    ResidPost,
     /// The heads' mixed values before the output projection, heads concatenated, [positions, heads · d_head].
     AttnZ,
+    /// What the block's attention adds to the residual stream, [positions, d_model].
+    AttnOut,
+    /// The residual stream between attention and MLP, [positions, d_model]; there is none where both read the same one.
+    ResidMid,
     /// What the block's MLP adds to the residual stream, [positions, d_model].
     MlpOut,
+    /// The residual stream leaving the block, [positions, d_model].
+    ResidPost,
 }
 
 impl Site {
@@ -32,12 +36,16 @@ impl Site {
     pub const fn blocks(self) -> usize {
         match self.kind {
             SiteKind::ResidPre => self.layer,
-            SiteKind::ResidPost | SiteKind::AttnZ | SiteKind::MlpOut => self.layer.saturating_add(1),
+            _ => self.layer.saturating_add(1),
         }
     }
 }
 
 impl SiteKind {
+    /// Every kind.
+    pub const ALL: [Self; 6] =
+        [Self::ResidPre, Self::AttnZ, Self::AttnOut, Self::ResidMid, Self::MlpOut, Self::ResidPost];
+
     /// Its name in suite files and JSON.
     #[must_use]
     pub const fn name(self) -> &'static str {
@@ -45,6 +53,8 @@ impl SiteKind {
             Self::ResidPre => "resid_pre",
             Self::ResidPost => "resid_post",
             Self::AttnZ => "attn_z",
+            Self::AttnOut => "attn_out",
+            Self::ResidMid => "resid_mid",
             Self::MlpOut => "mlp_out",
         }
     }
@@ -59,6 +69,8 @@ impl Site {
             "hook_resid_pre" => SiteKind::ResidPre,
             "hook_resid_post" => SiteKind::ResidPost,
             "attn.hook_z" => SiteKind::AttnZ,
+            "hook_attn_out" => SiteKind::AttnOut,
+            "hook_resid_mid" => SiteKind::ResidMid,
             "hook_mlp_out" => SiteKind::MlpOut,
             _ => return None,
         };
@@ -72,6 +84,8 @@ impl Site {
             SiteKind::ResidPre => "hook_resid_pre",
             SiteKind::ResidPost => "hook_resid_post",
             SiteKind::AttnZ => "attn.hook_z",
+            SiteKind::AttnOut => "hook_attn_out",
+            SiteKind::ResidMid => "hook_resid_mid",
             SiteKind::MlpOut => "hook_mlp_out",
         };
         format!("blocks.{}.{hook}", self.layer)
@@ -103,10 +117,12 @@ mod tests {
         let site = |layer, kind| Some(Site { layer, kind });
         assert_eq!(Site::of_hook("blocks.8.hook_resid_pre"), site(8, SiteKind::ResidPre));
         assert_eq!(Site::of_hook("blocks.11.attn.hook_z"), site(11, SiteKind::AttnZ));
-        for kind in [SiteKind::ResidPre, SiteKind::ResidPost, SiteKind::AttnZ, SiteKind::MlpOut] {
+        assert_eq!(Site::of_hook("blocks.0.hook_attn_out"), site(0, SiteKind::AttnOut));
+        assert_eq!(Site::of_hook("blocks.5.hook_resid_mid"), site(5, SiteKind::ResidMid));
+        for kind in SiteKind::ALL {
             assert_eq!(Site::of_hook(&Site { layer: 3, kind }.hook()), site(3, kind));
         }
-        for other in ["blocks.8.hook_resid_mid", "blocks.x.hook_mlp_out", "layers.3", "blocks.", ""] {
+        for other in ["blocks.8.hook_mlp_in", "blocks.x.hook_mlp_out", "layers.3", "blocks.", ""] {
             assert_eq!(Site::of_hook(other), None, "{other}");
         }
     }

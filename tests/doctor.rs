@@ -140,6 +140,19 @@ fn a_site_next_to_it_is_named() {
 }
 
 #[test]
+fn another_half_of_the_block_is_named() {
+    let (attention, mlp, between) = (SiteKind::AttnOut, SiteKind::MlpOut, SiteKind::ResidMid);
+    for (right, wrong) in [(attention, mlp), (mlp, attention), (between, attention), (attention, between)] {
+        let site = Site { layer: 1, kind: right };
+        let mut wired = Wired { site, ..Wired::demo() };
+        let sae = wired.trained(&wired.rows());
+        wired.expect_as_now(&sae);
+        wired.site.kind = wrong;
+        names(&wired.checkup(&sae), "site", &format!("set `layer = 1` and `kind = \"{}\"`", right.name()));
+    }
+}
+
+#[test]
 fn a_value_bias_that_is_left_in_or_taken_out_too_often_is_named() {
     let mut wired = Wired { site: Site { layer: 1, kind: SiteKind::AttnZ }, ..Wired::demo() };
     wired.change_model(|tensors| {

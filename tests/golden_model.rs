@@ -37,7 +37,12 @@ const MODELS: [&str; 20] = [
     "pythia",
     "neox",
 ];
-const KINDS: [SiteKind; 4] = [SiteKind::ResidPre, SiteKind::ResidPost, SiteKind::AttnZ, SiteKind::MlpOut];
+
+/// The kinds of sites that a model has.
+fn kinds(loaded: &Loaded) -> Vec<SiteKind> {
+    let has = |kind: &SiteKind| loaded.model.site_size(Site { layer: 0, kind: *kind }).is_ok();
+    SiteKind::ALL.into_iter().filter(has).collect()
+}
 
 fn fixtures() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures")
@@ -157,11 +162,12 @@ fn every_site_and_the_logits_are_those_of_transformers() {
             let (keep, logits) = run_in_pieces(&loaded, &reference.ids, &[12]);
             reference.close("logits", &logits);
             for layer in 0..loaded.model.shape().layers {
-                for kind in KINDS {
+                for kind in kinds(&loaded) {
                     let site = format!("{}.{layer}", kind.name());
                     reference.close(&site, &keep.0[&site]);
                 }
             }
+            assert_eq!(keep.0.len(), loaded.model.shape().layers * kinds(&loaded).len(), "{name}: no other sites");
         }
     }
 }
@@ -187,6 +193,44 @@ fn pieces_with_the_cache_give_the_very_bits_that_one_pass_gives() {
             assert_eq!(logits, all_logits, "{name}");
             assert_eq!(keep.0, whole.0, "{name}");
         }
+    }
+}
+
+#[test]
+fn what_attention_and_mlp_add_to_the_stream_makes_the_streams_behind_them() {
+    for name in MODELS {
+        let loaded = loaded(name);
+        let (keep, _) = run_in_pieces(&loaded, &Reference::of(name).ids, &[12]);
+        let sum = |of: &[&str], layer: usize| {
+            let rows = of.iter().map(|kind| &keep.0[&format!("{kind}.{layer}")]);
+            rows.fold(vec![0.0; 12 * loaded.model.shape().d_model], |sum, row| {
+                sum.iter().zip(row).map(|(sum, x)| sum + f64::from(*x)).collect()
+            })
+        };
+        let same = |layer, parts: &[&str], whole| {
+            let (parts, whole) = (sum(parts, layer), sum(&[whole], layer));
+            let largest = whole.iter().fold(0.0f64, |max, x| max.max(x.abs()));
+            let off = parts.iter().zip(&whole).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
+            assert!(off <= 1e-6 * largest, "{name}: {off} of {largest} in block {layer}");
+        };
+        for layer in 0..loaded.model.shape().layers {
+            same(layer, &["resid_pre", "attn_out", "mlp_out"], "resid_post");
+            if !loaded.model.shape().parallel {
+                same(layer, &["resid_pre", "attn_out"], "resid_mid");
+                same(layer, &["resid_mid", "mlp_out"], "resid_post");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_parallel_residual_has_no_stream_between_attention_and_mlp() {
+    let site = Site { layer: 1, kind: SiteKind::ResidMid };
+    let without: Vec<&str> = MODELS.into_iter().filter(|name| loaded(name).model.site_size(site).is_err()).collect();
+    assert_eq!(without, ["pythia"]);
+    let error = loaded("pythia").model.site_size(site).expect_err("there is none").to_string();
+    for words in ["no site layer 1 resid_mid", "GPT-NeoX", "`use_parallel_residual`"] {
+        assert!(error.contains(words), "{error}");
     }
 }
 
@@ -226,7 +270,8 @@ fn nothing_is_put_in_front_of_the_tokens_and_bos_is_the_end_of_text() {
 fn a_replaced_activation_changes_all_that_follows_as_in_transformers() {
     for name in MODELS {
         let reference = Reference::of(name);
-        for (loaded, kind) in everywhere(name).into_iter().flat_map(|loaded| KINDS.map(|kind| (loaded.clone(), kind))) {
+        let every = |loaded: Loaded| kinds(&loaded).into_iter().map(move |kind| (loaded.clone(), kind));
+        for (loaded, kind) in everywhere(name).into_iter().flat_map(every) {
             let mut change = Change(Site { layer: 1, kind });
             let pass = Pass { layers: None, logits: Logits::All, hook: Some(&mut change), cancel: &Cancel::new() };
             let logits = loaded.model.forward(&reference.ids, &mut loaded.model.cache(), pass);

@@ -202,6 +202,33 @@ fn a_suite_that_does_not_open_leaves_the_one_that_is_open() {
 }
 
 #[test]
+fn a_stream_that_a_parallel_residual_does_not_have_is_refused_and_what_there_is_is_not() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let (folder, fixtures) = (tempfile::tempdir().expect("a folder"), root.join("tests/fixtures"));
+    for file in ["models/pythia/config.json", "models/pythia/model.safetensors", "tokenizer/tokenizer.json"] {
+        let name = Path::new(file).file_name().expect("a name");
+        fs::copy(fixtures.join(file), folder.path().join(name)).expect("a copy");
+    }
+    let file = folder.path().join("parallel.toml");
+    let opened = |kind: &str| {
+        let text = format!(
+            "id = \"parallel\"\n[model]\npath = \".\"\n[site]\nlayer = 1\nkind = \"{kind}\"\n\
+             [[sae]]\nid = \"1\"\nformat = \"sae-lens\"\npath = '{}'\n",
+            root.join("assets/demo/saes/128").display()
+        );
+        fs::write(&file, text).expect("is written");
+        let open = open(&file.display().to_string());
+        Session::new(setup(|| None)).exec(open, &Cancel::new(), &|_| {}).expect_err("is refused").to_string()
+    };
+    let mid = opened("resid_mid");
+    for words in ["suite `parallel`", "no site layer 1 resid_mid", "GPT-NeoX", "`use_parallel_residual`", "[site]"] {
+        assert!(mid.contains(words), "{mid}");
+    }
+    // The site is there; the demo's SAE is of another size.
+    assert!(opened("attn_out").contains("layer 1 attn_out has 32"), "{}", opened("attn_out"));
+}
+
+#[test]
 fn a_suite_that_only_its_path_finds_is_pulled_by_it_and_comes_first_in_the_list() {
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("my suite.toml");

@@ -99,8 +99,8 @@ fn every_mistake_names_its_line_and_what_to_do() {
         ),
         (
             "resid_pre\"",
-            "resid_mid\"",
-            "my.toml, line 14: `kind` cannot be \"resid_mid\" | did you mean \"resid_pre\"?",
+            "resid_prev\"",
+            "my.toml, line 14: `kind` cannot be \"resid_prev\" | did you mean \"resid_pre\"?",
         ),
         ("id = \"1536\"", "id = \"768\"", "my.toml, line 27: there are two SAEs `768` | "),
         (

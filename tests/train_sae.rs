@@ -26,9 +26,12 @@ fn arguments(out: &Path, more: &[&str]) -> train_sae::Arguments {
 #[test]
 fn a_trained_ladder_opens_as_a_suite_that_is_wired_right() {
     let folder = tempfile::tempdir().expect("a folder");
-    for (name, site) in
-        [("1 resid", ["--layer", "2", "--center"].as_slice()), ("z", &["--layer", "1", "--kind", "attn_z"])]
-    {
+    for (name, site) in [
+        ("1 resid", ["--layer", "2", "--center"].as_slice()),
+        ("z", &["--layer", "1", "--kind", "attn_z"]),
+        ("attn", &["--layer", "1", "--kind", "attn_out"]),
+        ("mid", &["--layer", "1", "--kind", "resid_mid"]),
+    ] {
         let out = folder.path().join(name);
         train_sae::train(&arguments(&out, site)).expect("trains");
         let cache = folder.path().join("cache");
@@ -63,7 +66,7 @@ fn what_cannot_be_trained_on_is_said() {
     };
     assert!(said(&["--layer", "1", "--k", "65"]).contains("1 to 64"));
     assert!(said(&["--layer", "1", "--text", "nowhere.txt"]).contains("cannot read the text nowhere.txt"));
-    assert!(said(&["--layer", "4"]).contains("no layer 4"));
+    assert!(said(&["--layer", "4"]).contains("its layers are 0 to 3"));
     let short = folder.path().join("short.txt");
     fs::write(&short, "one").expect("is written");
     assert!(said(&["--layer", "1", "--text", &short.display().to_string()]).contains("too short"));

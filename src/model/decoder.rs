@@ -268,6 +268,7 @@ impl Shape {
             d_head,
             vocab: config.size(&["vocab_size"])?,
             context: config.size(&["max_position_embeddings"])?,
+            parallel: false,
         })
     }
 }

@@ -89,6 +89,7 @@ impl Gemma {
             d_head: usual("head_dim", 256)?,
             vocab: usual("vocab_size", 262_208)?,
             context: usual("max_position_embeddings", 131_072)?,
+            parallel: false,
         };
         let parameters = config.section("rope_parameters")?;
         let kind = |name| parameters.as_ref().map_or(Ok(None), |kinds| kinds.section(name));
@@ -226,9 +227,11 @@ impl Family for Gemma {
 impl Block for GemmaBlock {
     fn forward(&self, residual: &Tensor, step: &mut Step<'_, '_>) -> Result<Tensor, Error> {
         let attention = self.attention.forward(&self.before_attention.forward(residual)?, step)?;
-        let residual = (residual + self.after_attention.forward(&attention)?)?;
+        // What the block adds, so after the norm: as TransformerLens' `hook_attn_out` and `hook_mlp_out`, the latter what
+        // Gemma Scope was trained on.
+        let attention = step.visit(SiteKind::AttnOut, self.after_attention.forward(&attention)?)?;
+        let residual = step.visit(SiteKind::ResidMid, (residual + attention)?)?;
         let mlp = self.mlp.forward(&self.before_mlp.forward(&residual)?)?;
-        // What the block adds, so after the norm: as TransformerLens' `hook_mlp_out`, which Gemma Scope was trained on.
         let mlp = step.visit(SiteKind::MlpOut, self.after_mlp.forward(&mlp)?)?;
         Ok((residual + mlp)?)
     }

@@ -52,6 +52,7 @@ impl Gpt2 {
             d_head: d_model / heads,
             vocab: config.size(&["vocab_size"])?,
             context: config.size(&["n_positions", "max_position_embeddings", "n_ctx"])?,
+            parallel: false,
         };
         let plan = Plan {
             shape,
@@ -114,7 +115,8 @@ impl Block for Gpt2Block {
         let qkv = self.attention_in.forward(&self.before_attention.forward(residual)?)?;
         let (keys, values) = step.remember(&qkv.narrow(1, d, d)?, &qkv.narrow(1, 2 * d, d)?)?;
         let mixed = step.mix(&self.attention, &qkv.narrow(1, 0, d)?, &keys, &values)?;
-        let residual = (residual + self.attention_out.forward(&mixed)?)?;
+        let attention = step.visit(SiteKind::AttnOut, self.attention_out.forward(&mixed)?)?;
+        let residual = step.visit(SiteKind::ResidMid, (residual + attention)?)?;
         let mlp = self.mlp_out.forward(&self.mlp_in.forward(&self.before_mlp.forward(&residual)?)?)?;
         let mlp = step.visit(SiteKind::MlpOut, mlp)?;
         Ok((residual + mlp)?)

@@ -96,7 +96,8 @@ impl Family for Llama {
 impl Block for LlamaBlock {
     fn forward(&self, residual: &Tensor, step: &mut Step<'_, '_>) -> Result<Tensor, Error> {
         let attention = self.attention.forward(&self.before_attention.forward(residual)?, step)?;
-        let residual = (residual + attention)?;
+        let attention = step.visit(SiteKind::AttnOut, attention)?;
+        let residual = step.visit(SiteKind::ResidMid, (residual + attention)?)?;
         let mlp = self.mlp.forward(&self.before_mlp.forward(&residual)?)?;
         let mlp = step.visit(SiteKind::MlpOut, mlp)?;
         Ok((residual + mlp)?)

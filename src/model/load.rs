@@ -71,7 +71,7 @@ impl Loaded {
     /// No model, for questions that need none: nothing can be run, no latent has words.
     #[must_use]
     pub fn nothing() -> Self {
-        let shape = Shape { d_model: 0, layers: 0, heads: 0, d_head: 0, vocab: 0, context: 0 };
+        let shape = Shape { d_model: 0, layers: 0, heads: 0, d_head: 0, vocab: 0, context: 0, parallel: false };
         Self { model: Arc::new(Mute { shape, unembedding: None }), tokenizer: Tokenizer::none() }
     }
 }

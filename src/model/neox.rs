@@ -30,8 +30,6 @@ pub(super) struct NeoX {
     activation: Activation,
     /// Whether the projections of attention have biases.
     attention_bias: bool,
-    /// Whether attention and MLP read the same residual stream.
-    parallel: bool,
 }
 
 #[derive(Debug)]
@@ -49,7 +47,8 @@ pub(super) struct NeoXBlock {
 
 impl NeoX {
     pub(super) fn read(config: &Config) -> Result<Self, Error> {
-        let shape = Shape::read(config, None)?;
+        let parallel = config.flag("use_parallel_residual", true)?;
+        let shape = Shape { parallel, ..Shape::read(config, None)? };
         if shape.d_model != shape.heads * shape.d_head {
             return Err(config.bad("`head_dim` is not `hidden_size` / `num_attention_heads`"));
         }
@@ -74,7 +73,6 @@ impl NeoX {
             inner: config.size(&["intermediate_size"])?,
             activation: config.activation("hidden_act", Activation::GeluErf)?,
             attention_bias: config.flag("attention_bias", true)?,
-            parallel: config.flag("use_parallel_residual", true)?,
         })
     }
 }
@@ -101,7 +99,7 @@ impl Family for NeoX {
             before_mlp: norms.read(parts, &name("post_attention_layernorm"), d)?,
             mlp_in: linear("mlp.dense_h_to_4h", d, self.inner, true)?.then(self.activation),
             mlp_out: linear("mlp.dense_4h_to_h", self.inner, d, true)?,
-            parallel: self.parallel,
+            parallel: shape.parallel,
         })
     }
 }
@@ -116,7 +114,7 @@ impl NeoXBlock {
         let (queries, keys) = (step.turn(&part(0)?, size)?, step.turn(&part(1)?, size)?);
         let (keys, values) = step.remember(&keys, &part(2)?)?;
         let mixed = step.mix(&self.attention, &queries, &keys, &values)?;
-        Ok(self.attention_out.forward(&mixed)?)
+        step.visit(SiteKind::AttnOut, self.attention_out.forward(&mixed)?)
     }
 
     fn mlp(&self, residual: &Tensor, step: &mut Step<'_, '_>) -> Result<Tensor, Error> {
@@ -132,7 +130,7 @@ impl Block for NeoXBlock {
             let mlp = self.mlp(residual, step)?;
             return Ok(((mlp + attention)? + residual)?);
         }
-        let residual = (residual + attention)?;
+        let residual = step.visit(SiteKind::ResidMid, (residual + attention)?)?;
         Ok((self.mlp(&residual, step)? + residual)?)
     }
 

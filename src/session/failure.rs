@@ -37,6 +37,7 @@ pub fn of_model(what: impl Into<String>, error: &model::Error) -> Report {
             report.hint(format!("shorten the prompt: the model takes {context} tokens, the first one included"))
         }
         model::Error::Empty => report.hint("type something"),
+        model::Error::NoSite { .. } => report.hint("correct `[site]` in the suite file"),
         model::Error::WeightsOnly => report.hint(WITH_MODEL),
         model::Error::NotOpen { .. } => report.hint(WITH_PREDICTIONS),
         model::Error::Architecture { supported, .. } => report.hint(format!("supported are: {supported}")),

@@ -10,7 +10,7 @@ use crate::session::fit::{Demand, Memory, OnDevice, refused_on};
 use crate::session::reach::{Opening, Reach};
 use crate::session::shared::{LoadedSae, Open, Shared};
 use crate::session::{Setup, failure};
-use crate::site::{Site, SiteKind};
+use crate::site::SiteKind;
 use crate::suite::{Error, Format, Part, SaeEntry, SaeParts, Suite, TokenizerParts, argument};
 use crate::task::{Cancel, OnProgress, Progress};
 
@@ -211,7 +211,8 @@ pub fn load(mut plan: Plan, setup: &Setup, cancel: &Cancel, progress: OnProgress
             loaded.map_err(|error| failure::of_model(&cannot, &error))?
         }
     };
-    let size = plan.model.is_some().then(|| site_size(&model, site, &cannot)).transpose()?;
+    let size = plan.model.is_some().then(|| model.model.site_size(site)).transpose();
+    let size = size.map_err(|error| failure::of_model(&cannot, &error))?;
     let value_bias = match (plan.suite.fold_value_bias, plan.reach) {
         (false, _) => None,
         (true, Reach::WeightsOnly) => {
@@ -243,16 +244,6 @@ pub fn load(mut plan: Plan, setup: &Setup, cancel: &Cancel, progress: OnProgress
     saes.sort_by_key(|loaded| loaded.sae.width());
     let opened = Open { reach: plan.reach, memory: plan.memory, notes: plan.notes };
     Shared::new(plan.suite, model, saes, opened, setup)
-}
-
-/// The size of the activations at the site.
-fn site_size(model: &model::Loaded, site: Site, cannot: &str) -> Result<usize, Report> {
-    model.model.site_size(site).ok_or_else(|| {
-        let layers = model.model.shape().layers;
-        Report::new(cannot)
-            .because(format!("the model has no site {site}: its layers are 0 to {}", layers.saturating_sub(1)))
-            .hint("correct `[site]` in the suite file")
-    })
 }
 
 fn open_sae(entry: &SaeEntry, files: &SaeParts) -> Result<Sae, Report> {

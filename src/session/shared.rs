@@ -186,7 +186,7 @@ impl Shared {
                 let read = || model.head_outputs(site.layer).unwrap_or_default();
                 Some(self.outputs.get_or_init(read).as_ref()?)
             }
-            SiteKind::ResidPre | SiteKind::ResidPost | SiteKind::MlpOut => None,
+            _ => None,
         };
         Some(Words { unembedding: model.unembedding()?, tokenizer: &self.model.tokenizer, outputs })
     }

@@ -94,8 +94,7 @@ fn site(table: &Table<'_>) -> Result<(Site, bool, bool), Error> {
     if layer > MAX_LAYER {
         return Err(table.wrong("layer", format!("no model has a layer {layer}")));
     }
-    let kinds =
-        [SiteKind::ResidPre, SiteKind::ResidPost, SiteKind::AttnZ, SiteKind::MlpOut].map(|kind| (kind.name(), kind));
+    let kinds = SiteKind::ALL.map(|kind| (kind.name(), kind));
     let kind = table.required("kind", table.choice("kind", &kinds)?)?;
     let fold_value_bias = table.boolean("fold_value_bias")?.unwrap_or(false);
     if fold_value_bias && kind != SiteKind::AttnZ {

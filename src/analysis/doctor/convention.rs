@@ -283,33 +283,20 @@ fn places(facts: &Facts) -> Vec<Site> {
     all
 }
 
-/// Off by one layer, before the block for behind it, the block's MLP for
-/// the residual stream.
+/// Next to it in the model: before the block, between its halves, behind it; what a half adds for what it is added to; the
+/// block before or after. Those of another size are left out when they are tried.
 fn sites(now: Site, layers: usize) -> Vec<Site> {
-    let at = |layer: usize, kind: SiteKind| Site { layer, kind };
-    let mut all = Vec::new();
-    let (before, after) = (now.layer.checked_sub(1), now.layer + 1);
-    match now.kind {
-        SiteKind::ResidPre => {
-            all.push(at(now.layer, SiteKind::ResidPost));
-            all.extend(before.map(|layer| at(layer, SiteKind::ResidPre)));
-            all.push(at(now.layer, SiteKind::MlpOut));
-        }
-        SiteKind::ResidPost => {
-            all.push(at(now.layer, SiteKind::ResidPre));
-            all.push(at(after, SiteKind::ResidPost));
-            all.push(at(now.layer, SiteKind::MlpOut));
-        }
-        kind @ (SiteKind::MlpOut | SiteKind::AttnZ) => {
-            if kind == SiteKind::MlpOut {
-                all.push(at(now.layer, SiteKind::ResidPost));
-            }
-            all.extend(before.map(|layer| at(layer, kind)));
-            all.push(at(after, kind));
-        }
-    }
-    all.retain(|site| site.layer < layers);
-    all
+    use SiteKind::{AttnOut, AttnZ, MlpOut, ResidMid, ResidPost, ResidPre};
+    let near: &[(isize, SiteKind)] = match now.kind {
+        ResidPre => &[(0, ResidPost), (-1, ResidPre), (0, ResidMid), (0, AttnOut), (0, MlpOut)],
+        ResidPost => &[(0, ResidPre), (1, ResidPost), (0, ResidMid), (0, AttnOut), (0, MlpOut)],
+        ResidMid => &[(0, ResidPost), (0, ResidPre), (0, AttnOut), (0, MlpOut), (-1, ResidMid), (1, ResidMid)],
+        AttnZ => &[(0, AttnOut), (-1, AttnZ), (1, AttnZ)],
+        AttnOut => &[(0, MlpOut), (0, AttnZ), (0, ResidMid), (-1, AttnOut), (1, AttnOut)],
+        MlpOut => &[(0, ResidPost), (0, AttnOut), (-1, MlpOut), (1, MlpOut)],
+    };
+    let at = |(by, kind): &(isize, SiteKind)| Some(Site { layer: now.layer.checked_add_signed(*by)?, kind: *kind });
+    near.iter().filter_map(at).filter(|site| site.layer < layers).collect()
 }
 
 #[cfg(test)]
@@ -335,7 +322,7 @@ mod tests {
         let (first, last) = (Site { layer: 0, kind: SiteKind::ResidPre }, Site { layer: 3, kind: SiteKind::ResidPost });
         assert!(sites(first, 4).iter().all(|site| site.layer < 4 && *site != first));
         assert!(sites(last, 4).iter().all(|site| site.layer < 4 && *site != last));
-        assert_eq!(sites(Site { layer: 1, kind: SiteKind::AttnZ }, 4).len(), 2);
+        assert_eq!(sites(Site { layer: 1, kind: SiteKind::AttnZ }, 4).len(), 3);
     }
 
     #[test]

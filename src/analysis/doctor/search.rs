@@ -111,7 +111,7 @@ impl Examiner<'_> {
             let Ok(made) = convention.change(&sae, self.value_bias.as_deref()) else { return Ok(None) };
             sae = made;
         }
-        if self.model.site_size(way.site) != Some(sae.d_in()) {
+        if !self.model.site_size(way.site).is_ok_and(|size| size == sae.d_in()) {
             return Ok(None);
         }
         let read = self.sample(way, cancel, &|_| ()).ok().and_then(|sample| read(&sae, &sample, cancel).ok());

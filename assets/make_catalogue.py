@@ -123,14 +123,17 @@ def by_layer(release):
 
 def openai():
     for site, kind, words in [
-        ("resid-post", "resid_post", "residual stream leaving"),
+        ("attn-out", "attn_out", "attention output of"),
+        ("resid-mid", "resid_mid", "residual stream midway through"),
         ("mlp-out", "mlp_out", "MLP output of"),
+        ("resid-post", "resid_post", "residual stream leaving"),
     ]:
         for layer in range(12):
             saes = []
             for width, label in [(2**15, "32k"), (2**17, "128k")]:
                 release = f"gpt2-small-{site}-v5-{label}"
                 entry = by_layer(release)[layer]
+                assert entry["id"] == f"blocks.{layer}.hook_{kind}", entry
                 saes.append(sae(
                     width, "sae-lens", RELEASES[release]["repo_id"], entry["path"], default=label == "32k",
                     neuronpedia=entry["neuronpedia"], expect={"l0": 32}, size=weights(768, width),
@@ -259,6 +262,7 @@ def saebench():
 def llama():
     for position, site, kind, words in [
         ("r", "res", "resid_post", "residual stream leaving"),
+        ("a", "att", "attn_out", "attention output of"),
         ("m", "mlp", "mlp_out", "MLP output of"),
     ]:
         for layer in range(32):
@@ -316,11 +320,13 @@ def linear():
 def pythia():
     for site, kind, words in [
         ("res", "resid_post", "residual stream leaving"),
+        ("att", "attn_out", "attention output of"),
         ("mlp", "mlp_out", "MLP output of"),
     ]:
         release = RELEASES[f"pythia-70m-deduped-{site}-sm"]
         for layer in range(6):
             entry = next(e for e in release["saes"] if e["path"] == f"{layer}-{site}-sm")
+            assert entry["id"] == f"blocks.{layer}.hook_{kind}", entry
             saes = [sae(
                 "sm", "sae-lens", release["repo_id"], entry["path"], default=True, neuronpedia=entry["neuronpedia"],
                 size=weights(512, 2**15), unverified=["bytes", "config"],

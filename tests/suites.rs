@@ -234,20 +234,42 @@ fn the_catalogue_has_the_ladders_that_people_study() {
     assert_eq!(files("llama-r1-distill-8b-res-15"), later);
     assert_eq!(files("llama-3.1-8b-instruct-goodfire-19"), "Llama-3.1-8B-Instruct-SAE-l19.pth");
     for layer in 0..12 {
-        assert_eq!(widths(&format!("gpt2-small-oai-resid-post-{layer}")), "32768 131072");
+        for (site, short) in
+            [("resid-post", "res_post"), ("resid-mid", "res_mid"), ("attn-out", "att"), ("mlp-out", "mlp")]
+        {
+            let oai = suite::find(&format!("gpt2-small-oai-{site}-{layer}"), &[]).expect("is known");
+            assert_eq!(oai.site.hook(), format!("blocks.{layer}.hook_{}", site.replace('-', "_")));
+            assert_eq!(oai.saes.iter().map(|sae| sae.id.as_str()).collect::<Vec<_>>(), ["32768", "131072"]);
+            for (sae, size) in oai.saes.iter().zip(["32k", "128k"]) {
+                assert_eq!(sae.neuronpedia, Some(format!("gpt2-small/{layer}-{short}_{size}-oai")));
+                assert_eq!(sae.source.to_string(), format!("jbloom/GPT2-Small-OAI-v5-{size}-{site}-SAEs"));
+            }
+            assert!(!oai.model.prepend_bos && !oai.center, "trained without BOS, on activations as they are");
+        }
         let z = suite::find(&format!("gpt2-small-att-kk-{layer}"), &[]).expect("is known");
         let width = if matches!(layer, 5 | 7) { "49152" } else { "24576" };
         assert_eq!((z.saes[0].id.as_str(), z.site.to_string()), (width, format!("layer {layer} attn_z")));
         assert!(z.saes[0].unverified.iter().any(|what| what == "value-bias"));
     }
     for layer in 0..32 {
-        let llama = suite::find(&format!("llama-3.1-8b-mlp-{layer}"), &[]).expect("is known");
-        assert_eq!(llama.saes[1].folder, Some(format!("Llama3_1-8B-Base-L{layer}M-32x")));
-        assert!(llama.model.gated && llama.model.mirrors.len() == 2);
+        for (site, letter, kind) in [("res", 'R', "resid_post"), ("att", 'A', "attn_out"), ("mlp", 'M', "mlp_out")] {
+            let llama = suite::find(&format!("llama-3.1-8b-{site}-{layer}"), &[]).expect("is known");
+            assert_eq!(llama.site.to_string(), format!("layer {layer} {kind}"));
+            for (sae, (times, size)) in llama.saes.iter().zip([("8x", "32k"), ("32x", "131k")]) {
+                assert_eq!(sae.folder, Some(format!("Llama3_1-8B-Base-L{layer}{letter}-{times}")));
+                assert_eq!(sae.neuronpedia, Some(format!("llama3.1-8b/{layer}-llamascope-{site}-{size}")));
+                assert!(sae.unverified.iter().any(|what| what == "decoder-norms"));
+            }
+            assert!(llama.saes.len() == 2 && llama.model.gated && llama.model.mirrors.len() == 2);
+        }
     }
     assert_eq!(widths("pythia-70m-res-5"), "sm eleuther");
-    let oai = suite::find("gpt2-small-oai-resid-post-3", &[]).expect("is known");
-    assert!(!oai.model.prepend_bos && !oai.center, "trained without BOS, on activations as they are");
+    for (layer, (site, kind)) in (0..6).flat_map(|layer| [(layer, ("att", "attn_out")), (layer, ("mlp", "mlp_out"))]) {
+        let pythia = suite::find(&format!("pythia-70m-{site}-{layer}"), &[]).expect("is known");
+        assert_eq!(pythia.site.to_string(), format!("layer {layer} {kind}"));
+        assert_eq!(pythia.saes[0].neuronpedia, Some(format!("pythia-70m-deduped/{layer}-{site}-sm")));
+        assert_eq!(pythia.saes[0].unverified, ["bytes", "config"]);
+    }
     // Listed by family, and numbers by their value.
     let ids: Vec<String> = suite::catalogue(&[]).into_iter().filter_map(|listed| Some(listed.suite.ok()?.id)).collect();
     let place = |id: &str| ids.iter().position(|known| known == id).unwrap_or_else(|| panic!("{id}"));

@@ -70,6 +70,8 @@ pub struct Opened {
     pub saes: Vec<SaeInfo>,
     /// Most tokens of a prompt.
     pub context: usize,
+    /// Whether a beginning-of-sequence token stands in front of every prompt, so that an empty one can be run.
+    pub bos: bool,
     /// A prompt that shows something.
     pub prompt: String,
     /// How much of the model is there.

@@ -2,10 +2,12 @@
 //! Not here: hand-made answers (`tui_screens`).
 
 use std::ffi::OsString;
+use std::fs;
+use std::path::Path;
 
 use saescope::hub::Hub;
 use saescope::report::Report;
-use saescope::session::Setup;
+use saescope::session::{Reach, Setup};
 use saescope::tui::msg::Format;
 use saescope::tui::{Options, Tell, shot};
 use saescope::worker::Worker;
@@ -25,8 +27,11 @@ fn offline(tell: Tell) -> Result<Worker, Report> {
 }
 
 fn screen(keys: &str, size: (u16, u16)) -> String {
-    let options = Options { suite: "demo".into(), ..Options::default() };
-    shot(&options, keys, size, Format::Text, offline).expect("a screen")
+    screen_of(&Options { suite: "demo".into(), ..Options::default() }, keys, size)
+}
+
+fn screen_of(options: &Options, keys: &str, size: (u16, u16)) -> String {
+    shot(options, keys, size, Format::Text, offline).expect("a screen")
 }
 
 #[test]
@@ -82,6 +87,43 @@ fn two_saes_are_compared_stitched_and_drawn_from_real_answers() {
 }
 
 #[test]
+fn without_a_model_nothing_is_told_that_nobody_measured() {
+    let options = Options { suite: "demo".into(), reach: Reach::WeightsOnly, ..Options::default() };
+    for (keys, says) in [("", "no model: M loads it"), ("5", "novel"), ("7", "no prompt is run"), ("]]9", "share")] {
+        for size in [(80, 24), (120, 40)] {
+            let text = screen_of(&options, keys, size);
+            assert!(text.contains(says) || size.0 > 80, "{keys} says {says}:\n{text}");
+            assert!(text.contains("Weights only") && text.contains("M loads"), "{keys}:\n{text}");
+            for word in ["silent", " 0%", "0 tokens", "in this prompt", "✗"] {
+                assert!(!text.to_lowercase().contains(word), "{keys} does not say {word}:\n{text}");
+            }
+        }
+    }
+}
+
+#[test]
+fn an_empty_prompt_with_no_token_in_front_asks_for_one() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let demo = Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/demo");
+    let text = format!(
+        "id = \"x\"\n[model]\npath = '{}'\nprepend_bos = false\n[site]\nlayer = 2\nkind = \"resid_pre\"\n\
+         [[sae]]\nid = \"128\"\nformat = \"sae-lens\"\npath = '{}'\n",
+        demo.join("model").display(),
+        demo.join("saes/128").display(),
+    );
+    let file = folder.path().join("x.toml");
+    fs::write(&file, text).expect("is written");
+    let options = Options { suite: file.display().to_string(), ..Options::default() };
+    for keys in ["", "eParis<ctrl-u><esc>"] {
+        let text = screen_of(&options, keys, (80, 24));
+        assert!(text.contains("no tokens: type a prompt"), "{text}");
+        assert!(!text.contains('✗') && !text.contains("Paris"), "{text}");
+    }
+    let typed = screen_of(&options, "eParis<ctrl-u>Tokyo<esc>", (80, 24));
+    assert!(typed.contains("of 128 tokens") && typed.contains(" fire "), "{typed}");
+}
+
+#[test]
 fn an_empty_and_a_very_long_prompt_are_told_apart_from_errors() {
     let empty = screen("e<ctrl-u>", (80, 24));
     assert!(empty.contains("1 of ") && !empty.contains('✗'), "{empty}");
@@ -126,5 +168,5 @@ fn a_meta_sae_is_trained_on_one_key_and_its_pages_stand_on_real_answers() {
         }
     }
     let folder = std::env::temp_dir().join(format!("saescope-screen-train-{}", std::process::id()));
-    std::fs::remove_dir_all(folder).expect("what was trained was kept there");
+    fs::remove_dir_all(folder).expect("what was trained was kept there");
 }

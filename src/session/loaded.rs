@@ -79,6 +79,7 @@ impl Loaded {
             device: self.setup.computer.words(),
             saes: loaded.chain(others.map(|entry| known(entry, None))).collect(),
             context: self.model.model.shape().context,
+            bos: self.suite.model.prepend_bos,
             prompt: self.suite.prompt.clone().unwrap_or_default(),
             reach: self.open.reach,
             words: self.words().is_some(),

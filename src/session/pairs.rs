@@ -68,9 +68,7 @@ impl Shared {
         let view = PairView::new(self.names(places), comparison, &scores, small_fired, text, pair.small().d_in());
         let mut view = view.map_err(|error| failure::of_sae("the pair cannot be compared", &error))?;
         view.competes = pair.competes();
-        view.notes.push(
-            "weights only: no text is measured, so c* and what a latent does to the error are unknown".to_owned(),
-        );
+        view.notes.push("weights only: no text is measured, so there are no c*, ΔMSE and rates".to_owned());
         view.notes.extend(table.note.clone());
         Ok(view)
     }

@@ -46,6 +46,7 @@ pub fn opened() -> Opened {
         device: "cpu, 2 threads".into(),
         saes: saes.collect(),
         context: 256,
+        bos: true,
         prompt: PROMPT.into(),
         reach: Reach::Whole,
         words: true,

@@ -134,7 +134,7 @@ fn group(app: &mut App, pair: &PairIds, effects: &mut Vec<Effect>) {
 }
 
 fn curve(app: &mut App, pair: &PairIds, effects: &mut Vec<Effect>) {
-    if !app.hits.drawn.has(Part::Curve) {
+    if app.weights_only() || !app.hits.drawn.has(Part::Curve) {
         return;
     }
     let (threshold, order) = (app.stitch.threshold, app.stitch.order);

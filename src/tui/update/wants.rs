@@ -53,14 +53,22 @@ fn scroll(app: &mut App) {
 
 fn run(app: &mut App, effects: &mut Vec<Effect>) {
     let prompt = app.prompt();
+    let bos = app.opened.value().is_some_and(|opened| opened.bos);
     if app.weights_only() || app.asked_prompt.as_ref() == Some(&prompt) {
         return;
     }
     if app.next.abandon() {
         effects.push(Effect::Cancel(Slot::Next));
     }
-    let ticket = app.run.ask();
     app.asked_prompt = Some(prompt.clone());
+    if prompt.is_empty() && !bos {
+        // There is nothing to run, which is no mistake: the panes ask for a prompt.
+        effects.push(Effect::Cancel(Slot::Run));
+        app.run.clear();
+        app.next.clear();
+        return;
+    }
+    let ticket = app.run.ask();
     // Latents first: what comes next is asked for when they are there.
     ask(Slot::Run, ticket, Job::Run { prompt, next: 0 }, effects);
 }

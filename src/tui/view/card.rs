@@ -69,8 +69,10 @@ fn draw_card(app: &App, card: &LatentCard, area: Rect, pen: &mut Pen<'_>) {
     }
     all.push(fires(app, card, width, pen));
     all.extend(super::origins::card_lines(app, width, traced, pen));
-    // The narrowest has nothing to be compared with; the others keep the line while the answer is awaited.
-    if app.saes().iter().find(|s| s.loaded).is_some_and(|narrowest| narrowest.id != card.sae) {
+    // The narrowest has nothing to be compared with, and without a model nothing is measured; the others keep the line while
+    // the answer is awaited.
+    let narrowest = app.saes().iter().find(|s| s.loaded);
+    if narrowest.is_some_and(|narrowest| narrowest.id != card.sae) && !app.weights_only() {
         let mut spans = vec![Span::styled(format!("{:<NAMES$}", "verdict"), theme.quiet())];
         if let Some(report) = app.stitch.verdict.failure() {
             let said = format!("{} {}", theme.glyphs().bad, text::prose(&report.what, theme.charset));
@@ -135,13 +137,16 @@ pub(super) fn token_lines<'a>(
     out
 }
 
+/// That nothing was run, which is not the same as firing on nothing.
+pub(super) fn not_run<'a>(width: usize, pen: &Pen<'_>) -> Line<'a> {
+    let said = longest(&["no prompt is run: M loads the model", "no model: M loads it", "M loads the model"], width);
+    Line::from(Span::styled(format!("{:<NAMES$}{said}", "fires"), pen.theme.quiet()))
+}
+
 fn fires<'a>(app: &App, card: &LatentCard, width: usize, pen: &Pen<'_>) -> Line<'a> {
     let theme = pen.theme;
     if app.weights_only() {
-        // Nothing was run, which is not the same as firing on nothing.
-        let said =
-            longest(&["no prompt is run: M loads the model", "no model: M loads it", "M loads the model"], width);
-        return Line::from(Span::styled(format!("{:<NAMES$}{said}", "fires"), theme.quiet()));
+        return not_run(width, pen);
     }
     let heat = app.heat(&LatentRef { sae: card.sae.clone(), latent: card.latent });
     let here = heat.get(app.token).copied().unwrap_or(0.0);

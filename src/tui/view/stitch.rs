@@ -186,9 +186,11 @@ fn sums(app: &App, pair: &PairIds, area: Rect, pen: &mut Pen<'_>) {
             parts.push((format!("groups {}", count(counts.groups)), Style::new()));
             parts.push((format!("unmatched {}", count(counts.unmatched)), Style::new()));
         }
-        parts.push((format!("disagree {}", count(sums.disagree)), theme.bad()));
-        let text = text::truncate(&text::prose(&view.text.name, theme.charset), 24, theme.charset);
-        parts.push((format!("on {} tokens of {text}", count(view.text.tokens)), theme.quiet()));
+        if view.text.tokens > 0 {
+            parts.push((format!("disagree {}", count(sums.disagree)), theme.bad()));
+            let text = text::truncate(&text::prose(&view.text.name, theme.charset), 24, theme.charset);
+            parts.push((format!("on {} tokens of {text}", count(view.text.tokens)), theme.quiet()));
+        }
         if view.competes {
             parts.push(("latents compete: c* as if they did not".into(), theme.quiet()));
         }

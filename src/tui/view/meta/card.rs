@@ -5,7 +5,7 @@ use ratatui::layout::Rect;
 use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 
-use super::super::card::{cosine, token_lines};
+use super::super::card::{cosine, not_run, token_lines};
 use super::super::{Pen, Title, flow, label_text, trouble};
 use super::waiting;
 use crate::analysis::{Member, MetaCard};
@@ -127,6 +127,9 @@ fn ladder<'a>(app: &App, card: &MetaCard, width: usize, lines: usize, pen: &Pen<
 /// Which members fire in the prompt, and on which tokens.
 fn firing<'a>(app: &App, card: &MetaCard, width: usize, lines: usize, pen: &Pen<'_>) -> Vec<Line<'a>> {
     let theme = pen.theme;
+    if app.weights_only() {
+        return vec![not_run(width, pen)];
+    }
     if card.firing.is_empty() {
         return vec![Line::from(vec![
             head("fires", pen),

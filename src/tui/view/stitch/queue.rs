@@ -123,8 +123,13 @@ fn line<'a>(app: &App, view: &PairView, row: &QueueRow, pen: &Pen<'_>) -> Line<'
     let (class, class_style) = if novel { ("novel", theme.notice()) } else { ("recon", theme.quiet()) };
     let name_style = if chosen { theme.chosen(app.focus == Focus::Queue) } else { Style::new() };
     let helps = row.delta_mse.is_some_and(|d| d < 0.0);
-    let delta = row.delta_mse.map_or_else(|| "silent".to_owned(), signed);
-    let fires = format::percent(row.fired as f64 / (view.text.tokens.max(1)) as f64);
+    let (delta, fires) = match (view.text.tokens, row.delta_mse) {
+        // Nothing was measured, which is not the same as never firing.
+        (0, _) => ("-".to_owned(), "-".to_owned()),
+        (tokens, delta) => {
+            (delta.map_or_else(|| "silent".to_owned(), signed), format::percent(row.fired as f64 / tokens as f64))
+        }
+    };
     let (here, here_style) = here(app, &of, pen);
     Line::from(vec![
         Span::styled(if chosen { glyphs.chosen } else { " " }, theme.accent()),

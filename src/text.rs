@@ -258,6 +258,19 @@ pub fn wrap(text: &str, cells: usize) -> Vec<String> {
     lines
 }
 
+/// As [`wrap`], in at most so many lines: the last is cut where there would be more.
+#[must_use]
+pub fn wrap_within(text: &str, cells: usize, lines: usize, charset: Charset) -> Vec<String> {
+    let mut wrapped = wrap(text, cells);
+    if let Some(rest) = wrapped.get(lines).cloned() {
+        wrapped.truncate(lines);
+        if let Some(last) = wrapped.last_mut() {
+            *last = truncate(&format!("{last} {rest}"), cells, charset);
+        }
+    }
+    wrapped
+}
+
 fn wrap_paragraph(text: &str, cells: usize, lines: &mut Vec<String>) {
     let mut line = String::new();
     let mut used = 0;

@@ -89,7 +89,13 @@ fn two_saes_are_compared_stitched_and_drawn_from_real_answers() {
 #[test]
 fn without_a_model_nothing_is_told_that_nobody_measured() {
     let options = Options { suite: "demo".into(), reach: Reach::WeightsOnly, ..Options::default() };
-    for (keys, says) in [("", "no model: M loads it"), ("5", "novel"), ("7", "no prompt is run"), ("]]9", "share")] {
+    for (keys, says) in [
+        ("", "no model: M loads it"),
+        ("5", "novel"),
+        ("7", "no prompt is run"),
+        ("]]9", "share"),
+        ("]]9v", "no prompt is run that could be seen"),
+    ] {
         for size in [(80, 24), (120, 40)] {
             let text = screen_of(&options, keys, size);
             assert!(text.contains(says) || size.0 > 80, "{keys} says {says}:\n{text}");

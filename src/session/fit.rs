@@ -13,8 +13,8 @@ pub struct Demand {
     /// The model, by how much of it is opened: what has to stay in memory for it to be of use. What is looked up row by
     /// row and can be read again from its file does not count.
     pub model: Vec<(Reach, u64)>,
-    /// The model as it is wanted, if its files held their large matrices in BF16 and not in F32.
-    pub halved: Option<u64>,
+    /// The same, if its files held their large matrices in BF16; empty where they do not hold them in F32.
+    pub halved: Vec<(Reach, u64)>,
     /// The SAEs, in the order of their size. What stays in their files can be read from there again and again.
     pub saes: Vec<(String, formats::Memory)>,
 }
@@ -111,20 +111,27 @@ impl Demand {
                 (held, _) => format!("SAE {id}: {}, besides {mapped}", bytes(held)),
             }
         }));
-        let mut ways: Vec<String> = self.ways(reach, free).iter().map(|way| self.tell(reach, way)).collect();
-        if let Some(halved) = self.halved {
-            let saes = needed.saturating_sub(model);
-            let halved = halved.saturating_add(saes);
-            if halved <= free {
-                ways.push(format!("with a copy of the model in BF16 ({})", bytes(halved)));
-            }
-        }
+        let fitting = self.ways(reach, free);
+        let mut ways: Vec<String> = fitting.iter().map(|way| self.tell(reach, way)).collect();
+        ways.extend(self.in_bf16(reach, &fitting, free));
         if ways.is_empty() {
             let least = self.ways(reach, u64::MAX).last().map_or(needed, |_| self.least(reach));
             return report
                 .hint(format!("close other programs: {} is the least with which anything opens", bytes(least)));
         }
         report.hint(format!("what fits: {}; or close other programs", ways.join("; ")))
+    }
+
+    /// The most that fits with a copy of the model in BF16, where that is more than what fits as it is.
+    fn in_bf16(&self, wanted: Reach, fitting: &[Way], free: u64) -> Option<String> {
+        let saes = self.whole(wanted).saturating_sub(self.of(wanted, 0).unwrap_or(0));
+        let (reach, model) = self.halved.iter().find(|(_, model)| model.saturating_add(saes) <= free)?;
+        let copy = format!("with a copy of the model in BF16 ({})", bytes(model.saturating_add(saes)));
+        if *reach == wanted {
+            return Some(copy);
+        }
+        let known = *reach == Reach::WeightsOnly || fitting.iter().any(|way| way.reach >= *reach);
+        reach.flag().filter(|_| !known).map(|flag| format!("latents without predictions, {copy}: {flag}"))
     }
 
     fn least(&self, reach: Reach) -> u64 {
@@ -159,7 +166,7 @@ mod tests {
     fn demand() -> Demand {
         Demand {
             model: vec![(Reach::Whole, 1000), (Reach::Site, 600), (Reach::WeightsOnly, 100)],
-            halved: Some(550),
+            halved: vec![(Reach::Whole, 550), (Reach::Site, 320), (Reach::WeightsOnly, 60)],
             saes: [("s", 10, 0), ("m", 200, 50), ("l", 400, 0)]
                 .map(|(id, held, mapped)| (id.to_owned(), formats::Memory { held, mapped }))
                 .to_vec(),
@@ -184,6 +191,15 @@ mod tests {
             "what fits: latents without predictions with fewer SAEs (610 B): --no-predictions --sae s; the weights \
              alone, without a prompt with fewer SAEs (310 B): --weights-only --sae s --sae m; or close other programs"
         );
+        let mut few = demand();
+        few.saes.truncate(1);
+        let told_few = |free| few.refused("demo", Reach::Whole, free).hint.unwrap_or_default();
+        assert_eq!(
+            told_few(400),
+            "what fits: the weights alone, without a prompt (110 B): --weights-only, or M in the explorer; latents without \
+             predictions, with a copy of the model in BF16 (330 B): --no-predictions; or close other programs"
+        );
+        assert!(!told_few(200).contains("BF16") && !told_few(610).contains("330 B"));
         assert_eq!(told(109), "close other programs: 110 B is the least with which anything opens");
     }
 

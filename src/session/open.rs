@@ -119,7 +119,7 @@ impl Plan {
                 continue;
             }
             self.notes.push(format!(
-                "SAE `{id}` ({}) is larger than the {} of memory that are left: it is read from disk as needed",
+                "SAE `{id}` is read from disk as needed: {}, with {} of memory left",
                 bytes(memory.mapped),
                 bytes(left)
             ));
@@ -169,10 +169,12 @@ impl Plan {
             Reach::Site => needs.through(Some(blocks)),
             Reach::WeightsOnly => needs.words(),
         };
-        let model =
-            all.into_iter().filter(|reach| *reach <= self.reach).map(|reach| (reach, of(&needs, reach))).collect();
-        let halved = needs.halved.as_ref().map(|halved| of(halved, self.reach));
-        Ok(Demand { model, halved, saes: Vec::new() })
+        let each = |needs: &Needs| {
+            let wanted = all.into_iter().filter(|reach| *reach <= self.reach);
+            wanted.map(|reach| (reach, of(needs, reach))).collect()
+        };
+        let halved = needs.halved.as_deref().map(each).unwrap_or_default();
+        Ok(Demand { model: each(&needs), halved, saes: Vec::new() })
     }
 
     fn cannot_open(&self) -> String {

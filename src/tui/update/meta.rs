@@ -197,6 +197,10 @@ pub(super) fn by_meta(app: &mut App) {
         say(app, "this SAE has no meta-SAE; t trains one");
         return;
     };
+    if app.weights_only() {
+        say(app, "weights only: no prompt is run that could be seen by meta-latents; M loads the model");
+        return;
+    }
     app.meta.by_meta = true;
     say(app, format!("the prompt by meta-latents of {meta}; v turns back"));
 }

@@ -22,7 +22,8 @@ pub(super) fn draw(app: &App, area: Rect, pen: &mut Pen<'_>) {
     let line = match &app.notice {
         Some(notice) => {
             let style = if notice.bad { theme.bad() } else { theme.notice() };
-            Line::from(Span::styled(format!(" {}", text::prose(&notice.text, theme.charset)), style))
+            let said = format!(" {}", text::prose(&notice.text, theme.charset));
+            Line::from(Span::styled(text::truncate(&said, usize::from(left.width), theme.charset), style))
         }
         None => loaded(app, usize::from(left.width), pen),
     };

@@ -45,7 +45,6 @@ pub(super) fn first_lines(report: Option<&Report>, area: Rect, charset: Charset)
     if all.len() <= room {
         return all;
     }
-    let cut = |line: String| text::truncate(&line, usize::from(area.width), charset);
     let bad = glyphs::of(charset).bad;
     // The first cause says more than that something failed; what to do is worth more than the causes behind it; the
     // whole is one key away.
@@ -53,8 +52,13 @@ pub(super) fn first_lines(report: Option<&Report>, area: Rect, charset: Charset)
     let what = format!("{bad} {}{why}", text::prose(&report.what, charset));
     let room_for_what = usize::from(area.width).saturating_sub(ALL.len());
     let mut short = vec![TroubleLine::What(format!("{}{ALL}", text::truncate(&what, room_for_what, charset)))];
-    short.extend(report.hint.as_ref().map(|h| TroubleLine::Hint(cut(format!("hint: {}", text::prose(h, charset))))));
-    short.truncate(room.max(1));
+    if let Some(hint) = &report.hint {
+        let said = format!("hint: {}", text::prose(hint, charset));
+        let rows = room.saturating_sub(1);
+        short.extend(
+            text::wrap_within(&said, usize::from(area.width), rows, charset).into_iter().map(TroubleLine::Hint),
+        );
+    }
     short
 }
 

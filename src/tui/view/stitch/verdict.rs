@@ -144,13 +144,7 @@ fn verdict_words(verdict: &Verdict, charset: text::Charset) -> String {
 /// The words in at most `rows` lines.
 fn words<'a>(verdict: &Verdict, width: usize, rows: usize, pen: &Pen<'_>) -> Vec<Line<'a>> {
     let (style, charset) = (class_style(verdict, pen), pen.theme.charset);
-    let mut lines = text::wrap(&verdict_words(verdict, charset), width);
-    if let Some(rest) = lines.get(rows).cloned() {
-        lines.truncate(rows);
-        if let Some(last) = lines.last_mut() {
-            *last = text::truncate(&format!("{last} {rest}"), width, charset);
-        }
-    }
+    let lines = text::wrap_within(&verdict_words(verdict, charset), width, rows, charset);
     lines.into_iter().map(|line| Line::from(Span::styled(line, style))).collect()
 }
 

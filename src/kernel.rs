@@ -8,6 +8,7 @@
 //! is the same whatever other rows are computed with it.
 
 mod apply;
+mod awake;
 mod block;
 mod few;
 mod left;
@@ -19,17 +20,20 @@ pub mod sieve;
 mod tiles;
 mod turn;
 
+use std::mem::MaybeUninit;
 use std::ops::Range;
 
 use rayon::prelude::*;
 
+pub use awake::awake;
+pub use block::fetch;
 pub use left::Left;
 pub use panels::Packed;
 
 use apply::{Apply, COPIED, runs, through_panels};
 use few::Few;
 use micro::{shape, widest};
-use room::Room;
+use room::{Room, fresh};
 
 /// Most columns of a tile, a multiple of every panel's width: 512 rows × 512 columns of f32 are 1 MiB, which stay in a
 /// core's second-level cache.
@@ -72,6 +76,17 @@ impl<'a> View<'a> {
     pub fn new(data: &'a [f32], rows: usize, cols: usize) -> Self {
         assert_eq!(Some(data.len()), rows.checked_mul(cols), "a {rows} × {cols} matrix of {} values", data.len());
         Self { data, rows, cols, row_stride: cols, col_stride: 1 }
+    }
+
+    /// A matrix whose rows begin `stride` values from each other.
+    ///
+    /// # Panics
+    /// When a row or `data` is shorter than that takes.
+    #[must_use]
+    pub fn strided(data: &'a [f32], rows: usize, cols: usize, stride: usize) -> Self {
+        let this = Self { data, rows, cols, row_stride: stride, col_stride: 1 };
+        assert!(cols <= stride && this.fits(), "{rows} rows of {cols}, {stride} apart, in {} values", data.len());
+        this
     }
 
     /// The transposed matrix, without moving anything.
@@ -229,7 +244,20 @@ pub fn tile_product(tile: &mut [f32], left: &Left, b: impl Columns, columns: Ran
 /// When the shapes do not agree.
 pub fn product(out: &mut [f32], a: View<'_>, b: View<'_>) {
     assert_eq!(out.len(), a.rows * b.cols, "size of the result");
-    tile_product(out, &Left::new(a), b, 0..b.cols, &mut Vec::new());
+    if b.cols == 0 {
+        return;
+    }
+    product_into(&mut rows_of(out, b.cols), a, b);
+}
+
+/// [`product`] with a row of the result in each slice.
+///
+/// # Panics
+/// When the shapes do not agree.
+pub fn product_into(out: &mut [&mut [f32]], a: View<'_>, b: View<'_>) {
+    assert_eq!(out.len(), a.rows, "rows of the result");
+    let left = Left::new(a);
+    multiply(out, &left, 0..left.groups(), b, 0..b.cols, &mut Vec::new());
 }
 
 /// The rows of a row-major matrix.
@@ -342,30 +370,50 @@ pub fn product_parallel(out: &mut [f32], a: View<'_>, b: impl Columns) {
 /// # Panics
 /// When the shapes do not agree.
 pub fn map_product(out: &mut [f32], a: View<'_>, b: impl Columns, f: impl Fn(Range<usize>, &mut [f32]) + Sync + Send) {
+    in_tiles(out, a, b, f, |out, row| out.copy_from_slice(row));
+}
+
+/// [`map_product`] into memory of its own, which nothing is written to but the result.
+///
+/// # Panics
+/// When the inner sizes differ.
+#[must_use]
+#[expect(unsafe_code, reason = "see `fresh`")]
+pub fn mapped_product(a: View<'_>, b: impl Columns, f: impl Fn(Range<usize>, &mut [f32]) + Sync + Send) -> Vec<f32> {
+    let write = |out: &mut [MaybeUninit<f32>]| {
+        in_tiles(out, a, b, f, |out, row| {
+            out.write_copy_of_slice(row);
+        });
+    };
+    // SAFETY: every column is in one tile, and of a tile every row is written.
+    unsafe { fresh(a.rows * b.count(), write) }
+}
+
+/// Computes `f(a · b)` tile by tile and lets `write` take each row of a tile into every part of `out`, which is
+/// row-major [a.rows, b.cols]. A tile is computed beside `out`: there its rows would lie in as many pages, which every
+/// part of the inner size would go through again.
+fn in_tiles<T: Send>(
+    out: &mut [T],
+    a: View<'_>,
+    b: impl Columns,
+    f: impl Fn(Range<usize>, &mut [f32]) + Sync + Send,
+    write: impl Fn(&mut [T], &[f32]) + Sync + Send,
+) {
     let cols = b.count();
     assert_eq!(out.len(), a.rows * cols, "size of the result");
     let left = Left::new(a);
     let alone = a.rows * a.cols * cols < ALONE;
     let width = tile(a.rows, cols, alone);
-    let columns = |index: usize| index * width..cols.min((index + 1) * width);
-    let fill = |(index, mut rows): (usize, Vec<&mut [f32]>), made: &mut Vec<f32>| {
-        let (columns, groups) = (columns(index), 0..left.groups());
-        if rows.len() <= SOME {
-            multiply(&mut rows, &left, groups, b, columns.clone(), made);
-            for row in rows {
-                f(columns.clone(), row);
-            }
-            return;
-        }
-        // Many rows of the result lie in as many pages, which every part of the inner size would go through again.
-        let mut room = Room::take(rows.len() * columns.len());
-        multiply(&mut rows_of(&mut room, columns.len()), &left, groups, b, columns.clone(), made);
-        for (out, row) in rows.into_iter().zip(room.chunks_exact_mut(columns.len())) {
+    let fill = |(index, out): (usize, Vec<&mut [T]>), made: &mut Vec<f32>| {
+        let columns = index * width..cols.min((index + 1) * width);
+        let mut room = Room::take(a.rows * columns.len());
+        tile_product(&mut room, &left, b, columns.clone(), made);
+        for (out, row) in out.into_iter().zip(room.chunks_exact_mut(columns.len())) {
             f(columns.clone(), row);
-            out.copy_from_slice(row);
+            write(out, row);
         }
     };
-    let tiles = tiles_of(out, cols, width).into_iter().enumerate();
+    let tiles = columns_of(out, cols, width).into_iter().enumerate();
     if alone {
         let mut made = Vec::new();
         tiles.for_each(|tile| fill(tile, &mut made));
@@ -375,9 +423,10 @@ pub fn map_product(out: &mut [f32], a: View<'_>, b: impl Columns, f: impl Fn(Ran
 }
 
 /// The rows of a row-major matrix, `width` columns at a time: for each of these its part of every row.
-fn tiles_of(values: &mut [f32], cols: usize, width: usize) -> Vec<Vec<&mut [f32]>> {
+#[must_use]
+pub fn columns_of<T>(values: &mut [T], cols: usize, width: usize) -> Vec<Vec<&mut [T]>> {
     let rows = values.len().checked_div(cols).unwrap_or(0);
-    let mut tiles: Vec<Vec<&mut [f32]>> = (0..cols.div_ceil(width)).map(|_| Vec::with_capacity(rows)).collect();
+    let mut tiles: Vec<Vec<&mut [T]>> = (0..cols.div_ceil(width)).map(|_| Vec::with_capacity(rows)).collect();
     for row in values.chunks_exact_mut(cols.max(1)) {
         tiles.iter_mut().zip(row.chunks_mut(width)).for_each(|(tile, part)| tile.push(part));
     }
@@ -389,6 +438,7 @@ fn tiles_of(values: &mut [f32], cols: usize, width: usize) -> Vec<Vec<&mut [f32]
 /// # Panics
 /// When their lengths differ.
 #[must_use]
+#[inline]
 pub fn dot(a: &[f32], b: &[f32]) -> f32 {
     assert_eq!(a.len(), b.len());
     let mut lanes = [0.0f32; 16];

@@ -43,6 +43,7 @@ pub use reach::{Opening, Reach};
 
 use crate::analysis::{Attribution, BreakdownView, LatentCard, NextToken, Order, Run, TokenValue};
 use crate::hub::Hub;
+use crate::kernel;
 use crate::report::Report;
 use crate::site::Site;
 use crate::suite::{self, Choice, Suite};
@@ -265,10 +266,11 @@ impl Session {
             }
             Job::Run { prompt, next } => {
                 let options = RunOptions { next, metrics: false };
-                self.loaded()?.run(&prompt, &options, cancel).map(|run| Outcome::Run(Arc::new(run)))
+                let run = kernel::awake(|| self.loaded()?.run(&prompt, &options, cancel))?;
+                Ok(Outcome::Run(Arc::new(run)))
             }
             Job::Next { prompt, positions, count } => {
-                self.loaded()?.next(&prompt, &positions, count, cancel).map(Outcome::Next)
+                kernel::awake(|| self.loaded()?.next(&prompt, &positions, count, cancel)).map(Outcome::Next)
             }
             Job::Card { sae, latent, top } => {
                 self.card(&sae, latent, None, top).map(|card| Outcome::Card(Arc::new(card)))

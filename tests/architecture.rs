@@ -22,7 +22,10 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("sae", &["task", "blob", "kernel", "weights"]),
     ("suite", &["task", "hub", "report", "site", "blob", "toml_file"]),
     ("analysis", &["model", "sae", "task", "text", "site", "kernel", "weights"]),
-    ("session", &["analysis", "suite", "sae", "model", "hub", "report", "task", "site", "weights", "blob", "device"]),
+    (
+        "session",
+        &["analysis", "suite", "sae", "model", "hub", "report", "task", "site", "weights", "blob", "kernel", "device"],
+    ),
     ("worker", &["session", "task", "report"]),
     ("tui", &["session", "analysis", "worker", "task", "text", "settings", "report", "site"]),
     ("cli", &["session", "analysis", "settings", "report", "task", "text", "tui", "worker", "suite", "hub", "device"]),

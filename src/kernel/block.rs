@@ -95,7 +95,7 @@ fn compute<S: Simd, const R: usize>(simd: S, block: Block<'_, '_>) {
     let mut ahead = ahead.chunks(LINE * ahead.len().div_ceil(LINE * panels.len().max(1)).max(1));
     for (panel, left) in panels.iter().zip(lefts) {
         if let Some(part) = ahead.next() {
-            part.chunks(LINE).for_each(fetch);
+            fetch(part);
         }
         for i in 0..STEPS {
             add(simd, &mut sums, &left[i], &panel[i]);
@@ -124,13 +124,15 @@ fn add<S: Simd, const R: usize>(
     }
 }
 
-/// Asks for a cache line, where the processor can be asked.
+/// Asks for values that will be needed soon, where the processor can be asked.
 #[inline(always)]
-fn fetch(line: &[f32]) {
+pub fn fetch(values: &[f32]) {
     #[cfg(target_arch = "x86_64")]
     if let Some(sse) = pulp::core_arch::x86::Sse::try_new() {
-        sse._mm_prefetch::<{ std::arch::x86_64::_MM_HINT_T1 }>(line.as_ptr().cast());
+        for line in values.chunks(LINE) {
+            sse._mm_prefetch::<{ std::arch::x86_64::_MM_HINT_T1 }>(line.as_ptr().cast());
+        }
     }
     #[cfg(not(target_arch = "x86_64"))]
-    let _ = line;
+    let _ = values;
 }

@@ -52,18 +52,35 @@ pub fn widen_f16(stored: &[u8], out: &mut [f32]) {
     }));
 }
 
-/// Softmax over the first `visible` values times `scale`, in place; the rest become 0.
+/// Softmax over the first `visible` values times `scale`, which is not negative, in place; the rest become 0.
 ///
 /// # Panics
 /// When `visible` is more than there are.
 pub fn softmax(values: &mut [f32], visible: usize, scale: f32) {
     let (seen, hidden) = values.split_at_mut(visible);
     hidden.fill(0.0);
-    let largest = seen.iter().fold(f32::NEG_INFINITY, |max, value| max.max(value * scale));
-    widest(Map(seen, |x| exp(x * scale - largest)));
-    let share = 1.0 / sum(seen);
-    for value in seen {
-        *value *= share;
+    widest(Softmax { values: seen, scale });
+}
+
+struct Softmax<'a> {
+    values: &'a mut [f32],
+    scale: f32,
+}
+
+impl WithSimd for Softmax<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        let Self { values, scale } = self;
+        let largest = largest(values) * scale;
+        for value in &mut *values {
+            *value = exp(*value * scale - largest);
+        }
+        let share = 1.0 / sum(values);
+        for value in values {
+            *value *= share;
+        }
     }
 }
 
@@ -73,15 +90,32 @@ pub fn softmax(values: &mut [f32], visible: usize, scale: f32) {
 /// When the sizes differ.
 pub fn layer_norm(row: &mut [f32], gain: &[f32], bias: &[f32], epsilon: f32) {
     assert!(row.len() == gain.len() && row.len() == bias.len(), "sizes of a row, gain and bias");
-    let size = row.len() as f32;
-    let mean = sum(row) / size;
-    for value in &mut *row {
-        *value -= mean;
-    }
-    let variance = super::dot(row, row) / size;
-    let scale = 1.0 / (variance + epsilon).sqrt();
-    for ((value, gain), bias) in row.iter_mut().zip(gain).zip(bias) {
-        *value = *value * scale * gain + bias;
+    widest(LayerNorm { row, gain, bias, epsilon });
+}
+
+struct LayerNorm<'a> {
+    row: &'a mut [f32],
+    gain: &'a [f32],
+    bias: &'a [f32],
+    epsilon: f32,
+}
+
+impl WithSimd for LayerNorm<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        let Self { row, gain, bias, epsilon } = self;
+        let size = row.len() as f32;
+        let mean = sum(row) / size;
+        for value in &mut *row {
+            *value -= mean;
+        }
+        let variance = super::dot(row, row) / size;
+        let scale = 1.0 / (variance + epsilon).sqrt();
+        for ((value, gain), bias) in row.iter_mut().zip(gain).zip(bias) {
+            *value = *value * scale * gain + bias;
+        }
     }
 }
 
@@ -91,14 +125,31 @@ pub fn layer_norm(row: &mut [f32], gain: &[f32], bias: &[f32], epsilon: f32) {
 /// When the sizes differ.
 pub fn rms_norm(row: &mut [f32], gain: &[f32], epsilon: f32) {
     assert!(row.len() == gain.len(), "sizes of a row and gain");
-    let square = super::dot(row, row) / row.len() as f32;
-    let scale = 1.0 / (square + epsilon).sqrt();
-    for (value, gain) in row.iter_mut().zip(gain) {
-        *value = *value * scale * gain;
+    widest(RmsNorm { row, gain, epsilon });
+}
+
+struct RmsNorm<'a> {
+    row: &'a mut [f32],
+    gain: &'a [f32],
+    epsilon: f32,
+}
+
+impl WithSimd for RmsNorm<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        let Self { row, gain, epsilon } = self;
+        let square = super::dot(row, row) / row.len() as f32;
+        let scale = 1.0 / (square + epsilon).sqrt();
+        for (value, gain) in row.iter_mut().zip(gain) {
+            *value = *value * scale * gain;
+        }
     }
 }
 
 /// The largest value; what is no number does not count.
+#[inline(always)]
 pub fn largest(values: &[f32]) -> f32 {
     let (groups, rest) = values.as_chunks::<64>();
     let mut largest = [f32::NEG_INFINITY; 64];
@@ -189,6 +240,7 @@ impl WithSimd for Reaching<'_> {
 }
 
 /// The sum, in a fixed order.
+#[inline(always)]
 pub fn sum(values: &[f32]) -> f32 {
     let (chunks, rest) = values.as_chunks::<16>();
     let mut lanes = [0.0f32; 16];

@@ -2,6 +2,7 @@
 //! Not here: what is copied there, and how.
 
 use std::cell::RefCell;
+use std::mem::MaybeUninit;
 use std::ops::{Deref, DerefMut};
 
 /// Values of a cache line. A vector that lies across two of them costs two reads.
@@ -12,6 +13,14 @@ const LARGEST: usize = 1 << 23;
 
 /// Most pieces that a thread keeps: for both sides of a product, and of one within its reader.
 const KEPT: usize = 4;
+
+/// Values from which large pages are asked for: 8 MiB of them.
+#[cfg(target_os = "linux")]
+const MANY: usize = 1 << 21;
+
+/// Bytes of a large page, a multiple of those of a small one.
+#[cfg(target_os = "linux")]
+const LARGE_PAGE: usize = 1 << 21;
 
 thread_local! {
     /// Getting fresh memory from the system costs more than filling it.
@@ -81,9 +90,52 @@ impl Drop for Room {
     }
 }
 
+/// So many values, which `write` writes: they are not made zero before, which for the results of a pass would take
+/// longer than some of its products.
+///
+/// Where they are many, the system is asked for large pages: every page stops the thread that first writes to it, and a
+/// hundred megabytes are 25,000 small ones.
+///
+/// # Safety
+/// Where `write` returns it must have written all of them.
+#[expect(unsafe_code, reason = "advice on memory, and memory that is written before it is read, have no safe calls")]
+pub(super) unsafe fn fresh(length: usize, write: impl FnOnce(&mut [MaybeUninit<f32>])) -> Vec<f32> {
+    let mut values = Vec::with_capacity(length);
+    let room = &mut values.spare_capacity_mut()[..length];
+    #[cfg(target_os = "linux")]
+    if length >= MANY {
+        let (start, bytes) = (room.as_mut_ptr().cast::<u8>(), size_of_val(room));
+        let before = start.align_offset(LARGE_PAGE).min(bytes);
+        let whole = (bytes - before) / LARGE_PAGE * LARGE_PAGE;
+        // SAFETY: whole pages within `room`, and the advice changes nothing in them. Systems that do not heed it go
+        // without.
+        let _ = unsafe { libc::madvise(start.add(before).cast(), whole, libc::MADV_HUGEPAGE) };
+    }
+    write(room);
+    // SAFETY: it returned, so it has written all of them.
+    unsafe { values.set_len(length) };
+    values
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    #[expect(unsafe_code, reason = "see `fresh`")]
+    fn fresh_values_are_those_that_were_written() {
+        for length in [0, 5, 1 << 20, (3 << 20) + 12_345] {
+            let write = |room: &mut [MaybeUninit<f32>]| {
+                assert_eq!(room.len(), length);
+                room.iter_mut().enumerate().for_each(|(at, value)| {
+                    value.write(at as f32);
+                });
+            };
+            // SAFETY: all are written.
+            let values = unsafe { fresh(length, write) };
+            assert!(values.len() == length && values.iter().enumerate().all(|(at, value)| *value == at as f32));
+        }
+    }
 
     #[test]
     fn room_is_as_large_as_asked_for_and_begins_a_cache_line() {

@@ -6,11 +6,14 @@ use std::ops::Range;
 use candle_core::{D, Device, Tensor};
 use rayon::prelude::*;
 
-use super::layers::{WIDENED, lend};
+use super::layers::{WIDENED, lend_rows};
 use crate::kernel::{self, View, maps};
 
 /// Query positions that one thread attends with at a time, so that the scores of a long prompt stay small.
 const QUERIES: usize = 64;
+
+/// Multiplications of a block's attention from which it is shared out among threads.
+const ALONE: usize = 1 << 14;
 
 /// How the attention of one block is computed.
 #[derive(Clone, Copy, Debug)]
@@ -43,8 +46,8 @@ impl Attention {
         if !queries.device().is_cpu() {
             return self.on_device(queries, keys, values);
         }
-        let sizes = (new, positions);
-        let out = lend(queries, |q| lend(keys, |k| lend(values, |v| self.on_cpu(q, k, v, sizes))))???;
+        let all = |q: View<'_>| lend_rows(keys, |k| lend_rows(values, |v| self.on_cpu(q, k, v)));
+        let out = lend_rows(queries, all)???;
         Tensor::from_vec(out, (new, width), &Device::Cpu)
     }
 
@@ -53,33 +56,25 @@ impl Attention {
         self.window.map_or(0, |window| (position + 1).saturating_sub(window))
     }
 
-    /// `sizes` are new positions, all positions.
-    fn on_cpu(&self, q: &[f32], k: &[f32], v: &[f32], (new, positions): (usize, usize)) -> Vec<f32> {
-        let (size, width, kv_width) = (self.size, self.heads * self.size, self.kv_heads * self.size);
-        let (q, k, v) =
-            (View::new(q, new, width), View::new(k, positions, kv_width), View::new(v, positions, kv_width));
-        let blocks = new.div_ceil(QUERIES);
-        let attend = |part: usize| {
-            let (head, first) = (part / blocks, part % blocks * QUERIES);
-            let rows = first..new.min(first + QUERIES);
-            let (seen, weights) = self.weights_of(q, k, head, rows.clone());
-            let mut mixed = vec![0.0; rows.len() * size];
-            let values = v.select_rows(seen.clone()).columns(self.shared(head));
-            kernel::product(&mut mixed, View::new(&weights, rows.len(), seen.len()), values);
-            mixed
-        };
-        let parts: Vec<Vec<f32>> = if new * positions * width < kernel::ALONE {
-            (0..self.heads * blocks).map(attend).collect()
-        } else {
-            (0..self.heads * blocks).into_par_iter().map(attend).collect()
-        };
+    /// Queries, keys and values as [`Attention::forward`] has them.
+    fn on_cpu(&self, q: View<'_>, k: View<'_>, v: View<'_>) -> Vec<f32> {
+        let (new, width) = (q.rows(), q.cols());
         let mut out = vec![0.0; new * width];
-        for (part, mixed) in parts.iter().enumerate() {
-            let (head, first) = (part / blocks, part % blocks * QUERIES);
-            for (row, values) in mixed.chunks_exact(size).enumerate() {
-                let start = (first + row) * width + head * size;
-                out[start..start + size].copy_from_slice(values);
+        let mut parts = Vec::with_capacity(self.heads * new.div_ceil(QUERIES));
+        for (first, out) in (0..).step_by(QUERIES).zip(out.chunks_mut(QUERIES * width)) {
+            for (head, out) in kernel::columns_of(out, width, self.size).into_iter().enumerate() {
+                parts.push((head, first..first + out.len(), out));
             }
+        }
+        let attend = |(head, rows, mut out): (usize, Range<usize>, Vec<&mut [f32]>)| {
+            let (count, (seen, weights)) = (rows.len(), self.weights_of(q, k, head, rows));
+            let values = v.select_rows(seen.clone()).columns(self.shared(head));
+            kernel::product_into(&mut out, View::new(&weights, count, seen.len()), values);
+        };
+        if new * k.rows() * width < ALONE {
+            parts.into_iter().for_each(attend);
+        } else {
+            parts.into_par_iter().for_each(attend);
         }
         out
     }
@@ -108,12 +103,11 @@ impl Attention {
     /// How much each head takes from each position for each of the queries, f32 [heads, new, positions]; rows add up to
     /// 1. On the CPU the very weights that [`Attention::forward`] mixes with.
     pub(super) fn weights(&self, queries: &Tensor, keys: &Tensor) -> candle_core::Result<Tensor> {
-        let ((new, width), (positions, kv_width)) = (queries.dims2()?, keys.dims2()?);
+        let (new, positions) = (queries.dim(0)?, keys.dim(0)?);
         if !queries.device().is_cpu() {
             return self.weights_on_device(queries, keys);
         }
-        let all = |q: &[f32], k: &[f32]| {
-            let (q, k) = (View::new(q, new, width), View::new(k, positions, kv_width));
+        let all = |q: View<'_>, k: View<'_>| {
             let mut all = vec![0.0; self.heads * new * positions];
             for (place, row) in all.chunks_exact_mut(positions).enumerate() {
                 let (head, query) = (place / new, place % new);
@@ -122,7 +116,7 @@ impl Attention {
             }
             all
         };
-        let all = lend(queries, |q| lend(keys, |k| all(q, k)))??;
+        let all = lend_rows(queries, |q| lend_rows(keys, |k| all(q, k)))??;
         Tensor::from_vec(all, (self.heads, new, positions), &Device::Cpu)
     }
 

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use candle_core::{Device, Tensor};
+use candle_core::{CpuStorage, Device, InplaceOp2, Layout, Tensor};
 
 /// Room for this many positions is taken at first; it doubles when it is full.
 const FIRST_ROOM: usize = 64;
@@ -129,8 +129,52 @@ impl Block {
     }
 
     fn write(&self, start: usize, keys: &Tensor, values: &Tensor) -> candle_core::Result<()> {
-        self.keys.slice_set(&keys.contiguous()?, 0, start)?;
-        self.values.slice_set(&values.contiguous()?, 0, start)
+        write(&self.keys, start, keys)?;
+        write(&self.values, start, values)
+    }
+}
+
+/// Writes rows into `room` from one of them on.
+fn write(room: &Tensor, start: usize, rows: &Tensor) -> candle_core::Result<()> {
+    match rows.stride() {
+        // Keys and values often lie beside each other in a wider matrix: on the CPU from there.
+        [_, 1] if rows.device().is_cpu() => room.inplace_op2(rows, &Rows { start }),
+        _ => room.slice_set(&rows.contiguous()?, 0, start),
+    }
+}
+
+/// Copies rows, each of values side by side, to the rows from `start` on.
+struct Rows {
+    start: usize,
+}
+
+impl InplaceOp2 for Rows {
+    fn name(&self) -> &'static str {
+        "rows"
+    }
+
+    fn cpu_fwd(
+        &self,
+        room: &mut CpuStorage,
+        of_room: &Layout,
+        rows: &CpuStorage,
+        of_rows: &Layout,
+    ) -> candle_core::Result<()> {
+        let (count, width) = of_rows.shape().dims2()?;
+        let (CpuStorage::F32(room), CpuStorage::F32(rows), Some((first, end)), &[stride, 1]) =
+            (room, rows, of_room.contiguous_offsets(), of_rows.stride())
+        else {
+            candle_core::bail!("rows {of_rows:?} for a room {of_room:?}");
+        };
+        let places = room[first..end].chunks_exact_mut(width).skip(self.start).take(count);
+        if places.len() < count {
+            candle_core::bail!("{count} rows from row {} on of {of_room:?}", self.start);
+        }
+        for (row, place) in places.enumerate() {
+            let from = of_rows.start_offset() + row * stride;
+            place.copy_from_slice(&rows[from..from + width]);
+        }
+        Ok(())
     }
 }
 

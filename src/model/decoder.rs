@@ -10,12 +10,13 @@ use candle_core::{DType, Device, Tensor};
 use super::attention::Attention;
 use super::config::Config;
 use super::extent::Extent;
-use super::layers::{Activation, Embedding, Layout, Linear};
+use super::layers::{Activation, Embedding, Layout, Linear, add};
 use super::norm::{Norm, Norms};
 use super::parts::Parts;
 use super::pass::{Visitor, check_finite, check_tokens};
 use super::rope::{Rope, Turns};
 use super::{Attended, Cache, Error, Logits, Model, Pass, Shape, Unembedding};
+use crate::kernel;
 use crate::site::{Site, SiteKind};
 use crate::task::Cancel;
 use crate::weights::{self, Array, Factor, Matrix};
@@ -210,9 +211,35 @@ impl<F: Family> Decoder<F> {
             None => Ok(residual),
             Some(positions) => {
                 let places: Vec<u32> = (start..start + ids.len()).map(|position| position as u32).collect();
-                residual + positions.forward(&places)?
+                add(&residual, &positions.forward(&places)?)
             }
         }
+    }
+
+    /// A pass that can be made, through so many blocks.
+    fn pass(
+        &self,
+        ids: &[u32],
+        cache: &mut Cache,
+        layers: usize,
+        Pass { logits, hook, cancel, .. }: Pass<'_>,
+    ) -> Result<Option<Tensor>, Error> {
+        let visitor = &mut Visitor::new(hook);
+        let start = self.residual(ids, cache.len())?;
+        let residual = self.run(0..layers, (ids, start), cache, visitor, cancel)?;
+        if layers < self.shape().layers {
+            visitor.visit(layers, SiteKind::ResidPre, residual)?;
+            cache.commit(ids, layers);
+            return Ok(None);
+        }
+        cancel.check()?;
+        let logits = match logits {
+            Logits::None => None,
+            Logits::Last => Some(self.logits(&residual.narrow(0, ids.len() - 1, 1)?)?),
+            Logits::All => Some(self.logits(&residual)?),
+        };
+        cache.commit(ids, layers);
+        Ok(logits)
     }
 
     /// Runs one block after the other on the residual stream of `ids`, and gives what leaves the last of them.
@@ -358,23 +385,7 @@ impl<F: Family> Model for Decoder<F> {
         if layers > self.blocks.len() {
             return Err(self.not_open());
         }
-        let Pass { logits, hook, cancel, .. } = pass;
-        let visitor = &mut Visitor::new(hook);
-        let start = self.residual(ids, cache.len())?;
-        let residual = self.run(0..layers, (ids, start), cache, visitor, cancel)?;
-        if layers < self.shape().layers {
-            visitor.visit(layers, SiteKind::ResidPre, residual)?;
-            cache.commit(ids, layers);
-            return Ok(None);
-        }
-        cancel.check()?;
-        let logits = match logits {
-            Logits::None => None,
-            Logits::Last => Some(self.logits(&residual.narrow(0, ids.len() - 1, 1)?)?),
-            Logits::All => Some(self.logits(&residual)?),
-        };
-        cache.commit(ids, layers);
-        Ok(logits)
+        kernel::awake(|| self.pass(ids, cache, layers, pass))
     }
 
     fn resume(&self, ids: &[u32], residual: &Tensor, cache: &mut Cache, cancel: &Cancel) -> Result<Tensor, Error> {
@@ -393,7 +404,8 @@ impl<F: Family> Model for Decoder<F> {
         }
         let device = self.parts.device().unwrap_or(&Device::Cpu);
         let start = residual.to_dtype(DType::F32)?.to_device(device)?;
-        let residual = self.run(first..shape.layers, (ids, start), cache, &mut Visitor::new(None), cancel)?;
+        let visitor = &mut Visitor::new(None);
+        let residual = kernel::awake(|| self.run(first..shape.layers, (ids, start), cache, visitor, cancel))?;
         cache.commit(ids, shape.layers);
         Ok(residual.to_device(&Device::Cpu)?)
     }

@@ -8,7 +8,7 @@ use candle_core::Tensor;
 use super::attention::Attention;
 use super::config::Config;
 use super::decoder::{Block, Family, Plan, Step};
-use super::layers::Activation;
+use super::layers::{Activation, add};
 use super::norm::{Kind, Norm, Norms};
 use super::parts::Parts;
 use super::projections::{GatedMlp, HeadNorms, SplitAttention};
@@ -230,10 +230,10 @@ impl Block for GemmaBlock {
         // What the block adds, so after the norm: as TransformerLens' `hook_attn_out` and `hook_mlp_out`, the latter what
         // Gemma Scope was trained on.
         let attention = step.visit(SiteKind::AttnOut, self.after_attention.forward(&attention)?)?;
-        let residual = step.visit(SiteKind::ResidMid, (residual + attention)?)?;
+        let residual = step.visit(SiteKind::ResidMid, add(residual, &attention)?)?;
         let mlp = self.mlp.forward(&self.before_mlp.forward(&residual)?)?;
         let mlp = step.visit(SiteKind::MlpOut, self.after_mlp.forward(&mlp)?)?;
-        Ok((residual + mlp)?)
+        Ok(add(&residual, &mlp)?)
     }
 
     fn head_outputs(&self) -> Result<Array, Error> {

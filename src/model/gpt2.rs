@@ -7,7 +7,7 @@ use candle_core::Tensor;
 use super::attention::Attention;
 use super::config::Config;
 use super::decoder::{Block, Family, Plan, Step};
-use super::layers::{Activation, Layout, Linear};
+use super::layers::{Activation, Layout, Linear, add};
 use super::norm::{Kind, Norm, Norms};
 use super::parts::{Parts, Sizes};
 use super::{Error, Shape};
@@ -116,10 +116,10 @@ impl Block for Gpt2Block {
         let (keys, values) = step.remember(&qkv.narrow(1, d, d)?, &qkv.narrow(1, 2 * d, d)?)?;
         let mixed = step.mix(&self.attention, &qkv.narrow(1, 0, d)?, &keys, &values)?;
         let attention = step.visit(SiteKind::AttnOut, self.attention_out.forward(&mixed)?)?;
-        let residual = step.visit(SiteKind::ResidMid, (residual + attention)?)?;
+        let residual = step.visit(SiteKind::ResidMid, add(residual, &attention)?)?;
         let mlp = self.mlp_out.forward(&self.mlp_in.forward(&self.before_mlp.forward(&residual)?)?)?;
         let mlp = step.visit(SiteKind::MlpOut, mlp)?;
-        Ok((residual + mlp)?)
+        Ok(add(&residual, &mlp)?)
     }
 
     fn head_outputs(&self) -> Result<Array, Error> {

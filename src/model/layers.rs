@@ -2,13 +2,19 @@
 //! On the CPU they read the mapped weights where they lie; on another device they use its tensors.
 //! Not here: norms, attention, and how a model puts the pieces together.
 
+use std::ops::Range;
+
 use candle_core::{CpuStorage, DType, Device, Storage, Tensor};
+use rayon::prelude::*;
 
 use crate::kernel::{self, Columns, View, maps};
 use crate::weights::{Array, Half, Matrix};
 
 /// Elements of a matrix of half precision that a device makes f32 at a time: 256 MiB of them.
 pub(super) const WIDENED: usize = 1 << 26;
+
+/// Pairs of values that one thread goes through: more are shared out.
+const PAIRED: usize = 1 << 16;
 
 /// A vector of weights, where the device it is used on can read it.
 #[derive(Clone, Debug)]
@@ -154,18 +160,15 @@ impl Linear {
         if inputs != weight.inner() {
             candle_core::bail!("{inputs} values for a layer of {} inputs", weight.inner());
         }
-        let out = lend(x, |x| {
-            let mut out = vec![0.0; rows * outputs];
-            kernel::map_product(&mut out, View::new(x, rows, inputs), weight, |columns, row| {
-                if let Some(bias) = bias {
-                    row.iter_mut().zip(&bias[columns]).for_each(|(value, bias)| *value += bias);
-                }
-                if let Some(activation) = self.activation {
-                    activation.apply(row);
-                }
-            });
-            out
-        })?;
+        let finish = |columns: Range<usize>, row: &mut [f32]| {
+            if let Some(bias) = bias {
+                row.iter_mut().zip(&bias[columns]).for_each(|(value, bias)| *value += bias);
+            }
+            if let Some(activation) = self.activation {
+                activation.apply(row);
+            }
+        };
+        let out = lend(x, |x| kernel::mapped_product(View::new(x, rows, inputs), weight, finish))?;
         Tensor::from_vec(out, (rows, outputs), &Device::Cpu)
     }
 
@@ -245,6 +248,34 @@ fn gelu_erf(x: f32) -> f32 {
     0.5 * x * (1.0 + candle_core::cpu::erf::erf_f64(f64::from(x) * std::f64::consts::FRAC_1_SQRT_2) as f32)
 }
 
+/// The sum of two tensors of the same shape.
+pub(super) fn add(a: &Tensor, b: &Tensor) -> candle_core::Result<Tensor> {
+    if a.device().is_cpu() { pairwise(a, b, |a, b| a + b) } else { a + b }
+}
+
+/// The product of two tensors of the same shape, value by value.
+pub(super) fn scale(a: &Tensor, b: &Tensor) -> candle_core::Result<Tensor> {
+    if a.device().is_cpu() { pairwise(a, b, |a, b| a * b) } else { a * b }
+}
+
+/// `f` of the values of two tensors on the CPU. Not by candle: its own threads would compete with those that stay awake
+/// for the next product.
+fn pairwise(a: &Tensor, b: &Tensor, f: impl Fn(f32, f32) -> f32 + Sync) -> candle_core::Result<Tensor> {
+    if a.dims() != b.dims() {
+        candle_core::bail!("{:?} and {:?} value by value", a.dims(), b.dims());
+    }
+    let each = |a: &[f32], b: &[f32]| -> Vec<f32> {
+        let f = |(a, b): (&f32, &f32)| f(*a, *b);
+        if a.len() <= PAIRED {
+            a.iter().zip(b).map(f).collect()
+        } else {
+            a.par_iter().zip(b).with_min_len(PAIRED / 2).map(f).collect()
+        }
+    };
+    let values = lend(a, |a| lend(b, |b| each(a, b)))??;
+    Tensor::from_vec(values, a.shape(), &Device::Cpu)
+}
+
 /// Lends the tensor's values, row-major, to `use_them`.
 ///
 /// # Errors
@@ -256,6 +287,25 @@ pub fn lend<T>(tensor: &Tensor, use_them: impl FnOnce(&[f32]) -> T) -> candle_co
         (Storage::Cpu(CpuStorage::F32(values)), Some((start, end))) => Ok(use_them(&values[start..end])),
         _ => candle_core::bail!("expected f32 values on the CPU"),
     }
+}
+
+/// Lends a tensor of two dimensions as a matrix; a part of a wider one where it lies.
+///
+/// # Errors
+/// Where its values are not f32 on the CPU.
+pub(super) fn lend_rows<T>(tensor: &Tensor, use_them: impl FnOnce(View<'_>) -> T) -> candle_core::Result<T> {
+    let (rows, cols) = tensor.dims2()?;
+    if let &[stride, 1] = tensor.stride()
+        && (rows > 0 && stride >= cols)
+    {
+        let (storage, layout) = tensor.storage_and_layout();
+        if let Storage::Cpu(CpuStorage::F32(values)) = &*storage {
+            let start = layout.start_offset();
+            let values = &values[start..start + (rows - 1) * stride + cols];
+            return Ok(use_them(View::strided(values, rows, cols, stride)));
+        }
+    }
+    lend(tensor, |values| use_them(View::new(values, rows, cols)))
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use candle_core::Tensor;
 use super::attention::Attention;
 use super::config::Config;
 use super::decoder::{Block, Family, Plan, Step};
-use super::layers::Activation;
+use super::layers::{Activation, add};
 use super::norm::{Kind, Norm, Norms};
 use super::parts::Parts;
 use super::projections::{GatedMlp, SplitAttention};
@@ -97,10 +97,10 @@ impl Block for LlamaBlock {
     fn forward(&self, residual: &Tensor, step: &mut Step<'_, '_>) -> Result<Tensor, Error> {
         let attention = self.attention.forward(&self.before_attention.forward(residual)?, step)?;
         let attention = step.visit(SiteKind::AttnOut, attention)?;
-        let residual = step.visit(SiteKind::ResidMid, (residual + attention)?)?;
+        let residual = step.visit(SiteKind::ResidMid, add(residual, &attention)?)?;
         let mlp = self.mlp.forward(&self.before_mlp.forward(&residual)?)?;
         let mlp = step.visit(SiteKind::MlpOut, mlp)?;
-        Ok((residual + mlp)?)
+        Ok(add(&residual, &mlp)?)
     }
 
     fn head_outputs(&self) -> Result<Array, Error> {

@@ -7,7 +7,7 @@ use candle_core::Tensor;
 use super::attention::Attention;
 use super::config::Config;
 use super::decoder::{Block, Family, Plan, Step};
-use super::layers::{Activation, Layout, Linear};
+use super::layers::{Activation, Layout, Linear, add};
 use super::norm::{Kind, Norm, Norms};
 use super::parts::{Parts, Sizes};
 use super::rope::{Names, Rope};
@@ -128,10 +128,10 @@ impl Block for NeoXBlock {
         let attention = self.attend(residual, step)?;
         if self.parallel {
             let mlp = self.mlp(residual, step)?;
-            return Ok(((mlp + attention)? + residual)?);
+            return Ok(add(&add(&mlp, &attention)?, residual)?);
         }
-        let residual = step.visit(SiteKind::ResidMid, (residual + attention)?)?;
-        Ok((self.mlp(&residual, step)? + residual)?)
+        let residual = step.visit(SiteKind::ResidMid, add(residual, &attention)?)?;
+        Ok(add(&self.mlp(&residual, step)?, &residual)?)
     }
 
     fn head_outputs(&self) -> Result<Array, Error> {

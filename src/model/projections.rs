@@ -6,7 +6,7 @@ use candle_core::Tensor;
 use super::Error;
 use super::attention::Attention;
 use super::decoder::Step;
-use super::layers::{Activation, Layout, Linear};
+use super::layers::{Activation, Layout, Linear, scale};
 use super::norm::Norm;
 use super::parts::{Parts, Sizes};
 use crate::weights::Array;
@@ -114,6 +114,6 @@ impl GatedMlp {
 
     /// [positions, d_model] to the same.
     pub(super) fn forward(&self, x: &Tensor) -> candle_core::Result<Tensor> {
-        self.down.forward(&(self.gate.forward(x)? * self.up.forward(x)?)?)
+        self.down.forward(&scale(&self.gate.forward(x)?, &self.up.forward(x)?)?)
     }
 }

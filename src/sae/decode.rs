@@ -1,12 +1,20 @@
 //! From what fires back to activations: the sum of decoder rows.
 //! Not here: rows of latents that do not fire.
 
+use std::borrow::Cow;
+use std::slice;
+
 use rayon::prelude::*;
+
+use crate::kernel;
 
 use super::{Codes, Error, Sae};
 
-/// Decoder rows that are added together: they lie far apart in memory, and none waits for another.
+/// Decoder rows that are fetched and added together: they lie far apart in memory, and none waits for another.
 const TOGETHER: usize = 4;
+
+/// Decoder rows of which it is known that they come next.
+const NEXT: usize = 64;
 
 impl Sae {
     /// The reconstruction x̂ of every row of `codes`, row-major \[rows, d_in\], in the size of the encoder's input:
@@ -40,20 +48,19 @@ impl Sae {
             let latent = *latent as usize;
             (value * self.decode_gain(latent), self.parts.w_dec.row(latent))
         };
-        let terms = |latents: &[u32], values: &[f32]| latents.iter().zip(values).map(term).collect::<Vec<_>>();
-        for (latents, values) in latents.chunks(TOGETHER).zip(values.chunks(TOGETHER)) {
-            match &terms(latents, values)[..] {
-                [(a, of_a), (b, of_b), (c, of_c), (d, of_d)] => {
-                    let rows = of_a.iter().zip(of_b.iter()).zip(of_c.iter().zip(of_d.iter()));
-                    for (x, ((of_a, of_b), (of_c, of_d))) in out.iter_mut().zip(rows) {
-                        *x = (((*x + a * of_a) + b * of_b) + c * of_c) + d * of_d;
-                    }
+        for (latents, values) in latents.chunks(NEXT).zip(values.chunks(NEXT)) {
+            let terms: Vec<_> = latents.iter().zip(values).map(term).collect();
+            // Where a row lies is looked up, by its first and last value, long before it is needed.
+            for end in terms.iter().flat_map(|(_, row)| [row.first(), row.last()]).flatten() {
+                kernel::fetch(slice::from_ref(end));
+            }
+            let mut groups = terms.chunks(TOGETHER).peekable();
+            while let Some(now) = groups.next() {
+                // The next rows are on their way while these are added.
+                for (_, row) in groups.peek().into_iter().copied().flatten() {
+                    kernel::fetch(row);
                 }
-                few => {
-                    for (value, row) in few {
-                        out.iter_mut().zip(row.iter()).for_each(|(x, d)| *x += value * d);
-                    }
-                }
+                add(now, out);
             }
         }
     }
@@ -61,5 +68,22 @@ impl Sae {
     /// Fails when codes name latents that are not there.
     pub(super) fn check_codes(&self, codes: &Codes) -> Result<(), Error> {
         codes.latents.iter().try_for_each(|&latent| self.check_latent(latent as usize))
+    }
+}
+
+/// Adds decoder rows, each times its value, one after the other.
+fn add(terms: &[(f32, Cow<'_, [f32]>)], out: &mut [f32]) {
+    match terms {
+        [(a, of_a), (b, of_b), (c, of_c), (d, of_d)] => {
+            let rows = of_a.iter().zip(of_b.iter()).zip(of_c.iter().zip(of_d.iter()));
+            for (x, ((of_a, of_b), (of_c, of_d))) in out.iter_mut().zip(rows) {
+                *x = (((*x + a * of_a) + b * of_b) + c * of_c) + d * of_d;
+            }
+        }
+        few => {
+            for (value, row) in few {
+                out.iter_mut().zip(row.iter()).for_each(|(x, d)| *x += value * d);
+            }
+        }
     }
 }

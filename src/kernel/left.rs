@@ -5,12 +5,15 @@ use std::ops::Range;
 
 use rayon::prelude::*;
 
+use super::View;
 use super::micro::shape;
 use super::room::Room;
-use super::{ALONE, View};
 
 /// Inner indices that are copied at a time.
 const SOME: usize = 128;
+
+/// Values that one thread copies: more are shared out.
+const COPIED: usize = 1 << 14;
 
 /// The rows of a matrix, some of them at a time: of each such group all values of the first inner index, then all of the
 /// next. Groups have as many rows as a block of the result keeps in registers, or a few less, so that they are alike.
@@ -57,7 +60,7 @@ impl Left {
                 }
             }
         };
-        if rows * inner < ALONE {
+        if rows * inner <= COPIED {
             parts.into_iter().for_each(copy);
         } else {
             parts.into_par_iter().for_each(copy);

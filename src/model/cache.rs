@@ -167,7 +167,7 @@ impl InplaceOp2 for Rows {
             candle_core::bail!("rows {of_rows:?} for a room {of_room:?}");
         };
         let places = room[first..end].chunks_exact_mut(width).skip(self.start).take(count);
-        if places.len() < count {
+        if places.len() < count || of_room.dims().last() != Some(&width) {
             candle_core::bail!("{count} rows from row {} on of {of_room:?}", self.start);
         }
         for (row, place) in places.enumerate() {
@@ -181,6 +181,19 @@ impl InplaceOp2 for Rows {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn rows_are_copied_from_where_they_lie_and_only_where_there_is_room() {
+        let wide = Tensor::arange(0.0f32, 12.0, &Device::Cpu).unwrap().reshape((2, 6)).unwrap();
+        let room = Tensor::zeros((4, 2), candle_core::DType::F32, &Device::Cpu).unwrap();
+        write(&room, 1, &wide.narrow(1, 2, 2).unwrap()).unwrap();
+        let held: Vec<Vec<f32>> = room.to_vec2().unwrap();
+        assert_eq!(held, [[0.0, 0.0], [2.0, 3.0], [8.0, 9.0], [0.0, 0.0]]);
+        for (start, rows) in [(3, wide.narrow(1, 2, 2).unwrap()), (0, wide.narrow(1, 0, 3).unwrap())] {
+            assert!(write(&room, start, &rows).is_err(), "{start}");
+        }
+        assert_eq!(room.to_vec2::<f32>().unwrap(), held);
+    }
 
     fn rows(first: f32, count: usize) -> Tensor {
         let values: Vec<f32> = (0..count * 2).map(|i| first + (i / 2) as f32).collect();

@@ -1,38 +1,40 @@
 //! Language models: tokens in, hooks at sites, logits out, and a KV cache that can be cut back to a common prefix.
 //! Not here: where the files come from, and what is done with an activation.
 
+mod activation;
 mod attention;
 mod cache;
 mod config;
 mod decoder;
 mod extent;
-mod gemma;
+mod families;
+mod family;
 mod generate;
-mod gpt2;
 mod layers;
-mod llama;
 mod load;
 mod mute;
 mod needs;
-mod neox;
 mod norm;
 mod parts;
 mod pass;
 mod place;
+mod plan;
 mod projections;
 mod rope;
+mod standard;
 mod tokenizer;
 mod unembed;
+mod windows;
 
 use std::sync::Arc;
 
 use candle_core::Tensor;
 
 pub use self::cache::Cache;
-pub use self::extent::{Extent, Wanted, wanted};
+pub use self::extent::{Extent, Wanted};
 pub use self::generate::{Generate, Sampling, generate};
 pub use self::layers::lend;
-pub use self::load::{load, load_part, memory_needed, needs, needs_of};
+pub use self::load::{load, load_part, memory_needed, needs, needs_of, wanted};
 pub use self::needs::Needs;
 pub use self::place::Place;
 pub use self::tokenizer::{Stated, Tokenizer};
@@ -207,7 +209,7 @@ pub trait Model: Send + Sync {
     ///
     /// # Errors
     /// [`Error::Empty`], [`Error::TooLong`], [`Error::BadToken`], [`Error::Shallow`], [`Error::Replacement`],
-    /// [`Error::Overflow`], [`Error::Cancelled`], [`Error::Tensor`]; [`Error::Weights`] when a weight that is read for
+    /// [`Error::NoHead`], [`Error::Overflow`], [`Error::Cancelled`], [`Error::Tensor`]; [`Error::Weights`] when a weight that is read for
     /// the first time is no number.
     fn forward(&self, ids: &[u32], cache: &mut Cache, pass: Pass<'_>) -> Result<Option<Tensor>, Error>;
 
@@ -225,6 +227,14 @@ pub trait Model: Send + Sync {
     /// # Errors
     /// [`Error::Tensor`]; [`Error::Weights`] when the head is read for the first time and holds what is no number.
     fn logits(&self, residual: &Tensor) -> Result<Tensor, Error>;
+
+    /// Fails where no pass gives logits, and says why.
+    ///
+    /// # Errors
+    /// [`Error::NoHead`], [`Error::NotOpen`], [`Error::WeightsOnly`].
+    fn check_logits(&self) -> Result<(), Error> {
+        Ok(())
+    }
 
     /// What a block's attention adds to its heads' z whatever the tokens are, [heads · d_head]: b_V + β·W_V, with the
     /// values' bias and the bias of the norm before them. TransformerLens folds it into the output's bias, so SAEs that
@@ -271,6 +281,17 @@ pub enum Error {
     /// The model is not loaded: only what its words are.
     #[error("weights only: the model is not loaded")]
     WeightsOnly,
+    /// The files hold no head.
+    #[error(
+        "`{files}` has no head, no tensor `{tensor}`, and the config does not say that the embedding is the head: there \
+         are no logits"
+    )]
+    NoHead {
+        /// The files searched.
+        files: String,
+        /// What the head would be called.
+        tensor: String,
+    },
     /// The model has no such site.
     #[error("the model has no site {site}: {why}")]
     NoSite {

@@ -229,7 +229,7 @@ pub struct RunOptions {
 pub struct RawRun {
     /// f32 [positions, size].
     pub residual: Vec<f32>,
-    /// f32 [positions, vocab].
+    /// f32 [positions, vocab]; empty where the part of the model that gives them is not there or not open.
     pub logits: Vec<f32>,
     /// Positions.
     pub positions: usize,

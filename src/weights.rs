@@ -1,23 +1,29 @@
 //! Tensor files in safetensors form, and PyTorch's (`pickle`), memory-mapped, as f32.
 //! Not here: which tensors a model or an SAE has.
 
+mod array;
+mod element;
 mod matrix;
+mod names;
 mod npz;
 pub mod pickle;
 mod zip;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs::File;
 use std::ops::Range;
 use std::sync::Arc;
 
 use memmap2::Mmap;
-use rayon::prelude::*;
 use safetensors::{Dtype, SafeTensors};
 
-pub use self::matrix::{Factor, Half, Matrix, Transposed};
+pub use self::array::Array;
+use self::array::Storage;
+use self::element::Element;
+pub use self::element::{Narrow, READABLE};
+pub use self::matrix::{Factor, Matrix, Transposed};
+pub use self::names::unwrapped;
 use crate::blob::{Blob, Place};
-use crate::kernel::View;
 
 /// Why a tensor could not be had. Every message names file and tensor.
 #[derive(Debug, thiserror::Error)]
@@ -76,7 +82,7 @@ pub enum Error {
         expected: String,
     },
     /// The tensor's element type cannot be read.
-    #[error("tensor `{tensor}` in `{file}` has element type {found}; F32, F16, BF16 and F64 can be read")]
+    #[error("tensor `{tensor}` in `{file}` has element type {found}; {READABLE} can be read")]
     Type {
         /// The file.
         file: String,
@@ -84,6 +90,18 @@ pub enum Error {
         tensor: String,
         /// Its type.
         found: String,
+    },
+    /// The tensor's elements stand for other values than their own.
+    #[error("tensor `{tensor}` in `{file}` is {found} with factors of its own in `{scales}`, which are not applied")]
+    Scaled {
+        /// The file.
+        file: String,
+        /// The tensor.
+        tensor: String,
+        /// Its type.
+        found: String,
+        /// The tensor of its factors.
+        scales: String,
     },
     /// The tensor holds a value that is not finite.
     #[error("tensor `{tensor}` in `{file}` holds {value} at element {index}")]
@@ -151,19 +169,8 @@ struct Entry {
     dtype: Dtype,
     /// Whether it is a matrix whose columns lie side by side.
     turned: bool,
-}
-
-/// An f32 tensor: mapped from its file where the file holds f32, converted once where it does not. Clones share it.
-#[derive(Clone)]
-pub struct Array {
-    storage: Storage,
-    shape: Vec<usize>,
-}
-
-#[derive(Clone)]
-enum Storage {
-    Mapped { file: Arc<TensorFile>, range: Range<usize> },
-    Owned(Arc<Vec<f32>>),
+    /// Its name in the file, where that says in what training had wrapped the module.
+    wrapped: Option<String>,
 }
 
 impl TensorFiles {
@@ -185,7 +192,10 @@ impl TensorFiles {
         let bad = |why: String| Error::Format { file: name.clone(), why };
         let parsed = SafeTensors::deserialize(&bytes).map_err(|error| bad(error.to_string()))?;
         let start = bytes.as_ptr() as usize;
+        let as_stored: HashSet<&str> = parsed.iter().map(|(tensor, _)| tensor).collect();
         for (tensor, view) in parsed.iter() {
+            let plain = unwrapped(tensor);
+            let wrapped = plain != tensor && !as_stored.contains(&*plain);
             let offset = view.data().as_ptr() as usize - start;
             let entry = Entry {
                 file: self.files.len(),
@@ -193,8 +203,10 @@ impl TensorFiles {
                 shape: view.shape().to_vec(),
                 dtype: view.dtype(),
                 turned: false,
+                wrapped: wrapped.then(|| tensor.to_owned()),
             };
-            if self.index.insert(tensor.to_owned(), entry).is_some() {
+            let name = if wrapped { plain.into_owned() } else { tensor.to_owned() };
+            if self.index.insert(name, entry).is_some() {
                 return Err(bad(format!("another file holds tensor `{tensor}` too")));
             }
         }
@@ -283,26 +295,18 @@ impl TensorFiles {
     /// [`Error::Missing`], [`Error::Type`].
     pub fn get(&self, tensor: &str) -> Result<Array, Error> {
         let entry = self.entry(tensor)?;
+        self.check_unscaled(tensor, entry)?;
         if let (true, [rows, cols]) = (entry.turned, &entry.shape[..]) {
             return self.matrix(tensor, *rows, *cols).map(|matrix| matrix.to_array());
         }
         let file = &self.files[entry.file];
         let bytes = &file.bytes[entry.range.clone()];
-        let storage = match entry.dtype {
-            Dtype::F32 if bytemuck::try_cast_slice::<u8, f32>(bytes).is_ok() => {
-                Storage::Mapped { file: Arc::clone(file), range: entry.range.clone() }
-            }
-            Dtype::F32 => Storage::Owned(convert(bytes, f32::from_le_bytes)),
-            Dtype::F16 => Storage::Owned(convert(bytes, |b| half::f16::from_le_bytes(b).to_f32())),
-            Dtype::BF16 => Storage::Owned(convert(bytes, |b| half::bf16::from_le_bytes(b).to_f32())),
-            Dtype::F64 => Storage::Owned(convert(bytes, |b| f64::from_le_bytes(b) as f32)),
-            other => {
-                return Err(Error::Type {
-                    file: file.name.clone(),
-                    tensor: tensor.to_owned(),
-                    found: format!("{other:?}"),
-                });
-            }
+        let in_place = entry.dtype == Dtype::F32 && bytemuck::try_cast_slice::<u8, f32>(bytes).is_ok();
+        let storage = if in_place {
+            Storage::Mapped { file: Arc::clone(file), range: entry.range.clone() }
+        } else {
+            let element = Element::of(entry.dtype).ok_or_else(|| self.wrong_type(tensor, entry))?;
+            Storage::Owned(Arc::new(element.widened(bytes)))
         };
         Ok(Array { storage, shape: entry.shape.clone() })
     }
@@ -323,14 +327,38 @@ impl TensorFiles {
     pub fn matrix(&self, tensor: &str, rows: usize, cols: usize) -> Result<Matrix, Error> {
         self.must_have(tensor, &[rows, cols])?;
         let entry = self.entry(tensor)?;
+        self.check_unscaled(tensor, entry)?;
         let file = &self.files[entry.file];
         let lies = if entry.turned { (cols, rows) } else { (rows, cols) };
-        let matrix = Matrix::stored(file, entry.range.clone(), entry.dtype, lies).ok_or_else(|| Error::Type {
-            file: file.name.clone(),
-            tensor: tensor.to_owned(),
-            found: format!("{:?}", entry.dtype),
-        })?;
+        let matrix = Matrix::stored(file, entry.range.clone(), entry.dtype, lies);
+        let matrix = matrix.ok_or_else(|| self.wrong_type(tensor, entry))?;
         Ok(if entry.turned { matrix.transposed() } else { matrix })
+    }
+
+    fn wrong_type(&self, tensor: &str, entry: &Entry) -> Error {
+        Error::Type { file: self.file_of(tensor), tensor: self.stored_name(tensor), found: entry.dtype.to_string() }
+    }
+
+    /// Fails where a tensor of eight bits has factors beside it: the values are theirs times its own, in blocks or as a
+    /// whole, as whoever wrote them agreed.
+    fn check_unscaled(&self, tensor: &str, entry: &Entry) -> Result<(), Error> {
+        let is_eighth = matches!(entry.dtype, Dtype::F8_E4M3 | Dtype::F8_E5M2);
+        let scales = is_eighth.then(|| names::scales(tensor).find(|name| self.has(name))).flatten();
+        match scales {
+            None => Ok(()),
+            Some(scales) => Err(Error::Scaled {
+                file: self.file_of(tensor),
+                tensor: self.stored_name(tensor),
+                found: entry.dtype.to_string(),
+                scales: self.stored_name(&scales),
+            }),
+        }
+    }
+
+    /// The name that a tensor has in its file.
+    pub fn stored_name(&self, tensor: &str) -> String {
+        let wrapped = self.index.get(tensor).and_then(|entry| entry.wrapped.as_deref());
+        wrapped.unwrap_or(tensor).to_owned()
     }
 
     fn must_have(&self, tensor: &str, shape: &[usize]) -> Result<(), Error> {
@@ -338,7 +366,7 @@ impl TensorFiles {
         if found != shape {
             return Err(Error::Shape {
                 file: self.file_of(tensor),
-                tensor: tensor.to_owned(),
+                tensor: self.stored_name(tensor),
                 found: found.to_vec(),
                 expected: format!("{shape:?}"),
             });
@@ -360,7 +388,7 @@ impl TensorFiles {
             None => Ok(()),
             Some(index) => Err(Error::NotFinite {
                 file: self.file_of(tensor),
-                tensor: tensor.to_owned(),
+                tensor: self.stored_name(tensor),
                 value: array[index],
                 index,
             }),
@@ -369,73 +397,6 @@ impl TensorFiles {
 
     fn entry(&self, tensor: &str) -> Result<&Entry, Error> {
         self.index.get(tensor).ok_or_else(|| Error::Missing { file: self.file_names(), tensor: tensor.to_owned() })
-    }
-}
-
-impl Array {
-    /// An array of its own.
-    ///
-    /// # Panics
-    /// When the number of values is not that of the shape.
-    pub fn owned(values: impl Into<Vec<f32>>, shape: &[usize]) -> Self {
-        let values = Arc::new(values.into());
-        assert_eq!(values.len(), shape.iter().product::<usize>(), "values of shape {shape:?}");
-        Self { storage: Storage::Owned(values), shape: shape.to_vec() }
-    }
-
-    /// Its shape.
-    pub fn shape(&self) -> &[usize] {
-        &self.shape
-    }
-
-    /// The two-dimensional array as a matrix.
-    ///
-    /// # Panics
-    /// When it does not have two dimensions.
-    pub fn view(&self) -> View<'_> {
-        let [rows, cols] = self.shape[..] else { panic!("a matrix of shape {:?}", self.shape) };
-        View::new(self, rows, cols)
-    }
-
-    /// One row of a two-dimensional array, `[cols]`.
-    ///
-    /// # Panics
-    /// When there is no such row.
-    pub fn row(&self, row: usize) -> &[f32] {
-        let [rows, cols] = self.shape[..] else { panic!("a row of shape {:?}", self.shape) };
-        assert!(row < rows, "row {row} of {rows}");
-        &self[row * cols..(row + 1) * cols]
-    }
-
-    /// The place of the first value that is not finite, counted in elements.
-    pub fn first_not_finite(&self) -> Option<usize> {
-        const CHUNK: usize = 1 << 14;
-        // All exponent bits set means infinite or not a number. A chunk is looked at without branches.
-        let bad = |value: &f32| value.to_bits() & 0x7f80_0000 == 0x7f80_0000;
-        let chunk = self.par_chunks(CHUNK).position_first(|chunk| chunk.iter().fold(false, |any, v| any | bad(v)))?;
-        self[chunk * CHUNK..].iter().position(bad).map(|at| chunk * CHUNK + at)
-    }
-
-    /// Whether the values lie in the file's own memory map.
-    pub const fn is_mapped(&self) -> bool {
-        matches!(self.storage, Storage::Mapped { .. })
-    }
-}
-
-impl std::ops::Deref for Array {
-    type Target = [f32];
-    fn deref(&self) -> &[f32] {
-        match &self.storage {
-            // The cast was tried when the array was made, on the same bytes at the same address.
-            Storage::Mapped { file, range } => bytemuck::cast_slice(&file.bytes[range.clone()]),
-            Storage::Owned(values) => values,
-        }
-    }
-}
-
-impl std::fmt::Debug for Array {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Array").field("shape", &self.shape).field("mapped", &self.is_mapped()).finish_non_exhaustive()
     }
 }
 
@@ -451,10 +412,6 @@ fn map(blob: &Blob) -> std::io::Result<Bytes> {
             unsafe { Mmap::map(&file) }.map(Bytes::Mapped)
         }
     }
-}
-
-fn convert<const N: usize>(bytes: &[u8], element: impl Fn([u8; N]) -> f32 + Sync + Send) -> Arc<Vec<f32>> {
-    Arc::new(bytes.as_chunks::<N>().0.par_iter().with_min_len(1 << 16).map(|chunk| element(*chunk)).collect())
 }
 
 #[cfg(test)]

@@ -77,6 +77,77 @@ fn the_table_has_no_circle() {
     }
 }
 
+/// Modules whose files use each other in one direction only; what stands in the module's own file is for all of them.
+const WITHOUT_CIRCLES: &[&str] = &["model"];
+
+#[test]
+fn files_of_a_module_use_each_other_in_one_direction_only() {
+    for module in WITHOUT_CIRCLES {
+        let mut uses: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+        for (file, ..) in sources().into_iter().filter(|(_, of, _)| of == module) {
+            let (Some(part), Some(depth)) = (part_of(&file, module), depth_in(&file, module)) else { continue };
+            let text = fs::read_to_string(&file).expect("is readable");
+            let code = text.split("\n#[cfg(test)]\nmod tests {").next().unwrap_or_default();
+            let upwards = "super::".repeat(depth);
+            let named = [format!("crate::{module}::"), upwards].into_iter().flat_map(|from| named_after(code, &from));
+            uses.entry(part.clone()).or_default().extend(named.filter(|name| *name != part));
+        }
+        let parts: BTreeSet<String> = uses.keys().cloned().collect();
+        assert!(parts.len() > 5, "the files of `{module}` were found");
+        let edges: usize = uses.values().map(|used| used.intersection(&parts).count()).sum();
+        assert!(edges > parts.len(), "what the files of `{module}` use was found: {edges}");
+        // What uses nothing that is left is taken away, until nothing is left or all of it is a circle.
+        let mut left = parts;
+        loop {
+            let free: Vec<String> = left.iter().filter(|part| uses[*part].is_disjoint(&left)).cloned().collect();
+            if free.is_empty() {
+                break;
+            }
+            free.iter().for_each(|part| {
+                left.remove(part);
+            });
+        }
+        let circle: Vec<String> = left
+            .iter()
+            .map(|part| format!("{part} uses {:?}", uses[part].intersection(&left).collect::<Vec<_>>()))
+            .collect();
+        assert!(circle.is_empty(), "files of `{module}` use each other in a circle:\n{}", circle.join("\n"));
+    }
+}
+
+/// The file's part of its module: itself, or the folder in which it stands.
+fn part_of(file: &Path, module: &str) -> Option<String> {
+    let below = file.strip_prefix(Path::new(env!("CARGO_MANIFEST_DIR")).join("src").join(module)).ok()?;
+    Some(below.components().next()?.as_os_str().to_str()?.trim_end_matches(".rs").to_owned())
+}
+
+/// How many `super::` lead from the file to its module.
+fn depth_in(file: &Path, module: &str) -> Option<usize> {
+    let below = file.strip_prefix(Path::new(env!("CARGO_MANIFEST_DIR")).join("src").join(module)).ok()?;
+    Some(below.components().count())
+}
+
+/// The names after a prefix such as `super::`, with those of a group, where nothing else stands before it.
+fn named_after(code: &str, prefix: &str) -> Vec<String> {
+    let lines = code.lines().filter(|line| !line.trim_start().starts_with("//"));
+    let code: String = lines.flat_map(|line| [line.trim(), " "]).collect();
+    let name = |text: &str| -> String {
+        text.trim().chars().take_while(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || *c == '_').collect()
+    };
+    let mut names = Vec::new();
+    for (at, found) in code.match_indices(prefix) {
+        if code[..at].ends_with(|c: char| c.is_alphanumeric() || c == ':' || c == '_') {
+            continue;
+        }
+        let rest = &code[at + found.len()..];
+        match rest.strip_prefix('{') {
+            None => names.push(name(rest)),
+            Some(group) => names.extend(group.split('}').next().unwrap_or(group).split(',').map(name)),
+        }
+    }
+    names
+}
+
 #[test]
 fn no_module_names_what_it_must_not_know() {
     let mut wrong = Vec::new();

@@ -177,6 +177,27 @@ fn next_tokens_are_those_of_the_logits_it_writes() {
 }
 
 #[test]
+fn without_predictions_the_same_activations_are_written_and_no_logits() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let written = |more: &[&str]| {
+        let file = folder.path().join("run.safetensors");
+        let path = file.to_str().expect("is UTF-8");
+        fine(&[&["run", "--prompt", EINSTEIN, "--sae", "128", "--activations", path, "--json"], more].concat());
+        fs::read(&file).expect("is written")
+    };
+    let (all, latents) = (written(&[]), written(&["--no-predictions"]));
+    let names = |raw: &[u8]| {
+        let mut names: Vec<String> =
+            SafeTensors::deserialize(raw).expect("tensors").names().into_iter().map(str::to_owned).collect();
+        names.sort();
+        names
+    };
+    assert_eq!(names(&all), ["logits", "residual"]);
+    assert_eq!(names(&latents), ["residual"]);
+    assert_eq!(tensor(&latents, "residual"), tensor(&all, "residual"));
+}
+
+#[test]
 fn metrics_add_cross_entropies_that_lie_where_they_must() {
     let run = fine(&["run", "--prompt", EINSTEIN, "--metrics", "--json", "--top", "1"]);
     let saes = run["saes"].as_array().expect("is a list");

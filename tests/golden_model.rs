@@ -10,12 +10,13 @@ use saescope::blob::Blob;
 use saescope::device::DeviceName;
 use saescope::model::{
     Error, Extent, Generate, Hook, Loaded, Logits, ModelFiles, Pass, Place, Sampling, TokenizerFiles, generate, load,
+    load_part, needs,
 };
 use saescope::site::{Site, SiteKind};
 use saescope::task::Cancel;
 use saescope::weights::TensorFiles;
 
-const MODELS: [&str; 20] = [
+const MODELS: [&str; 28] = [
     "plain",
     "deep",
     "prefixed",
@@ -36,7 +37,18 @@ const MODELS: [&str; 20] = [
     "gemma3_sees",
     "pythia",
     "neox",
+    "neox_parallel",
+    "llama_compiled",
+    "llama_proportional",
+    "llama_float8",
+    "mistral",
+    "qwen2",
+    "qwen3",
+    "olmo2",
 ];
+
+/// Models whose files hold no head, and whose embedding is none.
+const HEADLESS: [&str; 2] = ["llama_headless", "gpt2_headless"];
 
 /// The kinds of sites that a model has.
 fn kinds(loaded: &Loaded) -> Vec<SiteKind> {
@@ -170,6 +182,40 @@ fn every_site_and_the_logits_are_those_of_transformers() {
             assert_eq!(keep.0.len(), loaded.model.shape().layers * kinds(&loaded).len(), "{name}: no other sites");
         }
     }
+}
+
+#[test]
+fn a_model_without_a_head_has_every_site_and_says_why_it_has_no_logits() {
+    for name in HEADLESS {
+        let reference = Reference::of(name);
+        for loaded in everywhere(name) {
+            let (mut keep, mut cache) = (Keep::default(), loaded.model.cache());
+            let pass = |logits, hook| Pass { layers: None, logits, hook, cancel: &Cancel::new() };
+            let none = loaded.model.forward(&reference.ids, &mut cache, pass(Logits::None, Some(&mut keep)));
+            assert!(none.expect("a pass").is_none());
+            for (site, got) in &keep.0 {
+                reference.close(site, got);
+            }
+            assert_eq!(keep.0.len(), loaded.model.shape().layers * 6, "{name}");
+            assert!(loaded.model.unembedding().is_none());
+            let logits = loaded.model.forward(&[1], &mut loaded.model.cache(), pass(Logits::Last, None));
+            for error in [logits.expect_err("no head"), loaded.model.check_logits().expect_err("no head")] {
+                let said = error.to_string();
+                assert!(matches!(error, Error::NoHead { .. }), "{said}");
+                assert!(said.contains("model.safetensors") && said.contains("lm_head.weight"), "{said}");
+            }
+        }
+        // The memory of the words is none, and what is opened without them opens.
+        let needs = needs(&files(name)).expect("known");
+        assert_eq!((needs.words(), needs.tied), (0, false));
+        for extent in [Extent::Words, Extent::Blocks(1)] {
+            let part = load_part(&files(name), &Device::Cpu, extent).expect("opens");
+            assert!(part.model.unembedding().is_none() && !part.tokenizer.encode("a").expect("tokens").is_empty());
+        }
+        let blocks = load_part(&files(name), &Device::Cpu, Extent::Blocks(1)).expect("opens").model;
+        assert!(matches!(blocks.check_logits(), Err(Error::NotOpen { open: 1, layers: 2 })));
+    }
+    assert!(loaded("untied").model.check_logits().is_ok() && loaded("plain").model.check_logits().is_ok());
 }
 
 #[test]

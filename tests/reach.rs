@@ -16,6 +16,7 @@ use saescope::report::{Kind, Report};
 use saescope::session::{Job, Opened, Opening, Outcome, Reach, RunOptions, Session, Setup};
 use saescope::task::Cancel;
 use safetensors::SafeTensors;
+use serde_json::json;
 
 const PROMPT: &str = "Albert Einstein was a German physicist known for";
 const LAYER: usize = 2;
@@ -53,7 +54,7 @@ impl Sharded {
             let bytes = safetensors::serialize(tensors.collect::<Vec<_>>(), None).expect("a shard");
             fs::write(model.join(shard), bytes).expect("is written");
         }
-        let index = serde_json::json!({ "metadata": {}, "weight_map": map });
+        let index = json!({ "metadata": {}, "weight_map": map });
         fs::write(model.join("model.safetensors.index.json"), index.to_string()).expect("is written");
         for entry in fs::read_dir(demo.join("model")).expect("the demo's model") {
             let path = entry.expect("a file").path();
@@ -75,6 +76,16 @@ impl Sharded {
 
     fn shard(&self, name: &str) -> PathBuf {
         self.0.path().join("model").join(name)
+    }
+
+    /// The same with these keys in the model's config.
+    fn config(self, changes: &[(&str, serde_json::Value)]) -> Self {
+        let path = self.0.path().join("model/config.json");
+        let mut config: serde_json::Value =
+            serde_json::from_slice(&fs::read(&path).expect("a config")).expect("is JSON");
+        changes.iter().for_each(|(key, value)| config[*key] = value.clone());
+        fs::write(path, config.to_string()).expect("is written");
+        self
     }
 
     fn open(&self, reach: Reach, words: bool) -> Result<(Session, Opened), Report> {
@@ -193,6 +204,70 @@ fn saes_alone_can_be_looked_at_where_nothing_of_the_model_is_there() {
     assert_eq!(pair(&mut session).rows.len(), 256);
     let report = run(&mut session, 0).expect_err("nothing can be run");
     assert!(report.to_string().contains("weights only"), "{report}");
+}
+
+#[test]
+fn weights_only_needs_no_model_that_can_be_run() {
+    let whole = card(&mut Sharded::new().open(Reach::Whole, true).expect("opens").0, 3);
+    for (key, value) in [
+        ("model_type", json!("mamba")),
+        ("activation_function", json!("xielu")),
+        ("quantization_config", json!({"quant_method": "awq"})),
+    ] {
+        let files = Sharded::new().config(&[(key, value.clone())]);
+        let said = value.as_str().unwrap_or("awq");
+        for reach in [Reach::Whole, Reach::Site, Reach::WeightsOnly] {
+            let report = files.open(reach, true).err().expect("the model is wanted").to_string();
+            assert!(report.contains(said), "{reach:?}: {report}");
+        }
+        // Nothing of its weights is asked for.
+        ["front", "back", "norm"].map(|shard| {
+            fs::remove_file(files.shard(&format!("{shard}.safetensors"))).expect("is removed");
+        });
+        let (mut session, opened) = files.open(Reach::WeightsOnly, false).expect("opens");
+        assert!(!opened.words);
+        let note = &opened.notes[0];
+        assert!(note.contains(said) && note.contains("latents have numbers alone"), "{note}");
+        let card = card(&mut session, 3);
+        assert!(card.promoted.is_empty());
+        assert_eq!((card.ladder, card.decoder_norm), (whole.ladder.clone(), whole.decoder_norm));
+        assert_eq!(pair(&mut session).rows.len(), 256);
+    }
+}
+
+#[test]
+fn a_model_without_a_head_has_latents_and_says_why_nothing_is_predicted() {
+    let mut whole = Sharded::new().open(Reach::Whole, true).expect("opens").0;
+    let wanted = run(&mut whole, 0).expect("runs");
+    let activations = whole.raw(&Cancel::new()).expect("has tensors");
+    let files = Sharded::new().config(&[("tie_word_embeddings", json!(false))]);
+    for reach in [Reach::Whole, Reach::Site] {
+        let (mut session, opened) = files.open(reach, true).expect("opens");
+        assert!(!opened.words && opened.notes.iter().any(|note| note.contains("head")), "{:?}", opened.notes);
+        let found = run(&mut session, usize::from(reach == Reach::Whole) * 3).expect("runs");
+        assert_eq!((&found.saes, &found.tokens), (&wanted.saes, &wanted.tokens));
+        assert!(found.next.iter().all(Vec::is_empty));
+        let raw = session.raw(&Cancel::new()).expect("has tensors");
+        assert_eq!(raw.residual, activations.residual);
+        assert!(raw.logits.is_empty());
+        let card = card(&mut session, 3);
+        assert!(card.promoted.is_empty() && !card.ladder.is_empty());
+    }
+    let (mut session, opened) = files.open(Reach::Whole, true).expect("opens");
+    assert!(opened.notes.iter().any(|note| note.contains("lm_head.weight")), "{:?}", opened.notes);
+    let next = Job::Next { prompt: PROMPT.into(), positions: vec![0], count: 1 };
+    let options = RunOptions { next: 0, metrics: true };
+    let no = [
+        session.exec(next, &Cancel::new(), &|_| {}).expect_err("no logits"),
+        session.run(PROMPT, &options, &Cancel::new()).expect_err("no cross-entropies"),
+    ];
+    for report in no {
+        let said = report.to_string();
+        assert!(said.contains("no head") && said.contains("lm_head.weight"), "{said}");
+        assert!(report.hint.is_some_and(|hint| hint.contains("--no-predictions")), "{said}");
+    }
+    let (_, opened) = files.open(Reach::WeightsOnly, false).expect("opens");
+    assert!(!opened.words && opened.notes.iter().any(|note| note.contains("no words")), "{:?}", opened.notes);
 }
 
 #[test]

@@ -95,8 +95,11 @@ fn save(path: &Path, raw: &RawRun) -> Result<(), Report> {
         |error: &(dyn std::error::Error + 'static)| Report::caused(format!("cannot write `{}`", path.display()), error);
     let view = |values, shape| TensorView::new(Dtype::F32, shape, bytemuck::cast_slice(values));
     let residual = view(&raw.residual, vec![raw.positions, raw.size]).map_err(|error| failed(&error))?;
-    let logits = view(&raw.logits, vec![raw.positions, raw.vocab]).map_err(|error| failed(&error))?;
-    let tensors = HashMap::from([("residual", residual), ("logits", logits)]);
+    let mut tensors = HashMap::from([("residual", residual)]);
+    if !raw.logits.is_empty() {
+        let logits = view(&raw.logits, vec![raw.positions, raw.vocab]).map_err(|error| failed(&error))?;
+        tensors.insert("logits", logits);
+    }
     let bytes = safetensors::serialize(tensors, None).map_err(|error| failed(&error))?;
     output::save(path, &bytes)
 }

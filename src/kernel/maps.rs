@@ -23,6 +23,11 @@ pub fn silu(values: &mut [f32]) {
     widest(Map(values, |x: f32| x / (1.0 + exp(-x))));
 }
 
+/// x / (1 + e^(−1.702·x)) of every value, in place: a quick form of gelu.
+pub fn quick_gelu(values: &mut [f32]) {
+    widest(Map(values, |x: f32| x / (1.0 + exp(-1.702 * x))));
+}
+
 /// cap · tanh(x · scale / cap) of every value, in place: Gemma 2's soft cap.
 pub fn soft_cap(values: &mut [f32], scale: f32, cap: f32) {
     widest(Map(values, |x: f32| cap * tanh(x * scale / cap)));
@@ -41,15 +46,42 @@ pub fn widen_bf16(stored: &[u8], out: &mut [f32]) {
 /// # Panics
 /// When `out` has another number of values.
 pub fn widen_f16(stored: &[u8], out: &mut [f32]) {
-    widest(Widen(stored, out, |bits: u16| {
-        /// 2¹¹², the difference of the exponents' biases: exact for subnormal numbers too.
-        const BIAS: f32 = f32::from_bits((112 + 127) << 23);
-        let (sign, size) = (u32::from(bits & 0x8000) << 16, u32::from(bits & 0x7fff) << 13);
+    widest(Widen(stored, out, widened_f16));
+}
+
+#[inline(always)]
+fn widened_f16(bits: u16) -> f32 {
+    /// 2¹¹², the difference of the exponents' biases: exact for subnormal numbers too.
+    const BIAS: f32 = f32::from_bits((112 + 127) << 23);
+    let (sign, size) = (u32::from(bits & 0x8000) << 16, u32::from(bits & 0x7fff) << 13);
+    let finite = (f32::from_bits(size) * BIAS).to_bits();
+    // All exponent bits set: infinite or not a number, here as there.
+    let size = if size < 0x7c00 << 13 { finite } else { size | 0x7f80_0000 };
+    f32::from_bits(sign | size)
+}
+
+/// The values of a file in eight bits with four of exponent and no infinities (E4M3), as f32.
+///
+/// # Panics
+/// When `out` has another number of values.
+pub fn widen_f8_e4m3(stored: &[u8], out: &mut [f32]) {
+    widest(WidenBytes(stored, out, |bits: u8| {
+        /// 2¹²⁰, the difference of the exponents' biases: exact for subnormal numbers too.
+        const BIAS: f32 = f32::from_bits((120 + 127) << 23);
+        let (sign, size) = (u32::from(bits & 0x80) << 24, u32::from(bits & 0x7f) << 20);
         let finite = (f32::from_bits(size) * BIAS).to_bits();
-        // All exponent bits set: infinite or not a number, here as there.
-        let size = if size < 0x7c00 << 13 { finite } else { size | 0x7f80_0000 };
+        // All bits but the sign set: not a number.
+        let size = if size == 0x7f << 20 { f32::NAN.to_bits() } else { finite };
         f32::from_bits(sign | size)
     }));
+}
+
+/// The values of a file in eight bits with five of exponent (E5M2), as f32: each is the upper byte of a half.
+///
+/// # Panics
+/// When `out` has another number of values.
+pub fn widen_f8_e5m2(stored: &[u8], out: &mut [f32]) {
+    widest(WidenBytes(stored, out, |bits: u8| widened_f16(u16::from(bits) << 8)));
 }
 
 /// Softmax over the first `visible` values times `scale`, which is not negative, in place; the rest become 0.
@@ -276,6 +308,20 @@ impl<F: Fn(u16) -> f32> WithSimd for Widen<'_, F> {
         assert_eq!(stored.len(), self.1.len(), "values and room for them");
         for (out, bytes) in self.1.iter_mut().zip(stored) {
             *out = (self.2)(u16::from_le_bytes(*bytes));
+        }
+    }
+}
+
+struct WidenBytes<'a, F>(&'a [u8], &'a mut [f32], F);
+
+impl<F: Fn(u8) -> f32> WithSimd for WidenBytes<'_, F> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        assert_eq!(self.0.len(), self.1.len(), "values and room for them");
+        for (out, bits) in self.1.iter_mut().zip(self.0) {
+            *out = (self.2)(*bits);
         }
     }
 }

@@ -4,7 +4,7 @@
 use serde_json::{Map, Value};
 
 use super::Error;
-use super::layers::Activation;
+use super::activation::Activation;
 use crate::blob::Blob;
 
 /// More than any size in a config; larger ones are refused before they are multiplied.
@@ -83,6 +83,19 @@ impl Config {
         }
     }
 
+    /// A size: the default where the key is absent, `None` where it is null.
+    pub(super) fn size_unless_null(&self, name: &str, default: usize) -> Result<Option<usize>, Error> {
+        if self.is_null(name) { Ok(None) } else { Ok(self.size_or_none(&[name])?.or(Some(default))) }
+    }
+
+    /// A whole number, 0 among them, or `None` where it is absent or null.
+    pub(super) fn count_or_none(&self, name: &str) -> Result<Option<usize>, Error> {
+        match self.find(&[name]) {
+            Some((_, value)) if value.as_u64() == Some(0) => Ok(Some(0)),
+            _ => self.size_or_none(&[name]),
+        }
+    }
+
     /// A finite number greater than zero.
     pub(super) fn positive(&self, names: &[&str], default: f32) -> Result<f32, Error> {
         Ok(self.number(names)?.map_or(default, |number| number as f32))
@@ -146,7 +159,7 @@ impl Config {
     pub(super) fn activation(&self, name: &str, default: Activation) -> Result<Activation, Error> {
         let Some(stated) = self.text(name)? else { return Ok(default) };
         Activation::named(stated)
-            .ok_or_else(|| self.bad_key(name, format_args!("is `{stated}`, expected one of {}", Activation::NAMES)))
+            .ok_or_else(|| self.bad_key(name, format_args!("is `{stated}`, expected one of {}", Activation::names())))
     }
 
     /// A token number. Some configs give a list of them: the first counts.

@@ -1,11 +1,7 @@
 //! How much of a model is opened, and which tensors that takes.
 //! Not here: opening it (`load`), and the memory that it takes (`needs`).
 
-use super::Error;
-use super::config::Config;
-use super::decoder::Plan;
-use super::load::family;
-use crate::blob::Blob;
+use super::plan::Plan;
 
 /// How much of a model is opened.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -39,30 +35,28 @@ impl Extent {
     }
 }
 
-/// Which of a model's tensors an extent takes, by the names that its files have.
-///
-/// # Errors
-/// [`Error::Read`], [`Error::Config`], [`Error::Architecture`].
-pub fn wanted(config: &Blob, extent: Extent, names: &[&str]) -> Result<Wanted, Error> {
-    let config = Config::read(config)?;
-    let family = family(&config)?;
-    let plan = family.plan();
-    let has_head = names.iter().any(|name| plan.head.contains(&plan.bare(name)));
-    let mut wanted = Wanted::default();
-    for name in names {
-        // What the family does not know is not read: the part of a model that sees, say.
-        let Some(part) = part(plan, plan.bare(name), has_head) else { continue };
-        let list = match (extent, part) {
-            (Extent::Blocks(blocks), Part::Block(number)) if number >= blocks => continue,
-            (Extent::Words, Part::Block(_) | Part::Front) => continue,
-            (Extent::Blocks(_), Part::Words { embeds: false }) => &mut wanted.welcome,
-            (Extent::Whole, _)
-            | (Extent::Words, Part::Words { .. })
-            | (Extent::Blocks(_), Part::Block(_) | Part::Words { embeds: true } | Part::Front) => &mut wanted.required,
-        };
-        list.push((*name).to_owned());
+impl Wanted {
+    /// What an extent takes of the tensors of these names.
+    pub(super) fn of(plan: &Plan, extent: Extent, names: &[&str]) -> Self {
+        let has_head = names.iter().any(|name| plan.is_head(&plan.bare(name)));
+        let mut wanted = Self::default();
+        for name in names {
+            // What the family does not know is not read: the part of a model that sees, say.
+            let Some(part) = part(plan, &plan.bare(name), has_head) else { continue };
+            let list = match (extent, part) {
+                (Extent::Blocks(blocks), Part::Block(number)) if number >= blocks => continue,
+                (Extent::Words, Part::Block(_) | Part::Front) => continue,
+                (Extent::Blocks(_), Part::Words { embeds: false }) => &mut wanted.welcome,
+                (Extent::Whole, _)
+                | (Extent::Words, Part::Words { .. })
+                | (Extent::Blocks(_), Part::Block(_) | Part::Words { embeds: true } | Part::Front) => {
+                    &mut wanted.required
+                }
+            };
+            list.push((*name).to_owned());
+        }
+        wanted
     }
-    Ok(wanted)
 }
 
 /// What a tensor is for.
@@ -83,7 +77,7 @@ fn part(plan: &Plan, name: &str, has_head: bool) -> Option<Part> {
     if name == plan.embedding && !has_head && plan.tied {
         return Some(Part::Words { embeds: true });
     }
-    if plan.is_final_norm(name) || plan.head.contains(&name) {
+    if plan.is_final_norm(name) || plan.is_head(name) {
         return Some(Part::Words { embeds: false });
     }
     plan.is_front(name).then_some(Part::Front)

@@ -7,8 +7,9 @@ use std::ops::Range;
 use candle_core::{CpuStorage, DType, Device, Storage, Tensor};
 use rayon::prelude::*;
 
-use crate::kernel::{self, Columns, View, maps};
-use crate::weights::{Array, Half, Matrix};
+use super::activation::Activation;
+use crate::kernel::{self, Columns, View};
+use crate::weights::{Array, Matrix, Narrow};
 
 /// Elements of a matrix of half precision that a device makes f32 at a time: 256 MiB of them.
 pub(super) const WIDENED: usize = 1 << 26;
@@ -33,6 +34,9 @@ pub(super) enum Weight {
     /// On a device, or for candle's own operations: f32, or half precision as it is stored, which is made f32 for a
     /// product and let go of.
     Held(Tensor),
+    /// The same of eight bits: [rows, cols] of bytes, and the 256 values that they stand for. Not every device knows
+    /// these types.
+    Coded(Tensor, Tensor),
 }
 
 /// How a weight matrix lies in its file.
@@ -44,26 +48,19 @@ pub(super) enum Layout {
     OutIn,
 }
 
-/// What is applied to every value that a linear map gives.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum Activation {
-    /// The tanh form of gelu.
-    GeluTanh,
-    /// The erf form of gelu.
-    GeluErf,
-    /// max(0, x).
-    Relu,
-    /// x · sigmoid(x).
-    Silu,
-    /// c · tanh(x / c).
-    SoftCap(f32),
-}
-
 impl Vector {
     pub(super) fn new(array: Array, device: Option<&Device>) -> candle_core::Result<Self> {
         match device {
             None => Ok(Self::Mapped(array)),
             Some(device) => Tensor::from_slice(&array, array.shape(), device).map(Self::Held),
+        }
+    }
+
+    /// How many values it has.
+    pub(super) fn len(&self) -> usize {
+        match self {
+            Self::Mapped(values) => values.len(),
+            Self::Held(values) => values.elem_count(),
         }
     }
 
@@ -82,13 +79,26 @@ impl Weight {
             None => Ok(Self::Mapped(matrix)),
             Some(device) => {
                 let shape = (matrix.rows(), matrix.cols());
-                let tensor = match matrix.half() {
-                    Some((Half::Bf16, bytes)) => raw(bytes, DType::BF16, shape, device),
-                    Some((Half::F16, bytes)) => raw(bytes, DType::F16, shape, device),
-                    None => Tensor::from_slice(&matrix.to_array(), shape, device),
-                };
-                tensor.map(Self::Held)
+                match matrix.narrow() {
+                    Some((Narrow::Bf16, bytes)) => raw(bytes, DType::BF16, shape, device).map(Self::Held),
+                    Some((Narrow::F16, bytes)) => raw(bytes, DType::F16, shape, device).map(Self::Held),
+                    Some((eighth @ (Narrow::F8E4M3 | Narrow::F8E5M2), bytes)) => {
+                        let (codes, mut values): (Vec<u8>, _) = ((0..=u8::MAX).collect(), vec![0.0f32; 256]);
+                        eighth.widen(&codes, &mut values);
+                        let values = Tensor::from_vec(values, 256, device)?;
+                        Ok(Self::Coded(raw(bytes, DType::U8, shape, device)?, values))
+                    }
+                    None => Tensor::from_slice(&matrix.to_array(), shape, device).map(Self::Held),
+                }
             }
+        }
+    }
+
+    /// A matrix on a device, or a part of one, as f32.
+    fn widened(held: &Tensor, values: Option<&Tensor>) -> candle_core::Result<Tensor> {
+        match values {
+            None => held.to_dtype(DType::F32)?.contiguous(),
+            Some(values) => values.index_select(&held.flatten_all()?, 0)?.reshape(held.dims()),
         }
     }
 }
@@ -128,8 +138,8 @@ impl Linear {
         match (&self.weight, &self.bias) {
             (Weight::Mapped(weight), None) => self.on_cpu(x, weight, None),
             (Weight::Mapped(weight), Some(Vector::Mapped(bias))) => self.on_cpu(x, weight, Some(bias)),
-            (Weight::Held(weight), None) => self.on_device(x, weight, None),
-            (Weight::Held(weight), Some(Vector::Held(bias))) => self.on_device(x, weight, Some(bias)),
+            (Weight::Held(_) | Weight::Coded(..), None) => self.on_device(x, None),
+            (Weight::Held(_) | Weight::Coded(..), Some(Vector::Held(bias))) => self.on_device(x, Some(bias)),
             _ => candle_core::bail!("weight and bias on different devices"),
         }
     }
@@ -139,9 +149,11 @@ impl Linear {
         let array = match (&self.weight, self.layout) {
             (Weight::Mapped(weight), Layout::InOut) => weight.to_array(),
             (Weight::Mapped(weight), Layout::OutIn) => weight.transposed().to_array(),
-            (Weight::Held(weight), layout) => {
-                let weight = if layout == Layout::OutIn { weight.t()?.contiguous()? } else { weight.clone() };
-                Array::owned(weight.to_dtype(DType::F32)?.flatten_all()?.to_vec1::<f32>()?, weight.dims())
+            (Weight::Held(_) | Weight::Coded(..), layout) => {
+                let (held, values) = self.held()?;
+                let weight = Weight::widened(held, values)?;
+                let weight = if layout == Layout::OutIn { weight.t()?.contiguous()? } else { weight };
+                Array::owned(weight.flatten_all()?.to_vec1::<f32>()?, weight.dims())
             }
         };
         Ok(array)
@@ -172,18 +184,26 @@ impl Linear {
         Tensor::from_vec(out, (rows, outputs), &Device::Cpu)
     }
 
-    fn on_device(&self, x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> candle_core::Result<Tensor> {
-        let mut out = self.product(x, weight, WIDENED)?;
+    fn on_device(&self, x: &Tensor, bias: Option<&Tensor>) -> candle_core::Result<Tensor> {
+        let mut out = self.product(x, WIDENED)?;
         if let Some(bias) = bias {
             out = out.broadcast_add(bias)?;
         }
         self.activation.map_or(Ok(out.clone()), |activation| activation.on_device(&out))
     }
-}
 
-impl Linear {
-    /// x · W, where no more than so many elements of W are made f32 at once.
-    fn product(&self, x: &Tensor, weight: &Tensor, widened: usize) -> candle_core::Result<Tensor> {
+    /// Its weights on a device, and what they stand for where they are bytes.
+    fn held(&self) -> candle_core::Result<(&Tensor, Option<&Tensor>)> {
+        match &self.weight {
+            Weight::Held(held) => Ok((held, None)),
+            Weight::Coded(held, values) => Ok((held, Some(values))),
+            Weight::Mapped(_) => candle_core::bail!("the weights are on the CPU"),
+        }
+    }
+
+    /// x · W on a device, where no more than so many elements of W are made f32 at once.
+    fn product(&self, x: &Tensor, widened: usize) -> candle_core::Result<Tensor> {
+        let (weight, values) = self.held()?;
         let (of_outputs, inputs) = match self.layout {
             Layout::InOut => (1, weight.dim(0)?),
             Layout::OutIn => (0, weight.dim(1)?),
@@ -197,7 +217,8 @@ impl Linear {
         }
         let (outputs, at_once) = (weight.dim(of_outputs)?, (widened / inputs.max(1)).max(1));
         let part = |first: usize| {
-            times(&weight.narrow(of_outputs, first, at_once.min(outputs - first))?.to_dtype(DType::F32)?.contiguous()?)
+            let some = weight.narrow(of_outputs, first, at_once.min(outputs - first))?;
+            times(&Weight::widened(&some, values)?)
         };
         let parts = (0..outputs).step_by(at_once).map(part).collect::<candle_core::Result<Vec<_>>>()?;
         match &parts[..] {
@@ -205,47 +226,6 @@ impl Linear {
             parts => Tensor::cat(parts, 1),
         }
     }
-}
-
-impl Activation {
-    /// The function that `transformers` has under this name (`ACT2FN`), if it is one of these.
-    pub(super) fn named(name: &str) -> Option<Self> {
-        match name {
-            "gelu_new" | "gelu_pytorch_tanh" | "gelu_fast" => Some(Self::GeluTanh),
-            "gelu" => Some(Self::GeluErf),
-            "relu" => Some(Self::Relu),
-            "silu" | "swish" => Some(Self::Silu),
-            _ => None,
-        }
-    }
-
-    /// The names that [`Activation::named`] knows, for messages.
-    pub(super) const NAMES: &str = "gelu, gelu_new, gelu_pytorch_tanh, gelu_fast, relu, silu, swish";
-
-    fn apply(self, values: &mut [f32]) {
-        match self {
-            Self::GeluTanh => maps::gelu_tanh(values),
-            Self::GeluErf => values.iter_mut().for_each(|x| *x = gelu_erf(*x)),
-            Self::Relu => values.iter_mut().for_each(|x| *x = x.max(0.0)),
-            Self::Silu => maps::silu(values),
-            Self::SoftCap(cap) => maps::soft_cap(values, 1.0, cap),
-        }
-    }
-
-    fn on_device(self, x: &Tensor) -> candle_core::Result<Tensor> {
-        match self {
-            Self::GeluTanh => x.gelu(),
-            Self::GeluErf => x.gelu_erf(),
-            Self::Relu => x.relu(),
-            Self::Silu => x.silu(),
-            Self::SoftCap(cap) => (x / f64::from(cap))?.tanh()? * f64::from(cap),
-        }
-    }
-}
-
-/// 0.5·x·(1 + erf(x/√2)).
-fn gelu_erf(x: f32) -> f32 {
-    0.5 * x * (1.0 + candle_core::cpu::erf::erf_f64(f64::from(x) * std::f64::consts::FRAC_1_SQRT_2) as f32)
 }
 
 /// The sum of two tensors of the same shape.
@@ -319,17 +299,27 @@ mod tests {
     }
 
     #[test]
-    fn half_precision_on_a_device_gives_what_f32_gives_however_it_is_cut() {
+    fn what_is_kept_as_stored_on_a_device_gives_what_f32_gives_however_it_is_cut() {
         let x = Tensor::from_vec(values(3 * 50, 4), (3, 50), &Device::Cpu).unwrap();
         for (layout, shape) in [(Layout::InOut, (50, 70)), (Layout::OutIn, (70, 50))] {
-            for dtype in [DType::BF16, DType::F16] {
-                let half = Tensor::from_vec(values(3500, 7), shape, &Device::Cpu).unwrap().to_dtype(dtype).unwrap();
-                let single = half.to_dtype(DType::F32).unwrap();
-                let linear = Linear { weight: Weight::Held(half.clone()), layout, bias: None, activation: None };
-                let want = linear.product(&x, &single, WIDENED).unwrap().to_vec2::<f32>().unwrap();
-                assert_eq!(linear.product(&x, &half, WIDENED).unwrap().to_vec2::<f32>().unwrap(), want);
+            let half = |dtype| Tensor::from_vec(values(3500, 7), shape, &Device::Cpu).unwrap().to_dtype(dtype).unwrap();
+            let codes = Tensor::from_iter((0..3500u32).map(|i| (i * 7919 % 251) as u8), &Device::Cpu).unwrap();
+            let meant = Tensor::new(values(256, 9), &Device::Cpu).unwrap();
+            let stored = [
+                Weight::Held(half(DType::BF16)),
+                Weight::Held(half(DType::F16)),
+                Weight::Coded(codes.reshape(shape).unwrap(), meant),
+            ];
+            for weight in stored {
+                let linear = |weight| Linear { weight, layout, bias: None, activation: None };
+                let this = linear(weight);
+                let (held, meant) = this.held().unwrap();
+                let single = linear(Weight::Held(Weight::widened(held, meant).unwrap()));
+                let want = single.product(&x, WIDENED).unwrap().to_vec2::<f32>().unwrap();
+                assert_eq!(this.product(&x, WIDENED).unwrap().to_vec2::<f32>().unwrap(), want);
+                assert_eq!(this.weights().unwrap()[..], single.weights().unwrap()[..]);
                 for widened in [1, 170, 3499] {
-                    let got = linear.product(&x, &half, widened).unwrap();
+                    let got = this.product(&x, widened).unwrap();
                     let error = (got - &Tensor::new(want.clone(), &Device::Cpu).unwrap()).unwrap().abs().unwrap();
                     assert!(error.max_all().unwrap().to_scalar::<f32>().unwrap() < 1e-4, "{layout:?} {widened}");
                 }

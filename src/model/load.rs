@@ -6,20 +6,15 @@ use std::sync::Arc;
 use candle_core::Device;
 
 use super::config::Config;
-use super::decoder::{Decoder, Family, Plan};
-use super::extent::Extent;
-use super::gemma::Gemma;
-use super::gpt2::Gpt2;
-use super::llama::Llama;
+use super::decoder::Decoder;
+use super::extent::{Extent, Wanted};
+use super::families::{family, text_config};
 use super::mute::Mute;
 use super::needs::Needs;
-use super::neox::NeoX;
 use super::parts::{KEPT_FROM, Parts};
 use super::{Error, Loaded, Model, ModelFiles, Shape, Stated, Tokenizer};
+use crate::blob::Blob;
 use crate::weights::TensorFiles;
-
-/// The families that can be run, by the `model_type` of their `config.json`.
-const SUPPORTED: [&str; 6] = ["gpt2", "gemma2", "gemma3", "gemma3_text", "llama", "gpt_neox"];
 
 /// Loads a model and its tokenizer. On the CPU the weights stay mapped from their files; on another device they are
 /// copied to it. That every tensor is there with the right shape and type is seen at once; the values of a block are
@@ -54,14 +49,9 @@ pub(super) fn load_at(
     let parts = Parts::new(TensorFiles::open(&files.weights)?, device, family.plan().prefixes).keeping(kept_from);
     let model: Box<dyn Model> = if extent == Extent::Words {
         let plan = family.plan();
-        Box::new(Mute { unembedding: Some(plan.unembedding(&parts)?), shape: plan.shape.clone() })
+        Box::new(Mute { unembedding: plan.unembedding(&parts)?, shape: plan.shape.clone() })
     } else {
-        match family {
-            AnyFamily::Gpt2(family) => Box::new(Decoder::load(family, parts, extent)?),
-            AnyFamily::Gemma(family) => Box::new(Decoder::load(family, parts, extent)?),
-            AnyFamily::Llama(family) => Box::new(Decoder::load(family, parts, extent)?),
-            AnyFamily::NeoX(family) => Box::new(Decoder::load(family, parts, extent)?),
-        }
+        Box::new(Decoder::load(family, parts, extent)?)
     };
     let tokenizer = tokenizer(&config, files, model.shape())?;
     Ok(Loaded { model: model.into(), tokenizer })
@@ -74,6 +64,14 @@ impl Loaded {
         let shape = Shape { d_model: 0, layers: 0, heads: 0, d_head: 0, vocab: 0, context: 0, parallel: false };
         Self { model: Arc::new(Mute { shape, unembedding: None }), tokenizer: Tokenizer::none() }
     }
+}
+
+/// Which of a model's tensors an extent takes, by the names that its files have.
+///
+/// # Errors
+/// [`Error::Read`], [`Error::Config`], [`Error::Architecture`].
+pub fn wanted(config: &Blob, extent: Extent, names: &[&str]) -> Result<Wanted, Error> {
+    Ok(Wanted::of(family(&Config::read(config)?)?.plan(), extent, names))
 }
 
 /// The bytes that each part of the model takes, from config and headers.
@@ -101,51 +99,6 @@ pub fn needs_of(files: &ModelFiles, extent: Extent) -> Result<Needs, Error> {
 /// As [`needs`].
 pub fn memory_needed(files: &ModelFiles) -> Result<u64, Error> {
     needs(files).map(|needs| needs.through(None))
-}
-
-/// A family, configured.
-pub(super) enum AnyFamily {
-    Gpt2(Gpt2),
-    Gemma(Gemma),
-    Llama(Llama),
-    NeoX(NeoX),
-}
-
-impl AnyFamily {
-    pub(super) fn plan(&self) -> &Plan {
-        match self {
-            Self::Gpt2(family) => family.plan(),
-            Self::Gemma(family) => family.plan(),
-            Self::Llama(family) => family.plan(),
-            Self::NeoX(family) => family.plan(),
-        }
-    }
-}
-
-pub(super) fn family(config: &Config) -> Result<AnyFamily, Error> {
-    let found = config.text("model_type")?.ok_or_else(|| config.bad("it has no `model_type`"))?;
-    if let Some(quantised) = config.section("quantization_config")? {
-        let method = quantised.text("quant_method")?.unwrap_or("a method it does not name");
-        return Err(config.bad(format!("its weights are quantised by {method}; F32, F16, BF16 and F64 can be read")));
-    }
-    match found {
-        "gpt2" => Gpt2::read(config).map(AnyFamily::Gpt2),
-        "gemma2" => Gemma::read_2(config).map(AnyFamily::Gemma),
-        "gemma3_text" => Gemma::read_3(config).map(AnyFamily::Gemma),
-        "gemma3" => Gemma::read_3(&text_config(config)?).map(AnyFamily::Gemma),
-        "llama" => Llama::read(config).map(AnyFamily::Llama),
-        "gpt_neox" => NeoX::read(config).map(AnyFamily::NeoX),
-        _ => Err(Error::Architecture {
-            file: config.file().to_owned(),
-            found: found.to_owned(),
-            supported: SUPPORTED.join(", "),
-        }),
-    }
-}
-
-/// What the config of a model that sees says of its part that reads text.
-fn text_config(config: &Config) -> Result<Config, Error> {
-    config.section("text_config")?.ok_or_else(|| config.bad("it has no `text_config`"))
 }
 
 fn tokenizer(config: &Config, files: &ModelFiles, shape: &Shape) -> Result<Tokenizer, Error> {
@@ -215,9 +168,20 @@ mod tests {
             "gemma3",
             "pythia",
             "neox",
+            "neox_parallel",
+            "llama_proportional",
+            "llama_float8",
+            "mistral",
+            "qwen2",
+            "qwen3",
+            "olmo2",
         ];
         let shards = &["model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors"][..];
-        let all = alone.into_iter().map(|name| (name, one)).chain([("bfloat", one), ("llama3", shards)]);
+        let all = alone.into_iter().map(|name| (name, one)).chain([
+            ("bfloat", one),
+            ("llama3", shards),
+            ("llama_compiled", shards),
+        ]);
         // Half precision made f32 when it is read, and kept on the device as it is stored.
         for ((name, weights), kept_from) in all.flat_map(|model| [(model, KEPT_FROM), (model, 0)]) {
             let files = files(name, weights);

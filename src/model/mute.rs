@@ -34,6 +34,10 @@ impl Model for Mute {
         Err(Error::WeightsOnly)
     }
 
+    fn check_logits(&self) -> Result<(), Error> {
+        Err(Error::WeightsOnly)
+    }
+
     fn value_bias(&self, _: usize) -> Result<Option<Vec<f32>>, Error> {
         Err(Error::WeightsOnly)
     }

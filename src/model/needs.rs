@@ -3,10 +3,10 @@
 
 use super::Error;
 use super::config::Config;
-use super::decoder::Plan;
 use super::extent::Extent;
 use super::layers::WIDENED;
 use super::parts::Parts;
+use super::plan::Plan;
 
 /// Positions whose keys and values are counted in: prompts are rarely longer, and the cache grows only with the prompt.
 const POSITIONS: usize = 4096;
@@ -40,7 +40,7 @@ impl Needs {
     pub(super) fn of(plan: &Plan, parts: &Parts, config: &Config, extent: Extent) -> Result<Self, Error> {
         let layers = extent.blocks(plan.shape.layers);
         // More layers than there are tensors is a config that lies; no table of them is made.
-        let is_block = |name: &str, layer| plan.block_of(plan.bare(name)) == Some(layer);
+        let is_block = |name: &str, layer| plan.block_of(&plan.bare(name)) == Some(layer);
         if (0..layers).any(|layer| parts.bytes(|name| is_block(name, layer), false) == 0) {
             return Err(config.bad(format!("it states {} layers, and the files hold fewer", plan.shape.layers)));
         }
@@ -52,21 +52,21 @@ impl Needs {
 
     /// With all that is kept as F32 in two bytes, where it is `halved`.
     fn count(plan: &Plan, parts: &Parts, layers: usize, halved: bool) -> Self {
-        let is_head = |name: &str| plan.head.contains(&plan.bare(name));
+        let is_head = |name: &str| plan.is_head(&plan.bare(name));
         let is_buffer = |name: &str| BUFFERS.iter().any(|buffer| name.ends_with(buffer));
         let block =
-            |layer| parts.bytes(|name| plan.block_of(plan.bare(name)) == Some(layer) && !is_buffer(name), halved);
+            |layer| parts.bytes(|name| plan.block_of(&plan.bare(name)) == Some(layer) && !is_buffer(name), halved);
         let positions = plan.shape.context.min(POSITIONS);
         let cache = [2, positions, plan.kv_heads, plan.shape.d_head, size_of::<f32>()];
         let head = parts.bytes(is_head, halved);
         let kept = head > 0 && parts.is_kept(plan.embedding);
         Self {
             embedding: parts
-                .bytes(|name| plan.is_front(plan.bare(name)) || plan.is_final_norm(plan.bare(name)), halved),
+                .bytes(|name| plan.is_front(&plan.bare(name)) || plan.is_final_norm(&plan.bare(name)), halved),
             looked_up: if kept { parts.bytes(|name| plan.bare(name) == plan.embedding, halved) } else { 0 },
             blocks: (0..layers).map(block).collect(),
             head,
-            tied: head == 0,
+            tied: head == 0 && plan.tied,
             cache: cache.into_iter().fold(1, |product, size| product.saturating_mul(size as u64)),
             halved: None,
         }

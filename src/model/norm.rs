@@ -76,9 +76,10 @@ impl Norm {
         self.gain.row()?.flatten_all()?.to_vec1()
     }
 
-    /// Every head of `x`, [rows, heads · size], by itself.
-    pub(super) fn heads(&self, x: &Tensor, size: usize) -> candle_core::Result<Tensor> {
+    /// Every group of `x`, [rows, groups · size], by itself; as many values as the norm has are a group.
+    pub(super) fn groups(&self, x: &Tensor) -> candle_core::Result<Tensor> {
         let (rows, width) = x.dims2()?;
+        let size = self.gain.len().max(1);
         self.forward(&x.reshape((rows * (width / size), size))?)?.reshape((rows, width))
     }
 

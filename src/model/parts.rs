@@ -6,7 +6,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use candle_core::Device;
 
 use super::Error;
-use super::layers::{Activation, Layout, Linear, Vector, Weight};
+use super::activation::Activation;
+use super::layers::{Layout, Linear, Vector, Weight};
 use crate::weights::{self, Array, Factor, Matrix, TensorFiles};
 
 /// Matrices of this many elements are kept in the element type of their file; smaller ones are made f32 when they are
@@ -52,6 +53,11 @@ impl Parts {
     /// Where the model runs; `None` is the CPU with this program's own kernels.
     pub(super) const fn device(&self) -> Option<&Device> {
         self.device.as_ref()
+    }
+
+    /// The files' names, for messages.
+    pub(super) fn file_names(&self) -> String {
+        self.tensors.file_names()
     }
 
     /// Whether there is such a tensor.

@@ -1,12 +1,13 @@
-//! What the blocks of Llama and of Gemma are made of: attention from separate projections, and a gated MLP.
-//! Not here: the norms between them, and models with fused projections.
+//! What the blocks of most families are made of: attention from separate projections, and a gated MLP.
+//! Not here: the norms between them (`standard`), and models with fused projections.
 
 use candle_core::Tensor;
 
 use super::Error;
+use super::activation::Activation;
 use super::attention::Attention;
-use super::decoder::Step;
-use super::layers::{Activation, Layout, Linear, scale};
+use super::family::Step;
+use super::layers::{Layout, Linear, scale};
 use super::norm::Norm;
 use super::parts::{Parts, Sizes};
 use crate::weights::Array;
@@ -22,11 +23,22 @@ pub(super) struct SplitAttention {
     out: Linear,
 }
 
-/// Norms of each head's queries and keys, before they are turned.
+/// Norms of queries and keys, before they are turned: of each head, or of all heads together.
 #[derive(Debug)]
 pub(super) struct HeadNorms {
     pub(super) queries: Norm,
     pub(super) keys: Norm,
+}
+
+/// Which projections of a block have biases.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Biases {
+    /// Those of queries, keys and values.
+    pub(super) inputs: bool,
+    /// What takes z back into the residual stream.
+    pub(super) output: bool,
+    /// Those of the MLP.
+    pub(super) mlp: bool,
 }
 
 impl SplitAttention {
@@ -36,23 +48,23 @@ impl SplitAttention {
         name: &str,
         d_model: usize,
         attention: Attention,
-        biased: bool,
+        biases: Biases,
     ) -> Result<Self, Error> {
         let (width, kv_width) = (attention.heads * attention.size, attention.kv_heads * attention.size);
-        let linear = |part: &str, inputs, outputs| {
+        let linear = |part: &str, inputs, outputs, biased| {
             parts.linear(&format!("{name}.{part}"), Layout::OutIn, Sizes { inputs, outputs, biased })
         };
         Ok(Self {
-            queries: linear("q_proj", d_model, width)?,
-            keys: linear("k_proj", d_model, kv_width)?,
-            values: linear("v_proj", d_model, kv_width)?,
+            queries: linear("q_proj", d_model, width, biases.inputs)?,
+            keys: linear("k_proj", d_model, kv_width, biases.inputs)?,
+            values: linear("v_proj", d_model, kv_width, biases.inputs)?,
             norms: None,
             attention,
-            out: linear("o_proj", width, d_model)?,
+            out: linear("o_proj", width, d_model, biases.output)?,
         })
     }
 
-    /// The same with norms of its heads.
+    /// The same with norms of its queries and keys.
     pub(super) fn with_norms(self, norms: Option<HeadNorms>) -> Self {
         Self { norms, ..self }
     }
@@ -62,7 +74,7 @@ impl SplitAttention {
         let size = self.attention.size;
         let (mut queries, mut keys) = (self.queries.forward(x)?, self.keys.forward(x)?);
         if let Some(norms) = &self.norms {
-            (queries, keys) = (norms.queries.heads(&queries, size)?, norms.keys.heads(&keys, size)?);
+            (queries, keys) = (norms.queries.groups(&queries)?, norms.keys.groups(&keys)?);
         }
         let (queries, keys) = (step.turn(&queries, size)?, step.turn(&keys, size)?);
         let (keys, values) = step.remember(&keys, &self.values.forward(x)?)?;

@@ -20,7 +20,7 @@ const LARGEST: usize = 1 << 16;
 /// The scalings that can be computed. `dynamic` changes nothing up to the context that its config states, and longer
 /// prompts are refused. So are those beyond the context before scaling of `longrope`, which would turn all positions by
 /// other angles from there on.
-const KINDS: &str = "default, linear, dynamic, yarn, llama3, longrope";
+const KINDS: &str = "default, linear, dynamic, yarn, llama3, longrope, proportional";
 
 /// The angles by which a model turns queries and keys.
 #[derive(Clone, Debug, PartialEq)]
@@ -71,7 +71,13 @@ impl Rope {
             Some(base) => base,
             None => config.number(names.theta)?.unwrap_or(names.default),
         };
+        let kind = match section {
+            None => None,
+            Some(section) => section.text("rope_type")?.map_or_else(|| section.text("type"), |kind| Ok(Some(kind)))?,
+        };
+        let proportional = kind == Some("proportional");
         let part = match names.part {
+            None if proportional => stated("partial_rotary_factor")?.unwrap_or(1.0),
             None => 1.0,
             Some((top, default)) => match stated("partial_rotary_factor")? {
                 Some(part) => part,
@@ -81,7 +87,8 @@ impl Rope {
         if !(part > 0.0 && part <= 1.0) {
             return Err(config.bad(format!("{part} of each head is to be turned, expected more than 0 and at most 1")));
         }
-        let size = (head as f64 * part) as usize;
+        // Proportional angles are of the whole head; some of them are zero.
+        let size = if proportional { head } else { (head as f64 * part) as usize };
         let pairs = size.div_ceil(2);
         if head > LARGEST || 2 * pairs > head {
             return Err(config.bad(format!("{size} of a head's {head} values cannot be turned in pairs")));
@@ -92,10 +99,6 @@ impl Rope {
         let frequencies = powers.iter().map(|power| 1.0 / power).collect();
         let mut rope = Self { frequencies, amplitude: 1.0, positions: None };
         if let Some(section) = section {
-            let kind = match section.text("rope_type")? {
-                Some(kind) => Some(kind),
-                None => section.text("type")?,
-            };
             let scaling = Scaling { config, section, base, powers: &powers, size, context };
             match kind {
                 None | Some("default" | "dynamic") => {}
@@ -106,6 +109,11 @@ impl Rope {
                 Some("llama3") => scaling.llama3(&mut rope)?,
                 Some("yarn") => scaling.yarn(&mut rope)?,
                 Some("longrope") => scaling.longrope(&mut rope)?,
+                Some("proportional") => {
+                    let (turned, factor) = ((head as f64 * part / 2.0) as usize, section.number(&["factor"])?);
+                    rope.frequencies.iter_mut().for_each(|frequency| *frequency /= factor.unwrap_or(1.0) as f32);
+                    rope.frequencies.iter_mut().skip(turned).for_each(|frequency| *frequency = 0.0);
+                }
                 Some(other) => {
                     return Err(section.bad_key("rope_type", format!("is `{other}`, expected one of {KINDS}")));
                 }

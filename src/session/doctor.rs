@@ -48,7 +48,7 @@ impl Shared {
         progress: OnProgress<'_>,
     ) -> Result<Checked, Report> {
         // What stands behind the site may not be there; cross-entropies need it.
-        let losses = losses && self.open.reach == Reach::Whole;
+        let losses = losses && self.open.reach == Reach::Whole && self.model.model.check_logits().is_ok();
         let text = self.sentences_text(chosen)?;
         let file = kept::file(self, &text);
         let known = file.as_ref().filter(|_| !again).and_then(|file| kept::read(file));

@@ -40,6 +40,10 @@ pub fn of_model(what: impl Into<String>, error: &model::Error) -> Report {
         model::Error::NoSite { .. } => report.hint("correct `[site]` in the suite file"),
         model::Error::WeightsOnly => report.hint(WITH_MODEL),
         model::Error::NotOpen { .. } => report.hint(WITH_PREDICTIONS),
+        model::Error::NoHead { .. } => report.hint(
+            "latents need no head: --no-predictions; for predictions give the suite a checkpoint that was saved with its \
+             head (`AutoModelForCausalLM`)",
+        ),
         model::Error::Architecture { supported, .. } => report.hint(format!("supported are: {supported}")),
         model::Error::Tensor(why) if why.to_string().contains("OUT_OF_MEMORY") => {
             report.hint("the card's memory is full: try --no-predictions, a shorter prompt, or --device cpu")

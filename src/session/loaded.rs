@@ -110,7 +110,8 @@ impl Loaded {
         self.set_prompt(ids.clone());
         let encoded = started.elapsed();
         let (mut next, mut predictions) = (vec![Vec::new(); ids.len()], 0.0);
-        if options.next > 0 {
+        // A model without a head gives everything else.
+        if options.next > 0 && !matches!(model.check_logits(), Err(model::Error::NoHead { .. })) {
             let all: Vec<usize> = (0..ids.len()).collect();
             let predicted = self.live.predict(&all, options.next, &**model, tokenizer, cancel).map_err(wrong)?;
             next = predicted.into_iter().map(|(_, next)| next).collect();
@@ -155,13 +156,14 @@ impl Loaded {
         Ok(Predictions { next, ms: ms(started.elapsed()) })
     }
 
-    /// The tensors behind the last run; logits of all positions are computed for this alone.
+    /// The tensors behind the last run; logits of all positions are computed for this alone, where there can be any.
     pub fn raw(&mut self, cancel: &Cancel) -> Result<RawRun, Report> {
         let model = &*self.shared.model.model;
         let (positions, vocab) = (self.live.ids().len(), model.shape().vocab);
         let all: Vec<usize> = (0..positions).collect();
-        let mut logits = Vec::with_capacity(positions * vocab);
-        for part in all.chunks(live::LOGIT_ROWS) {
+        let rows = if model.check_logits().is_ok() { all.chunks(live::LOGIT_ROWS) } else { [].chunks(1) };
+        let mut logits = Vec::new();
+        for part in rows {
             let read = self.live.logits(part, model, cancel, |rows| logits.extend_from_slice(rows));
             read.map_err(|error| failure::of_run(&error))?;
         }

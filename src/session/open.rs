@@ -55,6 +55,14 @@ pub fn plan(setup: &Setup, opening: Opening<'_>, before: Option<u64>) -> Result<
         }
         Err(error) => return Err(without_model(setup, &suite, reach, error, !found.is_empty())),
     };
+    let mut model = model;
+    if let (Some(files), Reach::WeightsOnly, false) = (&model, reach, words)
+        && let Err(error @ (model::Error::Architecture { .. } | model::Error::Config { .. })) =
+            model::wanted(&files.config, reach.extent(suite.site), &[])
+    {
+        notes.insert(0, format!("weights only, and the model cannot be read, so latents have numbers alone: {error}"));
+        model = None;
+    }
     if let Some(error) = missing.filter(|_| found.is_empty()) {
         return Err(error.into());
     }
@@ -213,6 +221,12 @@ pub fn load(mut plan: Plan, setup: &Setup, cancel: &Cancel, progress: OnProgress
             loaded.map_err(|error| failure::of_model(&cannot, &error))?
         }
     };
+    if plan.model.is_some() && model.model.unembedding().is_none() {
+        plan.notes.push(match model.model.check_logits() {
+            Err(error @ model::Error::NoHead { .. }) => format!("no predictions, and latents have no words: {error}"),
+            _ => "latents have no words: the model's files that are open hold no head".to_owned(),
+        });
+    }
     let size = plan.model.is_some().then(|| model.model.site_size(site)).transpose();
     let size = size.map_err(|error| failure::of_model(&cannot, &error))?;
     let value_bias = match (plan.suite.fold_value_bias, plan.reach) {

@@ -33,10 +33,11 @@ impl Reach {
     }
 
     /// Which tensors that takes; all of a model that cannot be understood, since what is wrong with it is told when it
-    /// is loaded.
+    /// is loaded, and none where it is not needed.
     pub(super) fn pick(self, site: Site) -> impl Fn(&Blob, &[&str]) -> Picked {
         move |config, names| match model::wanted(config, self.extent(site), names) {
             Ok(model::Wanted { required, welcome }) => Picked { required, welcome },
+            Err(_) if self == Self::WeightsOnly => Picked::default(),
             Err(_) => Picked::every(config, names),
         }
     }

@@ -9,8 +9,9 @@ use std::sync::{Arc, OnceLock};
 use rayon::prelude::*;
 use safetensors::Dtype;
 
+use super::element::{CHUNK, Element, Narrow, transposed};
 use super::{Array, Bytes, Storage, TensorFile};
-use crate::kernel::{Columns, Packed, View, maps};
+use crate::kernel::{Columns, Packed, View};
 
 /// Values made f32 at a time: 256 KiB of them stay in a core's second-level cache.
 const MADE: usize = 1 << 16;
@@ -20,9 +21,6 @@ const STEP: usize = 32;
 
 /// Columns made at a time where they lie across the file: 128 f32 are 8 cache lines.
 const STRIDED: usize = 128;
-
-/// Elements that one thread looks at or converts at a time.
-const CHUNK: usize = 1 << 14;
 
 /// A row-major matrix. Clones share it.
 #[derive(Clone)]
@@ -79,25 +77,6 @@ enum Stored {
     Other { file: Arc<TensorFile>, range: Range<usize>, element: Element },
 }
 
-/// An element type that is not f32 as this machine has it.
-#[derive(Clone, Copy)]
-enum Element {
-    Bf16,
-    F16,
-    F64,
-    /// Not at a multiple of four bytes, so that it cannot be used where it lies.
-    Unaligned,
-}
-
-/// A type of elements of two bytes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Half {
-    /// bfloat16: eight bits of exponent.
-    Bf16,
-    /// IEEE's: five bits of exponent.
-    F16,
-}
-
 /// A matrix whose rows are the columns of a product.
 #[derive(Clone, Copy)]
 pub struct Transposed<'m>(&'m Matrix);
@@ -111,17 +90,11 @@ impl Matrix {
         (rows, cols): (usize, usize),
     ) -> Option<Self> {
         let aligned = bytemuck::try_cast_slice::<u8, f32>(&file.bytes[range.clone()]).is_ok();
-        let other = |element| Stored::Other { file: Arc::clone(file), range: range.clone(), element };
-        let stored = match dtype {
-            Dtype::F32 if aligned => {
-                let storage = Storage::Mapped { file: Arc::clone(file), range: range.clone() };
-                Stored::Single(Array { storage, shape: vec![rows, cols] })
-            }
-            Dtype::F32 => other(Element::Unaligned),
-            Dtype::BF16 => other(Element::Bf16),
-            Dtype::F16 => other(Element::F16),
-            Dtype::F64 => other(Element::F64),
-            _ => return None,
+        let stored = if dtype == Dtype::F32 && aligned {
+            let storage = Storage::Mapped { file: Arc::clone(file), range: range.clone() };
+            Stored::Single(Array { storage, shape: vec![rows, cols] })
+        } else {
+            Stored::Other { file: Arc::clone(file), range, element: Element::of(dtype)? }
         };
         Some(Self { stored, rows, cols, packed: Arc::default() })
     }
@@ -139,11 +112,10 @@ impl Matrix {
     /// The bytes it takes.
     pub fn bytes(&self) -> u64 {
         let of_element = match &self.stored {
-            Stored::Other { element: Element::Bf16 | Element::F16, .. } => 2,
-            Stored::Single(_) | Stored::Other { element: Element::Unaligned, .. } => 4,
-            Stored::Other { element: Element::F64, .. } => 8,
+            Stored::Single(_) => size_of::<f32>(),
+            Stored::Other { element, .. } => element.size(),
         };
-        (self.rows as u64).saturating_mul(self.cols as u64).saturating_mul(of_element)
+        (self.rows as u64).saturating_mul(self.cols as u64).saturating_mul(of_element as u64)
     }
 
     /// Its copy for products with it, or with its rows as columns, where there is one.
@@ -192,11 +164,12 @@ impl Matrix {
         matches!(self.stored, Stored::Single(_))
     }
 
-    /// Its elements as they are stored, along the rows, where they are of half precision.
-    pub fn half(&self) -> Option<(Half, &[u8])> {
+    /// Its elements as they are stored, along the rows, where they take less than f32.
+    pub fn narrow(&self) -> Option<(Narrow, &[u8])> {
         match &self.stored {
-            Stored::Other { file, range, element: Element::Bf16 } => Some((Half::Bf16, &file.bytes[range.clone()])),
-            Stored::Other { file, range, element: Element::F16 } => Some((Half::F16, &file.bytes[range.clone()])),
+            Stored::Other { file, range, element: Element::Narrow(narrow) } => {
+                Some((*narrow, &file.bytes[range.clone()]))
+            }
             Stored::Other { .. } | Stored::Single(_) => None,
         }
     }
@@ -217,16 +190,7 @@ impl Matrix {
     pub fn first_not_finite(&self) -> Option<(usize, f32)> {
         let at = match &self.stored {
             Stored::Single(array) => array.first_not_finite()?,
-            Stored::Other { file, range, element } => {
-                let bytes = &file.bytes[range.clone()];
-                // All exponent bits set means infinite or not a number.
-                match element {
-                    Element::Bf16 => first(bytes, |b| u16::from_le_bytes(b) & 0x7f80 == 0x7f80),
-                    Element::F16 => first(bytes, |b| u16::from_le_bytes(b) & 0x7c00 == 0x7c00),
-                    Element::F64 => first(bytes, |b| !(f64::from_le_bytes(b) as f32).is_finite()),
-                    Element::Unaligned => first(bytes, |b| !f32::from_le_bytes(b).is_finite()),
-                }?
-            }
+            Stored::Other { file, range, element } => element.first_not_finite(&file.bytes[range.clone()])?,
         };
         Some((at, self.elements(at..at + 1)[0]))
     }
@@ -271,27 +235,11 @@ impl Matrix {
 
     /// Writes the elements from `first` on, counted along the rows.
     fn fill(&self, first: usize, out: &mut [f32]) {
-        let (file, range, element) = match &self.stored {
-            Stored::Single(array) => {
-                out.copy_from_slice(&array[first..first + out.len()]);
-                return;
-            }
-            Stored::Other { file, range, element } => (file, range, *element),
-        };
-        let bytes = |size: usize| {
-            let start = range.start + first * size;
-            &file.bytes[start..start + out.len() * size]
-        };
-        match element {
-            Element::Bf16 => maps::widen_bf16(bytes(2), out),
-            Element::F16 => maps::widen_f16(bytes(2), out),
-            Element::F64 => {
-                let stored = bytes(8).as_chunks().0;
-                out.iter_mut().zip(stored).for_each(|(out, bytes)| *out = f64::from_le_bytes(*bytes) as f32);
-            }
-            Element::Unaligned => {
-                let stored = bytes(4).as_chunks().0;
-                out.iter_mut().zip(stored).for_each(|(out, bytes)| *out = f32::from_le_bytes(*bytes));
+        match &self.stored {
+            Stored::Single(array) => out.copy_from_slice(&array[first..first + out.len()]),
+            Stored::Other { file, range, element } => {
+                let start = range.start + first * element.size();
+                element.widen(&file.bytes[start..start + out.len() * element.size()], out);
             }
         }
     }
@@ -305,14 +253,7 @@ impl Matrix {
                 Stored::Single(Array::owned(transposed(array, self.rows, self.cols), &[rows, cols]))
             }
             Stored::Other { file, range, element } => {
-                let bytes = &file.bytes[range.clone()];
-                let bytes = match element {
-                    Element::Bf16 | Element::F16 => {
-                        transposed(bytes.as_chunks::<2>().0, self.rows, self.cols).into_flattened()
-                    }
-                    Element::Unaligned => transposed(bytes.as_chunks::<4>().0, self.rows, self.cols).into_flattened(),
-                    Element::F64 => transposed(bytes.as_chunks::<8>().0, self.rows, self.cols).into_flattened(),
-                };
+                let bytes = element.transposed(&file.bytes[range.clone()], self.rows, self.cols);
                 let range = 0..bytes.len();
                 let file = Arc::new(TensorFile { name: file.name.clone(), bytes: Bytes::Owned(bytes) });
                 Stored::Other { file, range, element: *element }
@@ -328,31 +269,6 @@ impl Matrix {
             Stored::Other { .. } => (MADE / size.max(1) / STEP * STEP).max(STEP),
         }
     }
-}
-
-/// The elements of a row-major matrix, column by column, on all threads.
-fn transposed<T: Copy + Default + Send + Sync>(elements: &[T], rows: usize, cols: usize) -> Vec<T> {
-    /// Columns that are moved together: a row's part of them fills some cache lines.
-    const TOGETHER: usize = 64;
-    let mut out = vec![T::default(); rows * cols];
-    out.par_chunks_mut((TOGETHER * rows).max(1)).enumerate().for_each(|(index, out)| {
-        let first = index * TOGETHER;
-        let columns = out.len() / rows.max(1);
-        for (row, elements) in elements.chunks_exact(cols.max(1)).enumerate() {
-            for (column, element) in elements[first..first + columns].iter().enumerate() {
-                out[column * rows + row] = *element;
-            }
-        }
-    });
-    out
-}
-
-/// The first element that is `bad`; a chunk is looked at without branches.
-fn first<const N: usize>(bytes: &[u8], bad: impl Fn([u8; N]) -> bool + Sync) -> Option<usize> {
-    let elements = bytes.as_chunks::<N>().0;
-    let any = |chunk: &[[u8; N]]| chunk.iter().fold(false, |any, element| any | bad(*element));
-    let chunk = elements.par_chunks(CHUNK).position_first(any)?;
-    elements[chunk * CHUNK..].iter().position(|element| bad(*element)).map(|at| chunk * CHUNK + at)
 }
 
 impl From<Array> for Matrix {

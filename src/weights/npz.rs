@@ -78,7 +78,7 @@ fn entry(bytes: &[u8], range: Range<usize>) -> Result<Entry, String> {
     if turned && header.shape.len() > 2 {
         return Err(format!("is in Fortran order with {} dimensions; two can be read", header.shape.len()));
     }
-    Ok(Entry { file: 0, range: range.start + start..range.end, shape: header.shape, dtype, turned })
+    Ok(Entry { file: 0, range: range.start + start..range.end, shape: header.shape, dtype, turned, wrapped: None })
 }
 
 /// Types that weights and counts have, with their bytes. What no number can be made of is refused when it is asked for.

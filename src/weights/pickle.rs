@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use safetensors::Dtype;
 
-use super::{Array, Error, Matrix, Storage, TensorFile, convert, map, zip};
+use super::{Array, Error, Matrix, Storage, TensorFile, element, map, zip};
 use crate::blob::Blob;
 
 /// What a file holds.
@@ -173,30 +173,21 @@ impl Tensor {
     pub fn array(&self, name: &str) -> Result<Array, Error> {
         // The range was seen to lie within the file when the tensor was read.
         let bytes = &self.file.bytes[self.range.clone()];
-        let storage = match self.element {
-            Element::F32 if self.strides.is_none() && bytemuck::try_cast_slice::<u8, f32>(bytes).is_ok() => {
-                return Ok(Array {
-                    storage: Storage::Mapped { file: Arc::clone(&self.file), range: self.range.clone() },
-                    shape: self.shape.clone(),
-                });
-            }
-            Element::F32 => convert(bytes, f32::from_le_bytes),
-            Element::F16 => convert(bytes, |b| half::f16::from_le_bytes(b).to_f32()),
-            Element::BF16 => convert(bytes, |b| half::bf16::from_le_bytes(b).to_f32()),
-            Element::F64 => convert(bytes, |b| f64::from_le_bytes(b) as f32),
-            Element::Other(found, _) => {
-                return Err(Error::Type {
-                    file: self.file.name.clone(),
-                    tensor: name.to_owned(),
-                    found: found.to_owned(),
-                });
-            }
-        };
+        let dtype = self.dtype(name)?;
+        let in_place = dtype == Dtype::F32 && self.strides.is_none();
+        if in_place && bytemuck::try_cast_slice::<u8, f32>(bytes).is_ok() {
+            return Ok(Array {
+                storage: Storage::Mapped { file: Arc::clone(&self.file), range: self.range.clone() },
+                shape: self.shape.clone(),
+            });
+        }
+        let element = element::Element::of(dtype).ok_or_else(|| self.wrong_type(name, &dtype.to_string()))?;
+        let storage = element.widened(bytes);
         let storage = match &self.strides {
             None => storage,
-            Some(strides) => Arc::new(arranged(&storage, &self.shape, strides)),
+            Some(strides) => arranged(&storage, &self.shape, strides),
         };
-        Ok(Array { storage: Storage::Owned(storage), shape: self.shape.clone() })
+        Ok(Array { storage: Storage::Owned(Arc::new(storage)), shape: self.shape.clone() })
     }
 }
 
@@ -253,19 +244,23 @@ impl Tensor {
     }
 
     fn as_it_lies(&self, name: &str, rows: usize, cols: usize) -> Result<Matrix, Error> {
-        let wrong = |found: &str| Error::Type {
-            file: self.file.name.clone(),
-            tensor: name.to_owned(),
-            found: found.to_owned(),
-        };
-        let dtype = match self.element {
-            Element::F32 => Dtype::F32,
-            Element::F16 => Dtype::F16,
-            Element::BF16 => Dtype::BF16,
-            Element::F64 => Dtype::F64,
-            Element::Other(found, _) => return Err(wrong(found)),
-        };
-        Matrix::stored(&self.file, self.range.clone(), dtype, (rows, cols)).ok_or_else(|| wrong("an unknown type"))
+        let dtype = self.dtype(name)?;
+        Matrix::stored(&self.file, self.range.clone(), dtype, (rows, cols))
+            .ok_or_else(|| self.wrong_type(name, &dtype.to_string()))
+    }
+
+    fn dtype(&self, name: &str) -> Result<Dtype, Error> {
+        match self.element {
+            Element::F32 => Ok(Dtype::F32),
+            Element::F16 => Ok(Dtype::F16),
+            Element::BF16 => Ok(Dtype::BF16),
+            Element::F64 => Ok(Dtype::F64),
+            Element::Other(found, _) => Err(self.wrong_type(name, found)),
+        }
+    }
+
+    fn wrong_type(&self, name: &str, found: &str) -> Error {
+        Error::Type { file: self.file.name.clone(), tensor: name.to_owned(), found: found.to_owned() }
     }
 }
 

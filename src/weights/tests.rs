@@ -5,6 +5,7 @@ use proptest::prelude::*;
 use tempfile::TempDir;
 
 use super::*;
+use crate::kernel::View;
 
 /// A safetensors file: `(name, type, shape, bytes)` in order, the header padded to a length of 8·n + `skew`.
 fn file(tensors: &[(&str, &str, &[usize], Vec<u8>)], skew: usize) -> Vec<u8> {
@@ -71,7 +72,7 @@ fn what_is_not_there_or_not_as_expected_is_named() {
     );
     assert_eq!(
         message(files.get("i").unwrap_err()),
-        "tensor `i` in `w.safetensors` has element type I32; F32, F16, BF16 and F64 can be read"
+        "tensor `i` in `w.safetensors` has element type I32; F32, F16, BF16, F64, F8_E4M3 and F8_E5M2 can be read"
     );
     let array = files.get("a").unwrap();
     assert_eq!(
@@ -199,10 +200,12 @@ fn rows_become_columns_in_every_element_type() {
 }
 
 #[test]
-fn eight_bit_types_are_refused_by_name() {
-    let files = open(&file(&[("q", "F8_E4M3", &[2, 2], vec![0; 4])], 0)).unwrap();
-    let error = files.matrix("q", 2, 2).unwrap_err().to_string();
-    assert!(error.contains("`q`") && error.contains("F8_E4M3") && error.contains("BF16"), "{error}");
+fn other_types_of_eight_bits_are_refused_by_name() {
+    for dtype in ["I8", "U8", "F8_E8M0", "F8_E4M3FNUZ"] {
+        let files = open(&file(&[("q", dtype, &[2, 2], vec![0; 4])], 0)).unwrap();
+        let error = files.matrix("q", 2, 2).unwrap_err().to_string();
+        assert!(error.contains("`q`") && error.contains(dtype) && error.contains("BF16"), "{error}");
+    }
 }
 
 #[test]
@@ -269,4 +272,53 @@ proptest! {
         let honest = end == 24 && shape.iter().try_fold(1usize, |a, b| a.checked_mul(*b)) == Some(6);
         prop_assert_eq!(open(&bytes).is_ok(), honest);
     }
+}
+
+#[test]
+fn every_value_of_eight_bits_is_that_of_torch() {
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/functions/float8.safetensors");
+    let files = TensorFiles::open(&[Blob::path(path)]).unwrap();
+    for name in ["e4m3", "e5m2"] {
+        let want = files.get(&format!("{name}.f32")).unwrap();
+        let values = files.get(name).unwrap();
+        // The bits, so that zeros keep their sign; what is no number is none.
+        let bits = |x: &f32| if x.is_nan() { u32::MAX } else { x.to_bits() };
+        assert_eq!(values.iter().map(bits).collect::<Vec<_>>(), want.iter().map(bits).collect::<Vec<_>>(), "{name}");
+        let wrong = want.iter().position(|x| !x.is_finite());
+        let file = Arc::clone(&files.files[0]);
+        let entry = &files.index[name];
+        let matrix = Matrix::stored(&file, entry.range.clone(), entry.dtype, (16, 16)).unwrap();
+        assert_eq!(matrix.first_not_finite().map(|(at, _)| at), wrong, "{name}");
+        assert_eq!(matrix.bytes(), 256);
+        let turned = matrix.transposed();
+        let column: Vec<u32> = (0..16).map(|row| bits(&want[row * 16 + 3])).collect();
+        assert_eq!(turned.row(3).iter().map(bits).collect::<Vec<_>>(), column, "{name}");
+    }
+}
+
+#[test]
+fn eight_bits_with_factors_beside_them_are_refused_with_the_factors_name() {
+    for scales in ["a.weight_scale", "a.weight_scale_inv", "a.weight.scale", "a.scale", "a.scale_weight"] {
+        let tensors: [(&str, &str, &[usize], Vec<u8>); 3] = [
+            ("a.weight", "F8_E4M3", &[2, 2], vec![0x38; 4]),
+            ("b.weight", "F8_E4M3", &[2, 2], vec![0x38; 4]),
+            (scales, "F32", &[1], f32_bytes(&[0.5])),
+        ];
+        let files = open(&file(&tensors, 0)).unwrap();
+        for error in [files.get("a.weight").unwrap_err(), files.matrix("a.weight", 2, 2).unwrap_err()] {
+            assert!(matches!(&error, Error::Scaled { scales: found, .. } if found == scales), "{error}");
+        }
+        assert_eq!(files.get("b.weight").unwrap()[..], [1.0; 4]);
+    }
+}
+
+#[test]
+fn wrapped_names_are_found_under_their_own_and_told_as_stored() {
+    let one = |name: &'static str, value| (name, "F32", &[1usize][..], f32_bytes(&[value]));
+    let tensors = [one("_orig_mod.a", 1.0), one("module.b", 2.0), one("c", 3.0), one("_orig_mod.c", 4.0)];
+    let files = open(&file(&tensors, 0)).unwrap();
+    assert_eq!(files.names(), ["_orig_mod.c", "a", "b", "c"], "what has a namesake keeps its name");
+    assert_eq!([files.get("a").unwrap()[0], files.get("c").unwrap()[0]], [1.0, 3.0]);
+    let error = files.get_shaped("b", &[2]).unwrap_err().to_string();
+    assert_eq!(error, "tensor `module.b` in `w.safetensors` has shape [1], expected [2]");
 }

@@ -4,19 +4,21 @@
 
 use candle_core::Tensor;
 
-use super::attention::Attention;
-use super::config::Config;
-use super::decoder::{Block, Family, Plan, Step};
-use super::layers::{Activation, Layout, Linear, add};
-use super::norm::{Kind, Norm, Norms};
-use super::parts::{Parts, Sizes};
-use super::{Error, Shape};
+use crate::model::activation::Activation;
+use crate::model::attention::Attention;
+use crate::model::config::Config;
+use crate::model::family::{Block, Family, Step};
+use crate::model::layers::{Layout, Linear, add};
+use crate::model::norm::{Kind, Norm, Norms};
+use crate::model::parts::{Parts, Sizes};
+use crate::model::plan::Plan;
+use crate::model::{Error, Shape};
 use crate::site::SiteKind;
 use crate::weights::Array;
 
 /// GPT-2 as one config describes it, with the defaults of `GPT2Config`.
 #[derive(Debug)]
-pub(super) struct Gpt2 {
+struct Gpt2 {
     plan: Plan,
     inner: usize,
     activation: Activation,
@@ -27,7 +29,7 @@ pub(super) struct Gpt2 {
 }
 
 #[derive(Debug)]
-pub(super) struct Gpt2Block {
+struct Gpt2Block {
     before_attention: Norm,
     /// Queries, keys and values side by side, [d_model, 3 · d_model].
     attention_in: Linear,
@@ -38,55 +40,51 @@ pub(super) struct Gpt2Block {
     mlp_out: Linear,
 }
 
-impl Gpt2 {
-    pub(super) fn read(config: &Config) -> Result<Self, Error> {
-        let d_model = config.size(&["n_embd", "hidden_size"])?;
-        let heads = config.size(&["n_head", "num_attention_heads"])?;
-        if !d_model.is_multiple_of(heads) {
-            return Err(config.bad(format!("`n_embd` {d_model} is no multiple of `n_head` {heads}")));
-        }
-        let shape = Shape {
-            d_model,
-            layers: config.size(&["n_layer", "num_hidden_layers"])?,
-            heads,
-            d_head: d_model / heads,
-            vocab: config.size(&["vocab_size"])?,
-            context: config.size(&["n_positions", "max_position_embeddings", "n_ctx"])?,
-            parallel: false,
-        };
-        let plan = Plan {
-            shape,
-            kv_heads: heads,
-            prefixes: &["transformer."],
-            blocks: "h.",
-            embedding: "wte.weight",
-            embedding_scale: 1.0,
-            positions: Some("wpe.weight"),
-            ropes: Vec::new(),
-            norms: Norms { kind: Kind::Layer, epsilon: config.positive(&["layer_norm_epsilon"], 1e-5)? },
-            final_norm: "ln_f",
-            head: &["lm_head.weight"],
-            tied: config.flag("tie_word_embeddings", true)?,
-            logit_cap: None,
-        };
-        Ok(Self {
-            plan,
-            inner: config.size_or_none(&["n_inner"])?.unwrap_or(4 * d_model),
-            activation: config.activation("activation_function", Activation::GeluTanh)?,
-            scaled: config.flag("scale_attn_weights", true)?,
-            scaled_by_layer: config.flag("scale_attn_by_inverse_layer_idx", false)?,
-        })
+pub(super) fn read(config: &Config) -> Result<Box<dyn Family>, Error> {
+    let d_model = config.size(&["n_embd", "hidden_size"])?;
+    let heads = config.size(&["n_head", "num_attention_heads"])?;
+    if !d_model.is_multiple_of(heads) {
+        return Err(config.bad(format!("`n_embd` {d_model} is no multiple of `n_head` {heads}")));
     }
+    let shape = Shape {
+        d_model,
+        layers: config.size(&["n_layer", "num_hidden_layers"])?,
+        heads,
+        d_head: d_model / heads,
+        vocab: config.size(&["vocab_size"])?,
+        context: config.size(&["n_positions", "max_position_embeddings", "n_ctx"])?,
+        parallel: false,
+    };
+    let plan = Plan {
+        shape,
+        kv_heads: heads,
+        prefixes: &["transformer."],
+        blocks: "h.",
+        embedding: "wte.weight",
+        embedding_scale: 1.0,
+        positions: Some("wpe.weight"),
+        ropes: Vec::new(),
+        norms: Norms { kind: Kind::Layer, epsilon: config.positive(&["layer_norm_epsilon"], 1e-5)? },
+        final_norm: "ln_f",
+        head: &["lm_head.weight"],
+        tied: config.flag("tie_word_embeddings", true)?,
+        logit_cap: None,
+    };
+    Ok(Box::new(Gpt2 {
+        plan,
+        inner: config.size_or_none(&["n_inner"])?.unwrap_or(4 * d_model),
+        activation: config.activation("activation_function", Activation::GeluTanh)?,
+        scaled: config.flag("scale_attn_weights", true)?,
+        scaled_by_layer: config.flag("scale_attn_by_inverse_layer_idx", false)?,
+    }))
 }
 
 impl Family for Gpt2 {
-    type Block = Gpt2Block;
-
     fn plan(&self) -> &Plan {
         &self.plan
     }
 
-    fn block(&self, parts: &Parts, layer: usize) -> Result<Gpt2Block, Error> {
+    fn block(&self, parts: &Parts, layer: usize) -> Result<Box<dyn Block>, Error> {
         let Plan { shape, norms, .. } = &self.plan;
         let (d, name) = (shape.d_model, |part: &str| format!("h.{layer}.{part}"));
         // GPT-2's `Conv1D`: a linear layer whose weight lies [inputs, outputs].
@@ -97,7 +95,7 @@ impl Family for Gpt2 {
             scale /= (layer + 1) as f32;
         }
         let (heads, size) = (shape.heads, shape.d_head);
-        Ok(Gpt2Block {
+        Ok(Box::new(Gpt2Block {
             before_attention: norms.read(parts, &name("ln_1"), d)?,
             attention_in: conv1d("attn.c_attn", d, 3 * d)?,
             attention: Attention { heads, kv_heads: heads, size, scale, cap: None, window: None },
@@ -105,7 +103,7 @@ impl Family for Gpt2 {
             before_mlp: norms.read(parts, &name("ln_2"), d)?,
             mlp_in: conv1d("mlp.c_fc", d, self.inner)?.then(self.activation),
             mlp_out: conv1d("mlp.c_proj", self.inner, d)?,
-        })
+        }))
     }
 }
 

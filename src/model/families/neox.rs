@@ -4,14 +4,16 @@
 
 use candle_core::Tensor;
 
-use super::attention::Attention;
-use super::config::Config;
-use super::decoder::{Block, Family, Plan, Step};
-use super::layers::{Activation, Layout, Linear, add};
-use super::norm::{Kind, Norm, Norms};
-use super::parts::{Parts, Sizes};
-use super::rope::{Names, Rope};
-use super::{Error, Shape};
+use crate::model::activation::Activation;
+use crate::model::attention::Attention;
+use crate::model::config::Config;
+use crate::model::family::{Block, Family, Step};
+use crate::model::layers::{Layout, Linear, add};
+use crate::model::norm::{Kind, Norm, Norms};
+use crate::model::parts::{Parts, Sizes};
+use crate::model::plan::Plan;
+use crate::model::rope::{Names, Rope};
+use crate::model::{Error, Shape};
 use crate::site::SiteKind;
 use crate::weights::Array;
 
@@ -24,7 +26,7 @@ const NAMES: Names = Names {
 
 /// GPT-NeoX as one config describes it, with the defaults of `GPTNeoXConfig`.
 #[derive(Debug)]
-pub(super) struct NeoX {
+struct NeoX {
     plan: Plan,
     inner: usize,
     activation: Activation,
@@ -33,7 +35,7 @@ pub(super) struct NeoX {
 }
 
 #[derive(Debug)]
-pub(super) struct NeoXBlock {
+struct NeoXBlock {
     before_attention: Norm,
     /// For each head its query, key and value, one after the other, [3 · d_model, d_model].
     attention_in: Linear,
@@ -45,53 +47,49 @@ pub(super) struct NeoXBlock {
     parallel: bool,
 }
 
-impl NeoX {
-    pub(super) fn read(config: &Config) -> Result<Self, Error> {
-        let parallel = config.flag("use_parallel_residual", true)?;
-        let shape = Shape { parallel, ..Shape::read(config, None)? };
-        if shape.d_model != shape.heads * shape.d_head {
-            return Err(config.bad("`head_dim` is not `hidden_size` / `num_attention_heads`"));
-        }
-        let ropes = vec![Rope::read(config, NAMES, shape.d_head, shape.context)?];
-        let plan = Plan {
-            kv_heads: shape.heads,
-            prefixes: &["gpt_neox."],
-            blocks: "layers.",
-            embedding: "embed_in.weight",
-            embedding_scale: 1.0,
-            positions: None,
-            shape: shape.turned_by(&ropes),
-            ropes,
-            norms: Norms { kind: Kind::Layer, epsilon: config.positive(&["layer_norm_eps"], 1e-5)? },
-            final_norm: "final_layer_norm",
-            head: &["embed_out.weight", "lm_head.weight"],
-            tied: config.flag("tie_word_embeddings", false)?,
-            logit_cap: None,
-        };
-        Ok(Self {
-            plan,
-            inner: config.size(&["intermediate_size"])?,
-            activation: config.activation("hidden_act", Activation::GeluErf)?,
-            attention_bias: config.flag("attention_bias", true)?,
-        })
+pub(super) fn read(config: &Config) -> Result<Box<dyn Family>, Error> {
+    let parallel = config.flag("use_parallel_residual", true)?;
+    let shape = Shape { parallel, ..Shape::read(config, None)? };
+    if shape.d_model != shape.heads * shape.d_head {
+        return Err(config.bad("`head_dim` is not `hidden_size` / `num_attention_heads`"));
     }
+    let ropes = vec![Rope::read(config, NAMES, shape.d_head, shape.context)?];
+    let plan = Plan {
+        kv_heads: shape.heads,
+        prefixes: &["gpt_neox."],
+        blocks: "layers.",
+        embedding: "embed_in.weight",
+        embedding_scale: 1.0,
+        positions: None,
+        shape: shape.turned_by(&ropes),
+        ropes,
+        norms: Norms { kind: Kind::Layer, epsilon: config.positive(&["layer_norm_eps"], 1e-5)? },
+        final_norm: "final_layer_norm",
+        head: &["embed_out.weight", "lm_head.weight"],
+        tied: config.flag("tie_word_embeddings", false)?,
+        logit_cap: None,
+    };
+    Ok(Box::new(NeoX {
+        plan,
+        inner: config.size(&["intermediate_size"])?,
+        activation: config.activation("hidden_act", Activation::GeluErf)?,
+        attention_bias: config.flag("attention_bias", true)?,
+    }))
 }
 
 impl Family for NeoX {
-    type Block = NeoXBlock;
-
     fn plan(&self) -> &Plan {
         &self.plan
     }
 
-    fn block(&self, parts: &Parts, layer: usize) -> Result<NeoXBlock, Error> {
+    fn block(&self, parts: &Parts, layer: usize) -> Result<Box<dyn Block>, Error> {
         let Plan { shape, norms, .. } = &self.plan;
         let (d, name) = (shape.d_model, |part: &str| format!("layers.{layer}.{part}"));
         let linear =
             |part, inputs, outputs, biased| parts.linear(&name(part), Layout::OutIn, Sizes { inputs, outputs, biased });
         let (heads, size) = (shape.heads, shape.d_head);
         let scale = 1.0 / (size as f32).sqrt();
-        Ok(NeoXBlock {
+        Ok(Box::new(NeoXBlock {
             before_attention: norms.read(parts, &name("input_layernorm"), d)?,
             attention_in: linear("attention.query_key_value", d, 3 * d, self.attention_bias)?,
             attention: Attention { heads, kv_heads: heads, size, scale, cap: None, window: None },
@@ -100,7 +98,7 @@ impl Family for NeoX {
             mlp_in: linear("mlp.dense_h_to_4h", d, self.inner, true)?.then(self.activation),
             mlp_out: linear("mlp.dense_4h_to_h", self.inner, d, true)?,
             parallel: shape.parallel,
-        })
+        }))
     }
 }
 

@@ -1,0 +1,81 @@
+//! What a family of models is: its plan, its blocks, and what a block may do while a pass goes through it.
+//! Not here: the families, and the passes (`decoder`).
+
+use candle_core::Tensor;
+
+use super::attention::Attention;
+use super::parts::Parts;
+use super::pass::Visitor;
+use super::plan::Plan;
+use super::rope::Turns;
+use super::{Attended, Cache, Error};
+use crate::site::SiteKind;
+use crate::weights::Array;
+
+/// One family of models, configured.
+pub(super) trait Family: std::fmt::Debug + Send + Sync {
+    /// What is alike in every family.
+    fn plan(&self) -> &Plan;
+
+    /// Which of the plan's ropes turns the queries and keys of a block, if one does.
+    fn rope(&self, _layer: usize) -> Option<usize> {
+        Some(0)
+    }
+
+    /// Reads one block.
+    fn block(&self, parts: &Parts, layer: usize) -> Result<Box<dyn Block>, Error>;
+}
+
+/// One block of a model.
+pub(super) trait Block: std::fmt::Debug + Send + Sync {
+    /// The residual stream, [positions, d_model], through the block.
+    fn forward(&self, residual: &Tensor, step: &mut Step<'_, '_>) -> Result<Tensor, Error>;
+
+    /// What its heads write into the residual stream per unit of z, [heads · d_head, d_model].
+    fn head_outputs(&self) -> Result<Array, Error>;
+
+    /// What its attention adds to z whatever the tokens are, [1, heads · d_head], in families with such biases.
+    fn value_bias(&self) -> Result<Option<Tensor>, Error> {
+        Ok(None)
+    }
+}
+
+/// What a block may do while a pass goes through it.
+pub(super) struct Step<'a, 'h> {
+    pub(super) layer: usize,
+    pub(super) cache: &'a mut Cache,
+    pub(super) visitor: &'a mut Visitor<'h>,
+    pub(super) turns: Option<&'a Turns>,
+}
+
+impl Step<'_, '_> {
+    /// The activation that is to stand at a site of this block.
+    pub(super) fn visit(&mut self, kind: SiteKind, activation: Tensor) -> Result<Tensor, Error> {
+        self.visitor.visit(self.layer, kind, activation)
+    }
+
+    /// Keys and values of all positions, given those of the new ones.
+    pub(super) fn remember(&mut self, keys: &Tensor, values: &Tensor) -> candle_core::Result<(Tensor, Tensor)> {
+        self.cache.append(self.layer, keys, values)
+    }
+
+    /// What attention gives for these queries, at its site; the hook is told what is mixed if it wants to know.
+    pub(super) fn mix(
+        &mut self,
+        attention: &Attention,
+        queries: &Tensor,
+        keys: &Tensor,
+        values: &Tensor,
+    ) -> Result<Tensor, Error> {
+        if self.visitor.wants_attention(self.layer) {
+            let weights = attention.weights(queries, keys)?;
+            self.visitor.attended(self.layer, &Attended { weights, values: values.clone() })?;
+        }
+        self.visit(SiteKind::AttnZ, attention.forward(queries, keys, values)?)
+    }
+
+    /// Queries or keys, heads of `size` values side by side, turned to their positions.
+    pub(super) fn turn(&self, x: &Tensor, size: usize) -> candle_core::Result<Tensor> {
+        self.turns.map_or_else(|| Ok(x.clone()), |turns| turns.apply(x, size))
+    }
+}

@@ -14,14 +14,14 @@ use anyhow::{Context as _, Result, ensure};
 use candle_core::Device;
 use clap::{Parser, ValueEnum};
 use saescope::analysis::doctor::{Examiner, Expected, Figures, Found, Patient};
-use saescope::analysis::measuring::Taker;
+use saescope::analysis::measuring::{Apart, Taker};
 use saescope::hub::{Hub, bytes};
 use saescope::model::{self, ModelFiles, TokenizerFiles};
 use saescope::report::Report;
 use saescope::sae::train::{self, Config, Dtype, Origin};
 use saescope::session::{Session, Setup, available_memory};
 use saescope::site::{Site, SiteKind};
-use saescope::suite::{ModelEntry, Source, Suite, TokenizerParts};
+use saescope::suite::{ModelEntry, Source, Suite, TokenizerParts, TokenizerWord};
 use saescope::task::{Cancel, Progress};
 
 /// What stands between documents.
@@ -144,7 +144,10 @@ pub fn train(arguments: &Arguments) -> Result<()> {
     let rows = |text: &str| -> Result<Vec<Vec<u32>>> {
         let mut rows = Vec::new();
         for document in text.split(SEPARATOR).map(str::trim).filter(|document| !document.is_empty()) {
-            rows.extend(loaded.tokenizer.encode(document)?.chunks(longest).map(<[u32]>::to_vec));
+            let ids = loaded.tokenizer.encode(document)?;
+            // A document that spells the token which is put in front has it once.
+            let begins = ids.iter().take_while(|id| bos_id == Some(**id)).count();
+            rows.extend(ids[begins..].chunks(longest).map(<[u32]>::to_vec));
         }
         rows.retain(|row| row.len() > 1);
         Ok(rows)
@@ -164,7 +167,7 @@ pub fn train(arguments: &Arguments) -> Result<()> {
     }
     fs::create_dir_all(&arguments.out).with_context(|| format!("cannot make {}", arguments.out.display()))?;
 
-    let taker = Taker { model, site, center: wiring.center, bos };
+    let taker = Taker { model, site, center: wiring.center, apart: Apart::First };
     let start = Instant::now();
     let x = activations(taker, bos_id, &rows, size, arguments.tokens)?;
     eprintln!("{} activations of {size} values at {site} ({:.0?})", x.len() / size, start.elapsed());
@@ -270,8 +273,10 @@ fn wiring(arguments: &Arguments) -> Result<(Wiring, ModelFiles)> {
         TokenizerParts::Json(json) => TokenizerFiles::Json(json),
         TokenizerParts::Bpe { vocab, merges } => TokenizerFiles::Bpe { vocab, merges },
     };
-    let tokenizer_config = parts.tokenizer_config;
-    let files = ModelFiles { config: parts.config, weights: parts.weights, tokenizer, tokenizer_config };
+    let own_word = suite.model.tokenizer == TokenizerWord::File;
+    let said =
+        TokenizerSaid { config: parts.said.config, specials: parts.said.specials, added: parts.said.added, own_word };
+    let files = ModelFiles { config: parts.config, weights: parts.weights, tokenizer, said };
     Ok((Wiring { model: suite.model, site: suite.site, center: suite.center }, files))
 }
 
@@ -300,6 +305,7 @@ fn empty(source: Source) -> Suite {
         model: ModelEntry {
             source,
             prepend_bos: true,
+            tokenizer: TokenizerWord::default(),
             licence: None,
             gated: false,
             bytes: None,

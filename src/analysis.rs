@@ -41,10 +41,14 @@ pub struct Run {
     pub site: Site,
     /// The prompt's tokens, one for each position.
     pub tokens: Vec<TokenView>,
+    /// How many positions in front are left out of metrics: those of beginning-of-sequence tokens.
+    pub left_out: usize,
     /// For each position the likeliest next tokens, best first.
     pub next: Vec<Vec<NextToken>>,
     /// One entry for each SAE that was asked for, in the ladder's order.
     pub saes: Vec<SaeRun>,
+    /// What a person should know of the suite and of this prompt's tokens.
+    pub notes: Vec<String>,
     /// How long it took.
     pub timings_ms: Timings,
 }
@@ -107,7 +111,7 @@ pub struct Firing {
 /// Reconstruction metrics over some tokens (methods §2). `None` where they are not defined or were not asked for.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Metrics {
-    /// On how many tokens; position 0 is left out where a beginning-of-sequence token stands there.
+    /// On how many tokens; beginning-of-sequence tokens in front are left out.
     pub tokens: usize,
     /// Mean number of latents that fire.
     pub l0: Option<f64>,

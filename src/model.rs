@@ -93,8 +93,21 @@ pub struct ModelFiles {
     pub weights: Vec<Blob>,
     /// The tokenizer.
     pub tokenizer: TokenizerFiles,
+    /// What is said of the tokenizer beside its own files.
+    pub said: TokenizerSaid,
+}
+
+/// What stands beside the files of a tokenizer, and whether it counts.
+#[derive(Clone, Debug, Default)]
+pub struct TokenizerSaid {
     /// `tokenizer_config.json`, where there is one.
-    pub tokenizer_config: Option<Blob>,
+    pub config: Option<Blob>,
+    /// `special_tokens_map.json`, where there is one.
+    pub specials: Option<Blob>,
+    /// `added_tokens.json`, where there is one.
+    pub added: Option<Blob>,
+    /// Whether the tokenizer's own files have the last word, and not what `transformers` makes of all of them.
+    pub own_word: bool,
 }
 
 /// The files of one tokenizer.
@@ -274,6 +287,24 @@ pub enum Error {
         asked: usize,
         /// Tokens the model can take.
         context: usize,
+    },
+    /// The prompt is so much longer than the model can take that its tokens were not counted to the end.
+    #[error("{bytes} bytes are more than twice the {context} tokens the model can take")]
+    FarTooLong {
+        /// Its length.
+        bytes: usize,
+        /// Tokens the model can take.
+        context: usize,
+    },
+    /// A text spells a token that the model has no row for.
+    #[error("`{}` is token {id}, and the model's embedding has {rows} rows, from 0", token.escape_debug())]
+    NoRow {
+        /// The token's text.
+        token: String,
+        /// Its number.
+        id: u32,
+        /// Rows of the embedding.
+        rows: usize,
     },
     /// There are no tokens to run.
     #[error("there are no tokens to run")]

@@ -20,6 +20,7 @@ mod meta_train;
 mod once;
 mod open;
 mod pairs;
+mod prompt;
 mod reach;
 mod shared;
 mod tables;
@@ -39,6 +40,7 @@ pub use fit::{Memory, OnDevice};
 pub use job::{Job, Outcome};
 pub use memory::available as available_memory;
 pub use meta_answers::{MetaLabels, MetaRecipe, MetaState, MetaTrained};
+pub use prompt::of_file;
 pub use reach::{Opening, Reach};
 
 use crate::analysis::{Attribution, BreakdownView, LatentCard, NextToken, Order, Run, TokenValue};
@@ -46,7 +48,7 @@ use crate::hub::Hub;
 use crate::kernel;
 use crate::report::Report;
 use crate::site::Site;
-use crate::suite::{self, Choice, Suite};
+use crate::suite::{self, Choice, Suite, TokenizerWord};
 use crate::task::{Cancel, OnProgress};
 
 use desk::Desk;
@@ -188,6 +190,8 @@ pub struct Setup {
     pub text: Option<PathBuf>,
     /// Where the outcomes of checkups are kept; none to keep nothing.
     pub checkups: Option<PathBuf>,
+    /// Whose word counts on the tokens of every suite; none for what each says.
+    pub tokenizer: Option<TokenizerWord>,
 }
 
 impl Setup {
@@ -203,6 +207,7 @@ impl Setup {
             tables: None,
             text: None,
             checkups: None,
+            tokenizer: None,
         }
     }
 }
@@ -352,7 +357,9 @@ impl Session {
     /// # Errors
     /// That there is none, or what is wrong with its file.
     pub fn suite(&self, id_or_path: &str) -> Result<Suite, Report> {
-        Ok(suite::find(id_or_path, &self.setup.suites)?)
+        let mut suite = suite::find(id_or_path, &self.setup.suites)?;
+        suite.model.tokenizer = self.setup.tokenizer.unwrap_or(suite.model.tokenizer);
+        Ok(suite)
     }
 
     /// Downloads what is missing of a choice, and of the model no more than a reach takes where it is in shards. Gives

@@ -13,7 +13,7 @@ use std::fmt;
 use std::path::PathBuf;
 
 pub use catalogue::{Listed, catalogue, find};
-pub use files::{ModelParts, Pick, Picked, SaeParts, TokenizerParts};
+pub use files::{ModelParts, Pick, Picked, SaeParts, TokenizerParts, TokenizerSaid};
 pub use parse::{Base, parse};
 pub use plan::{Choice, FileNeed, Need, Part, Plan};
 
@@ -60,6 +60,8 @@ pub struct ModelEntry {
     pub source: Source,
     /// Whether prompts begin with a beginning-of-sequence token.
     pub prepend_bos: bool,
+    /// Whose word counts where `transformers` and the tokenizer's own files spell texts differently.
+    pub tokenizer: TokenizerWord,
     /// Its licence, such as `MIT`.
     pub licence: Option<String>,
     /// Whether the licence must be accepted at the hub before anything can be downloaded.
@@ -70,6 +72,21 @@ pub struct ModelEntry {
     pub mirrors: Vec<String>,
     /// What of this entry nobody has checked against the files.
     pub unverified: Vec<String>,
+}
+
+/// Whose word counts where `transformers` and a tokenizer's own files spell texts differently.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum TokenizerWord {
+    /// That of `transformers`, which SAEs were trained with.
+    #[default]
+    Transformers,
+    /// The files'.
+    File,
+}
+
+impl TokenizerWord {
+    /// Each by its name in suite files and flags.
+    pub const NAMES: [(&'static str, Self); 2] = [("transformers", Self::Transformers), ("file", Self::File)];
 }
 
 /// An SAE of a suite.

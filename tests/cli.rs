@@ -406,9 +406,82 @@ fn a_prompt_can_come_from_standard_input() {
         .stdout(Stdio::piped())
         .spawn()
         .expect("the binary runs");
-    child.stdin.take().expect("is piped").write_all(EINSTEIN.as_bytes()).expect("is read");
+    // With the line break that `echo` ends with.
+    child.stdin.take().expect("is piped").write_all(format!("{EINSTEIN}\n").as_bytes()).expect("is read");
     let output = child.wait_with_output().expect("it ends");
-    assert_eq!(json(&output)["saes"], fine(&["run", "--prompt", EINSTEIN, "--sae", "128", "--json"])["saes"]);
+    let plain = fine(&["run", "--prompt", EINSTEIN, "--sae", "128", "--json"]);
+    assert_eq!((&json(&output)["tokens"], &json(&output)["saes"]), (&plain["tokens"], &plain["saes"]));
+    let file = home.path().join("prompt.txt");
+    fs::write(&file, format!("\u{feff}{EINSTEIN}\r\n")).expect("is written");
+    let path = file.to_str().expect("is UTF-8");
+    let read = fine(&["run", "--prompt-file", path, "--sae", "128", "--json"]);
+    assert_eq!((&read["tokens"], &read["saes"]), (&plain["tokens"], &plain["saes"]));
+}
+
+#[test]
+fn a_prompt_that_begins_with_bos_has_it_once_and_says_so() {
+    let args = |prompt| ["run", "--prompt", prompt, "--sae", "128", "--metrics", "--json"];
+    let prompt = "Tokyo is a city in the country of";
+    let (plain, typed) = (fine(&args(prompt)), fine(&args(&format!("<|endoftext|>{prompt}"))));
+    for key in ["tokens", "left_out", "next", "saes"] {
+        assert_eq!(typed[key], plain[key], "{key}");
+    }
+    assert_eq!((&plain["left_out"], &plain["notes"]), (&Value::from(1), &Value::Array(Vec::new())));
+    let note = typed["notes"][0].as_str().expect("a note");
+    assert!(note.contains("begins with `<|endoftext|>`") && note.contains("not put there twice"), "{note}");
+    let output = run(&["run", "--prompt", "<|endoftext|>Tokyo", "--sae", "128"]);
+    assert!(String::from_utf8_lossy(&output.stdout).contains("\nnote: the prompt begins with"), "{output:?}");
+    // Two of them are what the person typed; neither is measured.
+    let two = fine(&args(&format!("<|endoftext|><|endoftext|>{prompt}")));
+    let tokens = |run: &Value| run["saes"][0]["metrics"]["tokens"].as_u64();
+    assert_eq!((&two["left_out"], tokens(&two)), (&Value::from(2), tokens(&plain)));
+}
+
+#[test]
+fn a_prompt_of_megabytes_is_refused_at_once() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("long.txt");
+    fs::write(&file, "the city of ".repeat(400_000)).expect("is written");
+    let (_, why, hint) = failing(&["run", "--prompt-file", file.to_str().expect("is UTF-8"), "--json"], 1);
+    assert!(why.contains("4800000 bytes") && why.contains("128") && hint.contains("shorten"), "{why} {hint}");
+}
+
+#[test]
+fn the_tokenizers_own_word_can_be_kept() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let model = folder.path().join("model");
+    fs::create_dir(&model).expect("a folder");
+    for file in ["config.json", "model.safetensors", "tokenizer.json"] {
+        fs::copy(demo("model").join(file), model.join(file)).expect("is copied");
+    }
+    fs::write(model.join("tokenizer_config.json"), r#"{"add_prefix_space": true}"#).expect("is written");
+    let suite = |more: &str| {
+        let saes = demo("saes").display().to_string();
+        let text = format!(
+            "id = \"mine\"\n[model]\npath = \"model\"\n{more}\n[site]\nlayer = 3\nkind = \"resid_pre\"\n\
+             [[sae]]\nid = \"128\"\nformat = \"sae-lens\"\npath = {saes:?}\nfolder = \"128\"\n"
+        );
+        let file = folder.path().join(if more.is_empty() { "theirs.toml" } else { "own.toml" });
+        fs::write(&file, text).expect("is written");
+        file.display().to_string()
+    };
+    let (theirs, own) = (suite(""), suite("tokenizer = \"file\""));
+    let run = |suite: &str, more: &[&str]| {
+        fine(&[&["run", "--suite", suite, "--prompt", "Tokyo is", "--json"], more].concat())
+    };
+    let first = |run: &Value| run["tokens"][1]["text"].as_str().unwrap_or_default().to_owned();
+    let note = |run: &Value| run["notes"][0].as_str().unwrap_or_default().to_owned();
+    let (prefixed, kept) = (run(&theirs, &[]), run(&own, &[]));
+    assert!(first(&prefixed).starts_with(' ') && first(&kept).starts_with('T'), "{prefixed} {kept}");
+    assert!(note(&prefixed).contains("transformers is followed here"), "{prefixed}");
+    assert!(note(&kept).contains("own files are followed here"), "{kept}");
+    assert_eq!(run(&theirs, &["--tokenizer", "file"])["tokens"], kept["tokens"]);
+    assert_eq!(run(&own, &["--tokenizer", "transformers"])["tokens"], prefixed["tokens"]);
+    let output = self::run(&["doctor", "--suite", &theirs, "--json"]);
+    let doctor = json(&output);
+    assert_eq!((&doctor["notes"], &doctor["suite"]["notes"]), (&prefixed["notes"], &prefixed["notes"]));
+    let card = fine(&["latent", "--suite", &theirs, "--sae", "128", "7", "--json"]);
+    assert_eq!(card["notes"], prefixed["notes"]);
 }
 
 #[test]

@@ -8,7 +8,7 @@ use saescope::analysis::card::{Words, labels};
 use saescope::analysis::{Attribution, tokens};
 use saescope::blob::Blob;
 use saescope::device::DeviceName;
-use saescope::model::{Attended, Extent, Hook, Loaded, Logits, ModelFiles, Pass, Place, TokenizerFiles};
+use saescope::model::{Attended, Extent, Hook, Loaded, Logits, ModelFiles, Pass, Place, TokenizerFiles, TokenizerSaid};
 use saescope::sae::{Activation, Normalisation, Parts, Sae};
 use saescope::site::Site;
 use saescope::task::Cancel;
@@ -38,7 +38,7 @@ fn everywhere(name: &str) -> [Loaded; 2] {
         config: Blob::path(folder.join("config.json")),
         weights: weights.into_iter().map(Blob::path).collect(),
         tokenizer: TokenizerFiles::Json(Blob::path(fixtures().join("tokenizer/tokenizer.json"))),
-        tokenizer_config: None,
+        said: TokenizerSaid::default(),
     };
     let place = |name| Place::open(name).expect("is always there");
     [DeviceName::Cpu, DeviceName::StandIn]

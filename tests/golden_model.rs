@@ -9,8 +9,8 @@ use candle_core::{Device, Tensor};
 use saescope::blob::Blob;
 use saescope::device::DeviceName;
 use saescope::model::{
-    Error, Extent, Generate, Hook, Loaded, Logits, ModelFiles, Pass, Place, Sampling, TokenizerFiles, generate, load,
-    load_part, needs,
+    Error, Extent, Generate, Hook, Loaded, Logits, ModelFiles, Pass, Place, Sampling, TokenizerFiles, TokenizerSaid,
+    generate, load, load_part, needs,
 };
 use saescope::site::{Site, SiteKind};
 use saescope::task::Cancel;
@@ -74,7 +74,7 @@ fn files(name: &str) -> ModelFiles {
         config: Blob::path(folder.join("config.json")),
         weights: weights.into_iter().map(Blob::path).collect(),
         tokenizer: TokenizerFiles::Json(Blob::path(fixtures().join("tokenizer/tokenizer.json"))),
-        tokenizer_config: None,
+        said: TokenizerSaid::default(),
     }
 }
 

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use candle_core::{DType, Device, Tensor};
 use saescope::analysis::live::Tap;
 use saescope::blob::Blob;
-use saescope::model::{Cache, Error, Logits, Model, ModelFiles, Pass, TokenizerFiles, load};
+use saescope::model::{Cache, Error, Logits, Model, ModelFiles, Pass, TokenizerFiles, TokenizerSaid, load};
 use saescope::site::{Site, SiteKind};
 use saescope::task::Cancel;
 
@@ -22,7 +22,7 @@ fn files(name: &str) -> ModelFiles {
         config: Blob::path(folder.join("config.json")),
         weights: vec![Blob::path(folder.join("model.safetensors"))],
         tokenizer: TokenizerFiles::Json(Blob::path(fixtures().join("tokenizer/tokenizer.json"))),
-        tokenizer_config: None,
+        said: TokenizerSaid::default(),
     }
 }
 

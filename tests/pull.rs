@@ -132,7 +132,7 @@ fn a_tokenizers_config_is_fetched_where_there_is_one() {
     assert!(setting.fetched().contains(&"model/tokenizer_config.json".to_owned()));
     let parts = setting.suite.model_files(&setting.hub()).expect("is here");
     assert_eq!(
-        parts.tokenizer_config.map(|blob| blob.name().to_owned()).as_deref(),
+        parts.said.config.map(|blob| blob.name().to_owned()).as_deref(),
         Some("owner/model: tokenizer_config.json")
     );
 }

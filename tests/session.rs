@@ -72,6 +72,28 @@ fn typing_letter_by_letter_gives_the_digits_of_one_fresh_run() {
     assert_eq!(timeless(&typed), timeless(&fresh));
 }
 
+#[test]
+fn bos_in_front_is_measured_nowhere_whoever_put_it_there() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let demo = Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/demo");
+    let text = fs::read_to_string(demo.join("suite.toml")).expect("is there");
+    let text = text.replace("prepend_bos = true", "prepend_bos = false");
+    let text = text.replace("path = \"", &format!("path = \"{}/", demo.display()));
+    let text = text.replace("text = \"", &format!("text = \"{}/", demo.display()));
+    fs::write(folder.path().join("suite.toml"), text).expect("is written");
+    let mut bare = Session::new(setup(|| None));
+    let suite = folder.path().join("suite.toml").display().to_string();
+    bare.exec(open(&suite), &Cancel::new(), &|_| {}).expect("opens");
+    let (mut with, typed) = (opened(), format!("<|endoftext|>{PROMPT}"));
+    let (spelled, plain) = (run(&mut bare, &typed), run(&mut bare, PROMPT));
+    let put = run(&mut with, PROMPT);
+    assert_eq!((spelled.left_out, plain.left_out, put.left_out), (1, 0, 1));
+    assert_eq!((&spelled.tokens, &spelled.saes), (&put.tokens, &put.saes));
+    assert!(plain.notes.is_empty() && spelled.notes.is_empty() && put.notes.is_empty());
+    let both = run(&mut with, &typed);
+    assert_eq!((&both.tokens, &both.saes, both.notes.len()), (&put.tokens, &put.saes, 1));
+}
+
 /// The demo with its weights in F32, as most files on the hub hold them.
 fn demo_in_single_precision() -> tempfile::TempDir {
     fn copy(from: &Path, to: &Path) {

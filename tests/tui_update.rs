@@ -8,9 +8,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use proptest::prelude::*;
-use saescope::analysis::Firing;
+use saescope::analysis::{Firing, Run};
 use saescope::report::{Kind, Report};
-use saescope::session::{Job, Outcome, Reach};
+use saescope::session::{Job, Opened, Outcome, Reach};
 use saescope::task::{Progress, Slot, Ticket, Unit, Whole};
 use saescope::text::Charset;
 use saescope::tui::app::{App, Focus};
@@ -384,6 +384,27 @@ fn pins_are_kept_up_to_the_number_of_marks() {
     assert!(app.notice.is_some());
     press(&mut app, "shift-p");
     assert!(app.pins.is_empty());
+}
+
+#[test]
+fn a_note_on_a_prompt_is_told_and_the_suites_own_are_not_told_again() {
+    let mut app = sample::new(None, Charset::Unicode);
+    let (ticket, _) = asked(&start(&mut app).effects, Slot::Suite).expect("a suite is asked for");
+    let suite = "SAE `768` is not downloaded".to_owned();
+    let opened = Opened { notes: vec![suite.clone()], ..sample::opened() };
+    let event = Event::Done(Ok(Outcome::Opened(Arc::new(opened))));
+    let effects = update(&mut app, Msg::News { slot: Slot::Suite, ticket, event, at: Duration::ZERO }).effects;
+    app.notice = None;
+    let (ticket, _) = asked(&effects, Slot::Run).expect("a run is asked for");
+    let run = Run { notes: vec![suite.clone()], ..sample::run_of("the") };
+    done(&mut app, Slot::Run, ticket, Ok(Outcome::Run(Arc::new(run.clone()))));
+    assert_eq!(app.notice.as_ref().map(|notice| notice.text.as_str()), None);
+    press(&mut app, "e");
+    let (ticket, _) = asked(&key(&mut app, "x"), Slot::Run).expect("a run is asked for");
+    let run = Run { notes: vec![suite, "the prompt begins with BOS".to_owned()], ..run };
+    done(&mut app, Slot::Run, ticket, Ok(Outcome::Run(Arc::new(run))));
+    let notice = app.notice.as_ref().expect("is told");
+    assert_eq!((notice.text.as_str(), notice.bad), ("the prompt begins with BOS", false));
 }
 
 #[test]

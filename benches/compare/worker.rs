@@ -22,7 +22,7 @@ use candle_core::Device;
 use rayon::prelude::*;
 use saescope::blob::Blob;
 use saescope::hub::Hub;
-use saescope::model::{self, Generate, Logits, ModelFiles, Pass, Sampling, TokenizerFiles};
+use saescope::model::{self, Generate, Logits, ModelFiles, Pass, Sampling, TokenizerFiles, TokenizerSaid};
 use saescope::sae::lens::{self, SaeFiles};
 use saescope::sae::meta;
 use saescope::sae::stitch::{Pair, Scores};
@@ -343,7 +343,7 @@ impl Worker {
                 config: file("config.json"),
                 weights: vec![file("model.safetensors")],
                 tokenizer: TokenizerFiles::Json(file("tokenizer.json")),
-                tokenizer_config: None,
+                said: TokenizerSaid::default(),
             };
             let loaded = model::load(&files, &Device::Cpu).unwrap();
             // As the explorer does it after the first question, which reads every block.

@@ -8,10 +8,10 @@ use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 use saescope::analysis::PairView;
-use saescope::analysis::measuring::{Sample, Taker};
+use saescope::analysis::measuring::{Apart, Sample, Taker};
 use saescope::blob::Blob;
 use saescope::hub::Hub;
-use saescope::model::{self, ModelFiles, Tokenizer, TokenizerFiles};
+use saescope::model::{self, ModelFiles, Tokenizer, TokenizerFiles, TokenizerSaid};
 use saescope::sae::{Codes, SaeFiles, lens};
 use saescope::session::{Job, Outcome, Reach, Session, Setup};
 use saescope::site::{Site, SiteKind};
@@ -160,8 +160,12 @@ fn subjects(
 ) -> Result<()> {
     let file = |name: &str| Blob::path(out.join("model").join(name));
     let (config, weights) = (file("config.json"), vec![file("model.safetensors")]);
-    let files =
-        ModelFiles { config, weights, tokenizer: TokenizerFiles::Json(file("tokenizer.json")), tokenizer_config: None };
+    let files = ModelFiles {
+        config,
+        weights,
+        tokenizer: TokenizerFiles::Json(file("tokenizer.json")),
+        said: TokenizerSaid::default(),
+    };
     let loaded = model::load(&files, &candle_core::Device::Cpu)?;
     let folder = out.join("saes").join(&view.large);
     let files = SaeFiles {
@@ -171,7 +175,7 @@ fn subjects(
     };
     let sae = lens::open(&files)?;
     let site = Site { layer: LAYER, kind: SiteKind::ResidPre };
-    let taker = Taker { model: &*loaded.model, site, center: false, bos: true };
+    let taker = Taker { model: &*loaded.model, site, center: false, apart: Apart::First };
     let mut sample = Sample::default();
     for row in rows {
         taker.add(&mut sample, row, &Cancel::new())?;

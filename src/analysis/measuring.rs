@@ -19,8 +19,34 @@ pub struct Taker<'a> {
     pub site: Site,
     /// Whether the mean over the activation is taken from it (methods §1).
     pub center: bool,
-    /// Whether rows begin with a beginning-of-sequence token, which does not count (methods §1).
-    pub bos: bool,
+    /// Which positions at the beginning of a row do not count (methods §1).
+    pub apart: Apart,
+}
+
+/// Which positions at the beginning of a row do not count: models have activations there unlike all others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Apart {
+    /// Those where this beginning-of-sequence token stands, in front or typed; none where there is no such token.
+    Bos(Option<u32>),
+    /// The first, whatever stands there.
+    First,
+}
+
+impl Apart {
+    /// How many positions of a row it is.
+    #[must_use]
+    pub fn of(self, ids: &[u32]) -> usize {
+        match self {
+            Self::First => ids.len().min(1),
+            Self::Bos(bos) => ids.iter().take_while(|id| bos == Some(**id)).count(),
+        }
+    }
+
+    /// For each position of a row whether it counts.
+    pub fn counts(self, ids: &[u32]) -> impl Iterator<Item = bool> + use<> {
+        let apart = self.of(ids);
+        (0..ids.len()).map(move |position| position >= apart)
+    }
 }
 
 /// Rows of tokens with their activations, one row behind the other.
@@ -56,15 +82,14 @@ impl Taker<'_> {
     /// [`model::Error`].
     pub fn add(&self, sample: &mut Sample, ids: Vec<u32>, cancel: &Cancel) -> Result<(), model::Error> {
         sample.x.extend(self.activations(&ids, cancel)?);
-        sample.counts.extend(self.counts(ids.len()));
+        sample.counts.extend(self.counts(&ids));
         sample.rows.push(ids);
         Ok(())
     }
 
     /// For each position of a row whether it counts.
-    pub fn counts(&self, positions: usize) -> impl Iterator<Item = bool> + use<> {
-        let bos = self.bos;
-        (0..positions).map(move |position| position > 0 || !bos)
+    pub fn counts(&self, ids: &[u32]) -> impl Iterator<Item = bool> + use<> {
+        self.apart.counts(ids)
     }
 }
 

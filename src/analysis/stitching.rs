@@ -39,7 +39,7 @@ pub enum Change {
 pub struct TextInfo {
     /// A file's name, or what the program's own text is called.
     pub name: String,
-    /// Tokens that count; position 0 of a row does not where a beginning-of-sequence token stands there.
+    /// Tokens that count; beginning-of-sequence tokens in front of a row do not.
     pub tokens: usize,
 }
 

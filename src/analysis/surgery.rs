@@ -6,6 +6,7 @@ use std::ops::ControlFlow;
 use candle_core::Tensor;
 use serde::Serialize;
 
+use crate::analysis::measuring::Apart;
 use crate::analysis::{NextToken, TokenView, live, tokens};
 use crate::model::{self, Generate, Hook, Logits, Model, Pass, Tokenizer};
 use crate::sae::Sae;
@@ -120,8 +121,6 @@ pub struct Theatre<'a> {
     pub site: Site,
     /// Whether the SAE sees activations without their mean.
     pub center: bool,
-    /// Whether position 0 holds a beginning-of-sequence token, which is left alone.
-    pub spare_first: bool,
     /// The SAE.
     pub sae: &'a Sae,
     /// The latent.
@@ -146,6 +145,8 @@ struct Scalpel<'a> {
     nothing: bool,
     /// The position of the first row of the next visit.
     position: usize,
+    /// How many positions in front hold a beginning-of-sequence token: these are left alone.
+    spared: usize,
     cancel: &'a Cancel,
     fires: Vec<super::meta::TokenFiring>,
 }
@@ -169,7 +170,7 @@ impl Hook for Scalpel<'_> {
         let mut touched = false;
         for (at, row) in rows.chunks_exact_mut(size).enumerate() {
             let activation = codes.activation(at, latent);
-            if activation == 0.0 || (first + at == 0 && self.theatre.spare_first) {
+            if activation == 0.0 || first + at < self.spared {
                 continue;
             }
             self.fires.push(super::meta::TokenFiring { position: first + at, activation });
@@ -184,9 +185,10 @@ impl Hook for Scalpel<'_> {
 }
 
 impl Theatre<'_> {
-    fn scalpel<'a>(&'a self, change: &'a [f32], cancel: &'a Cancel) -> Scalpel<'a> {
+    fn scalpel<'a>(&'a self, ids: &[u32], change: &'a [f32], cancel: &'a Cancel) -> Scalpel<'a> {
         let nothing = change.iter().all(|value| *value == 0.0);
-        Scalpel { theatre: self, change, nothing, position: 0, cancel, fires: Vec::new() }
+        let spared = Apart::Bos(self.tokenizer.bos()).of(ids);
+        Scalpel { theatre: self, change, nothing, position: 0, spared, cancel, fires: Vec::new() }
     }
 
     /// The likeliest next tokens and the log-probabilities of `named`, each a text in tokens, with the row moved by
@@ -202,7 +204,7 @@ impl Theatre<'_> {
         named: &[Vec<u32>],
         cancel: &Cancel,
     ) -> Result<Answer, model::Error> {
-        let mut scalpel = self.scalpel(change, cancel);
+        let mut scalpel = self.scalpel(ids, change, cancel);
         let logits = self.logits(ids, Logits::Last, &mut scalpel, cancel)?;
         let vocab = self.model.shape().vocab;
         let mut logprobs = Vec::with_capacity(named.len());
@@ -211,7 +213,7 @@ impl Theatre<'_> {
                 None => Vec::new(),
                 Some((_, [])) => logits.clone(),
                 Some((_, before)) => {
-                    let mut again = self.scalpel(change, cancel);
+                    let mut again = self.scalpel(ids, change, cancel);
                     let whole = [ids, before].concat();
                     let all = self.logits(&whole, Logits::All, &mut again, cancel)?;
                     all[(ids.len() - 1) * vocab..].to_vec()
@@ -250,7 +252,7 @@ impl Theatre<'_> {
         cancel: &Cancel,
         tell: &mut dyn FnMut(usize, &str),
     ) -> Result<Vec<u32>, model::Error> {
-        let mut scalpel = self.scalpel(change, cancel);
+        let mut scalpel = self.scalpel(ids, change, cancel);
         let mut cache = self.model.cache();
         let stop: Vec<u32> = self.tokenizer.bos().into_iter().collect();
         let asked = Generate { ids, tokens, sampling, stop: &stop, hook: Some(&mut scalpel), cancel };
@@ -268,7 +270,10 @@ fn logprob(logits: &[f32], id: u32) -> f64 {
 }
 
 /// The tokens that a named text stands for.
-pub fn named(text: &str, tokenizer: &Tokenizer) -> Vec<u32> {
+///
+/// # Errors
+/// As [`Tokenizer::encode`].
+pub fn named(text: &str, tokenizer: &Tokenizer) -> Result<Vec<u32>, model::Error> {
     let spelled = [format!(" {text}"), text.to_owned()].iter().find_map(|text| tokenizer.id_of(text));
-    spelled.map_or_else(|| tokenizer.encode(&format!(" {text}")).unwrap_or_default(), |id| vec![id])
+    spelled.map_or_else(|| tokenizer.encode(&format!(" {text}")), |id| Ok(vec![id]))
 }

@@ -8,6 +8,7 @@ use clap::{Parser, Subcommand};
 use crate::device::DeviceName;
 use crate::session::Reach;
 use crate::settings::{Color, Given, Theme};
+use crate::suite::TokenizerWord;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -43,6 +44,9 @@ pub struct Args {
     /// What computes the model: cpu (the default), cuda (the first card; cuda:1 is the second) or metal.
     #[arg(long, value_name = "DEVICE", global = true)]
     pub device: Option<DeviceName>,
+    /// Whose word counts where transformers and the tokenizer's own files spell texts differently; the suite's otherwise.
+    #[arg(long, value_name = "WORD", value_parser = names(&TokenizerWord::NAMES), global = true)]
+    pub tokenizer: Option<String>,
     /// How much of the model is opened.
     #[command(flatten)]
     pub part: Part,
@@ -133,13 +137,13 @@ pub struct Pull {
 /// Options of `run`.
 #[derive(Debug, clap::Args)]
 pub struct Run {
-    /// The prompt; `-` reads standard input.
+    /// The prompt; `-` reads standard input, of which one final line break is left out.
     #[arg(value_name = "-", value_parser = ["-"], conflicts_with_all = ["prompt", "prompt_file"])]
     pub stdin: Option<String>,
     /// The prompt.
     #[arg(long, value_name = "TEXT", conflicts_with = "prompt_file")]
     pub prompt: Option<String>,
-    /// A file with the prompt, in UTF-8.
+    /// A file with the prompt, in UTF-8; one final line break is left out.
     #[arg(long, value_name = "FILE")]
     pub prompt_file: Option<PathBuf>,
     /// Only this SAE (repeatable); all that are on this machine otherwise.
@@ -451,6 +455,12 @@ impl Args {
             (false, true) => Reach::Site,
             (false, false) => Reach::Whole,
         }
+    }
+
+    /// Whose word counts on tokens, where a flag says so.
+    #[must_use]
+    pub fn tokenizer(&self) -> Option<TokenizerWord> {
+        self.tokenizer.as_deref().and_then(|name| named(name, &TokenizerWord::NAMES))
     }
 
     /// The settings that the flags give.

@@ -44,6 +44,7 @@ impl Context {
             tables: Some(directories.tables()),
             checkups: Some(directories.checkups()),
             text: settings.text.clone(),
+            tokenizer: args.tokenizer(),
         };
         let (prompt, saes, reach) = (args.prompt.clone(), args.sae.clone(), args.reach());
         Ok(Self { settings, directories, setup, prompt, saes, reach })

@@ -52,6 +52,7 @@ pub fn doctor(context: &Context, _: &args::Doctor, output: &Output) -> Result<u8
     let off = unusable || suite.as_ref().is_some_and(|(_, checkup)| checkup.verdict == Verdict::Off);
     let code = u8::from(off);
     if output.is_json() {
+        found["notes"] = json!(suite.as_ref().map_or(&[][..], |(opened, _)| &opened.notes));
         if let Some((opened, checkup)) = &suite {
             found["suite"] = json!(checkup.as_ref());
             found["suite"]["id"] = json!(opened.suite);

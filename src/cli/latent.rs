@@ -31,18 +31,19 @@ pub fn latent(context: &Context, options: &args::Latent, output: &Output) -> Res
     // Whoever asks for the weights alone takes latents without words where the model is not there.
     let (alone, with_words) = (context.reach.without_prompt(&suite), context.reach != Reach::WeightsOnly);
     let reach = if options.prompt.is_some() { context.reach.min(Reach::Site) } else { alone };
-    open(&mut session, Opening { suite, saes: &saes, reach, words: with_words }, &cancel)?;
+    let mut notes = open(&mut session, Opening { suite, saes: &saes, reach, words: with_words }, &cancel)?.notes;
     let mut attribution = None;
     if let Some(prompt) = &options.prompt {
-        session.run(prompt, &RunOptions::default(), &cancel)?;
+        notes = session.run(prompt, &RunOptions::default(), &cancel)?.notes;
         attribution = Some(session.attribution(&options.sae, options.latent, options.position, &cancel)?);
     }
     let card = session.card(&options.sae, options.latent, options.threshold, options.top as usize)?;
     if output.is_json() {
-        return Output::object(&Answer { card: &card, attribution: attribution.as_ref() }).map(|()| 0);
+        return Output::object(&Answer { card: &card, attribution: attribution.as_ref(), notes: &notes }).map(|()| 0);
     }
     let attributed = attribution.as_ref().map(attributed).unwrap_or_default();
-    Output::text(&format!("{}{attributed}", words(&card))).map(|()| 0)
+    let notes: String = notes.iter().map(|note| format!("note: {}\n", prose(note, Charset::Unicode))).collect();
+    Output::text(&format!("{}{attributed}{notes}", words(&card))).map(|()| 0)
 }
 
 /// The card, and where the latent's activation comes from when that was asked.
@@ -52,6 +53,8 @@ struct Answer<'a> {
     card: &'a LatentCard,
     #[serde(skip_serializing_if = "Option::is_none")]
     attribution: Option<&'a Attribution>,
+    /// What a person should know of the suite, and of the prompt's tokens.
+    notes: &'a [String],
 }
 
 /// Heads and sources that brought most, either way.

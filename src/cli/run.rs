@@ -16,7 +16,7 @@ use crate::cli::output::{self, Output};
 use crate::cli::progress::cancel_on_interrupt;
 use crate::hub::Locator;
 use crate::report::{Kind, Report};
-use crate::session::{Opening, RawRun, Reach, RunOptions};
+use crate::session::{Opening, RawRun, Reach, RunOptions, of_file};
 use crate::suite::{Error, Suite};
 use crate::text::{Charset, prose, token};
 
@@ -76,11 +76,12 @@ fn prompt(options: &args::Run) -> Result<String, Report> {
     if bytes.len() as u64 > LARGEST {
         return Err(Report::new(format!("the prompt in {name} is longer than {LARGEST} bytes")));
     }
-    String::from_utf8(bytes).map_err(|error| {
+    let text = std::str::from_utf8(&bytes).map_err(|error| {
         Report::new(format!("the prompt in {name} is not UTF-8"))
-            .because(format!("the byte at {} begins no character", error.utf8_error().valid_up_to()))
+            .because(format!("the byte at {} begins no character", error.valid_up_to()))
             .hint("convert it, for example with iconv")
-    })
+    })?;
+    Ok(of_file(text).to_owned())
 }
 
 fn read(from: impl Read) -> io::Result<Vec<u8>> {
@@ -125,6 +126,9 @@ fn words(run: &Run) -> String {
             })
             .collect();
         let _ = writeln!(text, "\nnext: {}", next.join(", "));
+    }
+    for note in &run.notes {
+        let _ = writeln!(text, "note: {}", prose(note, Charset::Unicode));
     }
     text
 }

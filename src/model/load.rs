@@ -103,10 +103,17 @@ pub fn memory_needed(files: &ModelFiles) -> Result<u64, Error> {
 
 fn tokenizer(config: &Config, files: &ModelFiles, shape: &Shape) -> Result<Tokenizer, Error> {
     let bos = config.token("bos_token_id").or_else(|| text_config(config).ok()?.token("bos_token_id"));
-    let stated = Stated { config: files.tokenizer_config.as_ref(), bos, rows: Some(shape.vocab) };
-    let tokenizer = Tokenizer::load_as(&files.tokenizer, stated)?;
-    tokenizer.fits(shape.vocab, files.config.name())?;
-    Ok(tokenizer)
+    let stated = Stated {
+        config: files.said.config.as_ref(),
+        specials: files.said.specials.as_ref(),
+        added: files.said.added.as_ref(),
+        model_type: config.text("model_type")?,
+        class: config.text("tokenizer_class").unwrap_or_default(),
+        bos,
+        rows: Some(shape.vocab),
+        own_word: files.said.own_word,
+    };
+    Tokenizer::load_as(&files.tokenizer, stated)
 }
 
 #[cfg(test)]
@@ -117,7 +124,7 @@ mod tests {
 
     use super::*;
     use crate::blob::Blob;
-    use crate::model::{Cache, Hook, Logits, Pass, TokenizerFiles};
+    use crate::model::{Cache, Hook, Logits, Pass, TokenizerFiles, TokenizerSaid};
     use crate::site::Site;
     use crate::task::Cancel;
 
@@ -128,7 +135,7 @@ mod tests {
             config: Blob::path(folder.join("config.json")),
             weights: weights.iter().map(|file| Blob::path(folder.join(file))).collect(),
             tokenizer: TokenizerFiles::Json(Blob::path(fixtures.join("tokenizer/tokenizer.json"))),
-            tokenizer_config: None,
+            said: TokenizerSaid::default(),
         }
     }
 

@@ -1,13 +1,19 @@
 //! Text to tokens and back, with the bytes each token honestly stands for.
 //! Not here: how a token is shown.
 
+mod class;
 mod named;
+mod probe;
+mod spelling;
+mod within;
 
+use std::collections::BTreeMap;
 use std::panic::catch_unwind;
 
-use named::Named;
+use class::Class;
+use named::{Beside, Named};
 use serde_json::json;
-use tokenizers::{DecoderWrapper, PreTokenizerWrapper};
+use spelling::Spelling;
 
 use super::{Error, TokenizerFiles};
 use crate::blob::Blob;
@@ -29,17 +35,11 @@ pub struct Tokenizer {
     ends: Vec<usize>,
     bos: Option<u32>,
     opening: Vec<u32>,
-}
-
-/// How a vocabulary writes bytes down.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Spelling {
-    /// One character for each byte, as GPT-2's byte-level BPE has it.
-    ByteLevel,
-    /// `▁` for a space and `<0x0A>` for a byte, as SentencePiece has it.
-    SentencePiece,
-    /// As it stands.
-    Plain,
+    /// Rows of the model's embedding, where they are known.
+    rows: Option<usize>,
+    /// Tokens for which the embedding has no row.
+    beyond: BTreeMap<u32, String>,
+    note: Option<String>,
 }
 
 /// What is said of a tokenizer's tokens outside its own files.
@@ -47,10 +47,20 @@ enum Spelling {
 pub struct Stated<'a> {
     /// `tokenizer_config.json`, where there is one.
     pub config: Option<&'a Blob>,
+    /// `special_tokens_map.json`, where there is one.
+    pub specials: Option<&'a Blob>,
+    /// `added_tokens.json`, where there is one.
+    pub added: Option<&'a Blob>,
+    /// The model's `model_type`, by which `transformers` chooses a class.
+    pub model_type: Option<&'a str>,
+    /// The `tokenizer_class` of the model's config.
+    pub class: Option<&'a str>,
     /// The token that begins a text, as the model's config states it.
     pub bos: Option<u32>,
-    /// Rows of the model's embedding: tokens that are only named get no number beyond them.
+    /// Rows of the model's embedding: tokens beyond them have no name, and no prompt can spell them.
     pub rows: Option<usize>,
+    /// Whether the tokenizer's own files have the last word, and not what `transformers` makes of them.
+    pub own_word: bool,
 }
 
 impl Tokenizer {
@@ -68,27 +78,28 @@ impl Tokenizer {
     /// # Errors
     /// As [`Tokenizer::load`].
     pub fn load_as(files: &TokenizerFiles, stated: Stated<'_>) -> Result<Self, Error> {
-        let named = stated.config.map(Named::open).transpose()?;
+        let mut named = Named::open(Beside { config: stated.config, specials: stated.specials, added: stated.added })?;
         let (file, json) = match files {
             TokenizerFiles::Json(blob) => (blob.name().to_owned(), read(blob)?),
             TokenizerFiles::Bpe { vocab, merges } => (vocab.name().to_owned(), from_bpe(vocab, merges)?),
         };
         let bad = |why: String| Error::Tokenizer { file: file.clone(), why };
-        let mut inner = parsed(&json).map_err(bad)?;
-        inner.with_padding(None);
-        inner.with_truncation(None).map_err(|error| bad(error.to_string()))?;
-        if let Some(named) = &named {
-            add(&mut inner, named, stated.rows).map_err(|error| bad(error.to_string()))?;
+        let mut own = parsed(&json).map_err(bad)?;
+        drop(json);
+        let padding = own.get_padding().map(|padding| padding.pad_token.clone());
+        own.with_padding(None);
+        if own.get_vocab_size(true) == 0 {
+            return Err(bad("it has no tokens".into()));
         }
+        own.with_truncation(None).map_err(|error| bad(error.to_string()))?;
+        let class = class_of(files, &own, &named, stated);
+        named.complete(class, padding);
+        let theirs = as_transformers(&own, &named, class, files).map_err(bad)?;
+        let note = probe::note(&own, &theirs, class, stated.own_word);
+        let inner = if stated.own_word { own } else { theirs };
 
-        let spelling = spelling(&inner);
-        let mut tokens: Vec<(u32, Vec<u8>)> =
-            inner.get_vocab(false).into_iter().map(|(token, id)| (id, spelling.bytes(&token))).collect();
-        let added = inner.get_added_tokens_decoder();
-        tokens.retain(|(id, _)| !added.contains_key(id));
-        tokens.extend(added.iter().map(|(id, token)| (*id, token.content.clone().into_bytes())));
-        tokens.sort_unstable_by_key(|(id, _)| *id);
-        if let Some((id, _)) = tokens.last().filter(|(id, _)| *id >= LARGEST) {
+        let (tokens, beyond) = texts(&inner, stated.rows);
+        if let Some((id, _)) = tokens.last_key_value().filter(|(id, _)| **id >= LARGEST) {
             return Err(bad(format!("it has a token number {id}, expected numbers below {LARGEST}")));
         }
         let (mut bytes, mut ends) = (Vec::new(), Vec::new());
@@ -98,37 +109,56 @@ impl Tokenizer {
             ends.push(bytes.len());
         }
         if ends.is_empty() {
-            return Err(bad("it has no tokens".into()));
+            return Err(bad("the model's embedding has a row for none of its tokens".into()));
         }
-        let named = named.unwrap_or_default();
         let opening = match files {
             TokenizerFiles::Json(_) => opening(&inner),
             // The pair has no template: there alone `transformers` asks the config whether something stands in front.
             TokenizerFiles::Bpe { .. } if named.add_bos => begins(&inner, &named).into_iter().collect(),
             TokenizerFiles::Bpe { .. } => Vec::new(),
         };
-        let bos = match opening[..] {
-            [alone] => Some(alone),
-            _ => begins(&inner, &named)
-                .or_else(|| stated.bos.filter(|id| (*id as usize) < ends.len()))
-                .or_else(|| BOS_NAMES.iter().find_map(|name| inner.token_to_id(name))),
-        };
-        Ok(Self { inner, file, bytes, ends, bos, opening })
+        let there = |id: &u32| (*id as usize) < ends.len();
+        let alone = if let [alone] = opening[..] { Some(alone) } else { None };
+        let bos = alone.filter(there).or_else(|| begins(&inner, &named).filter(there)).or_else(|| {
+            let usual = || BOS_NAMES.iter().find_map(|name| inner.token_to_id(name)).filter(there);
+            stated.bos.filter(there).or_else(usual)
+        });
+        Ok(Self { inner, file, bytes, ends, bos, opening, rows: stated.rows, beyond, note })
     }
 
     /// A tokenizer without tokens, for where there is no model: no text can be spelled with it.
     pub(super) fn none() -> Self {
         let inner = tokenizers::Tokenizer::new(tokenizers::models::bpe::BPE::default());
-        Self { inner, file: String::new(), bytes: Vec::new(), ends: Vec::new(), bos: None, opening: Vec::new() }
+        Self {
+            inner,
+            file: String::new(),
+            bytes: Vec::new(),
+            ends: Vec::new(),
+            bos: None,
+            opening: Vec::new(),
+            rows: None,
+            beyond: BTreeMap::new(),
+            note: None,
+        }
     }
 
     /// The tokens of a text. Nothing is put in front or behind; where the text spells a special token, such as
     /// `<|endoftext|>`, it becomes that token, as in `transformers`.
     ///
     /// # Errors
-    /// [`Error::Tokenizer`] when the text cannot be spelled with this vocabulary; [`Error::WeightsOnly`] when there is no
-    /// tokenizer.
+    /// [`Error::Tokenizer`] when the text cannot be spelled with this vocabulary; [`Error::NoRow`] when it spells a token
+    /// for which the model has no row; [`Error::WeightsOnly`] when there is no tokenizer.
     pub fn encode(&self, text: &str) -> Result<Vec<u32>, Error> {
+        let ids = self.spelled(text)?;
+        let (rows, beyond) = (self.rows.unwrap_or(usize::MAX), ids.iter().find(|id| self.is_beyond(**id)));
+        match beyond {
+            None => Ok(ids),
+            Some(id) => Err(Error::NoRow { token: self.beyond.get(id).cloned().unwrap_or_default(), id: *id, rows }),
+        }
+    }
+
+    /// The tokens of a text, whether or not the model has rows for them.
+    fn spelled(&self, text: &str) -> Result<Vec<u32>, Error> {
         if self.ends.is_empty() {
             return Err(Error::WeightsOnly);
         }
@@ -136,6 +166,15 @@ impl Tokenizer {
             Ok(encoding) => Ok(encoding.get_ids().to_vec()),
             Err(error) => Err(Error::Tokenizer { file: self.file.clone(), why: error.to_string() }),
         }
+    }
+
+    fn is_beyond(&self, id: u32) -> bool {
+        self.rows.is_some_and(|rows| id as usize >= rows)
+    }
+
+    /// Where `transformers` and the tokenizer's own files spell texts differently, and which of the two is followed.
+    pub fn note(&self) -> Option<&str> {
+        self.note.as_deref()
     }
 
     /// The bytes a token stands for; they need not be whole UTF-8 characters. Empty for a number without a token.
@@ -152,7 +191,7 @@ impl Tokenizer {
         String::from_utf8_lossy(&bytes).into_owned()
     }
 
-    /// One more than the largest token number.
+    /// One more than the largest token number for which the model has a row.
     pub fn vocab_size(&self) -> usize {
         self.ends.len()
     }
@@ -188,16 +227,6 @@ impl Tokenizer {
                 if fold { token.to_lowercase().contains(text) } else { token.contains(text) }
             })
             .collect()
-    }
-
-    /// Fails when the tokenizer has numbers beyond the rows of the model's embedding. Fewer are common: embeddings are
-    /// padded.
-    pub(super) fn fits(&self, vocab: usize, config: &str) -> Result<(), Error> {
-        if self.vocab_size() <= vocab {
-            return Ok(());
-        }
-        let why = format!("its tokens go up to {}, but the model of `{config}` has {vocab}", self.vocab_size() - 1);
-        Err(Error::Tokenizer { file: self.file.clone(), why })
     }
 }
 
@@ -254,24 +283,61 @@ fn from_bpe(vocab: &Blob, merges: &Blob) -> Result<std::borrow::Cow<'static, [u8
     serde_json::to_vec(&whole).map(Into::into).map_err(|error| bad(vocab, error.to_string()))
 }
 
-/// Adds the tokens that are named and not there, as `transformers` does, while the model has rows for them.
-fn add(inner: &mut tokenizers::Tokenizer, named: &Named, rows: Option<usize>) -> tokenizers::Result<()> {
-    let added = inner.get_added_tokens_decoder();
-    for token in &named.tokens {
-        let known = inner.token_to_id(&token.content);
-        let is_added = known.is_some_and(|id| added.contains_key(&id));
-        let fits = known.is_some() || rows.is_none_or(|rows| inner.get_vocab_size(true) < rows);
-        if !is_added && fits {
-            inner.add_tokens([token.clone()])?;
+/// The class by which `transformers` reads a tokenizer; the pair is read by the oldest where none is known.
+fn class_of(files: &TokenizerFiles, own: &tokenizers::Tokenizer, named: &Named, stated: Stated<'_>) -> Class {
+    let chosen = named.class.as_deref().or(stated.class);
+    match files {
+        TokenizerFiles::Json(_) => Class::of(stated.model_type, chosen, class::is_byte_level(own)),
+        TokenizerFiles::Bpe { .. } => match Class::of(stated.model_type, chosen, true) {
+            Class::Backend | Class::Llama | Class::Gemma => Class::Gpt2,
+            class => class,
+        },
+    }
+}
+
+/// What `transformers` makes of a tokenizer's files.
+fn as_transformers(
+    own: &tokenizers::Tokenizer,
+    named: &Named,
+    class: Class,
+    files: &TokenizerFiles,
+) -> Result<tokenizers::Tokenizer, String> {
+    let file: BTreeMap<u32, tokenizers::AddedToken> = match files {
+        TokenizerFiles::Json(_) => own.get_added_tokens_decoder().into_iter().collect(),
+        // What was put there by its usual name stands in no file.
+        TokenizerFiles::Bpe { .. } => BTreeMap::new(),
+    };
+    let mut theirs = class.built(own, named)?.unwrap_or_else(|| own.clone());
+    let known: Vec<String> = theirs.get_added_tokens_decoder().into_values().map(|token| token.content).collect();
+    theirs.add_tokens(named.added(&known, &file)).map_err(|error| error.to_string())?;
+    if class == Class::Qwen2 {
+        theirs.add_tokens(named.specials()).map_err(|error| error.to_string())?;
+    }
+    theirs.set_encode_special_tokens(named.split);
+    Ok(theirs)
+}
+
+/// The bytes of all tokens by number, and the names of those for which the model has no row.
+fn texts(inner: &tokenizers::Tokenizer, rows: Option<usize>) -> (BTreeMap<u32, Vec<u8>>, BTreeMap<u32, String>) {
+    let spelling = Spelling::of(inner);
+    let (mut tokens, mut beyond) = (BTreeMap::new(), BTreeMap::new());
+    let is_beyond = |id: u32| rows.is_some_and(|rows| id as usize >= rows);
+    let added = inner.get_added_tokens_decoder().into_iter().map(|(id, token)| (id, token.content, true));
+    for (id, text, added) in inner.get_vocab(false).into_iter().map(|(text, id)| (id, text, false)).chain(added) {
+        let bytes = if added { text.into_bytes() } else { spelling.bytes(&text) };
+        if is_beyond(id) {
+            beyond.insert(id, String::from_utf8_lossy(&bytes).into_owned());
+        } else {
+            tokens.insert(id, bytes);
         }
     }
-    Ok(())
+    (tokens, beyond)
 }
 
 /// The token that begins a text by the tokenizer's config.
 fn begins(inner: &tokenizers::Tokenizer, named: &Named) -> Option<u32> {
-    let name = named.bos.as_ref().or_else(|| named.eos.as_ref().filter(|_| named.without_bos));
-    name.and_then(|name| inner.token_to_id(name))
+    let name = named.role("bos_token").or_else(|| named.role("eos_token").filter(|_| named.without_bos));
+    name.and_then(|name| inner.token_to_id(&name))
 }
 
 /// The tokens that the tokenizer's template puts in front of a text.
@@ -281,57 +347,6 @@ fn opening(tokenizer: &tokenizers::Tokenizer) -> Vec<u32> {
     let (Ok(with), Ok(without)) = (ids(true), ids(false)) else { return Vec::new() };
     let at = with.windows(without.len().max(1)).position(|window| window == without);
     at.map_or_else(Vec::new, |at| with[..at].to_vec())
-}
-
-fn spelling(tokenizer: &tokenizers::Tokenizer) -> Spelling {
-    fn of(decoder: &DecoderWrapper) -> Spelling {
-        match decoder {
-            DecoderWrapper::ByteLevel(_) => Spelling::ByteLevel,
-            DecoderWrapper::ByteFallback(_) | DecoderWrapper::Metaspace(_) | DecoderWrapper::Replace(_) => {
-                Spelling::SentencePiece
-            }
-            DecoderWrapper::Sequence(all) => {
-                all.get_decoders().iter().map(of).find(|found| *found != Spelling::Plain).unwrap_or(Spelling::Plain)
-            }
-            _ => Spelling::Plain,
-        }
-    }
-    match (tokenizer.get_decoder(), tokenizer.get_pre_tokenizer()) {
-        (Some(decoder), _) => of(decoder),
-        (None, Some(PreTokenizerWrapper::ByteLevel(_))) => Spelling::ByteLevel,
-        (None, _) => Spelling::Plain,
-    }
-}
-
-impl Spelling {
-    /// The bytes of a token as the vocabulary writes it.
-    fn bytes(self, token: &str) -> Vec<u8> {
-        match self {
-            Self::Plain => token.into(),
-            Self::ByteLevel => token.chars().map(byte_of).collect::<Option<_>>().unwrap_or_else(|| token.into()),
-            Self::SentencePiece => {
-                let byte = token.strip_prefix("<0x").and_then(|rest| rest.strip_suffix('>'));
-                match byte.filter(|hex| hex.len() == 2).and_then(|hex| u8::from_str_radix(hex, 16).ok()) {
-                    Some(byte) => vec![byte],
-                    None => token.replace('▁', " ").into_bytes(),
-                }
-            }
-        }
-    }
-}
-
-/// The byte that GPT-2's byte-level alphabet writes as this character: printable Latin-1 characters stand for
-/// themselves, the other 68 bytes for the characters from U+0100 on, in order (`bytes_to_unicode` of GPT-2's
-/// `encoder.py`).
-fn byte_of(character: char) -> Option<u8> {
-    let code = u32::from(character);
-    match code {
-        0x21..=0x7e | 0xa1..=0xac | 0xae..=0xff => Some(code as u8),
-        0x100..=0x120 => Some((code - 0x100) as u8),
-        0x121..=0x142 => Some((code - 0x121 + 0x7f) as u8),
-        0x143 => Some(0xad),
-        _ => None,
-    }
 }
 
 #[cfg(test)]

@@ -17,7 +17,7 @@ pub struct Quality {
 }
 
 /// Measures a reconstruction `x_hat` of `x`, both row-major \[rows, d_in\], with the codes it came from. `counts` says
-/// which rows count (position 0 does not, where a beginning-of-sequence token stands there); sums are in f64.
+/// which rows count (those of beginning-of-sequence tokens in front do not); sums are in f64.
 ///
 /// # Errors
 /// [`Error::InputSize`] when the sizes of `x`, `x_hat`, `codes` and `counts` disagree.

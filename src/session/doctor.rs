@@ -130,6 +130,8 @@ impl Shared {
         for sentence in spaced(&lines(&beginning), COUNT) {
             let ids = self.model.tokenizer.encode(sentence);
             let mut ids = ids.map_err(|error| failure::of_model("cannot run the sentences", &error))?;
+            // What begins a text is put in front where it belongs.
+            ids.drain(..self.apart().of(&ids));
             ids.truncate(longest);
             if ids.len() > 1 {
                 sentences.push(ids);

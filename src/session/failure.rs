@@ -36,6 +36,10 @@ pub fn of_model(what: impl Into<String>, error: &model::Error) -> Report {
         model::Error::TooLong { context, .. } => {
             report.hint(format!("shorten the prompt: the model takes {context} tokens, the first one included"))
         }
+        model::Error::FarTooLong { context, .. } => {
+            report.hint(format!("shorten the text: the model takes {context} tokens, the first one included"))
+        }
+        model::Error::NoRow { .. } => report.hint("take it out of the text: the model has nothing to look up for it"),
         model::Error::Empty => report.hint("type something"),
         model::Error::NoSite { .. } => report.hint("correct `[site]` in the suite file"),
         model::Error::WeightsOnly => report.hint(WITH_MODEL),

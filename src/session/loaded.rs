@@ -16,6 +16,7 @@ use crate::session::attribution::Attributor;
 use crate::session::bench::{Benches, Prompt};
 use crate::session::desk::Chosen;
 use crate::session::meta::Room;
+use crate::session::prompt::{self, Typed};
 use crate::session::shared::{LoadedSae, Shared};
 use crate::session::{Found, Labels, Opened, Predictions, RawRun, RunOptions, SaeInfo, failure};
 use crate::suite::SaeEntry;
@@ -90,14 +91,14 @@ impl Loaded {
 
     /// A prompt through model and ladder; what the last prompt has in common with it is not computed again.
     pub fn run(&mut self, prompt: &str, options: &RunOptions, cancel: &Cancel) -> Result<Run, Report> {
-        let ids = self.ids(prompt)?;
+        let Typed { ids, notes } = prompt::typed(&self.model, &self.suite, prompt)?;
         let started = Instant::now();
         let wrong = |error: live::Error| failure::of_run(&error);
         let shared = Arc::clone(&self.shared);
         let model::Loaded { model, tokenizer } = &shared.model;
         self.live.forward(&ids, &**model, cancel).map_err(wrong)?;
         let reached = started.elapsed();
-        let counts = self.counts(ids.len());
+        let counts = self.counts(&ids);
         for (place, LoadedSae { entry, sae }) in self.shared.saes.iter().enumerate() {
             cancel.check()?;
             self.live.encode(place, &entry.id, sae, cancel).map_err(wrong)?;
@@ -125,8 +126,10 @@ impl Loaded {
             model: self.suite.model.source.to_string(),
             site: self.suite.site,
             tokens: tokens::views(&ids, &self.model.tokenizer),
+            left_out: self.apart().of(&ids),
             next,
             saes,
+            notes: self.open.notes.iter().cloned().chain(notes).collect(),
             timings_ms: Timings {
                 load: 0.0,
                 forward: ms(reached) + predictions,
@@ -144,7 +147,7 @@ impl Loaded {
         count: usize,
         cancel: &Cancel,
     ) -> Result<Predictions, Report> {
-        let ids = self.ids(prompt)?;
+        let ids = prompt::typed(&self.model, &self.suite, prompt)?.ids;
         let started = Instant::now();
         let wrong = |error: live::Error| failure::of_run(&error);
         let shared = Arc::clone(&self.shared);
@@ -186,7 +189,7 @@ impl Loaded {
 
     /// Which heads and tokens made a latent fire.
     pub fn attribution(&mut self, asked: (&str, u32, Option<usize>), cancel: &Cancel) -> Result<Attribution, Report> {
-        let counts = self.counts(self.live.ids().len());
+        let counts = self.counts(self.live.ids());
         self.attributor.attribute((&self.shared, &self.live, &counts), asked, cancel)
     }
 
@@ -218,18 +221,9 @@ impl Loaded {
         self.benches = Benches::default();
     }
 
-    /// The prompt's tokens, with a beginning-of-sequence token in front where the suite says so.
-    fn ids(&self, prompt: &str) -> Result<Vec<u32>, Report> {
-        let mut ids: Vec<u32> =
-            self.model.tokenizer.bos().filter(|_| self.suite.model.prepend_bos).into_iter().collect();
-        let typed = self.model.tokenizer.encode(prompt);
-        ids.extend(typed.map_err(|error| failure::of_model("cannot run the prompt", &error))?);
-        Ok(ids)
-    }
-
-    /// Position 0 does not count where a beginning-of-sequence token stands there (methods §1).
-    fn counts(&self, positions: usize) -> Vec<bool> {
-        (0..positions).map(|position| position > 0 || !self.suite.model.prepend_bos).collect()
+    /// Which positions count: not those where a beginning-of-sequence token stands in front (methods §1).
+    fn counts(&self, ids: &[u32]) -> Vec<bool> {
+        self.apart().counts(ids).collect()
     }
 
     /// Counts what fires on the tokens that were newly run, so that retyping a word does not count its sentence twice.
@@ -297,7 +291,7 @@ impl Loaded {
         }
         Prompt {
             ids: live.ids().to_vec(),
-            counts: self.counts(positions),
+            counts: self.counts(live.ids()),
             x: live.activations().to_vec(),
             codes: (live.codes(small).clone(), live.codes(large).clone()),
             x_hat: (live.reconstruction(small).to_vec(), live.reconstruction(large).to_vec()),

@@ -232,7 +232,7 @@ impl Shared {
         };
         let ((small, small_hat), (large, large_hat)) = (encode(small)?, encode(large)?);
         let (codes, x_hat) = ((small, large), (small_hat, large_hat));
-        Ok(Prompt { counts: taker.counts(ids.len()).collect(), ids: ids.to_vec(), x, codes, x_hat })
+        Ok(Prompt { counts: taker.counts(&ids).collect(), ids: ids.to_vec(), x, codes, x_hat })
     }
 }
 

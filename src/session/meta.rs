@@ -18,6 +18,7 @@ use crate::report::{Kind, Report};
 use crate::sae::meta::{self, Table};
 use crate::sae::{self, Neighbour, Sae, SaeFiles, lens};
 use crate::session::meta_train::{self, Kept};
+use crate::session::prompt::{self, Typed};
 use crate::session::shared::LoadedSae;
 use crate::session::{MetaState, Setup, failure};
 use crate::suite::{Format, MetaEntry as Listed, Suite, argument};
@@ -49,12 +50,8 @@ impl<'a> Room<'a> {
             .kind(Kind::Missing))
     }
 
-    fn ids(&self, prompt: &str) -> Result<Vec<u32>, Report> {
-        let bos = self.model.tokenizer.bos().filter(|_| self.suite.model.prepend_bos);
-        let mut ids: Vec<u32> = bos.into_iter().collect();
-        let typed = self.model.tokenizer.encode(prompt);
-        ids.extend(typed.map_err(|error| failure::of_model("cannot run the prompt", &error))?);
-        Ok(ids)
+    fn typed(&self, prompt: &str) -> Result<Typed, Report> {
+        prompt::typed(self.model, self.suite, prompt)
     }
 }
 
@@ -378,7 +375,6 @@ impl Scope<'_> {
             tokenizer: &self.room.model.tokenizer,
             site: self.room.suite.site,
             center: self.room.suite.center,
-            spare_first: self.room.suite.model.prepend_bos,
             sae: self.of(),
             latent,
         }
@@ -393,9 +389,13 @@ impl Scope<'_> {
         cancel: &Cancel,
     ) -> Result<SurgeryView, Report> {
         let (changes, theatre) = (self.changes(operation, cancel)?, self.theatre(operation.latent));
-        let (ids, tokenizer) = (self.room.ids(prompt)?, &self.room.model.tokenizer);
+        let (Typed { ids, mut notes }, tokenizer) = (self.room.typed(prompt)?, &self.room.model.tokenizer);
         let wrong = |error: model::Error| failure::of_model("cannot run the prompt", &error);
-        let texts: Vec<Vec<u32>> = named.iter().map(|text| surgery::named(text, tokenizer)).collect();
+        let texts = named.iter().map(|text| {
+            let spelled = surgery::named(text, tokenizer);
+            spelled.map_err(|error| failure::of_model(format!("cannot name {text:?}"), &error))
+        });
+        let texts: Vec<Vec<u32>> = texts.collect::<Result<_, _>>()?;
         let (mut arms, mut logprobs, mut fires) = (Vec::new(), Vec::new(), Vec::new());
         for (arm, change) in Arm::ALL.into_iter().zip(&changes) {
             let answer = theatre.ask(&ids, change, next, &texts, cancel).map_err(wrong)?;
@@ -406,7 +406,6 @@ impl Scope<'_> {
         let of = |at: usize| std::array::from_fn(|arm: usize| logprobs[arm][at]);
         let row = self.of().decoder_norm(operation.latent as usize).unwrap_or(0.0);
         let size = changes[1].iter().map(|v| f64::from(*v).powi(2)).sum::<f64>().sqrt() as f32 / row;
-        let mut notes = Vec::new();
         if fires.is_empty() {
             notes.push(format!("latent {} fires nowhere in this prompt: the edit changes nothing", operation.latent));
         }
@@ -438,7 +437,7 @@ impl Scope<'_> {
         cancel: &Cancel,
         progress: OnProgress<'_>,
     ) -> Result<Continuation, Report> {
-        let (changes, ids) = (self.changes(operation, cancel)?, self.room.ids(prompt)?);
+        let (changes, ids) = (self.changes(operation, cancel)?, self.room.typed(prompt)?.ids);
         let place = Arm::ALL.iter().position(|arm| *arm == goal.arm).unwrap_or(0);
         let mut tell = |done: usize, text: &str| progress(Progress::steps(text, done as u64, goal.tokens as u64));
         let new = self

@@ -2,7 +2,7 @@
 //! belong together. Not here: downloading.
 
 use crate::hub::bytes;
-use crate::model::{self, ModelFiles, Needs, Place, TokenizerFiles};
+use crate::model::{self, ModelFiles, Needs, Place, TokenizerFiles, TokenizerSaid};
 use crate::report::Report;
 use crate::sae::Sae;
 use crate::sae::formats::{self, Files, Release};
@@ -11,7 +11,7 @@ use crate::session::reach::{Opening, Reach};
 use crate::session::shared::{LoadedSae, Open, Shared};
 use crate::session::{Setup, failure};
 use crate::site::SiteKind;
-use crate::suite::{Error, Format, Part, SaeEntry, SaeParts, Suite, TokenizerParts, argument};
+use crate::suite::{self, Error, Format, Part, SaeEntry, SaeParts, Suite, TokenizerParts, TokenizerWord, argument};
 use crate::task::{Cancel, OnProgress, Progress};
 
 /// A suite whose files are all here and fit into memory.
@@ -79,8 +79,9 @@ fn model_files(setup: &Setup, suite: &Suite, reach: Reach) -> Result<ModelFiles,
         TokenizerParts::Json(json) => TokenizerFiles::Json(json),
         TokenizerParts::Bpe { vocab, merges } => TokenizerFiles::Bpe { vocab, merges },
     };
-    let tokenizer_config = parts.tokenizer_config;
-    Ok(ModelFiles { config: parts.config, weights: parts.weights, tokenizer, tokenizer_config })
+    let suite::TokenizerSaid { config, specials, added } = parts.said;
+    let said = TokenizerSaid { config, specials, added, own_word: suite.model.tokenizer == TokenizerWord::File };
+    Ok(ModelFiles { config: parts.config, weights: parts.weights, tokenizer, said })
 }
 
 /// That the model's files are not here, or not all; what can be had without them where SAEs are.
@@ -227,6 +228,7 @@ pub fn load(mut plan: Plan, setup: &Setup, cancel: &Cancel, progress: OnProgress
             _ => "latents have no words: the model's files that are open hold no head".to_owned(),
         });
     }
+    plan.notes.extend(model.tokenizer.note().map(ToOwned::to_owned));
     let size = plan.model.is_some().then(|| model.model.site_size(site)).transpose();
     let size = size.map_err(|error| failure::of_model(&cannot, &error))?;
     let value_bias = match (plan.suite.fold_value_bias, plan.reach) {

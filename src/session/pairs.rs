@@ -144,7 +144,7 @@ impl Shared {
             if row.is_empty() {
                 break;
             }
-            tokens += taker.counts(row.len()).filter(|counts| *counts).count();
+            tokens += taker.counts(&row).filter(|counts| *counts).count();
             taker.add(&mut sample, row, cancel).map_err(cannot)?;
             if sample.counts.len() >= BATCH {
                 progress(reading(&text, rows.read()));

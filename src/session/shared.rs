@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use crate::analysis::TextInfo;
 use crate::analysis::card::Words;
-use crate::analysis::measuring::{Sample, Taker};
+use crate::analysis::measuring::{Apart, Sample, Taker};
 use crate::analysis::splice::Measured;
 use crate::blob::Blob;
 use crate::model;
@@ -163,12 +163,12 @@ impl Shared {
     }
 
     pub fn taker(&self) -> Taker<'_> {
-        Taker {
-            model: &*self.model.model,
-            site: self.suite.site,
-            center: self.suite.center,
-            bos: self.suite.model.prepend_bos,
-        }
+        Taker { model: &*self.model.model, site: self.suite.site, center: self.suite.center, apart: self.apart() }
+    }
+
+    /// Which positions at the beginning of a row do not count: those of the token that begins a text, whoever put it there.
+    pub fn apart(&self) -> Apart {
+        Apart::Bos(self.model.tokenizer.bos())
     }
 
     /// One row of tokens whose cross-entropy is to be measured.
@@ -271,7 +271,7 @@ impl Shared {
                 break;
             }
             progress(reading(&text, rows.read()));
-            tokens += taker.counts(row.len()).filter(|counts| *counts).count();
+            tokens += taker.counts(&row).filter(|counts| *counts).count();
             let cannot = |error| failure::of_model(format!("cannot measure on the text `{}`", text.name), &error);
             taker.add(&mut sample, row, cancel).map_err(cannot)?;
         }
@@ -286,8 +286,8 @@ impl Shared {
 
     /// The first positions of a row, of which `most` count.
     pub fn shorten(&self, mut row: Vec<u32>, most: usize) -> Vec<u32> {
-        let bos = usize::from(self.suite.model.prepend_bos);
-        row.truncate(if most == 0 { 0 } else { most.saturating_add(bos) });
+        let apart = self.apart().of(&row);
+        row.truncate(if most == 0 { 0 } else { most.saturating_add(apart) });
         row
     }
 

@@ -13,6 +13,7 @@ use crate::blob::{Blob, Place};
 use crate::model::Tokenizer;
 use crate::report::Report;
 use crate::session::failure;
+use crate::session::prompt::{without_end, without_mark};
 
 /// What stands between documents.
 const SEPARATOR: &[u8] = b"<|endoftext|>";
@@ -49,6 +50,8 @@ pub struct Rows<'a> {
     start: u64,
     ended: bool,
     row: Vec<u32>,
+    /// Whether nothing of the document is in rows yet.
+    fresh: bool,
     ready: VecDeque<Vec<u32>>,
 }
 
@@ -69,7 +72,7 @@ impl Text {
         };
         let cut = Cut { length: cut.length.max(2), ..cut };
         let (text, bytes, row) = (self.clone(), Vec::new(), Vec::new());
-        Ok(Rows { text, cut, from, bytes, start: 0, ended: false, row, ready: VecDeque::new() })
+        Ok(Rows { text, cut, from, bytes, start: 0, ended: false, row, fresh: true, ready: VecDeque::new() })
     }
 
     /// Its first `most` bytes.
@@ -82,7 +85,7 @@ impl Text {
             Place::Embedded(all) => all.take(most).read_to_end(&mut bytes),
             Place::Path(path) => File::open(path).and_then(|file| file.take(most).read_to_end(&mut bytes)),
         };
-        read.map(|_| bytes).map_err(|error| self.unread(&error))
+        read.map(|_| without_mark(&bytes).to_vec()).map_err(|error| self.unread(&error))
     }
 
     /// Its length in bytes, where it can be known.
@@ -105,19 +108,23 @@ impl Rows<'_> {
     /// Reads on until there is a row, or the text ends.
     fn fill(&mut self) -> Result<(), Report> {
         while self.ready.is_empty() && !(self.ended && self.bytes.is_empty()) {
-            if let Some(end) = find(&self.bytes, SEPARATOR) {
+            let found = find(&self.bytes, SEPARATOR);
+            // The line break behind it must be here too.
+            let whole = |end: &usize| self.ended || self.bytes.len() >= end + SEPARATOR.len() + 2;
+            if let Some(end) = found.filter(whole) {
                 let document = self.take(end + SEPARATOR.len());
                 let document = &document[..end];
-                self.add(document.strip_suffix(b"\n").unwrap_or(document), self.start)?;
+                self.add(without_end(document), self.start)?;
                 self.separate();
-                if self.bytes.first() == Some(&b'\n') {
-                    self.take(1);
-                }
+                let after = [&b"\r\n"[..], b"\n"].into_iter().find(|line| self.bytes.starts_with(line));
+                self.take(after.map_or(0, <[u8]>::len));
             } else if self.ended {
                 let rest = self.take(self.bytes.len());
                 // An editor's line break at the end of a file is no part of its last document.
-                self.add(rest.strip_suffix(b"\n").unwrap_or(&rest), self.start)?;
-            } else if let Some(end) = (self.bytes.len() >= 2 * PIECE).then(|| cut_before(&self.bytes, PIECE)) {
+                self.add(without_end(&rest), self.start)?;
+            } else if let Some(end) =
+                (found.is_none() && self.bytes.len() >= 2 * PIECE).then(|| cut_before(&self.bytes, PIECE))
+            {
                 let piece = self.take(end);
                 self.add(&piece, self.start)?;
             } else {
@@ -135,6 +142,10 @@ impl Rows<'_> {
         let read = (&mut self.from).take(PIECE as u64).read_to_end(&mut self.bytes);
         read.map_err(|error| self.text.unread(&error))?;
         self.ended = self.bytes.len() == before;
+        if self.start == 0 && before == 0 {
+            let mark = self.bytes.len() - without_mark(&self.bytes).len();
+            self.take(mark);
+        }
         Ok(())
     }
 
@@ -161,6 +172,11 @@ impl Rows<'_> {
             if self.row.is_empty() {
                 self.row.extend(self.cut.bos);
             }
+            // A document that spells the token which stands in front of it has it once.
+            if self.fresh && self.cut.bos == Some(id) {
+                continue;
+            }
+            self.fresh = false;
             self.row.push(id);
             if self.row.len() >= self.cut.length {
                 self.ready.push_back(std::mem::take(&mut self.row));
@@ -171,6 +187,7 @@ impl Rows<'_> {
 
     /// Ends a document.
     fn separate(&mut self) {
+        self.fresh = true;
         let Some(bos) = self.cut.bos.filter(|bos| self.row.last().is_some_and(|last| last != bos)) else { return };
         self.row.push(bos);
         if self.row.len() >= self.cut.length {
@@ -239,6 +256,22 @@ mod tests {
         for nothing in ["", "\n", "<|endoftext|>", "<|endoftext|>\n<|endoftext|>\n"] {
             assert_eq!(rows(nothing.as_bytes(), 5, Some(0)).expect("is text"), Vec::<Vec<u32>>::new(), "{nothing:?}");
         }
+    }
+
+    #[test]
+    fn marks_and_line_ends_of_other_systems_are_no_part_of_a_text() {
+        let plain = rows(b"the cat sat\n<|endoftext|>\na dog\n", 5, Some(0)).expect("is text");
+        let other = rows(b"\xef\xbb\xbfthe cat sat\r\n<|endoftext|>\r\na dog\r\n", 5, Some(0)).expect("is text");
+        assert_eq!(other, plain);
+    }
+
+    #[test]
+    fn a_document_that_spells_the_token_in_front_of_it_has_it_once() {
+        // Number 0 is spelled `!` in this vocabulary.
+        let plain = rows(b"the cat<|endoftext|>a dog", 50, Some(0)).expect("is text");
+        assert_eq!(rows(b"!the cat<|endoftext|>!!a dog", 50, Some(0)).expect("is text"), plain);
+        let inside = rows(b"the!cat", 50, Some(0)).expect("is text");
+        assert_eq!(inside[0].iter().filter(|id| **id == 0).count(), 2, "{inside:?}");
     }
 
     #[test]

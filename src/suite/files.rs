@@ -13,6 +13,10 @@ pub(super) const WEIGHTS: &str = "model.safetensors";
 pub(super) const INDEX: &str = "model.safetensors.index.json";
 /// Which tokens are special; not every model has it.
 const TOKENIZER_CONFIG: &str = "tokenizer_config.json";
+/// The same in older repositories.
+const SPECIALS: &str = "special_tokens_map.json";
+/// Tokens that were added to a vocabulary, in older repositories.
+const ADDED: &str = "added_tokens.json";
 /// Most bytes of such a list.
 const MAX_INDEX: u64 = 64 << 20;
 
@@ -25,8 +29,26 @@ pub struct ModelParts {
     pub weights: Vec<Blob>,
     /// The tokenizer.
     pub tokenizer: TokenizerParts,
-    /// `tokenizer_config.json`, where there is one.
-    pub tokenizer_config: Option<Blob>,
+    /// What stands beside the tokenizer's own files.
+    pub said: TokenizerSaid,
+}
+
+/// What stands beside a tokenizer's own files, as far as it is there.
+#[derive(Clone, Debug, Default)]
+pub struct TokenizerSaid {
+    /// `tokenizer_config.json`.
+    pub config: Option<Blob>,
+    /// `special_tokens_map.json`.
+    pub specials: Option<Blob>,
+    /// `added_tokens.json`.
+    pub added: Option<Blob>,
+}
+
+impl TokenizerSaid {
+    /// Those that are there.
+    pub fn all(&self) -> impl Iterator<Item = &Blob> {
+        self.config.iter().chain(&self.specials).chain(&self.added)
+    }
 }
 
 /// The files of a tokenizer.
@@ -106,7 +128,7 @@ pub(super) fn model_names(exists: impl Fn(&str) -> bool) -> Vec<&'static str> {
     } else {
         names.push("tokenizer.json");
     }
-    names.extend(exists(TOKENIZER_CONFIG).then_some(TOKENIZER_CONFIG));
+    names.extend([TOKENIZER_CONFIG, SPECIALS, ADDED].into_iter().filter(|name| exists(name)));
     names
 }
 
@@ -297,14 +319,11 @@ impl Suite {
         } else {
             gather.take("tokenizer.json")?.map(TokenizerParts::Json)
         };
-        let tokenizer_config = open(source, TOKENIZER_CONFIG, locator)?;
+        let beside = |name: &str| open(source, name, locator);
+        let said =
+            TokenizerSaid { config: beside(TOKENIZER_CONFIG)?, specials: beside(SPECIALS)?, added: beside(ADDED)? };
         let parts = config.zip(weights).zip(tokenizer);
-        gather.all(parts).map(|((config, weights), tokenizer)| ModelParts {
-            config,
-            weights,
-            tokenizer,
-            tokenizer_config,
-        })
+        gather.all(parts).map(|((config, weights), tokenizer)| ModelParts { config, weights, tokenizer, said })
     }
 
     /// An SAE's files on this machine.

@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use super::{Expect, Format, MetaEntry, ModelEntry, SaeEntry, Source, Suite, canonical};
+use super::{Expect, Format, MetaEntry, ModelEntry, SaeEntry, Source, Suite, TokenizerWord, canonical};
 use crate::hub::{Repo, name};
 use crate::site::{Site, SiteKind};
 use crate::toml_file::{Document, Error, Table};
@@ -68,10 +68,22 @@ fn is_id(id: &str) -> bool {
 }
 
 fn model(table: &Table<'_>, base: Base<'_>) -> Result<ModelEntry, Error> {
-    table.only(&["repo", "revision", "path", "prepend_bos", "licence", "gated", "bytes", "mirrors", "unverified"])?;
+    table.only(&[
+        "repo",
+        "revision",
+        "path",
+        "prepend_bos",
+        "tokenizer",
+        "licence",
+        "gated",
+        "bytes",
+        "mirrors",
+        "unverified",
+    ])?;
     Ok(ModelEntry {
         source: source(table, base)?,
         prepend_bos: table.boolean("prepend_bos")?.unwrap_or(true),
+        tokenizer: table.choice("tokenizer", &TokenizerWord::NAMES)?.unwrap_or_default(),
         licence: table.string("licence")?.map(ToOwned::to_owned),
         gated: table.boolean("gated")?.unwrap_or(false),
         bytes: table.count("bytes")?,

@@ -405,12 +405,17 @@ impl App {
         run.positions.iter().map(|p| activation(p, of.latent)).collect()
     }
 
-    /// Whether the token at position 0 is none of the prompt's: a beginning-of-sequence token.
+    /// How many positions in front hold beginning-of-sequence tokens: what fires there says nothing of the prompt.
+    #[must_use]
+    pub fn apart(&self) -> usize {
+        self.run.value().map_or(0, |run| run.left_out)
+    }
+
+    /// Whether the token at position 0 is none of the prompt's: a beginning-of-sequence token that was put there.
     #[must_use]
     pub fn has_bos(&self) -> bool {
-        self.tokens().first().is_some_and(|t| {
-            !self.shown_prompt.starts_with(t.text.as_str()) && crate::text::byte_len(&t.text) == t.text.len()
-        })
+        let first = self.tokens().first().filter(|_| self.apart() > 0);
+        first.is_some_and(|token| !self.shown_prompt.starts_with(token.text.as_str()))
     }
 
     /// Whether anything was asked for and has not been answered.

@@ -7,10 +7,10 @@ use std::path::{Path, PathBuf};
 
 use candle_core::Device;
 use saescope::analysis::doctor::{Checkup, Figures};
-use saescope::analysis::measuring::{Sample, Taker};
+use saescope::analysis::measuring::{Apart, Sample, Taker};
 use saescope::blob::Blob;
 use saescope::hub::{Environment, Hub};
-use saescope::model::{self, ModelFiles, TokenizerFiles};
+use saescope::model::{self, ModelFiles, TokenizerFiles, TokenizerSaid};
 use saescope::sae::lens::{self, SaeFiles};
 use saescope::sae::train::{Config, train};
 use saescope::sae::{Parts, Sae};
@@ -110,7 +110,7 @@ impl Wired {
             config: file("config.json"),
             weights: vec![file("model.safetensors")],
             tokenizer: TokenizerFiles::Json(file("tokenizer.json")),
-            tokenizer_config: None,
+            said: TokenizerSaid::default(),
         };
         model::load(&files, &Device::Cpu).expect("loads")
     }
@@ -118,7 +118,7 @@ impl Wired {
     /// Activations of the demo's text at the site, as the suite takes them, without position 0; [positions, size].
     pub fn rows(&self) -> Vec<f32> {
         let loaded = self.load_model();
-        let taker = Taker { model: &*loaded.model, site: self.site, center: self.center, bos: true };
+        let taker = Taker { model: &*loaded.model, site: self.site, center: self.center, apart: Apart::First };
         let text = fs::read_to_string(demo().join("text.txt")).expect("the demo's text");
         let mut sample = Sample::default();
         for document in text.split("<|endoftext|>").filter(|document| document.len() > 40) {

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use candle_core::Device;
 use saescope::blob::Blob;
-use saescope::model::{Error, Logits, ModelFiles, Pass, TokenizerFiles, load};
+use saescope::model::{Error, Logits, ModelFiles, Pass, TokenizerFiles, TokenizerSaid, load};
 use saescope::task::Cancel;
 use serde_json::Value;
 
@@ -45,7 +45,7 @@ impl Spoiled {
             config: Blob::path(self.path("config.json")),
             weights: self.weights.iter().map(|file| Blob::path(self.path(file))).collect(),
             tokenizer: TokenizerFiles::Json(Blob::path(fixtures().join("tokenizer/tokenizer.json"))),
-            tokenizer_config: None,
+            said: TokenizerSaid::default(),
         }
     }
 

@@ -88,8 +88,10 @@ pub fn run_of(prompt: &str) -> Run {
         model: "demo/model".into(),
         site: SITE,
         tokens: tokens.iter().enumerate().map(view).collect(),
+        left_out: 1,
         next: vec![Vec::new(); tokens.len()],
         saes,
+        notes: Vec::new(),
         timings_ms: Timings { load: 0.0, forward: 8.4, predictions: 0.0, encode: 3.1 },
     }
 }

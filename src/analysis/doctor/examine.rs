@@ -2,7 +2,7 @@
 //! Not here: looking for what fits (`search`), what is expected, and where sentences and SAEs come from.
 
 use crate::analysis::live::{self, center};
-use crate::analysis::measuring::{Sample, Taker};
+use crate::analysis::measuring::{Apart, Sample, Taker};
 use crate::analysis::splice::Measured;
 use crate::model::{self, Model};
 use crate::sae::Sae;
@@ -256,7 +256,7 @@ impl Examiner<'_> {
     ) -> Result<Sample, model::Error> {
         let key = (way.site, way.bos);
         if !self.taken.iter().any(|(known, _)| *known == key) {
-            let taker = Taker { model: self.model, site: way.site, center: false, bos: true };
+            let taker = Taker { model: self.model, site: way.site, center: false, apart: Apart::First };
             let mut sample = Sample::default();
             for (done, sentence) in self.sentences.iter().enumerate() {
                 progress(Progress::steps("running the sentences", done as u64, self.sentences.len() as u64));

@@ -147,14 +147,6 @@ fn bad_files_are_named() {
     assert!(load(&bpe(r#"{"a": 4294967295}"#, "")).contains("4294967295"));
 }
 
-#[test]
-fn a_tokenizer_larger_than_the_embedding_is_refused_with_both_named() {
-    let tokenizer = Tokenizer::load(&json(), None).unwrap();
-    assert!(tokenizer.fits(290, "config.json").is_ok());
-    let error = tokenizer.fits(280, "config.json").unwrap_err().to_string();
-    assert!(error.contains("tokenizer.json") && error.contains("config.json") && error.contains("280"), "{error}");
-}
-
 proptest! {
     #[test]
     fn the_bytes_of_the_tokens_are_the_bytes_of_the_text(text in "\\PC*|[ -~\\s]*|.*") {
@@ -186,6 +178,11 @@ fn a_decoder_that_cannot_be_read_is_an_error_and_no_panic() {
 
 /// A tokenizer of the fixtures as a hub repository has it.
 fn from_repository(name: &str) -> (Tokenizer, serde_json::Value) {
+    from_repository_as(name, None, false)
+}
+
+/// The same for a model of so many rows, by transformers' word or the file's own.
+fn from_repository_as(name: &str, rows: Option<usize>, own_word: bool) -> (Tokenizer, serde_json::Value) {
     let folder = folder().join("../tokenizers").join(name);
     let read = |file: &str| -> serde_json::Value {
         serde_json::from_slice(&std::fs::read(folder.join(file)).unwrap()).unwrap()
@@ -196,9 +193,21 @@ fn from_repository(name: &str) -> (Tokenizer, serde_json::Value) {
     } else {
         TokenizerFiles::Bpe { vocab: blob("vocab.json"), merges: blob("merges.txt") }
     };
-    let config = blob("tokenizer_config.json");
     let bos = read("config.json")["bos_token_id"].as_u64().map(|id| id as u32);
-    let stated = Stated { config: Some(&config), bos, rows: None };
+    let model = read("config.json");
+    let optional = |name: &str| Some(blob(name)).filter(|_| folder.join(name).exists());
+    let (config, specials) = (optional("tokenizer_config.json"), optional("special_tokens_map.json"));
+    let added = optional("added_tokens.json");
+    let stated = Stated {
+        config: config.as_ref(),
+        specials: specials.as_ref(),
+        added: added.as_ref(),
+        model_type: model["model_type"].as_str(),
+        class: None,
+        bos,
+        rows,
+        own_word,
+    };
     (Tokenizer::load_as(&files, stated).unwrap(), read("reference.json"))
 }
 
@@ -223,13 +232,146 @@ fn a_named_token_gets_no_number_that_the_model_has_no_row_for() {
     let config = r#"{"bos_token": "<s>", "added_tokens_decoder": {"291": {"content": "<b>", "special": true},
         "290": {"content": "<a>", "special": true}}}"#;
     let config = Blob::embedded("tokenizer_config.json", config.as_bytes());
-    let load = |rows| Tokenizer::load_as(&json(), Stated { config: Some(&config), bos: Some(289), rows }).unwrap();
+    let load = |rows| {
+        let stated = Stated { config: Some(&config), bos: Some(289), rows, ..Stated::default() };
+        Tokenizer::load_as(&json(), stated).unwrap()
+    };
     assert_eq!((load(None).vocab_size(), load(None).bos()), (293, Some(292)));
     assert_eq!(load(None).encode("<a><b>").unwrap(), [290, 291]);
     let tight = load(Some(291));
-    assert_eq!((tight.vocab_size(), tight.bos()), (291, Some(289)), "the model's own, since the named one is nowhere");
-    assert!(tight.fits(291, "config.json").is_ok());
-    assert!(tight.encode("<b>").unwrap().len() > 1);
+    assert_eq!((tight.vocab_size(), tight.bos()), (291, Some(289)), "the model's own, since the named one has no row");
+    assert_eq!(tight.encode("<a>").unwrap(), [290]);
+    let said = tight.encode("a<b>").unwrap_err().to_string();
+    assert_eq!(said, "`<b>` is token 291, and the model's embedding has 291 rows, from 0");
+}
+
+/// Repositories with words beside the tokenizer, or a class of `transformers` that has rules of its own.
+const RULES: [&str; 26] = [
+    "prefix",
+    "prefix_pair",
+    "prefix_backend",
+    "flags",
+    "flags_gpt2",
+    "dropped",
+    "extra_list",
+    "extra_object",
+    "special_map",
+    "special_map_silent",
+    "added_pair",
+    "added_json",
+    "split",
+    "llama",
+    "llama_legacy",
+    "llama_no_prefix",
+    "llama_unnamed",
+    "llama_bytes",
+    "neox",
+    "cut",
+    "qwen2",
+    "qwen3_5",
+    "gemma_unnamed",
+    "gpt2",
+    "llama3",
+    "gemma",
+];
+
+#[test]
+fn words_beside_a_tokenizer_and_rules_of_classes_are_those_of_transformers() {
+    for name in RULES {
+        let (tokenizer, reference) = from_repository(name);
+        let opening: Vec<u32> = serde_json::from_value(reference["opening"].clone()).unwrap();
+        assert_eq!(tokenizer.opening(), opening, "{name}");
+        assert_eq!(tokenizer.vocab_size() as u64, reference["tokens"].as_u64().unwrap(), "{name}");
+        for case in reference["cases"].as_array().unwrap() {
+            let text = case["text"].as_str().unwrap();
+            let ids: Vec<u32> = serde_json::from_value(case["ids"].clone()).unwrap();
+            assert_eq!(tokenizer.encode(text).unwrap(), ids, "{name}: {text:?}");
+        }
+    }
+}
+
+#[test]
+fn the_files_own_word_is_that_of_the_library_that_reads_it() {
+    let mut told = 0;
+    for name in RULES {
+        let (tokenizer, reference) = from_repository_as(name, None, true);
+        let mut differs = false;
+        for case in reference["cases"].as_array().unwrap().iter().filter(|case| case["own"].is_array()) {
+            let text = case["text"].as_str().unwrap();
+            let ids: Vec<u32> = serde_json::from_value(case["own"].clone()).unwrap();
+            assert_eq!(tokenizer.encode(text).unwrap(), ids, "{name}: {text:?}");
+            differs |= case["own"] != case["ids"];
+        }
+        if differs {
+            told += 1;
+            let note = tokenizer.note().expect(name);
+            assert!(note.contains("transformers 5.24") && note.contains("own files are followed"), "{note}");
+        }
+    }
+    assert!(told > 10, "{told}");
+}
+
+#[test]
+fn a_note_says_which_rule_it_is_and_where_both_agree_there_is_none() {
+    let note = |name: &str| from_repository(name).0.note().map(ToOwned::to_owned);
+    for (name, rule) in [
+        ("prefix", "class `GPT2Tokenizer`"),
+        ("llama", "class `LlamaTokenizer`"),
+        ("cut", "class `GPT2Tokenizer`"),
+        ("flags", "added tokens as the files beside it say"),
+        ("added_json", "added tokens as the files beside it say"),
+        ("split", "`split_special_tokens`"),
+    ] {
+        let said = note(name).expect(name);
+        assert!(said.contains(rule) && said.contains("transformers is followed here"), "{name}: {said}");
+    }
+    for name in ["gpt2", "llama3", "gemma", "llama_bytes", "prefix_backend", "special_map_silent"] {
+        assert_eq!(note(name), None, "{name}");
+    }
+}
+
+#[test]
+fn tokens_without_a_row_are_left_out_of_everything_but_a_prompt_that_spells_them() {
+    // Named in tokenizer.json, in tokenizer_config.json, and beside the pair.
+    for (name, token, id) in [("flags", "<keep>", 292), ("extra_object", "<sep2>", 0), ("added_pair", "<word>", 0)] {
+        let whole = from_repository(name).0;
+        let id = if id == 0 { whole.id_of(token).expect(name) } else { id };
+        let tight = from_repository_as(name, Some(id as usize), false).0;
+        assert_eq!(tight.vocab_size(), id as usize, "{name}");
+        assert_eq!((tight.id_of(token), tight.bytes_of(id)), (None, &b""[..]), "{name}");
+        assert!(tight.ids_containing(&token[1..4]).iter().all(|found| *found < id), "{name}");
+        assert_eq!(tight.encode("the cat").unwrap(), whole.encode("the cat").unwrap(), "{name}");
+        let said = tight.encode(&format!("the {token}")).unwrap_err().to_string();
+        assert_eq!(said, format!("`{token}` is token {id}, and the model's embedding has {id} rows, from 0"), "{name}");
+    }
+    // A vocabulary that is larger than the embedding.
+    let whole = from_repository("gpt2").0;
+    let ids = whole.encode(" the cat").unwrap();
+    let last = ids.iter().max().copied().expect("has tokens");
+    let tight = from_repository_as("gpt2", Some(last as usize), false).0;
+    let said = tight.encode(" the cat").unwrap_err().to_string();
+    assert!(said.contains(&format!("is token {last}, and the model's embedding has {last} rows")), "{said}");
+    assert_eq!(tight.bos(), None, "the one that is named has no row");
+    assert_eq!(tight.encode("a").unwrap(), whole.encode("a").unwrap());
+}
+
+#[test]
+fn a_text_far_too_long_is_refused_by_its_beginning_and_others_keep_their_tokens() {
+    let tokenizer = Tokenizer::load(&json(), None).unwrap();
+    let long = "the cat sat on the mat\n".repeat(20_000);
+    let error = tokenizer.encode_within(&long, 1024).unwrap_err();
+    assert!(matches!(error, Error::FarTooLong { context: 1024, bytes } if bytes == long.len()), "{error}");
+    let whole = tokenizer.encode(&long).unwrap();
+    assert_eq!(tokenizer.encode_within(&long, whole.len()).unwrap(), whole);
+    assert_eq!(tokenizer.encode_within(&long, whole.len() / 2 + 1).unwrap(), whole, "too long, but not by far");
+    let unbroken = "é".repeat(100_000);
+    assert!(matches!(tokenizer.encode_within(&unbroken, 1000), Err(Error::FarTooLong { .. })));
+    // White space that a token takes for its own is no length.
+    let (taking, _) = from_repository("flags");
+    let spaces = [&" ".repeat(200_000), "<|endoftext|>the"].concat();
+    let ids = taking.encode(&spaces).unwrap();
+    assert!(ids.len() < 10, "{ids:?}");
+    assert_eq!(taking.encode_within(&spaces, 16).unwrap(), ids);
 }
 
 #[test]

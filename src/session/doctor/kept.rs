@@ -16,7 +16,7 @@ use crate::session::text::Text;
 use crate::suite::TokenizerParts;
 
 /// Grows when what is measured, or how it is judged, changes.
-const VERSION: u32 = 3;
+const VERSION: u32 = 4;
 /// Most bytes of a kept checkup.
 const LONGEST: u64 = 4 << 20;
 
@@ -51,6 +51,7 @@ fn identity(shared: &Shared, text: &Text) -> Option<String> {
     let mut lines = vec![
         format!("{VERSION} {}", env!("CARGO_PKG_VERSION")),
         format!("{} {} {} {}", suite.site, suite.center, suite.fold_value_bias, suite.model.prepend_bos),
+        format!("{:?}", suite.model.tokenizer),
         format!("{} {:?} {:?}", text.name, text.bytes(), suite.model.unverified),
     ];
     // A card's figures differ in the last digits.
@@ -62,7 +63,7 @@ fn identity(shared: &Shared, text: &Text) -> Option<String> {
         TokenizerParts::Json(json) => vec![json],
         TokenizerParts::Bpe { vocab, merges } => vec![vocab, merges],
     };
-    for blob in model.weights.iter().chain([&model.config]).chain(tokenizer).chain(&model.tokenizer_config) {
+    for blob in model.weights.iter().chain([&model.config]).chain(tokenizer).chain(model.said.all()) {
         lines.push(of_file(blob)?);
     }
     for loaded in &shared.saes {

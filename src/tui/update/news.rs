@@ -277,6 +277,10 @@ fn run_arrived(app: &mut App, run: &Arc<Run>) {
         select::follow_caret(app);
     }
     select::follow_strongest(app);
+    let told = app.opened.value().map_or(&[][..], |opened| &opened.notes);
+    if let Some(note) = run.notes.iter().find(|note| !told.contains(note)).cloned() {
+        say(app, note);
+    }
     // The card says how often its latent has fired in all runs: it must be asked for again.
     app.asked_card = None;
 }

@@ -223,8 +223,9 @@ fn profile<'a>(app: &App, of: &LatentRef, width: u16, pen: &Pen<'_>) -> Vec<Span
     let top = super::flow::top(app.token, cells, tokens);
     let run = app.run_of(&of.sae).map_or(&[][..], |run| run.positions.as_slice());
     let around: Vec<f32> = run.iter().skip(top).take(cells).map(|p| activation(p, of.latent)).collect();
-    // Position 0 fires on standing first alone and would dim all others.
-    let own = around.get(usize::from(top == 0 && app.has_bos() && tokens > 1)..).unwrap_or_default();
+    // What stands first fires on that alone and would dim all others.
+    let apart = app.apart().saturating_sub(top);
+    let own = around.get(if apart < around.len() { apart } else { 0 }..).unwrap_or_default();
     let most = own.iter().copied().fold(f32::MIN_POSITIVE, f32::max);
     let mut spans: Vec<Span<'a>> = around
         .iter()

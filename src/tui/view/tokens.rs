@@ -112,7 +112,7 @@ fn draw_sources(app: &App, area: Rect, pen: &mut Pen<'_>) {
     let inner = Rect { width: inner.width.saturating_sub(1), ..inner };
     let size = |values: &[f32]| values.iter().map(|value| value.abs()).fold(0.0, f32::max);
     // The beginning-of-sequence token, at which heads look when they look at nothing, would dim all others.
-    let own = size(values.get(usize::from(app.has_bos())..).unwrap_or_default());
+    let own = size(values.get(app.apart()..).unwrap_or_default());
     let most = if own > 0.0 { own } else { size(&values) };
     draw_tokens(app, &Marks::Sources(&values, most), inner, pen);
     if app.origins().is_some_and(|(_, current)| !current) && app.waits() {
@@ -156,14 +156,14 @@ enum Marks<'a> {
     Sources(&'a [f32], f32),
 }
 
-/// The strengths of a latent; the strongest is that of the prompt's own tokens, since position 0 fires on nothing but
+/// The strengths of a latent; the strongest is that of the prompt's own tokens, since what stands in front of it fires on nothing but
 /// standing first and would dim all others.
 fn heat_of(app: &App, of: &LatentRef, pin: Option<usize>) -> Heat {
     heat_from(app, app.heat(of), pin)
 }
 
 fn heat_from(app: &App, values: Vec<f32>, pin: Option<usize>) -> Heat {
-    let own = values.get(usize::from(app.has_bos())..).unwrap_or_default();
+    let own = values.get(app.apart()..).unwrap_or_default();
     let most = own.iter().copied().fold(0.0, f32::max);
     let most = if most > 0.0 { most } else { values.iter().copied().fold(0.0, f32::max) };
     Heat { values, most, pin }

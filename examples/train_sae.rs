@@ -16,7 +16,7 @@ use clap::{Parser, ValueEnum};
 use saescope::analysis::doctor::{Examiner, Expected, Figures, Found, Patient};
 use saescope::analysis::measuring::{Apart, Taker};
 use saescope::hub::{Hub, bytes};
-use saescope::model::{self, ModelFiles, TokenizerFiles};
+use saescope::model::{self, ModelFiles, TokenizerFiles, TokenizerSaid};
 use saescope::report::Report;
 use saescope::sae::train::{self, Config, Dtype, Origin};
 use saescope::session::{Session, Setup, available_memory};

@@ -173,7 +173,7 @@ fn a_config_that_is_none_is_refused() {
 }
 
 #[test]
-fn a_tokenizer_beyond_the_embedding_is_refused_with_both_named() {
+fn a_tokenizer_beyond_the_embedding_opens_and_refuses_what_has_no_row() {
     let smaller = spoiled().config(json!({"vocab_size": 280})).weights(|header, data| {
         let offsets = header["transformer.wte.weight"]["data_offsets"].clone();
         let (start, end) = (offsets[0].as_u64().expect("a start"), offsets[1].as_u64().expect("an end"));
@@ -189,7 +189,13 @@ fn a_tokenizer_beyond_the_embedding_is_refused_with_both_named() {
         }
         header["transformer.wte.weight"]["shape"] = json!([280, 16]);
     });
-    smaller.refused(&["tokenizer.json", "289", "config.json", "280"]);
+    // As in transformers, which looks at token numbers when a row is looked up.
+    assert!(smaller.first_failure().is_ok());
+    let loaded = load(&smaller.files(), &Device::Cpu).expect("opens");
+    assert_eq!((loaded.tokenizer.vocab_size(), loaded.tokenizer.bos()), (280, None));
+    assert!(loaded.tokenizer.encode("a b").is_ok());
+    let said = loaded.tokenizer.encode("a<|endoftext|>").expect_err("has no row").to_string();
+    assert_eq!(said, "`<|endoftext|>` is token 289, and the model's embedding has 280 rows, from 0");
 }
 
 #[test]

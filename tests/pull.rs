@@ -10,6 +10,7 @@ use std::fs;
 use std::path::Path;
 
 use hub_server::{Fault, HubServer};
+use saescope::blob::Blob;
 use saescope::hub::{Environment, Hub, Patience};
 use saescope::report::Report;
 use saescope::session::{Reach, Session, Setup};
@@ -123,18 +124,20 @@ fn a_pull_fetches_what_is_needed_and_nothing_else() {
 }
 
 #[test]
-fn a_tokenizers_config_is_fetched_where_there_is_one() {
+fn what_stands_beside_a_tokenizer_is_fetched_where_it_is_there() {
     let mut files = SMALL.to_vec();
     files.push(("tokenizer_config.json", "{\"bos_token\": null}"));
+    files.push(("special_tokens_map.json", "{}"));
+    files.push(("added_tokens.json", "{}"));
     let setting = setting(&files);
     assert!(setting.suite.model_files(&setting.hub()).is_err());
     assert!(setting.pull(&Choice::default()).expect("is pulled").ready());
     assert!(setting.fetched().contains(&"model/tokenizer_config.json".to_owned()));
     let parts = setting.suite.model_files(&setting.hub()).expect("is here");
-    assert_eq!(
-        parts.said.config.map(|blob| blob.name().to_owned()).as_deref(),
-        Some("owner/model: tokenizer_config.json")
-    );
+    assert_eq!(parts.said.config.as_ref().map(Blob::name), Some("owner/model: tokenizer_config.json"));
+    let names: Vec<&str> = parts.said.all().map(Blob::name).collect();
+    let wanted = ["tokenizer_config.json", "special_tokens_map.json", "added_tokens.json"];
+    assert_eq!(names, wanted.map(|name| format!("owner/model: {name}")));
 }
 
 #[test]

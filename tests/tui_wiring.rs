@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
+use saescope::analysis::Run;
 use saescope::analysis::doctor::{Checkup, Expected, Figures, Finding, Norms, SaeCheckup, Trial, Verdict};
 use saescope::report::Report;
 use saescope::session::{Checked, Outcome};
@@ -124,6 +125,19 @@ fn all_of_it_is_one_key_away() {
         sample::press(&mut app, "esc");
         assert!(app.over.is_empty());
     }
+}
+
+#[test]
+fn notes_on_the_suite_and_the_prompt_stand_below_what_was_measured() {
+    let mut app = told(Ok(checked(false, false)));
+    let ticket = app.run.ask();
+    let run = Run { notes: vec!["the prompt begins with BOS".to_owned()], ..sample::run_of(sample::PROMPT) };
+    let event = Event::Done(Ok(Outcome::Run(Arc::new(run))));
+    sample::send(&mut app, Msg::News { slot: Slot::Run, ticket, event, at: Duration::ZERO });
+    sample::press(&mut app, "shift-w");
+    let screen = draw(&mut app, (120, 40));
+    let row = |words: &str| screen.lines().position(|line| line.contains(words)).expect(words);
+    assert!(row("sentences of the program") < row("the prompt begins with BOS"), "{screen}");
 }
 
 #[test]

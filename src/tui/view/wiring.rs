@@ -8,6 +8,7 @@ use ratatui::text::{Line, Span};
 use super::{Pen, popup, status, trouble};
 use crate::analysis::doctor::Verdict;
 use crate::analysis::doctor::told::{self, Tone};
+use crate::text;
 use crate::tui::app::App;
 
 /// Columns that the whole takes at most.
@@ -51,7 +52,19 @@ pub(super) fn draw(app: &App, top: usize, screen: Rect, pen: &mut Pen<'_>) {
     popup::scrolled(&lines, top, inner, pen);
 }
 
+/// What was measured, and what is worth saying of the suite and of the prompt that was run.
 fn lines(app: &App, width: usize, pen: &Pen<'_>) -> Vec<Line<'static>> {
+    let mut lines = measured(app, width, pen);
+    let suite = app.opened.value().map_or(&[][..], |opened| &opened.notes);
+    let run = app.run.value().map_or(&[][..], |run| &run.notes);
+    for note in suite.iter().chain(run.iter().filter(|note| !suite.contains(note))) {
+        let wrapped = text::wrap(&text::prose(note, pen.theme.charset), width);
+        lines.extend(wrapped.into_iter().map(|line| Line::from(Span::styled(line, pen.theme.quiet()))));
+    }
+    lines
+}
+
+fn measured(app: &App, width: usize, pen: &Pen<'_>) -> Vec<Line<'static>> {
     let theme = pen.theme;
     let styled = |text: String, style: Style| Line::from(Span::styled(text, style));
     if let Some(checked) = app.checkup.value() {

@@ -106,10 +106,20 @@ impl Named {
         for key in ROLES {
             roles.extend(token(key, keys.get(key).unwrap_or(&Value::Null))?.map(|token| (key.to_owned(), token)));
         }
-        let own = |key: &&String| key.ends_with("_token") && !ROLES.contains(&key.as_str());
+        let own = |key: &&String| {
+            let value = keys.get(key.as_str());
+            let names = value.is_some_and(|value| value.is_string() || value.get("content").is_some());
+            names && key.ends_with("_token") && !ROLES.contains(&key.as_str())
+        };
         for key in keys.keys().filter(own) {
-            let value = keys.get(key).filter(|value| value.is_string() || value.get("content").is_some());
-            roles.extend(value.map(|value| token(key, value)).transpose()?.flatten().map(|token| (key.clone(), token)));
+            roles.extend(token(key, keys.get(key).unwrap_or(&Value::Null))?.map(|token| (key.clone(), token)));
+        }
+        let specific = keys.get("model_specific_special_tokens").and_then(Value::as_object);
+        let named_otherwise =
+            keys.keys().any(|key| own(&key)) || keys.get("extra_special_tokens").is_some_and(Value::is_object);
+        // Version 5 writes them so; it hears them where none is named in the older ways.
+        for (key, value) in specific.into_iter().flatten().filter(|_| !named_otherwise) {
+            roles.extend(token("model_specific_special_tokens", value)?.map(|token| (key.clone(), token)));
         }
         let mut extra = Vec::new();
         match keys.get("extra_special_tokens") {

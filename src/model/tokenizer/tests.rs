@@ -246,7 +246,7 @@ fn a_named_token_gets_no_number_that_the_model_has_no_row_for() {
 }
 
 /// Repositories with words beside the tokenizer, or a class of `transformers` that has rules of its own.
-const RULES: [&str; 26] = [
+const RULES: [&str; 27] = [
     "prefix",
     "prefix_pair",
     "prefix_backend",
@@ -255,6 +255,7 @@ const RULES: [&str; 26] = [
     "dropped",
     "extra_list",
     "extra_object",
+    "extra_specific",
     "special_map",
     "special_map_silent",
     "added_pair",

@@ -420,9 +420,9 @@ fn a_prompt_can_come_from_standard_input() {
 
 #[test]
 fn a_prompt_that_begins_with_bos_has_it_once_and_says_so() {
-    let args = |prompt| ["run", "--prompt", prompt, "--sae", "128", "--metrics", "--json"];
+    let measured = |prompt: &str| fine(&["run", "--prompt", prompt, "--sae", "128", "--metrics", "--json"]);
     let prompt = "Tokyo is a city in the country of";
-    let (plain, typed) = (fine(&args(prompt)), fine(&args(&format!("<|endoftext|>{prompt}"))));
+    let (plain, typed) = (measured(prompt), measured(&format!("<|endoftext|>{prompt}")));
     for key in ["tokens", "left_out", "next", "saes"] {
         assert_eq!(typed[key], plain[key], "{key}");
     }
@@ -432,7 +432,7 @@ fn a_prompt_that_begins_with_bos_has_it_once_and_says_so() {
     let output = run(&["run", "--prompt", "<|endoftext|>Tokyo", "--sae", "128"]);
     assert!(String::from_utf8_lossy(&output.stdout).contains("\nnote: the prompt begins with"), "{output:?}");
     // Two of them are what the person typed; neither is measured.
-    let two = fine(&args(&format!("<|endoftext|><|endoftext|>{prompt}")));
+    let two = measured(&format!("<|endoftext|><|endoftext|>{prompt}"));
     let tokens = |run: &Value| run["saes"][0]["metrics"]["tokens"].as_u64();
     assert_eq!((&two["left_out"], tokens(&two)), (&Value::from(2), tokens(&plain)));
 }

@@ -8,6 +8,7 @@ mod files;
 mod parse;
 mod plan;
 mod pull;
+mod release;
 
 use std::fmt;
 use std::path::PathBuf;

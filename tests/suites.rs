@@ -1,7 +1,7 @@
 //! Suite files, the catalogue and the files a suite needs, through the library's own doors.
 //! Not here: downloads.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 
 use proptest::prelude::*;
@@ -200,6 +200,72 @@ fn the_catalogue_is_sound() {
         let neuronpedia = format!("gpt2-small/{}-res-jb", if post { 12 } else { layer });
         assert_eq!(suite.saes[0].neuronpedia, Some(neuronpedia));
         assert!(suite.center && suite.model.prepend_bos, "SAELens: center_writing_weights, prepend_bos");
+    }
+}
+
+/// A row of `tests/fixtures/catalogue/suites.tsv` for each SAE and meta-SAE: the suites as they stood in a file each.
+fn rows(suite: &Suite) -> Vec<String> {
+    let text = |value: Option<&String>| value.cloned().unwrap_or_default();
+    let number = |value: Option<f64>| value.map_or_else(String::new, |value| format!("{value:?}"));
+    let count = |value: Option<u64>| value.map_or_else(String::new, |value| value.to_string());
+    let model = &suite.model;
+    let head = [
+        suite.id.clone(),
+        suite.title.clone(),
+        model.source.to_string(),
+        model.prepend_bos.to_string(),
+        text(model.licence.as_ref()),
+        model.gated.to_string(),
+        model.mirrors.join(","),
+        count(model.bytes),
+        model.unverified.join(","),
+        suite.site.layer.to_string(),
+        suite.site.kind.name().to_owned(),
+        suite.center.to_string(),
+        suite.fold_value_bias.to_string(),
+    ];
+    let saes = suite.saes.iter().map(|sae| {
+        let expect = &sae.expect;
+        let tail = [
+            sae.id.clone(),
+            sae.format.name().to_owned(),
+            sae.source.to_string(),
+            text(sae.folder.as_ref()),
+            text(sae.file.as_ref()),
+            sae.default.to_string(),
+            text(sae.neuronpedia.as_ref()),
+            number(expect.l0),
+            number(expect.explained_variance),
+            number(expect.mse),
+            number(expect.loss_recovered),
+            count(sae.bytes),
+            text(sae.licence.as_ref()),
+            sae.unverified.join(","),
+        ];
+        head.iter().chain(&tail).cloned().collect::<Vec<_>>().join("\t")
+    });
+    let metas = suite.metas.iter().map(|meta| {
+        let blank = |count: usize| vec![String::new(); count];
+        let tail = vec![meta.id.clone(), meta.format.name().to_owned(), meta.source.to_string(), meta.sae.clone()];
+        let row = [vec![suite.id.clone(), "meta".to_owned()], blank(11), tail, blank(10)];
+        row.concat().join("\t")
+    });
+    saes.chain(metas).collect()
+}
+
+#[test]
+fn the_catalogue_by_release_is_the_catalogue_by_suite() {
+    let then = include_str!("fixtures/catalogue/suites.tsv").lines().skip(1).map(ToOwned::to_owned);
+    let suites = suite::catalogue(&[]).into_iter().map(|listed| listed.suite.expect("is a suite"));
+    let suites: Vec<Suite> = suites.filter(|suite| suite.id != suite::DEMO).collect();
+    let now = suites.iter().flat_map(rows);
+    let (then, now): (BTreeSet<String>, BTreeSet<String>) = (then.collect(), now.collect());
+    assert_eq!(then.difference(&now).collect::<Vec<_>>(), Vec::<&String>::new(), "what the releases lack");
+    assert_eq!(now.difference(&then).collect::<Vec<_>>(), Vec::<&String>::new(), "what the releases have besides");
+    for suite in suites {
+        assert_eq!(suite.threshold, 0.7, "{}", suite.id);
+        assert_eq!(suite.prompt.as_deref(), Some("Albert Einstein was a German-born theoretical physicist"));
+        assert_eq!(suite::find(&suite.id, &[]).expect("is found by its id"), suite);
     }
 }
 

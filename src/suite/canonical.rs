@@ -1,7 +1,7 @@
 //! Which of Gemma Scope's folders of a layer and width SAELens and Neuronpedia call canonical: the L0 nearest to 100.
 //! Not here: other releases, which have one SAE for a site and width.
 
-/// `repository layer width average_l0`, made by `assets/make_catalogue.py`.
+/// `repository layer width average_l0`, held against the registry by `assets/check_catalogue.py`.
 const TABLE: &str = include_str!("../../assets/gemma_scope_canonical.txt");
 
 /// What a folder ends with where its L0 is to be looked up.

@@ -5,13 +5,14 @@ use std::fs;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use include_dir::{Dir, File, include_dir};
+use include_dir::{Dir, include_dir};
 
 use super::parse::{Base, parse};
+use super::release;
 use super::{Error, Suite, embedded, nearest};
 use crate::toml_file::{MAX_BYTES, utf8};
 
-/// The suite files that come with the program, named by their ids.
+/// The releases that come with the program, a file each.
 static CATALOGUE: Dir<'static> = include_dir!("$CARGO_MANIFEST_DIR/assets/catalogue");
 
 /// What the ids of the catalogue begin with, in the order they are listed.
@@ -41,13 +42,12 @@ pub fn catalogue(directories: &[PathBuf]) -> Vec<Listed> {
 /// # Errors
 /// [`Error::Unknown`] with the nearest id; what is wrong with the file.
 pub fn find(id_or_path: &str, directories: &[PathBuf]) -> Result<Suite, Error> {
-    let mut ids: Vec<String> = catalogue_files().into_iter().map(|(id, _)| id.to_owned()).collect();
-    ids.push(super::DEMO.to_owned());
+    let mut own = Vec::new();
     let (mut found, mut broken) = (None, None);
     for file in directories.iter().flat_map(|directory| toml_files(directory)) {
         match read(&file) {
             Ok(suite) if suite.id == id_or_path => found = Some(suite),
-            Ok(suite) => ids.push(suite.id),
+            Ok(suite) => own.push(suite.id),
             // A broken file matters when it is the one that was meant.
             Err(error) if file.file_stem().is_some_and(|stem| stem == id_or_path) => broken = Some(error),
             Err(_) => {}
@@ -72,7 +72,9 @@ pub fn find(id_or_path: &str, directories: &[PathBuf]) -> Result<Suite, Error> {
     if is_path || path.is_file() {
         return Ok(Suite { name: id_or_path.to_owned(), ..read(path)? });
     }
-    Err(Error::Unknown { id: id_or_path.to_owned(), nearest: nearest(id_or_path, ids.iter().map(String::as_str)) })
+    own.extend(built_in_texts().into_iter().map(|(id, _)| id));
+    own.push(super::DEMO.to_owned());
+    Err(Error::Unknown { id: id_or_path.to_owned(), nearest: nearest(id_or_path, own.iter().map(String::as_str)) })
 }
 
 /// Reads a suite file.
@@ -95,32 +97,38 @@ fn read(path: &Path) -> Result<Suite, Error> {
 }
 
 fn built_in() -> impl Iterator<Item = Result<Suite, Error>> {
-    let files = catalogue_files().into_iter().map(|(id, text)| Ok(parse(id, text, Base::Nowhere)?));
-    demo().into_iter().chain(files)
+    let suites = built_in_texts().into_iter().map(|(id, text)| Ok(parse(&id, &text, Base::Nowhere)?));
+    demo().into_iter().chain(suites)
 }
 
 fn demo() -> Option<Result<Suite, Error>> {
     embedded::file("suite.toml").map(|bytes| Ok(parse("demo", utf8("demo", bytes)?, Base::Embedded)?))
 }
 
-/// The demo, or the suite of the catalogue that has this id: only its own file is read.
+/// The demo, or the suite of the catalogue that has this id: no other is written out.
 fn of_catalogue(id: &str) -> Option<Result<Suite, Error>> {
     if id == super::DEMO {
         return demo();
     }
-    let (id, text) = catalogue_files().into_iter().find(|(name, _)| *name == id)?;
-    Some(parse(id, text, Base::Nowhere).map_err(Error::from))
+    let text =
+        releases().find_map(|file| file.members().find(|member| member.id() == id).map(|member| member.text()))?;
+    Some(parse(id, &text, Base::Nowhere).map_err(Error::from))
 }
 
-/// Ids and texts of the catalogue, family by family, numbers by their value.
-fn catalogue_files() -> Vec<(&'static str, &'static str)> {
-    let stem = |file: &'static File<'static>| file.path().file_stem()?.to_str().zip(file.contents_utf8());
-    let mut files: Vec<_> = CATALOGUE.files().filter_map(stem).collect();
-    files.sort_by_cached_key(|(id, _)| {
+/// The files of the catalogue, by name. They come with the program, and a test reads each: none is broken.
+fn releases() -> impl Iterator<Item = release::File> {
+    CATALOGUE.files().filter_map(|file| release::File::parse(file.contents_utf8()?).ok())
+}
+
+/// Ids and suite files of the catalogue, family by family, numbers by their value.
+fn built_in_texts() -> Vec<(String, String)> {
+    let members = |file: release::File| file.members().map(|member| (member.id(), member.text())).collect::<Vec<_>>();
+    let mut suites: Vec<_> = releases().flat_map(members).collect();
+    suites.sort_by_cached_key(|(id, _)| {
         let family = FAMILIES.iter().position(|family| id.starts_with(family)).unwrap_or(FAMILIES.len());
-        (family, id.split('-').map(|part| (part.parse::<u32>().ok(), part)).collect::<Vec<_>>())
+        (family, id.split('-').map(|part| (part.parse::<u32>().ok(), part.to_owned())).collect::<Vec<_>>())
     });
-    files
+    suites
 }
 
 /// The `*.toml` files of a directory, by name; none when there is no such directory.

@@ -20,6 +20,9 @@ const USAGE: &str = "usage: hub_stand_in DIR [PORT] [FAULT]…
   cut=BYTES        the first three downloads are cut after so many bytes
   flip=BYTE        the first download has another byte there
   status=CODE      the first three answers have this status
+  announce=BYTES   every file is said to be so large
+  page=ENTRIES     listings come in pages of so many entries
+  push=FILE:DIR    when FILE is first downloaded main becomes another commit, with the files in DIR
   gate=REPO:TOKEN  the repository is open only to this token";
 
 fn main() -> ExitCode {
@@ -64,6 +67,12 @@ fn script(server: &HubServer, fault: &str) -> Option<()> {
         }
         "cut" => server.fault("GET", "resolve", 3, Fault::Cut(value.parse().ok()?)),
         "flip" => server.fault("GET", "resolve", 1, Fault::Flip(value.parse().ok()?)),
+        "announce" => server.fault("*", "resolve", usize::MAX, Fault::Announce(value.parse().ok()?)),
+        "page" => server.page(value.parse().ok()?, &server.endpoint()),
+        "push" => {
+            let (file, directory) = value.split_once(':')?;
+            server.fault("GET", file, 1, Fault::Push("fedcba98".repeat(5), directory.into()));
+        }
         "status" => server.fault("*", "resolve", 3, Fault::Status(value.parse().ok()?, Vec::new())),
         "gate" => {
             let (repo, token) = value.split_once(':')?;

@@ -7,30 +7,28 @@ mod environment;
 mod error;
 mod meter;
 pub mod name;
+mod pages;
 mod remote;
+mod sound;
 mod transfer;
+mod visit;
 
 use std::ffi::OsString;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use futures::StreamExt;
-
 use cache::Folder;
 pub use environment::Environment;
 pub use error::{Error, bytes};
-use meter::Meter;
 use remote::Remote;
+use sound::Thorough;
 pub use transfer::Patience;
-use transfer::{Transfer, is_whole};
+use visit::Missing;
+pub use visit::Visit;
 
 use crate::task::{Cancel, Cancelled, OnProgress};
 
-/// Files whose heads are asked for at the same time.
-const AT_ONCE: usize = 8;
-/// Further tries where there is no connection at all, before anything has begun.
-const UNREACHABLE: u32 = 1;
 /// How soon a raised [`Cancel`] is noticed.
 const NOTICE: Duration = Duration::from_millis(25);
 
@@ -84,6 +82,13 @@ pub struct FileInfo {
 pub trait Locator {
     /// The path of a repository's file, without asking the network.
     fn find(&self, repo: &Repo, file: &str) -> Option<PathBuf>;
+
+    /// The repository at commits that its revision may have been before and of which something is on this machine, the
+    /// newest first. Files of different commits do not belong together.
+    fn earlier(&self, repo: &Repo) -> Vec<Repo> {
+        let _ = repo;
+        Vec::new()
+    }
 }
 
 /// The hub and its cache. Making one asks nothing of the network. Every call that does runs its own runtime, which ends
@@ -92,11 +97,19 @@ pub trait Locator {
 pub struct Hub {
     environment: Environment,
     patience: Patience,
+    /// Whether a commit's files in the cache may be links.
+    symlinks: bool,
+    thorough: Thorough,
 }
 
 impl Locator for Hub {
     fn find(&self, repo: &Repo, file: &str) -> Option<PathBuf> {
-        Folder::new(&self.environment.cache, repo).ok()?.find(&repo.revision, file)
+        self.folder(repo).ok()?.find(&repo.revision, file)
+    }
+
+    fn earlier(&self, repo: &Repo) -> Vec<Repo> {
+        let commits = self.folder(repo).map_or_else(|_| Vec::new(), |folder| folder.earlier(&repo.revision));
+        commits.into_iter().map(|revision| Repo { id: repo.id.clone(), revision }).collect()
     }
 }
 
@@ -106,13 +119,14 @@ impl Hub {
     /// # Errors
     /// [`Error::Endpoint`], [`Error::NoHome`].
     pub fn from_env(env: impl Fn(&str) -> Option<OsString>) -> Result<Self, Error> {
-        Ok(Self::new(Environment::read(&env)?))
+        Ok(Self::new(Environment::read(&env)?).symlinks(!environment::symlinks_disabled(&env)))
     }
 
     /// The hub of an environment.
     #[must_use]
     pub fn new(environment: Environment) -> Self {
-        Self { environment, patience: Patience::default() }
+        let (patience, thorough) = (Patience::default(), Thorough::default());
+        Self { environment, patience, symlinks: true, thorough }
     }
 
     /// The same with other patience.
@@ -120,6 +134,28 @@ impl Hub {
     pub const fn patience(mut self, patience: Patience) -> Self {
         self.patience = patience;
         self
+    }
+
+    /// The same where a commit's files in the cache are links to contents, which commits share, or the contents
+    /// themselves.
+    #[must_use]
+    pub const fn symlinks(mut self, symlinks: bool) -> Self {
+        self.symlinks = symlinks;
+        self
+    }
+
+    /// The same that hashes everything which is in the cache already before it serves, not only what is small or was
+    /// written to.
+    #[must_use]
+    pub const fn verifying(mut self) -> Self {
+        self.thorough = Thorough::Everywhere;
+        self
+    }
+
+    /// Whether everything which is in the cache already is hashed before it serves.
+    #[must_use]
+    pub fn is_verifying(&self) -> bool {
+        self.thorough == Thorough::Everywhere
     }
 
     /// Where the hub is, where its files are kept and who asks.
@@ -131,16 +167,10 @@ impl Hub {
     /// The files directly in a folder of a repository, or in its root: names within the repository, and sizes.
     ///
     /// # Errors
-    /// [`Error::NoRepository`], [`Error::NoRevision`], [`Error::Gated`], [`Error::Denied`], [`Error::Offline`], network
-    /// errors, [`Error::Cancelled`].
+    /// [`Error::NoRepository`], [`Error::NoRevision`], [`Error::Gated`], [`Error::Denied`], [`Error::Unlisted`],
+    /// [`Error::Offline`], network errors, [`Error::Cancelled`].
     pub fn list(&self, repo: &Repo, folder: Option<&str>, cancel: &Cancel) -> Result<Vec<(String, u64)>, Error> {
-        name::repository(&repo.id)?;
-        name::revision(&repo.revision)?;
-        folder.map_or(Ok(()), name::file)?;
-        if self.environment.offline {
-            return Err(Error::Offline { repo: repo.clone(), file: "the list of files".to_owned() });
-        }
-        self.run(cancel, async |remote| remote.list(repo, folder).await)
+        self.visit(cancel, &|_| {}).list(repo, folder, None)
     }
 
     /// What the hub says about files, in their order; several are asked at a time.
@@ -148,7 +178,14 @@ impl Hub {
     /// # Errors
     /// [`Error::Cancelled`], or that no client can be made; each file has its own answer.
     pub fn info(&self, files: &[RepoFile], cancel: &Cancel) -> Result<Vec<Result<FileInfo, Error>>, Error> {
-        self.run(cancel, async |remote| Ok(self.ask_all(remote, files.iter()).await))
+        let visit = self.visit(cancel, &|_| {});
+        self.run(cancel, async |remote| Ok(visit.ask_all(remote, files).await))
+    }
+
+    /// A visit, in which a revision is the same commit for everything that is asked.
+    #[must_use]
+    pub fn visit<'a>(&'a self, cancel: &'a Cancel, on: OnProgress<'a>) -> Visit<'a> {
+        Visit::new(self, cancel, on)
     }
 
     /// A file's path in the cache, fetched first if it is not there. See [`Hub::fetch_all`].
@@ -160,89 +197,20 @@ impl Hub {
         places.pop().ok_or_else(|| Error::Client("nothing was fetched".to_owned()))
     }
 
-    /// The paths of files in the cache, in their order; those that are missing or have changed are fetched. What has
-    /// arrived when this fails or is cancelled stays and is not fetched again. Where the hub cannot be reached, files
-    /// that are here serve as they are.
+    /// The paths of files in the cache, in their order; those that are missing, have changed or are damaged are fetched.
+    /// What has arrived when this fails or is cancelled stays and is not fetched again. Where the hub cannot be reached,
+    /// files that are here serve as they are.
     ///
     /// # Errors
     /// The first thing that is wrong: [`Error::NoRoom`] before anything is fetched, what the hub or the network have
-    /// against a file, [`Error::Offline`], [`Error::Cancelled`].
+    /// against a file, [`Error::Offline`], [`Error::Damaged`], [`Error::Cancelled`].
     pub fn fetch_all(&self, wanted: &[RepoFile], cancel: &Cancel, on: OnProgress<'_>) -> Result<Vec<PathBuf>, Error> {
-        let folders: Vec<Folder> = wanted
-            .iter()
-            .map(|wanted| {
-                name::file(&wanted.file)?;
-                Folder::new(&self.environment.cache, &wanted.repo)
-            })
-            .collect::<Result<_, Error>>()?;
-        let mut places: Vec<Option<PathBuf>> = vec![None; wanted.len()];
-        let mut asked = Vec::new();
-        for (index, (wanted, folder)) in wanted.iter().zip(&folders).enumerate() {
-            let here = folder.find(&wanted.repo.revision, &wanted.file);
-            if here.is_some() && (self.environment.offline || cache::is_commit(&wanted.repo.revision)) {
-                places[index] = here;
-            } else if self.environment.offline {
-                return Err(Error::Offline { repo: wanted.repo.clone(), file: wanted.file.clone() });
-            } else {
-                asked.push((index, wanted, folder, here));
-            }
-        }
-        if !asked.is_empty() {
-            self.run(cancel, async |remote| {
-                let infos = self.ask_all(remote, asked.iter().map(|(_, wanted, ..)| *wanted)).await;
-                let mut missing = Vec::new();
-                for ((index, wanted, folder, here), info) in asked.iter().zip(infos) {
-                    match (info, here) {
-                        (Ok(info), _) => match present(folder, wanted, &info)? {
-                            Some(place) => places[*index] = Some(place),
-                            None => missing.push((*index, *wanted, *folder, info)),
-                        },
-                        (Err(error), Some(here)) if error.is_transient() => {
-                            tracing::warn!(file = wanted.file, %error, "the cached file serves");
-                            places[*index] = Some(here.clone());
-                        }
-                        (Err(error), _) => return Err(error),
-                    }
-                }
-                check_room(&self.environment.cache, &missing)?;
-                let total = missing.iter().map(|(.., info)| info.size).sum();
-                let mut meter = Meter::new(on, missing.len(), total);
-                for (index, wanted, folder, info) in &missing {
-                    let transfer = Transfer { remote, patience: self.patience, folder, wanted, info };
-                    places[*index] = Some(transfer.run(&mut meter).await?);
-                }
-                Ok(())
-            })?;
-        }
-        Ok(places.into_iter().flatten().collect())
+        self.visit(cancel, on).fetch_all(wanted)
     }
 
-    /// The heads of files, patiently, several at a time.
-    async fn ask_all<'f>(
-        &self,
-        remote: &Remote<'_>,
-        files: impl Iterator<Item = &'f RepoFile>,
-    ) -> Vec<Result<FileInfo, Error>> {
-        let ask = async |wanted: &RepoFile| {
-            // A file that is here anyway is not worth waiting for the hub.
-            let here = self.find(&wanted.repo, &wanted.file).is_some();
-            let patience = if here { Patience { failures: 0, ..self.patience } } else { self.patience };
-            let mut failures = 0;
-            loop {
-                match remote.info(&wanted.repo, &wanted.file).await {
-                    Ok(info) => return Ok(info),
-                    Err(error) => {
-                        failures += 1;
-                        // Nothing has begun yet: a person without a network wants to know soon.
-                        if error.is_unreachable() && failures > UNREACHABLE {
-                            return Err(error);
-                        }
-                        patience.wait(failures, error, |_| {}).await?;
-                    }
-                }
-            }
-        };
-        futures::stream::iter(files).map(ask).buffered(AT_ONCE).collect().await
+    /// Where a repository's files are in the cache.
+    fn folder(&self, repo: &Repo) -> Result<Folder, Error> {
+        Ok(Folder::new(&self.environment.cache, repo)?.symlinks(self.symlinks))
     }
 
     /// Runs work that talks to the hub on a runtime of its own, and drops it when it is cancelled.
@@ -271,29 +239,14 @@ async fn raised(cancel: &Cancel) {
     }
 }
 
-/// The place of a file whose announced content is in the cache, under this commit or another.
-fn present(folder: &Folder, wanted: &RepoFile, info: &FileInfo) -> Result<Option<PathBuf>, Error> {
-    let pointer = folder.pointer(&info.commit, &wanted.file);
-    if is_whole(&pointer, info.size) {
-        // The cache may be mounted read-only, and all is here.
-        let _ = folder.note_commit(&wanted.repo.revision, &info.commit);
-        return Ok(Some(pointer));
-    }
-    if is_whole(&folder.blob(&info.etag), info.size) {
-        let place = folder.link(&info.commit, &wanted.file, &info.etag)?;
-        folder.note_commit(&wanted.repo.revision, &info.commit)?;
-        return Ok(Some(place));
-    }
-    Ok(None)
-}
-
 /// Refuses to begin what the disk cannot hold.
-fn check_room(cache: &Path, missing: &[(usize, &RepoFile, &Folder, FileInfo)]) -> Result<(), Error> {
-    let left = |folder: &Folder, info: &FileInfo| {
-        let have = std::fs::metadata(folder.partial(&info.etag)).map_or(0, |data| data.len());
-        info.size.unwrap_or(0).saturating_sub(have)
+fn check_room(cache: &Path, missing: &[Missing<'_>]) -> Result<(), Error> {
+    let left = |missing: &Missing<'_>| {
+        let partial = std::fs::symlink_metadata(missing.folder.partial(&missing.info.etag));
+        let have = partial.ok().filter(std::fs::Metadata::is_file).map_or(0, |data| data.len());
+        missing.info.size.unwrap_or(0).saturating_sub(have)
     };
-    let needed = missing.iter().fold(0_u64, |sum, (_, _, folder, info)| sum.saturating_add(left(folder, info)));
+    let needed = missing.iter().fold(0_u64, |sum, missing| sum.saturating_add(left(missing)));
     let existing = cache.ancestors().find(|directory| directory.is_dir()).unwrap_or(cache);
     match cache::free_bytes(existing) {
         Some(free) if free < needed => Err(Error::NoRoom { path: cache.to_owned(), needed, free }),

@@ -367,6 +367,17 @@ fn a_suite_of_the_hub_is_pulled_run_and_found_again() {
     let said = String::from_utf8_lossy(&said.stderr).into_owned();
     assert!(said.contains("nothing of the model is left out: the model's weights are one file"), "{said}");
     assert!(said.contains("hub.toml --no-predictions` opens it"), "{said}");
+    // A byte that has changed in the cache is found, named and fetched again.
+    let snapshots = home.join(".cache/huggingface/hub/models--owner--saes/snapshots").join(server.commit());
+    let weights = fs::canonicalize(snapshots.join("wide/sae_weights.safetensors")).expect("is there");
+    let mut bytes = fs::read(&weights).expect("is there");
+    bytes[100] ^= 1;
+    fs::write(&weights, bytes).expect("is written");
+    let verified = json(&there(&["pull", suite, "--verify", "--json"], "0"));
+    let damaged = serde_json::json!(["owner/saes: wide/sae_weights.safetensors"]);
+    assert_eq!((&verified["mended"], &verified["checked"]), (&damaged, &serde_json::json!(4)));
+    let verified = json(&there(&["pull", suite, "--verify", "--json"], "0"));
+    assert_eq!((&verified["mended"], &verified["checked"]), (&serde_json::json!([]), &serde_json::json!(5)));
     let run = there(&["run", "--suite", suite, "--prompt", EINSTEIN, "--json"], "1");
     assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stdout));
     let embedded = fine(&["run", "--prompt", EINSTEIN, "--sae", "512", "--json"]);

@@ -1,8 +1,17 @@
 //! Downloads against a stand-in for the hub that fails in every way a hub can.
 //! Not here: which files a suite needs.
 
+#[cfg(unix)]
+#[path = "hub/cached.rs"]
+mod cached;
+#[path = "hub/commits.rs"]
+mod commits;
 #[path = "support/hub_server.rs"]
 mod hub_server;
+#[path = "hub/listing.rs"]
+mod listing;
+#[path = "hub/rounds.rs"]
+mod rounds;
 
 use std::cell::{Cell, RefCell};
 use std::fs;

@@ -7,14 +7,14 @@ mod hub_server;
 
 use std::cell::RefCell;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use hub_server::{Fault, HubServer};
 use saescope::blob::Blob;
 use saescope::hub::{Environment, Hub, Patience};
 use saescope::report::Report;
 use saescope::session::{Reach, Session, Setup};
-use saescope::suite::{self, Base, Choice, Error, Suite, TokenizerParts};
+use saescope::suite::{self, Base, Choice, Error, Part, Suite, TokenizerParts};
 use saescope::task::{Cancel, Progress};
 
 const SUITE: &str = r#"
@@ -90,8 +90,9 @@ impl Setting {
     fn fetched(&self) -> Vec<String> {
         let seen =
             self.server.requests().into_iter().filter(|seen| seen.method == "GET" && seen.path.contains("/resolve/"));
-        let mut files: Vec<String> =
-            seen.map(|seen| seen.path.replace("/resolve/main", "").split_off("/owner/".len())).collect();
+        // Bytes are asked for at the commit that `main` was when the pull began.
+        let at = format!("/resolve/{}", self.server.commit());
+        let mut files: Vec<String> = seen.map(|seen| seen.path.replace(&at, "").split_off("/owner/".len())).collect();
         files.sort();
         files
     }
@@ -276,4 +277,142 @@ fn without_a_network_what_is_here_is_enough() {
     assert!(plan.ready());
     let error = setting.suite.pull(&Choice::all(), &offline, &Cancel::new(), &|_| {}).expect_err("is not here");
     assert!(error.to_string().contains("HF_HUB_OFFLINE"), "{error}");
+}
+
+/// A commit after the first.
+const NEXT: &str = "fedcba9876543210fedcba9876543210fedcba98";
+
+/// The files of the next commit: every one is another, of the same length.
+fn next(setting: &Setting) -> PathBuf {
+    let (files, next) = (setting.folder.path().join("files"), setting.folder.path().join("next"));
+    for file in ["model/config.json", "model/model.safetensors", "model/tokenizer.json"] {
+        change(&files, &next, &format!("owner/{file}"));
+    }
+    for width in [16, 32] {
+        change(&files, &next, &format!("owner/saes/{width}/cfg.json"));
+        change(&files, &next, &format!("owner/saes/{width}/sae_weights.safetensors"));
+    }
+    for file in ["Config.json", "SAE.pt"] {
+        change(&files, &next, &format!("owner/meta/{file}"));
+    }
+    next
+}
+
+fn change(from: &Path, to: &Path, file: &str) {
+    let text =
+        fs::read_to_string(from.join(file)).expect("is there").to_uppercase().replace('{', "[").replace('}', "]");
+    let to = to.join(file);
+    fs::create_dir_all(to.parent().expect("is in a folder")).expect("is made");
+    fs::write(to, text).expect("is written");
+}
+
+/// The configuration and the weights of an SAE as they are opened.
+fn sae(setting: &Setting, at: usize) -> Option<(String, String)> {
+    let parts = setting.suite.sae_files(&setting.suite.saes[at], &setting.hub()).ok()?;
+    let text = |blob: &Blob| String::from_utf8(blob.read().expect("can be read").to_vec()).expect("is text");
+    Some((text(parts.config.as_ref()?), text(&parts.weights)))
+}
+
+fn older(width: usize) -> Option<(String, String)> {
+    Some((format!("{width} cfg.json"), format!("{width} sae_weights.safetensors")))
+}
+
+fn newer(width: usize) -> Option<(String, String)> {
+    older(width).map(|(config, weights)| (config.to_uppercase(), weights.to_uppercase()))
+}
+
+#[test]
+fn a_commit_pushed_during_a_pull_mixes_nothing() {
+    for (method, at) in [
+        ("GET", "/api/"),
+        ("HEAD", "tokenizer.json"),
+        ("HEAD", "saes/resolve"),
+        ("GET", "model.safetensors"),
+        ("GET", "16/sae_weights"),
+        ("GET", "meta/resolve"),
+    ] {
+        let setting = setting(&SMALL);
+        setting.server.fault(method, at, 1, Fault::Push(NEXT.to_owned(), next(&setting)));
+        assert!(setting.pull(&Choice::all()).expect("is pulled").ready(), "{method} {at}");
+        let model = setting.suite.model_files(&setting.hub()).expect("is here");
+        let of_model = |blob: &Blob| blob.read().expect("can be read").to_vec();
+        assert_eq!(of_model(&model.config), b"{}", "{method} {at}");
+        assert_eq!(of_model(&model.weights[0]), b"weights", "{method} {at}");
+        // A repository asked about after the push is as it is then, and whole.
+        let [narrow, wide] = [0, 1].map(|at| sae(&setting, at));
+        assert!((narrow.clone(), wide.clone()) == (older(16), older(32)) || (narrow, wide) == (newer(16), newer(32)));
+    }
+}
+
+#[test]
+fn a_newer_commit_does_not_hide_what_is_here_of_the_older() {
+    let setting = setting(&SMALL);
+    setting.pull(&Choice::all()).expect("is pulled");
+    setting.server.push(NEXT, &next(&setting));
+    // The newer commit of one SAE comes, of the other nothing does.
+    let narrow = Choice { saes: vec!["16".into()], ..Choice::default() };
+    setting.pull(&narrow).expect("is pulled");
+    assert_eq!((sae(&setting, 0), sae(&setting, 1)), (newer(16), older(32)));
+    let plan = setting.suite.plan(&Choice::all(), &setting.hub()).expect("is a plan");
+    assert!(plan.ready());
+    let wide = plan.needs.iter().find(|need| need.part == Part::Sae("32".into())).expect("is a part");
+    let first = setting.server.commit().to_owned();
+    assert!(wide.files.iter().all(|file| file.repo.revision == first), "{wide:?}");
+    // Without a network that is enough, although no commit has all.
+    let offline = Hub::new(Environment { offline: true, ..setting.hub().environment().clone() });
+    let pulled = setting.suite.pull(&Choice::all(), &offline, &Cancel::new(), &|_| {});
+    assert!(pulled.expect("is here").ready());
+    setting.server.fault("*", "/", 9, Fault::Silence);
+    assert!(setting.pull(&Choice::all()).expect("is here").ready());
+    // With one the newer commit is what a pull brings.
+    let back = self::setting(&SMALL);
+    back.pull(&Choice::all()).expect("is pulled");
+    back.server.push(NEXT, &next(&back));
+    back.pull(&Choice::all()).expect("is pulled");
+    assert_eq!((sae(&back, 0), sae(&back, 1)), (newer(16), newer(32)));
+}
+
+#[test]
+fn files_of_two_commits_are_never_one_part() {
+    let setting = setting(&SMALL);
+    setting.pull(&Choice::all()).expect("is pulled");
+    // Another program began with the newer commit, and noted the branch before it had all.
+    let root = setting.folder.path().join("cache/models--owner--saes");
+    let newer = root.join("snapshots").join(NEXT).join("16");
+    fs::create_dir_all(&newer).expect("is made");
+    fs::write(newer.join("cfg.json"), "16 CFG.JSON").expect("is written");
+    fs::write(root.join("refs/main"), NEXT).expect("is written");
+    assert_eq!(sae(&setting, 0), older(16));
+    fs::write(newer.join("sae_weights.safetensors"), "16 SAE_WEIGHTS.SAFETENSORS").expect("is written");
+    assert_eq!(sae(&setting, 0), self::newer(16));
+    // What is whole nowhere is missing, and is named at the branch.
+    fs::remove_dir_all(root.join("snapshots").join(setting.server.commit())).expect("is removed");
+    let error = setting.suite.sae_files(&setting.suite.saes[1], &setting.hub()).expect_err("is not here");
+    assert!(matches!(&error, Error::Missing { files, .. } if files[0] == "owner/saes: 32/cfg.json"), "{error:?}");
+}
+
+#[test]
+fn a_server_that_refuses_lists_without_the_hubs_code_serves_as_well() {
+    for status in [403, 404, 501] {
+        let setting = setting(&SMALL);
+        setting.server.fault("GET", "/api/", 99, Fault::Status(status, vec![]));
+        assert!(setting.pull(&Choice::default()).expect("is pulled").ready(), "{status}");
+    }
+}
+
+#[test]
+fn a_renamed_model_is_pulled_by_its_old_name() {
+    let setting = setting(&SMALL);
+    let files = setting.folder.path().join("files/owner");
+    fs::rename(files.join("model"), files.join("renamed")).expect("is renamed");
+    let commit = setting.server.commit();
+    let to = |path: String| Fault::Status(307, vec![("Location", path)]);
+    setting.server.fault("GET", "/api/models/owner/model/", 9, to(format!("/api/models/owner/renamed/tree/{commit}")));
+    for (name, _) in SMALL {
+        let path = format!("/owner/renamed/resolve/{commit}/{name}");
+        for revision in ["main", commit] {
+            setting.server.fault("*", &format!("/owner/model/resolve/{revision}/{name}"), 9, to(path.clone()));
+        }
+    }
+    assert!(setting.pull(&Choice::default()).expect("is pulled").ready());
 }

@@ -129,6 +129,9 @@ pub struct Pull {
     /// Everything of the suite.
     #[arg(long, conflicts_with_all = ["sae", "meta"])]
     pub all: bool,
+    /// Check every file that is on this machine already against its hash, and download again what is damaged.
+    #[arg(long)]
+    pub verify: bool,
     /// Print one JSON object at the end.
     #[arg(long)]
     pub json: bool,

@@ -9,11 +9,15 @@ use crate::cli::output::{Output, say};
 use crate::cli::progress::{Line, cancel_on_interrupt};
 use crate::hub::bytes;
 use crate::report::{Kind, Report};
-use crate::session::Reach;
+use crate::session::{Reach, Session};
 use crate::suite::{Choice, FileNeed, Part, Plan, Suite, argument};
 
 pub fn pull(context: &Context, options: &args::Pull, output: &Output) -> Result<u8, Report> {
-    let session = context.session();
+    let mut setup = context.setup.clone();
+    if options.verify {
+        setup.hub = setup.hub.verifying();
+    }
+    let session = Session::new(setup);
     let suite = session.suite(&options.suite)?;
     let choice = Choice { saes: options.sae.clone(), metas: options.meta.clone(), all: options.all };
     let line = Line::new();
@@ -23,6 +27,14 @@ pub fn pull(context: &Context, options: &args::Pull, output: &Output) -> Result<
         Kind::Cancelled => report.hint("what has arrived is kept: the same command goes on from there"),
         _ => report,
     })?;
+    if !plan.ready() {
+        let missing = plan.needs.iter().flat_map(|need| &need.files).filter(|file| !file.cached);
+        let missing: Vec<String> = missing.map(|file| format!("{}: {}", file.repo, file.file)).collect();
+        return Err(Report::new(format!("{} is not whole in the cache after the download", suite.id))
+            .because(missing.join(", "))
+            .hint("the same command tries again"));
+    }
+    let mended: Vec<String> = plan.mended.iter().map(|file| format!("{}: {}", file.repo, file.file)).collect();
     let files: usize = plan.needs.iter().map(|need| need.files.len()).sum();
     if output.is_json() {
         let left: Vec<String> = plan.left_out().map(|left| format!("{}: {}", left.repo, left.file)).collect();
@@ -32,8 +44,16 @@ pub fn pull(context: &Context, options: &args::Pull, output: &Output) -> Result<
             "bytes": plan.total_bytes(),
             "left_out": left,
             "left_out_bytes": left_bytes(&plan),
+            "mended": mended,
+            "checked": plan.checked,
         }))
         .map(|()| 0);
+    }
+    for file in &mended {
+        say(&format!("{file} was damaged in the cache and has been downloaded again"));
+    }
+    if options.verify {
+        say(&format!("files that were here and are what their hashes say: {}", plan.checked));
     }
     if let Some(said) = left_out(&suite, &plan, context.reach) {
         say(&said);

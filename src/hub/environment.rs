@@ -68,6 +68,11 @@ impl Environment {
     }
 }
 
+/// Whether `HF_HUB_DISABLE_SYMLINKS` asks for files in place of links in the cache.
+pub fn symlinks_disabled(env: &dyn Fn(&str) -> Option<OsString>) -> bool {
+    truth(env("HF_HUB_DISABLE_SYMLINKS").and_then(|value| value.into_string().ok()))
+}
+
 /// A token without the line breaks that files and copying add; none when nothing is left or it cannot be sent.
 fn clean(token: Option<String>) -> Option<String> {
     let token = token?.trim().to_owned();

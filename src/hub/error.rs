@@ -92,6 +92,14 @@ pub enum Error {
         /// How long the hub asks to be left alone.
         after: Option<Duration>,
     },
+    /// The server has no lists of files, and gives no reason that a hub gives.
+    #[error("the hub answered the list of files of `{repo}` with status {status}")]
+    Unlisted {
+        /// The repository.
+        repo: Repo,
+        /// The HTTP status.
+        status: u16,
+    },
     /// The connection failed, also when tried again.
     #[error("the connection to {host} failed")]
     Network {
@@ -100,15 +108,25 @@ pub enum Error {
         /// What failed.
         source: reqwest::Error,
     },
-    /// The connection was cut before the end.
-    #[error("the connection was cut after {have} of {want} bytes of `{file}`")]
-    Cut {
+    /// The whole file is shorter than it was announced, also when asked for again.
+    #[error("the hub announced `{file}` with {want} bytes and gives {have}")]
+    Short {
         /// The file.
         file: String,
         /// Bytes that arrived.
         have: u64,
-        /// Bytes that were to arrive.
+        /// Bytes that were announced.
         want: u64,
+    },
+    /// A file of the cache is not what it was when it was fetched, and nothing may be asked of the network.
+    #[error("`{file}` of `{repo}` is damaged in the cache: {why}")]
+    Damaged {
+        /// The repository.
+        repo: Repo,
+        /// The file.
+        file: String,
+        /// How it differs.
+        why: String,
     },
     /// What arrived is not what the hub announced.
     #[error("what arrived as `{file}` of `{repo}` is not what the hub announced: {why}")]
@@ -177,7 +195,7 @@ impl Error {
             // 401 and 403 come as statuses only from where the bytes are kept: an address that has expired.
             Self::Status { status, .. } => matches!(status, 401 | 403 | 408 | 425 | 429 | 500..=599),
             Self::Network { source, .. } => !source.is_builder(),
-            Self::Cut { .. } => true,
+            Self::Short { .. } => true,
             _ => false,
         }
     }
@@ -217,7 +235,12 @@ impl Error {
             Self::Status { status: 429, after: Some(after), .. } => {
                 Some(format!("the hub asks to wait {} seconds; what has arrived is kept", after.as_secs()))
             }
-            Self::Status { .. } | Self::Cut { .. } => Some("try again later; what has arrived is kept".to_owned()),
+            Self::Status { .. } => Some("try again later; what has arrived is kept".to_owned()),
+            Self::Unlisted { .. } => Some("check `HF_ENDPOINT`, and whether a proxy stands in between".to_owned()),
+            Self::Short { .. } => {
+                Some("try again later, and if it stays so, tell the hub; what has arrived is kept".to_owned())
+            }
+            Self::Damaged { .. } => Some("unset `HF_HUB_OFFLINE` and pull again: it is downloaded anew".to_owned()),
             Self::Network { .. } => Some("check the network and `HF_ENDPOINT`; what has arrived is kept".to_owned()),
             Self::Corrupt { .. } => Some("it was deleted; try again, and if it stays so, tell the hub".to_owned()),
             Self::NoRoom { .. } => {

@@ -56,6 +56,13 @@ impl<'a> Meter<'a> {
         }
     }
 
+    /// Of the present file, which was here already, `done` bytes are checked.
+    pub fn checking(&mut self, done: u64) {
+        if self.said.is_none_or(|said| said.elapsed() >= EVERY) {
+            self.say(done, Some("checking"));
+        }
+    }
+
     /// Says why nothing comes at the moment.
     pub fn waiting(&mut self, done: u64, why: &str) {
         self.fetched.clear();

@@ -6,10 +6,10 @@ use std::io::{Read, Seek, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::cache::{Folder, make_parent};
+use super::cache::{self, Folder, make_parent};
 use super::digest::{Check, Difference};
 use super::meter::Meter;
-use super::remote::Remote;
+use super::remote::{Part, Remote};
 use super::{Error, FileInfo, RepoFile};
 
 /// How often something that may well succeed later is tried, and how long is waited in between.
@@ -78,6 +78,16 @@ pub struct Transfer<'a> {
     pub wanted: &'a RepoFile,
     /// What the hub announced.
     pub info: &'a FileInfo,
+    /// How the content that is in the cache already differs from it.
+    pub damage: Option<&'a Difference>,
+}
+
+/// A file that has arrived.
+pub struct Fetched {
+    /// Where it is.
+    pub place: PathBuf,
+    /// Whether it differs from what was announced just as what was in the cache did, so that nothing was damaged.
+    pub same: bool,
 }
 
 impl Transfer<'_> {
@@ -87,7 +97,7 @@ impl Transfer<'_> {
     /// # Errors
     /// What the hub, the network and the disk have against it; [`Error::Corrupt`] when the content is twice not what
     /// was announced.
-    pub async fn run(&self, meter: &mut Meter<'_>) -> Result<PathBuf, Error> {
+    pub async fn run(&self, meter: &mut Meter<'_>) -> Result<Fetched, Error> {
         let FileInfo { etag, commit, size } = self.info;
         meter.begin(&self.wanted.file, *size);
         let blob = self.folder.blob(etag);
@@ -99,60 +109,69 @@ impl Transfer<'_> {
             meter.waiting(0, "another program is fetching it");
             tokio::time::sleep(LOCK_EVERY).await;
         };
-        if !is_whole(&blob, *size) {
-            self.fetch(&blob, meter).await?;
-        }
-        meter.end(fs::metadata(&blob).map_err(|error| Error::io(&blob, error))?.len());
-        let place = self.folder.link(commit, &self.wanted.file, etag)?;
-        self.folder.note_commit(&self.wanted.repo.revision, commit)?;
+        let pointer = self.folder.pointer(commit, &self.wanted.file);
+        // Another program may have fetched it meanwhile.
+        let here = |place: &Path| self.damage.is_none() && is_whole(place, *size);
+        let (place, same) = if here(&pointer) {
+            (pointer, false)
+        } else {
+            let new = !here(&blob);
+            let same = new && self.fetch(&blob, meter).await?;
+            (self.folder.place(commit, &self.wanted.file, etag, new)?, same)
+        };
+        meter.end(fs::metadata(&place).map_err(|error| Error::io(&place, error))?.len());
         drop(lock);
-        Ok(place)
+        Ok(Fetched { place, same })
     }
 
-    /// Brings the content under its blob's name.
-    async fn fetch(&self, blob: &Path, meter: &mut Meter<'_>) -> Result<(), Error> {
-        let mut earlier = None;
+    /// Brings the content under its blob's name, and says whether it differs just as what was in the cache did.
+    async fn fetch(&self, blob: &Path, meter: &mut Meter<'_>) -> Result<bool, Error> {
+        let (mut earlier, mut again) = (self.damage.cloned(), false);
         loop {
             let partial = self.receive(meter).await?;
             let Partial { path, file, check } = partial;
+            let mut same = false;
             match check.finish() {
                 Ok(()) => {}
                 // A server whose ETags are not Git's, and twice the same bytes: nothing was garbled on the way.
                 Err(difference @ Difference::Git { .. }) if earlier.as_ref() == Some(&difference) => {
                     tracing::warn!(file = self.wanted.file, %difference, "the server's ETag is no Git hash");
+                    same = self.damage == Some(&difference);
                 }
                 Err(difference) => {
                     fs::remove_file(&path).map_err(|error| Error::io(&path, error))?;
-                    if earlier.is_some() {
+                    if again {
                         return Err(self.corrupt(difference.to_string()));
                     }
                     tracing::warn!(file = self.wanted.file, %difference, "fetching it again");
                     meter.waiting(0, "it arrived damaged, fetching it again");
-                    earlier = Some(difference);
+                    (earlier, again) = (Some(difference), true);
                     continue;
                 }
             }
             // On the disk before it has its name: a name says that the content is whole.
             file.sync_all().map_err(|error| Error::io(&path, error))?;
-            return fs::rename(&path, blob).map_err(|error| Error::io(blob, error));
+            fs::rename(&path, blob).map_err(|error| Error::io(blob, error))?;
+            return Ok(same);
         }
     }
 
     /// Receives until everything that was announced is in the partial file.
     async fn receive(&self, meter: &mut Meter<'_>) -> Result<Partial, Error> {
         let mut partial = self.open(meter).await?;
-        let mut failures = 0;
+        // Only what gets past the farthest byte so far is progress: a round may begin again from the first.
+        let (mut failures, mut farthest) = (0, partial.check.seen());
         loop {
             if self.info.size == Some(partial.check.seen()) {
                 return Ok(partial);
             }
-            let before = partial.check.seen();
             let error = match self.receive_once(&mut partial, meter).await {
                 Ok(()) => return Ok(partial),
                 Err(error) => error,
             };
             let have = partial.check.seen();
-            failures = if have > before { 1 } else { failures + 1 };
+            failures = if have > farthest { 1 } else { failures + 1 };
+            farthest = farthest.max(have);
             self.patience.wait(failures, error, |why| meter.waiting(have, why)).await?;
         }
     }
@@ -160,13 +179,24 @@ impl Transfer<'_> {
     /// Receives what one connection gives.
     async fn receive_once(&self, partial: &mut Partial, meter: &mut Meter<'_>) -> Result<(), Error> {
         let RepoFile { repo, file } = self.wanted;
-        let Some(mut body) = self.remote.bytes(repo, file, partial.check.seen()).await? else {
-            // The server says that nothing is left, so what is here is not the beginning of it.
-            partial.restart(self.info)?;
-            let (have, want) = (0, self.info.size.unwrap_or(0));
-            return Err(Error::Cut { file: file.clone(), have, want });
+        // At the commit that was announced, so that a branch which moves meanwhile changes nothing.
+        let commit = &self.info.commit;
+        let at = if cache::is_commit(commit) { commit } else { &repo.revision };
+        let mut body = match self.remote.bytes(repo, at, file, partial.check.seen()).await? {
+            Part::Body(body) => body,
+            // All that the server has is here; where more was announced, that is too little.
+            Part::Nothing(Some(have)) if have == partial.check.seen() => match self.info.size {
+                None => return Ok(()),
+                Some(want) => return Err(Error::Short { file: file.clone(), have, want }),
+            },
+            Part::Nothing(have) => {
+                // What is here is not the beginning of it.
+                partial.restart(self.info)?;
+                let (have, want) = (have.unwrap_or(0), self.info.size.unwrap_or(0));
+                return Err(Error::Short { file: file.clone(), have, want });
+            }
         };
-        // A server that knows no ranges begins again: what is here already is passed over.
+        // A server that heeds no ranges begins again: what is here already is passed over.
         let mut skip = usize::try_from(partial.check.seen() - body.start).unwrap_or(usize::MAX);
         while let Some(bytes) = body.next().await? {
             let bytes = bytes.as_ref();
@@ -181,8 +211,9 @@ impl Transfer<'_> {
             meter.at(partial.check.seen(), new.len() as u64);
         }
         match self.info.size {
+            // The connection was not cut: that would have been an error above.
             Some(want) if partial.check.seen() < want => {
-                Err(Error::Cut { file: file.clone(), have: partial.check.seen(), want })
+                Err(Error::Short { file: file.clone(), have: partial.check.seen(), want })
             }
             _ => Ok(()),
         }
@@ -192,8 +223,7 @@ impl Transfer<'_> {
     async fn open(&self, meter: &mut Meter<'_>) -> Result<Partial, Error> {
         let path = self.folder.partial(&self.info.etag);
         let wrong = |error| Error::io(&path, error);
-        let open = File::options().create(true).read(true).write(true).truncate(false).open(&path);
-        let file = open.map_err(wrong)?;
+        let file = cache::open_own(&path)?;
         let length = file.metadata().map_err(wrong)?.len();
         let mut partial = Partial { file, check: self.check(), path: path.clone() };
         if self.info.size.is_some_and(|size| length > size) {

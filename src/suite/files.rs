@@ -7,6 +7,8 @@ use super::{Error, Format, MetaEntry, Part, SaeEntry, Source, Suite, embedded};
 use crate::blob::Blob;
 use crate::hub::{Locator, Repo, name};
 
+/// What kind of model it is; every model has it.
+pub(super) const CONFIG: &str = "config.json";
 /// One file that holds a whole model.
 pub(super) const WEIGHTS: &str = "model.safetensors";
 /// The list of the files that hold a model in shards.
@@ -121,7 +123,7 @@ impl Format {
 /// The file names a model needs, given which names exist. Where of several alternatives none exists, the first is
 /// named, so that its absence can be reported.
 pub(super) fn model_names(exists: impl Fn(&str) -> bool) -> Vec<&'static str> {
-    let mut names = vec!["config.json"];
+    let mut names = vec![CONFIG];
     names.push(if !exists(WEIGHTS) && exists(INDEX) { INDEX } else { WEIGHTS });
     if !exists("tokenizer.json") && exists("vocab.json") && exists("merges.txt") {
         names.extend(["vocab.json", "merges.txt"]);
@@ -221,6 +223,27 @@ pub(super) fn open(source: &Source, file: &str, locator: &dyn Locator) -> Result
     })
 }
 
+/// What `read` makes of a source; where files of a repository are missing, of the newest older commit in the cache that
+/// has them all. Files of two commits are never mixed.
+pub(super) fn whole<T>(
+    source: &Source,
+    locator: &dyn Locator,
+    read: impl Fn(&Source) -> Result<T, Error>,
+) -> Result<T, Error> {
+    let now = read(source);
+    match (&now, source) {
+        (Err(Error::Missing { .. }), Source::Hub(repo)) => {
+            let earlier = locator.earlier(repo).into_iter().find_map(|repo| {
+                let found = read(&Source::Hub(repo.clone())).ok()?;
+                tracing::warn!(%repo, "the newest commit in the cache is not whole: an older one serves");
+                Some(found)
+            });
+            earlier.map_or(now, Ok)
+        }
+        _ => now,
+    }
+}
+
 /// Collects files of one part, and names all that are missing at once.
 struct Gather<'a> {
     suite: &'a str,
@@ -274,7 +297,11 @@ impl Suite {
     /// Where the model's files are: its repository, or the first mirror that is on this machine where that is not.
     pub(super) fn model_source(&self, locator: &dyn Locator) -> Source {
         let Source::Hub(repo) = &self.model.source else { return self.model.source.clone() };
-        let here = |source: &Source| matches!(open(source, "config.json", locator), Ok(Some(_)));
+        let has_config = |source: &Source| matches!(open(source, CONFIG, locator), Ok(Some(_)));
+        let here = |source: &Source| {
+            let Source::Hub(repo) = source else { return false };
+            has_config(source) || locator.earlier(repo).into_iter().any(|repo| has_config(&Source::Hub(repo)))
+        };
         let mirror = |id: &String| Source::Hub(Repo { id: id.clone(), revision: repo.revision.clone() });
         if here(&self.model.source) {
             return self.model.source.clone();
@@ -297,10 +324,14 @@ impl Suite {
     /// # Errors
     /// As [`Suite::model_files`].
     pub fn model_files_with(&self, locator: &dyn Locator, pick: Pick<'_>) -> Result<ModelParts, Error> {
-        let source = &self.model_source(locator);
+        whole(&self.model_source(locator), locator, |source| self.model_parts(source, locator, pick))
+    }
+
+    /// The model's files in a source.
+    fn model_parts(&self, source: &Source, locator: &dyn Locator, pick: Pick<'_>) -> Result<ModelParts, Error> {
         let mut gather = Gather { suite: &self.name, part: Part::Model, source, locator, missing: Vec::new() };
         let names = model_names(|file| gather.has(file));
-        let config = gather.take("config.json")?;
+        let config = gather.take(CONFIG)?;
         let weights = if names.contains(&INDEX) {
             let index = open(source, INDEX, locator)?;
             let shards = index.as_ref().map(shard_of_each).transpose()?.unwrap_or_default();
@@ -362,10 +393,24 @@ impl Suite {
     }
 
     fn parts(&self, part: Part, format: Format, place: Place<'_>, locator: &dyn Locator) -> Result<SaeParts, Error> {
-        let Place { source, folder, file } = place;
-        let Some(names) = format.names(file) else { return Err(Error::Unsupported { part, format }) };
+        let Some(names) = format.names(place.file) else { return Err(Error::Unsupported { part, format }) };
+        whole(place.source, locator, |source| {
+            self.sae_parts(part.clone(), format, &names, Place { source, ..place }, locator)
+        })
+    }
+
+    /// The files of an SAE in a source.
+    fn sae_parts(
+        &self,
+        part: Part,
+        format: Format,
+        names: &SaeNames,
+        place: Place<'_>,
+        locator: &dyn Locator,
+    ) -> Result<SaeParts, Error> {
+        let Place { source, folder, .. } = place;
         let mut gather = Gather { suite: &self.name, part, source, locator, missing: Vec::new() };
-        let config = names.config.map(|config| gather.take(&within(folder, &config))).transpose()?;
+        let config = names.config.as_ref().map(|config| gather.take(&within(folder, config))).transpose()?;
         let weights = gather.take(&within(folder, &names.weights))?;
         let optional = |file: Option<&str>| -> Result<Option<Blob>, Error> {
             Ok(file.map(|file| open(source, &within(folder, file), locator)).transpose()?.flatten())

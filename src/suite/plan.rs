@@ -3,9 +3,9 @@
 
 use std::fmt;
 
-use super::files::{INDEX, Pick, Picked, Shards, model_names, open, within};
+use super::files::{CONFIG, INDEX, Pick, Picked, Shards, model_names, open, within};
 use super::{Error, Format, Source, Suite};
-use crate::hub::{Locator, Repo};
+use crate::hub::{Locator, Repo, RepoFile};
 
 /// Which parts of a suite are wanted.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -82,6 +82,10 @@ pub struct Need {
 pub struct Plan {
     /// One entry for each part that comes from the hub.
     pub needs: Vec<Need>,
+    /// After a pull: files that were damaged in the cache and have been fetched again.
+    pub mended: Vec<RepoFile>,
+    /// After a pull: how many files of the cache were hashed and found sound.
+    pub checked: usize,
 }
 
 impl Need {
@@ -177,18 +181,52 @@ impl Suite {
     pub fn plan_with(&self, choice: &Choice, pick: Pick<'_>, locator: &dyn Locator) -> Result<Plan, Error> {
         let mut plan = Plan::default();
         for part in self.parts_of(choice)? {
-            plan.needs.extend(self.need(&part, pick, locator)?);
+            plan.needs.extend(self.whole_need(&part, pick, locator)?);
         }
         Ok(plan)
     }
 
     /// What one part needs of the hub; nothing when it is not from there.
     pub(super) fn need(&self, part: &Part, pick: Pick<'_>, locator: &dyn Locator) -> Result<Option<Need>, Error> {
-        let model = self.model_source(locator);
-        let (source, bytes) = match part {
-            Part::Model => (&model, self.model.bytes),
-            Part::Sae(id) => self.sae(id).map(|sae| (&sae.source, sae.bytes))?,
-            Part::Meta(id) => self.meta(id).map(|meta| (&meta.source, meta.bytes))?,
+        self.need_of(part, &self.source_of(part, locator)?, pick, locator)
+    }
+
+    /// The same, at the newest older commit that is whole on this machine where the newest is not.
+    fn whole_need(&self, part: &Part, pick: Pick<'_>, locator: &dyn Locator) -> Result<Option<Need>, Error> {
+        let source = self.source_of(part, locator)?;
+        let now = self.need_of(part, &source, pick, locator)?;
+        let (Some(need), Source::Hub(repo)) = (&now, &source) else { return Ok(now) };
+        if need.ready() {
+            return Ok(now);
+        }
+        let earlier = locator
+            .earlier(repo)
+            .into_iter()
+            .find_map(|repo| self.need_of(part, &Source::Hub(repo), pick, locator).ok().flatten().filter(Need::ready));
+        Ok(earlier.or(now))
+    }
+
+    /// Where a part comes from.
+    fn source_of(&self, part: &Part, locator: &dyn Locator) -> Result<Source, Error> {
+        Ok(match part {
+            Part::Model => self.model_source(locator),
+            Part::Sae(id) => self.sae(id)?.source.clone(),
+            Part::Meta(id) => self.meta(id)?.source.clone(),
+        })
+    }
+
+    /// What one part needs of its source.
+    fn need_of(
+        &self,
+        part: &Part,
+        source: &Source,
+        pick: Pick<'_>,
+        locator: &dyn Locator,
+    ) -> Result<Option<Need>, Error> {
+        let bytes = match part {
+            Part::Model => self.model.bytes,
+            Part::Sae(id) => self.sae(id)?.bytes,
+            Part::Meta(id) => self.meta(id)?.bytes,
         };
         let Source::Hub(repo) = source else { return Ok(None) };
         let needed = |file: String| -> Result<FileNeed, Error> {
@@ -209,7 +247,7 @@ impl Suite {
                 let here = |file: &str| matches!(open(source, file, locator), Ok(Some(_)));
                 let names = model_names(here);
                 let index = names.contains(&INDEX).then(|| open(source, INDEX, locator)).transpose()?.flatten();
-                let config = open(source, "config.json", locator)?;
+                let config = open(source, CONFIG, locator)?;
                 let shards = index.map(|index| Shards::of(&index, config.as_ref(), pick)).transpose()?;
                 let Shards { wanted, left } = shards.unwrap_or_default();
                 return Ok(Shards { wanted: names.into_iter().map(ToOwned::to_owned).chain(wanted).collect(), left });

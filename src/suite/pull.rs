@@ -3,19 +3,11 @@
 
 use std::collections::HashMap;
 
-use super::files::{INDEX, Pick, Picked, Shards, WEIGHTS, model_names};
+use super::files::{CONFIG, INDEX, Pick, Picked, Shards, WEIGHTS, model_names};
 use super::{Choice, Error, Part, Plan, Source, Suite};
 use crate::blob::Blob;
-use crate::hub::{self, Hub, Repo, RepoFile};
+use crate::hub::{self, Hub, Repo, RepoFile, Visit};
 use crate::task::{Cancel, OnProgress};
-
-/// Where things are fetched from, and who watches.
-#[derive(Clone, Copy)]
-struct Fetch<'a> {
-    hub: &'a Hub,
-    cancel: &'a Cancel,
-    on: OnProgress<'a>,
-}
 
 /// The files of a model's repository.
 struct Listed {
@@ -48,33 +40,54 @@ impl Suite {
         cancel: &Cancel,
         on: OnProgress<'_>,
     ) -> Result<Plan, Error> {
+        let visit = hub.visit(cancel, on);
+        let sizes = match self.fetch(choice, pick, hub, &visit) {
+            Ok(sizes) => sizes,
+            // Where the hub cannot be asked, what is here serves, each part as it was at some commit.
+            Err(Error::Hub(error)) if cannot_be_asked(&error) && !hub.is_verifying() => {
+                let plan = self.plan_with(choice, pick, hub)?;
+                return if plan.ready() { Ok(plan) } else { Err(Error::Hub(error)) };
+            }
+            Err(error) => return Err(self.with_mirrors(error)),
+        };
+        let mut plan = self.plan_with(choice, pick, hub)?;
+        for left in plan.needs.iter_mut().flat_map(|need| &mut need.left) {
+            left.bytes = left.bytes.or_else(|| sizes.get(&left.file).copied());
+        }
+        (plan.mended, plan.checked) = (visit.mended(), visit.checked());
+        Ok(plan)
+    }
+
+    /// Fetches what of a choice is missing, and gives the sizes of the model's files as far as the hub lists them.
+    fn fetch(
+        &self,
+        choice: &Choice,
+        pick: Pick<'_>,
+        hub: &Hub,
+        visit: &Visit<'_>,
+    ) -> Result<HashMap<String, u64>, Error> {
         let (mut wanted, mut sizes) = (Vec::new(), HashMap::new());
         for part in self.parts_of(choice)? {
             if let (Part::Model, Source::Hub(repo)) = (&part, &self.model_source(hub)) {
-                let from = Fetch { hub, cancel, on };
-                let listed = self.model_listed(repo, from).map_err(|error| self.with_mirrors(error))?;
-                wanted.extend(Self::model_wanted(repo, &listed, pick, from).map_err(|error| self.with_mirrors(error))?);
+                let listed = self.model_listed(repo, hub, visit)?;
+                wanted.extend(Self::model_wanted(repo, &listed, pick, visit)?);
                 sizes = listed.sizes;
             } else {
                 let files = self.need(&part, pick, hub)?.into_iter().flat_map(|need| need.files);
                 wanted.extend(files.map(|need| RepoFile { repo: need.repo, file: need.file }));
             }
         }
-        hub.fetch_all(&wanted, cancel, on).map_err(|error| self.with_mirrors(error.into()))?;
-        let mut plan = self.plan_with(choice, pick, hub)?;
-        for left in plan.needs.iter_mut().flat_map(|need| &mut need.left) {
-            left.bytes = left.bytes.or_else(|| sizes.get(&left.file).copied());
-        }
-        Ok(plan)
+        visit.fetch_all(&wanted)?;
+        Ok(sizes)
     }
 
     /// The files that make up the model, as its repository has them.
-    fn model_listed(&self, repo: &Repo, from: Fetch<'_>) -> Result<Listed, Error> {
-        let sizes: HashMap<String, u64> = match from.hub.list(repo, None, from.cancel) {
+    fn model_listed(&self, repo: &Repo, hub: &Hub, visit: &Visit<'_>) -> Result<Listed, Error> {
+        let sizes: HashMap<String, u64> = match visit.list(repo, None, Some(CONFIG)) {
             Ok(listed) => listed.into_iter().collect(),
             // Mirrors without listings, and a network that is down: what is here, or else what is usual.
             Err(error) if is_unlisted(&error) => {
-                return Ok(Listed { names: self.usual(&error, from.hub), sizes: HashMap::new() });
+                return Ok(Listed { names: self.usual(&error, hub), sizes: HashMap::new() });
             }
             Err(error) => return Err(error.into()),
         };
@@ -86,11 +99,11 @@ impl Suite {
     }
 
     /// Those of a model's files that hold what is wanted; its index is fetched where it has one.
-    fn model_wanted(repo: &Repo, listed: &Listed, pick: Pick<'_>, from: Fetch<'_>) -> Result<Vec<RepoFile>, Error> {
+    fn model_wanted(repo: &Repo, listed: &Listed, pick: Pick<'_>, visit: &Visit<'_>) -> Result<Vec<RepoFile>, Error> {
         let file = |file: &str| RepoFile { repo: repo.clone(), file: file.to_owned() };
         let mut wanted: Vec<RepoFile> = listed.names.iter().map(|name| file(name)).collect();
         if listed.names.contains(&INDEX) {
-            let fetched = from.hub.fetch_all(&[file("config.json"), file(INDEX)], from.cancel, from.on)?;
+            let fetched = visit.fetch_all(&[file(CONFIG), file(INDEX)])?;
             let mut fetched = fetched.into_iter().map(Blob::path);
             if let (config, Some(index)) = (fetched.next(), fetched.next()) {
                 let shards = Shards::of(&index, config.as_ref(), pick)?;
@@ -123,7 +136,12 @@ impl Suite {
 
 /// Whether a repository may be there although it cannot be listed.
 fn is_unlisted(error: &hub::Error) -> bool {
-    matches!(error, hub::Error::Offline { .. } | hub::Error::Malformed { .. }) || error.is_transient()
+    matches!(error, hub::Error::Malformed { .. } | hub::Error::Unlisted { .. }) || cannot_be_asked(error)
+}
+
+/// Whether the hub is out of reach, or may not be asked.
+fn cannot_be_asked(error: &hub::Error) -> bool {
+    matches!(error, hub::Error::Offline { .. }) || error.is_transient()
 }
 
 /// What a repository lacks, with the alternative that would do.

@@ -1,9 +1,9 @@
 //! A stand-in for the hub on the loopback: a directory tree served as repositories, with faults by script.
 //! Not here: what is expected of a client.
 //!
-//! `DIR/owner/name/…` are the files of `owner/name` at its one commit, which `main` names. It speaks what clients
-//! use: HEAD and GET of `/{repo}/resolve/{revision}/{file}` with ranges, `/api/models/{repo}[/revision/{revision}]` and
-//! `/api/models/{repo}/tree/{revision}[/{folder}]`.
+//! `DIR/owner/name/…` are the files of `owner/name` at its first commit, which `main` names until another one is pushed
+//! with a directory of its own. It speaks what clients use: HEAD and GET of `/{repo}/resolve/{revision}/{file}` with
+//! ranges, `/api/models/{repo}[/revision/{revision}]` and `/api/models/{repo}/tree/{revision}[/{folder}]`.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -44,6 +44,10 @@ pub enum Fault {
     Without(&'static str),
     /// This text in place of the file, as a portal or a proxy gives it.
     Page(&'static str),
+    /// A part of the file that begins at this byte, whatever was asked for.
+    From(u64),
+    /// Before this is answered `main` becomes this commit, whose files are in this directory.
+    Push(String, PathBuf),
 }
 
 /// What was asked.
@@ -53,6 +57,8 @@ pub struct Request {
     pub path: String,
     pub range: Option<String>,
     pub token: Option<String>,
+    /// All that was sent to say who asks.
+    pub authorization: Vec<String>,
 }
 
 struct Rule {
@@ -69,6 +75,10 @@ struct Script {
     /// Bytes of file content that were sent.
     sent: u64,
     gated: Vec<(String, String)>,
+    /// Commits after the first one, the newest last, with the directories of their files.
+    pushed: Vec<(String, PathBuf)>,
+    /// Entries on a page of a listing, and where the next page is.
+    pages: Option<(usize, String)>,
 }
 
 /// A running stand-in. It ends with the program.
@@ -106,7 +116,7 @@ impl HubServer {
         format!("http://{}", self.address)
     }
 
-    /// The commit that `main` of every repository is.
+    /// The first commit of every repository.
     pub fn commit(&self) -> &str {
         &self.commit
     }
@@ -119,6 +129,16 @@ impl HubServer {
     /// Opens a repository only to those who send this token.
     pub fn gate(&self, repo: &str, token: &str) {
         self.script().gated.push((repo.to_owned(), token.to_owned()));
+    }
+
+    /// Makes `main` of every repository another commit, whose files are in another directory.
+    pub fn push(&self, commit: &str, directory: &Path) {
+        self.script().pushed.push((commit.to_owned(), directory.to_owned()));
+    }
+
+    /// Gives listings in pages of so many entries; each names the next one at this address.
+    pub fn page(&self, entries: usize, at: &str) {
+        self.script().pages = Some((entries, at.to_owned()));
     }
 
     /// What was asked so far.
@@ -171,11 +191,15 @@ impl HubServer {
     fn note(&self, request: &Request) -> Vec<Fault> {
         let mut script = self.script();
         script.seen.push(request.clone());
-        let mut faults = Vec::new();
+        let (mut faults, mut pushed) = (Vec::new(), Vec::new());
         for rule in &mut script.rules {
             let meant = rule.method == request.method || rule.method == "*";
             if rule.times > 0 && meant && request.path.contains(&rule.path) {
                 rule.times -= 1;
+                if let Fault::Push(commit, directory) = &rule.fault {
+                    pushed.push((commit.clone(), directory.clone()));
+                    continue;
+                }
                 faults.push(rule.fault.clone());
                 // One answer cannot fail in two ways, but what a head says may go with anything.
                 if matches!(rule.fault, Fault::Status(..) | Fault::Silence | Fault::Cut(_) | Fault::Flip(_)) {
@@ -183,6 +207,7 @@ impl HubServer {
                 }
             }
         }
+        script.pushed.extend(pushed);
         faults
     }
 
@@ -195,8 +220,14 @@ impl HubServer {
         }
     }
 
-    fn known(&self, revision: &str) -> bool {
-        revision == "main" || revision == self.commit
+    /// The commit that a revision is, and where its files are.
+    fn at(&self, first: &Path, revision: &str) -> Option<(String, PathBuf)> {
+        let pushed = self.script().pushed.clone();
+        let commits: Vec<_> = [(self.commit.clone(), first.to_owned())].into_iter().chain(pushed).collect();
+        match revision {
+            "main" => commits.last().cloned(),
+            commit => commits.into_iter().find(|(known, _)| known == commit),
+        }
     }
 
     fn resolve(
@@ -213,14 +244,14 @@ impl HubServer {
         if !directory.join(repo).is_dir() {
             return refuse(stream, 404, "RepoNotFound", "Repository not found", request);
         }
-        if !self.known(revision) {
+        let Some((commit, directory)) = self.at(directory, revision) else {
             return refuse(stream, 404, "RevisionNotFound", "Invalid rev id", request);
-        }
+        };
         let path = directory.join(repo).join(file);
         let Ok(bytes) = fs::read(&path) else {
             return refuse(stream, 404, "EntryNotFound", "Entry not found", request);
         };
-        let mut headers = vec![("X-Repo-Commit", self.commit.clone())];
+        let mut headers = vec![("X-Repo-Commit", commit)];
         let etag = etag(&path, &bytes);
         let size = faults.iter().find_map(|fault| if let Fault::Announce(size) = fault { Some(*size) } else { None });
         if is_large(&path) {
@@ -266,6 +297,7 @@ impl HubServer {
         for fault in faults {
             match fault {
                 Fault::NoRanges => start = None,
+                Fault::From(byte) => start = Some(*byte),
                 Fault::Flip(at) => bytes[*at as usize] ^= 1,
                 Fault::Cut(after) => end = *after,
                 Fault::Slow(time) => pause = *time,
@@ -303,30 +335,44 @@ impl HubServer {
         if let Err(status) = self.may_read(&repo, request) {
             return refuse(stream, status, "GatedRepo", "Access to this model is restricted", request);
         }
-        let root = directory.join(&repo);
-        if !root.is_dir() {
+        if !directory.join(&repo).is_dir() {
             return refuse(stream, 404, "RepoNotFound", "Repository not found", request);
         }
-        if !self.known(revision) {
+        let Some((commit, directory)) = self.at(directory, revision) else {
             return refuse(stream, 404, "RevisionNotFound", "Invalid rev id", request);
-        }
+        };
+        let root = directory.join(&repo);
         let mut files = Vec::new();
         walk(&root, &root, &mut files);
+        let mut headers = vec![("Content-Type", "application/json".to_owned())];
         let json = if rest.get(at) == Some(&"tree") {
             let folder = rest[at + 2..].join("/");
             let recursive = request.path.contains("recursive=true");
-            tree(&root, &files, &folder, recursive)
+            let mut entries = tree(&root, &files, &folder, recursive);
+            if let Some((length, next)) = self.script().pages.clone() {
+                let cursor = |path: &str| path.split("cursor=").nth(1)?.split('&').next()?.parse().ok();
+                let from: usize = cursor(&request.path).unwrap_or(0).min(entries.len());
+                let rest = entries.split_off(from);
+                entries = rest.into_iter().take(length).collect();
+                let to = from + entries.len();
+                let path = request.path.split('?').next().unwrap_or_default();
+                headers.push(("Link", format!("<{next}{path}?cursor={to}&recursive={recursive}>; rel=\"next\"")));
+                if entries.len() < length {
+                    headers.pop();
+                }
+            }
+            format!("[{}]", entries.join(","))
         } else {
             let siblings: Vec<String> = files.iter().map(|file| format!("{{\"rfilename\":{file:?}}}")).collect();
             let siblings = siblings.join(",");
-            format!("{{\"id\":{repo:?},\"modelId\":{repo:?},\"sha\":{:?},\"siblings\":[{siblings}]}}", self.commit)
+            format!("{{\"id\":{repo:?},\"modelId\":{repo:?},\"sha\":{commit:?},\"siblings\":[{siblings}]}}")
         };
-        respond(stream, 200, &[("Content-Type", "application/json".to_owned())], json.as_bytes(), request)
+        respond(stream, 200, &headers, json.as_bytes(), request)
     }
 }
 
 /// The entries of a folder as the hub lists them.
-fn tree(root: &Path, files: &[String], folder: &str, recursive: bool) -> String {
+fn tree(root: &Path, files: &[String], folder: &str, recursive: bool) -> Vec<String> {
     let prefix = if folder.is_empty() { String::new() } else { format!("{folder}/") };
     let mut entries = Vec::new();
     for file in files.iter().filter(|file| file.starts_with(&prefix)) {
@@ -345,7 +391,7 @@ fn tree(root: &Path, files: &[String], folder: &str, recursive: bool) -> String 
             )),
         }
     }
-    format!("[{}]", entries.join(","))
+    entries
 }
 
 fn walk(root: &Path, folder: &Path, files: &mut Vec<String>) {
@@ -386,7 +432,7 @@ fn read_request(stream: &TcpStream) -> Option<Request> {
     reader.read_line(&mut line).ok()?;
     let mut words = line.split_whitespace();
     let (method, path) = (words.next()?.to_owned(), words.next()?.to_owned());
-    let mut request = Request { method, path, range: None, token: None };
+    let mut request = Request { method, path, range: None, token: None, authorization: Vec::new() };
     let mut length = 0;
     loop {
         let mut line = String::new();
@@ -395,7 +441,10 @@ fn read_request(stream: &TcpStream) -> Option<Request> {
         let value = value.trim();
         match name.to_ascii_lowercase().as_str() {
             "range" => request.range = Some(value.to_owned()),
-            "authorization" => request.token = value.strip_prefix("Bearer ").map(ToOwned::to_owned),
+            "authorization" => {
+                request.token = value.strip_prefix("Bearer ").map(ToOwned::to_owned);
+                request.authorization.push(value.to_owned());
+            }
             "content-length" => length = value.parse().ok()?,
             _ => {}
         }

@@ -58,7 +58,7 @@ fn identity(shared: &Shared, text: &Text) -> Option<String> {
     if shared.setup.computer.name() != DeviceName::Cpu {
         lines.push(shared.setup.computer.words());
     }
-    let model = suite.model_files(hub).ok()?;
+    let model = suite.model_files_with(hub, &shared.open.reach.pick(suite.site)).ok()?;
     let tokenizer = match &model.tokenizer {
         TokenizerParts::Json(json) => vec![json],
         TokenizerParts::Bpe { vocab, merges } => vec![vocab, merges],

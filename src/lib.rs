@@ -8,7 +8,7 @@
 //! |---|---|
 //! | [`task`], [`text`] | tickets, cancelling, progress; how a token is shown |
 //! | [`report`], [`settings`] | errors as people read them; flags, environment, config file, directories |
-//! | [`device`] | what can compute a model, by name |
+//! | [`device`], [`home`] | what can compute a model, by name; a path as a person writes it |
 //! | [`toml_file`] | a TOML file read key by key, with lines and nearest names in its errors |
 //! | [`blob`], [`weights`], [`kernel`] | the bytes of one file; tensor files, mapped; the fused matrix products |
 //! | [`hub`] | files of a hub repository in the shared Hugging Face cache |
@@ -26,6 +26,7 @@ pub mod analysis;
 pub mod blob;
 pub mod cli;
 pub mod device;
+pub mod home;
 pub mod hub;
 pub mod kernel;
 pub mod model;

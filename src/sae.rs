@@ -125,6 +125,14 @@ pub enum Error {
         /// The number of latents.
         width: usize,
     },
+    /// Groups of latents that cannot be of the same size.
+    #[error("k is {k}, which does not divide the {width} latents into groups of the same size")]
+    Groups {
+        /// k.
+        k: usize,
+        /// The number of latents.
+        width: usize,
+    },
     /// An activation that is no whole number of rows.
     #[error("{found} values are no whole number of rows of {d_in}")]
     InputSize {
@@ -236,6 +244,12 @@ pub enum Activation {
         /// k, from 1 to the width.
         k: usize,
     },
+    /// The latents stand in k groups of as many, side by side: the largest pre-activation of each, then ReLU. Ties go to
+    /// the lower index.
+    GroupMax {
+        /// k, from 1 to the width, which it divides.
+        k: usize,
+    },
     /// f = \[x·W_enc + b_gate > 0\] · ReLU(x·(W_enc·exp(r_mag)) + b_mag). `Parts::b_enc` is not used.
     Gated {
         /// \[width\].
@@ -324,7 +338,7 @@ impl Sae {
     /// An SAE of these parts.
     ///
     /// # Errors
-    /// [`Error::Empty`], [`Error::Parts`] when shapes disagree, [`Error::PartNotFinite`], [`Error::K`].
+    /// [`Error::Empty`], [`Error::Parts`] when shapes disagree, [`Error::PartNotFinite`], [`Error::K`], [`Error::Groups`].
     pub fn new(parts: Parts) -> Result<Self, Error> {
         let (d_in, width) = (parts.w_enc.d_in(), parts.w_enc.width());
         if d_in == 0 || width == 0 {
@@ -349,10 +363,15 @@ impl Sae {
                 return Err(Error::PartNotFinite { tensor, value: array[index], index });
             }
         }
-        if let Activation::TopK { k } = parts.activation
+        if let Activation::TopK { k } | Activation::GroupMax { k } = parts.activation
             && !(1..=width).contains(&k)
         {
             return Err(Error::K { k, width });
+        }
+        if let Activation::GroupMax { k } = parts.activation
+            && !width.is_multiple_of(k)
+        {
+            return Err(Error::Groups { k, width });
         }
         Ok(Self {
             parts,
@@ -361,6 +380,15 @@ impl Sae {
             squared_norms: OnceLock::new(),
             decoder_hash: OnceLock::new(),
         })
+    }
+
+    /// The same SAE with another normalisation of its input; what notes said of the one that its files state goes.
+    #[must_use]
+    pub fn with_normalisation(mut self, normalisation: Normalisation) -> Self {
+        self.parts.normalisation = normalisation;
+        let stated = ["`normalize_activations`", "`norm_scaling_factor`"];
+        self.metadata.notes.retain(|note| !stated.iter().any(|key| note.contains(key)));
+        self
     }
 
     /// The length of an activation.
@@ -438,7 +466,7 @@ impl Parts {
     fn named(&self, d_in: usize, width: usize) -> Vec<(&'static str, &Array, Vec<usize>)> {
         let mut named = vec![("b_enc", &self.b_enc, vec![width]), ("b_dec", &self.b_dec, vec![d_in])];
         match &self.activation {
-            Activation::Relu | Activation::TopK { .. } => {}
+            Activation::Relu | Activation::TopK { .. } | Activation::GroupMax { .. } => {}
             Activation::JumpRelu { threshold } => named.push(("threshold", threshold, vec![width])),
             Activation::Gated { b_gate, b_mag, r_mag } => {
                 named

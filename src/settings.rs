@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 pub use directories::Directories;
 
 use crate::device::DeviceName;
+use crate::home;
 use crate::report::{Kind, Report};
 use crate::toml_file;
 
@@ -194,7 +195,7 @@ impl Given {
             theme: self.theme.unwrap_or_default(),
             mouse: self.mouse.unwrap_or(true),
             ascii: self.ascii,
-            text: self.text,
+            text: self.text.map(home::expand),
             device: self.device.unwrap_or_default(),
             log: self.log.unwrap_or_else(|| "info".to_owned()),
         }

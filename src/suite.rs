@@ -103,6 +103,10 @@ pub struct SaeEntry {
     pub folder: Option<String>,
     /// The file of its tensors, where the format's usual name is not it, or there is none.
     pub file: Option<String>,
+    /// What activations are multiplied by before they are encoded, and reconstructions divided by.
+    pub norm_scaling_factor: Option<f32>,
+    /// What is done to each activation by itself before it is encoded, and undone after it is decoded.
+    pub normalize_activations: Option<NormalizeActivations>,
     /// Whether it is loaded at the start.
     pub default: bool,
     /// Its source on Neuronpedia, `model/source`.
@@ -115,6 +119,23 @@ pub struct SaeEntry {
     pub unverified: Vec<String>,
     /// Bytes of the files that are needed, when known without asking.
     pub bytes: Option<u64>,
+}
+
+/// SAELens' `normalize_activations`, where a suite says it in place of the SAE's own files.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NormalizeActivations {
+    /// Activations are taken as they are.
+    None,
+    /// Each is scaled to length √d_in.
+    ConstantNormRescale,
+    /// The mean is taken from each, and it is divided by its standard deviation.
+    LayerNorm,
+}
+
+impl NormalizeActivations {
+    /// By their names in suite files, which are SAELens'.
+    pub const NAMES: [(&'static str, Self); 3] =
+        [("none", Self::None), ("constant_norm_rescale", Self::ConstantNormRescale), ("layer_norm", Self::LayerNorm)];
 }
 
 /// Figures that an SAE's authors published.

@@ -1,13 +1,13 @@
-//! Tensor files in safetensors form, and PyTorch's (`pickle`), memory-mapped, as f32.
+//! Tensor files in safetensors form, NumPy's (`npz`) and PyTorch's (`pickle`), memory-mapped, as f32.
 //! Not here: which tensors a model or an SAE has.
 
+mod archive;
 mod array;
 mod element;
 mod matrix;
 mod names;
 mod npz;
 pub mod pickle;
-mod zip;
 
 use std::collections::{HashMap, HashSet};
 use std::fs::File;
@@ -17,6 +17,7 @@ use std::sync::Arc;
 use memmap2::Mmap;
 use safetensors::{Dtype, SafeTensors};
 
+use self::archive::Packed;
 pub use self::array::Array;
 use self::array::Storage;
 use self::element::Element;
@@ -171,6 +172,15 @@ struct Entry {
     turned: bool,
     /// Its name in the file, where that says in what training had wrapped the module.
     wrapped: Option<String>,
+    /// What the bytes are made into where they are compressed, and how many of it stand before the values.
+    packed: Option<(Packed, usize)>,
+}
+
+impl Entry {
+    /// The bytes of its values.
+    fn bytes(&self) -> usize {
+        self.packed.map_or(self.range.len(), |(packed, before)| packed.size.saturating_sub(before))
+    }
 }
 
 impl TensorFiles {
@@ -204,6 +214,7 @@ impl TensorFiles {
                 dtype: view.dtype(),
                 turned: false,
                 wrapped: wrapped.then(|| tensor.to_owned()),
+                packed: None,
             };
             let name = if wrapped { plain.into_owned() } else { tensor.to_owned() };
             if self.index.insert(name, entry).is_some() {
@@ -224,7 +235,7 @@ impl TensorFiles {
         #[cfg(unix)]
         if let Bytes::Mapped(map) = &self.files[file].bytes {
             for entry in self.index.values().filter(|entry| entry.file == file) {
-                if matches!(entry.shape[..], [rows, cols] if cols > rows) && !entry.turned {
+                if matches!(entry.shape[..], [rows, cols] if cols > rows) && !entry.turned && entry.packed.is_none() {
                     // Where the system does not take the advice all is read as before.
                     let _ = map.advise_range(memmap2::Advice::Random, entry.range.start, entry.range.len());
                 }
@@ -252,30 +263,30 @@ impl TensorFiles {
         self.entry(tensor).map(|entry| entry.shape.as_slice())
     }
 
-    /// The bytes that a tensor takes in its file.
+    /// The bytes that a tensor takes, as its file has it or, where that is compressed, made plain.
     ///
     /// # Errors
     /// [`Error::Missing`].
     pub fn bytes(&self, tensor: &str) -> Result<u64, Error> {
-        self.entry(tensor).map(|entry| entry.range.len() as u64)
+        self.entry(tensor).map(|entry| entry.bytes() as u64)
     }
 
     /// Whether a tensor's values could be used where they lie, as far as their place goes.
     pub fn is_aligned(&self, tensor: &str) -> bool {
         self.entry(tensor).is_ok_and(|entry| {
             let bytes = &self.files[entry.file].bytes[entry.range.clone()];
-            (bytes.as_ptr() as usize).is_multiple_of(4)
+            entry.packed.is_some() || (bytes.as_ptr() as usize).is_multiple_of(4)
         })
     }
 
-    /// Whether a tensor is turned when it is asked for, into memory of its own.
+    /// Whether a tensor is turned or made plain when it is asked for, into memory of its own.
     pub fn is_moved(&self, tensor: &str) -> bool {
-        self.entry(tensor).is_ok_and(|entry| entry.turned)
+        self.entry(tensor).is_ok_and(|entry| entry.turned || entry.packed.is_some())
     }
 
-    /// The bytes that all tensors take in the files.
+    /// The bytes that all tensors take ([`TensorFiles::bytes`]).
     pub fn size(&self) -> u64 {
-        self.index.values().map(|entry| entry.range.len() as u64).sum()
+        self.index.values().map(|entry| entry.bytes() as u64).fold(0, u64::saturating_add)
     }
 
     /// The bytes that all tensors take as f32.
@@ -289,21 +300,34 @@ impl TensorFiles {
         self.files.iter().map(|file| file.name.as_str()).collect::<Vec<_>>().join(", ")
     }
 
+    /// The file in which a tensor's values lie, and where: for what is compressed, memory of its own.
+    fn values(&self, tensor: &str) -> Result<(Arc<TensorFile>, Range<usize>), Error> {
+        let entry = self.entry(tensor)?;
+        let file = &self.files[entry.file];
+        let Some((packed, before)) = entry.packed else { return Ok((Arc::clone(file), entry.range.clone())) };
+        let bytes = archive::inflate(&file.bytes[entry.range.clone()], packed, before).map_err(|why| {
+            let why = format!("`{}` {why}", tensor.escape_debug());
+            Error::Npz { file: file.name.clone(), why }
+        })?;
+        let range = 0..bytes.len();
+        Ok((Arc::new(TensorFile { name: file.name.clone(), bytes: Bytes::Owned(bytes) }), range))
+    }
+
     /// A tensor as f32, whatever its shape.
     ///
     /// # Errors
-    /// [`Error::Missing`], [`Error::Type`].
+    /// [`Error::Missing`], [`Error::Type`]; [`Error::Npz`] for what cannot be decompressed.
     pub fn get(&self, tensor: &str) -> Result<Array, Error> {
         let entry = self.entry(tensor)?;
         self.check_unscaled(tensor, entry)?;
         if let (true, [rows, cols]) = (entry.turned, &entry.shape[..]) {
             return self.matrix(tensor, *rows, *cols).map(|matrix| matrix.to_array());
         }
-        let file = &self.files[entry.file];
-        let bytes = &file.bytes[entry.range.clone()];
+        let (file, range) = self.values(tensor)?;
+        let bytes = &file.bytes[range.clone()];
         let in_place = entry.dtype == Dtype::F32 && bytemuck::try_cast_slice::<u8, f32>(bytes).is_ok();
         let storage = if in_place {
-            Storage::Mapped { file: Arc::clone(file), range: entry.range.clone() }
+            Storage::Mapped { file: Arc::clone(&file), range }
         } else {
             let element = Element::of(entry.dtype).ok_or_else(|| self.wrong_type(tensor, entry))?;
             Storage::Owned(Arc::new(element.widened(bytes)))
@@ -323,14 +347,14 @@ impl TensorFiles {
     /// A matrix that must have this shape, kept in the element type of its file.
     ///
     /// # Errors
-    /// [`Error::Missing`], [`Error::Type`], [`Error::Shape`].
+    /// [`Error::Missing`], [`Error::Type`], [`Error::Shape`]; [`Error::Npz`] for what cannot be decompressed.
     pub fn matrix(&self, tensor: &str, rows: usize, cols: usize) -> Result<Matrix, Error> {
         self.must_have(tensor, &[rows, cols])?;
         let entry = self.entry(tensor)?;
         self.check_unscaled(tensor, entry)?;
-        let file = &self.files[entry.file];
+        let (file, range) = self.values(tensor)?;
         let lies = if entry.turned { (cols, rows) } else { (rows, cols) };
-        let matrix = Matrix::stored(file, entry.range.clone(), entry.dtype, lies);
+        let matrix = Matrix::stored(&file, range, entry.dtype, lies);
         let matrix = matrix.ok_or_else(|| self.wrong_type(tensor, entry))?;
         Ok(if entry.turned { matrix.transposed() } else { matrix })
     }

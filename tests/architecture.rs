@@ -13,22 +13,29 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("blob", &[]),
     ("kernel", &[]),
     ("device", &[]),
+    ("home", &[]),
     ("report", &["task"]),
     ("toml_file", &["report"]),
-    ("settings", &["toml_file", "report", "device"]),
+    ("settings", &["toml_file", "report", "device", "home"]),
     ("weights", &["blob", "kernel"]),
     ("hub", &["task", "report"]),
     ("model", &["task", "site", "blob", "kernel", "weights", "device"]),
     ("sae", &["task", "blob", "kernel", "weights"]),
-    ("suite", &["task", "hub", "report", "site", "blob", "toml_file"]),
+    ("suite", &["task", "hub", "report", "site", "blob", "toml_file", "home"]),
     ("analysis", &["model", "sae", "task", "text", "site", "kernel", "weights"]),
     (
         "session",
         &["analysis", "suite", "sae", "model", "hub", "report", "task", "site", "weights", "blob", "kernel", "device"],
     ),
     ("worker", &["session", "task", "report"]),
-    ("tui", &["session", "analysis", "worker", "task", "text", "settings", "report", "site"]),
-    ("cli", &["session", "analysis", "settings", "report", "task", "text", "tui", "worker", "suite", "hub", "device"]),
+    ("tui", &["session", "analysis", "worker", "task", "text", "settings", "report", "site", "home"]),
+    (
+        "cli",
+        &[
+            "session", "analysis", "settings", "report", "task", "text", "tui", "worker", "suite", "hub", "device",
+            "home",
+        ],
+    ),
 ];
 
 /// What a module must never name, whatever it uses.

@@ -208,7 +208,47 @@ fn a_norm_scale_that_is_not_there_or_too_much_is_named() {
     wired.more.clear();
     wired.expect_as_now(&normal);
     let checkup = wired.checkup_with(&normal, |config| config["normalize_activations"] = "none".into());
-    names(&checkup, "norm_scale", "");
+    names(&checkup, "norm_scale", "set `normalize_activations = \"layer_norm\"` in the SAE's [[sae]]");
+    wired.more += "\nnormalize_activations = \"layer_norm\"";
+    let checkup = wired.checkup_with(&normal, |config| config["normalize_activations"] = "none".into());
+    assert_eq!(checkup.verdict, Verdict::Fine, "{:?}", checkup.saes[0]);
+}
+
+/// The number of the line that is to be added to the SAE's table.
+fn factor_named(checkup: &Checkup) -> f32 {
+    names(checkup, "norm_scale", "set `norm_scaling_factor = ");
+    let said = checkup.saes[0].fits.as_deref().unwrap_or_default();
+    let behind = said.split("`norm_scaling_factor = ").nth(1).expect("is named");
+    behind.split('`').next().expect("ends").parse().expect("is a number")
+}
+
+#[test]
+fn a_factor_that_is_missing_is_named_by_the_line_that_adds_it() {
+    let (mut wired, sae) = fine();
+    let (expect, root) = (wired.more.clone(), (sae.d_in() as f32).sqrt());
+    let mean = mean_norm(&wired.rows(), sae.d_in());
+    // Trained on activations of a mean length of √d, and of 1.
+    for factor in [root / mean, 1.0 / mean] {
+        wired.more.clone_from(&expect);
+        let scaled = for_scaled(&sae, factor);
+        let found = factor_named(&wired.checkup(&scaled));
+        assert!((found / factor - 1.0).abs() < 0.1, "{found} for {factor}");
+        wired.more += &format!("\nnorm_scaling_factor = {found}");
+        let checkup = wired.checkup(&scaled);
+        assert_eq!(checkup.verdict, Verdict::Fine, "{:?}", checkup.saes[0]);
+    }
+}
+
+#[test]
+fn an_embeddings_sae_in_front_of_its_scale_is_named_with_the_root_of_its_length() {
+    let mut wired = Wired { site: Site { layer: 0, kind: SiteKind::ResidPre }, ..Wired::demo() };
+    let sae = wired.trained(&wired.rows());
+    wired.expect_as_now(&sae);
+    let factor = 1.0 / (sae.d_in() as f32).sqrt();
+    let found = factor_named(&wired.checkup(&for_scaled(&sae, factor)));
+    assert!((found / factor - 1.0).abs() < 1e-4, "{found} for {factor}");
+    wired.more += &format!("\nnorm_scaling_factor = {found}");
+    assert_eq!(wired.checkup(&for_scaled(&sae, factor)).verdict, Verdict::Fine);
 }
 
 fn layer_norm(row: &[f32]) -> Vec<f32> {
@@ -338,6 +378,12 @@ fn an_outcome_is_remembered_until_something_changes() {
     assert_eq!(told(&first), told(&second));
     wired.write(&with_threshold(&sae, |theta| theta * 0.9), |_| ());
     assert!(ask(&wired).new, "the SAE's file is another");
+    for more in ["norm_scaling_factor = 1.25", "norm_scaling_factor = 1.5", "normalize_activations = \"layer_norm\""] {
+        let before = std::mem::replace(&mut wired.more, more.to_owned());
+        wired.write(&sae, |_| ());
+        assert!(ask(&wired).new, "the suite says otherwise of the input: {more}");
+        wired.more = before;
+    }
     wired.center = !wired.center;
     wired.write(&sae, |_| ());
     assert!(ask(&wired).new, "the suite takes activations in another way");

@@ -101,6 +101,9 @@ fn llama_scopes_that_cannot_be_read_say_why() {
     assert!(llama(&good_llama(), &linear()).is_ok());
     for (changes, why) in [
         (json!({"hook_point_out": "b"}), "a transcoder (it reads `a` and writes `b`) is not supported"),
+        (json!({"is_transcoder": true}), "a transcoder (`is_transcoder` is true) is not supported"),
+        (json!({"sae_type": "clt"}), "a cross-layer transcoder (its `sae_type` `clt` says so) is not supported"),
+        (json!({"sae_type": "lorsa"}), "`sae_type` `lorsa` is not supported"),
         (json!({"use_glu_encoder": true}), "`use_glu_encoder` is not supported"),
         (json!({"act_fn": "gelu"}), "`act_fn` `gelu` is not supported"),
         (json!({"norm_activation": "token-wise"}), "`norm_activation` `token-wise` is not supported"),
@@ -166,8 +169,10 @@ fn sparse_coders_that_are_no_saes_say_why() {
         (json!({"transcode": true}), "a transcoder"),
         (json!({"skip_connection": true}), "a skip connection"),
         (json!({"signed": true}), "negative activations"),
-        (json!({"activation": "groupmax"}), "`activation` `groupmax`"),
-        (json!({"k": null}), "`k` is missing"),
+        (json!({"activation": "maxout"}), "`activation` `maxout`"),
+        (json!({"activation": "groupmax", "k": 3}), "k is 3, which does not divide the 4 latents into groups"),
+        (json!({"activation": "groupmax", "k": 0}), "k is 0"),
+        (json!({"k": null}), "k is 32, expected 1 to the number of latents, 4"),
         (json!({"k": 0}), "k is 0"),
         (json!({"k": -1}), "`k` must be a whole number"),
         (json!({"num_latents": 5}), "`num_latents` is 5, and the weights have 4"),
@@ -179,6 +184,9 @@ fn sparse_coders_that_are_no_saes_say_why() {
     let mut skip = sparse();
     skip.insert("W_skip", filled(&[3, 3]));
     assert!(sparsify(&good, &skip).unwrap_err().contains("W_skip"));
+    let mut wide = sparse();
+    wide.insert("W_dec", filled(&[4, 5]));
+    assert!(sparsify(&good, &wide).unwrap_err().contains("a transcoder (it writes 5 values and reads 3)"));
 }
 
 #[test]
@@ -199,6 +207,30 @@ fn gemma_scopes_that_are_no_saes_say_why() {
     assert!(with("w_enc", &[0, 4]).contains("both at least 1"));
     let config = json!({"hf_hook_point_in": "a", "hf_hook_point_out": "b"}).to_string();
     assert!(open_gemma(Some(&config), &gemma()).unwrap_err().contains("reads `a` and writes `b`"));
+    for (config, why) in [
+        (json!({"type": "transcoder"}), "a transcoder (its `type` `transcoder` says so)"),
+        (json!({"type": "clt"}), "a cross-layer transcoder (its `type` `clt` says so)"),
+        (json!({"type": "crosscoder"}), "a crosscoder (its `type` `crosscoder` says so)"),
+        (json!({"type": "\u{1b}[2J"}), "`type` `\\u{1b}[2J` is not supported"),
+        (json!({"type": "sae", "affine_connection": true}), "a transcoder (`affine_connection` is true)"),
+    ] {
+        let error = open_gemma(Some(&config.to_string()), &gemma()).unwrap_err();
+        assert!(error.contains(why), "{config}: {error}");
+    }
+    let named = |config: Option<&str>| {
+        let tensors = safetensors(&gemma());
+        open(Release::GemmaScope, config, "transcoder_l5.safetensors", &tensors).map(drop)
+    };
+    assert!(named(None).unwrap_err().contains("`transcoder_l5.safetensors` is its name, and nothing in it says"));
+    // What a configuration says goes before a name.
+    assert_eq!(named(Some(r#"{"type": "sae"}"#)), Ok(()));
+    let scaled = |factor: f32| {
+        let mut tensors = gemma();
+        tensors.insert("scaling_factor", (vec![4], vec![1.0, 1.0, 1.0, factor]));
+        open_gemma(None, &tensors)
+    };
+    assert!(scaled(1.000_005).is_ok());
+    assert!(scaled(1.1).unwrap_err().contains("a `scaling_factor` that is not all ones is not supported"));
     let config = json!({"architecture": "gated"}).to_string();
     assert!(open_gemma(Some(&config), &gemma()).unwrap_err().contains("architecture `gated`"));
 }
@@ -223,6 +255,11 @@ fn classes_that_are_unknown_or_do_not_fit_their_file_say_so() {
             trainer("IdentityDict", &json!({})),
             "`dict_class` `IdentityDict` is not supported; supported are `AutoEncoder`",
         ),
+        (
+            json!({"trainer": {"dict_class": "AutoEncoderTopK"}, "buffer": {"io": "in_and_out"}}),
+            "a transcoder (`buffer.io` is `in_and_out`: it reads a module's input and writes its output)",
+        ),
+        (trainer("BatchTopKCrossCoder", &json!({})), "a crosscoder (`dict_class` is `BatchTopKCrossCoder`)"),
         (trainer("AutoEncoderTopK", &json!({"k": 6})), "`trainer.k` is not the k of `ae.pt`"),
         (trainer("AutoEncoderTopK", &json!({"dict_size": 6})), "`dict_size` is 6, and the weights have 60"),
         (trainer("AutoEncoder", &json!({})), "which `AutoEncoder` does not have"),

@@ -23,6 +23,19 @@ fn files(name: &str, release: Release, config: Option<&str>, weights: &str) -> F
 /// Opens the SAE and compares what it encodes and decodes with `golden.safetensors`, within 1e-4 of a row's largest.
 fn compare(name: &str, files: &Files) -> Sae {
     let sae = formats::open(files).unwrap_or_else(|error| panic!("{name}: {error}"));
+    compare_sae(name, &sae);
+    sae
+}
+
+/// Whether what an SAE decodes is clearly not what `golden.safetensors` has.
+fn differs(name: &str, sae: &Sae) -> bool {
+    let golden = TensorFiles::open(&[Blob::path(folder(name).join("golden.safetensors"))]).unwrap();
+    let (x, want) = (golden.get("x").unwrap(), golden.get("x_hat").unwrap());
+    let got = sae.decode(&sae.encode(&x, &Cancel::new()).unwrap()).unwrap();
+    got.iter().zip(want.iter()).any(|(got, want)| (got - want).abs() > 0.1)
+}
+
+fn compare_sae(name: &str, sae: &Sae) {
     let golden = TensorFiles::open(&[Blob::path(folder(name).join("golden.safetensors"))]).unwrap();
     let x = golden.get("x").unwrap();
     let codes = sae.encode(&x, &Cancel::new()).unwrap();
@@ -36,7 +49,6 @@ fn compare(name: &str, files: &Files) -> Sae {
     assert!(codes.latents.len() > 20, "{name}: hardly anything fires, so hardly anything is tested");
     assert_close(&format!("{name}, latents"), &dense, &golden.get("latents").unwrap(), sae.width());
     assert_close(&format!("{name}, x_hat"), &sae.decode(&codes).unwrap(), &golden.get("x_hat").unwrap(), sae.d_in());
-    sae
 }
 
 fn assert_close(name: &str, got: &[f32], want: &[f32], row: usize) {
@@ -58,19 +70,75 @@ fn dictionary(class: &str) -> Sae {
 }
 
 #[test]
-fn gemma_scope_equals_sae_lens_in_either_order_of_its_arrays() {
-    for name in ["gemma_scope", "gemma_scope_fortran"] {
+fn gemma_scope_equals_sae_lens_in_either_order_of_its_arrays_compressed_or_with_a_factor_of_ones() {
+    for name in ["gemma_scope", "gemma_scope_fortran", "gemma_scope_compressed", "gemma_scope_ones"] {
         let sae = compare(name, &files(name, Release::GemmaScope, None, "params.npz"));
         assert!(!sae.parts().apply_b_dec_to_input && sae.metadata.prepend_bos == Some(true), "{name}");
     }
 }
 
 #[test]
-fn a_compressed_archive_is_refused_by_name() {
-    let files = files("gemma_scope_compressed", Release::GemmaScope, None, "params.npz");
-    let error = formats::open(&files).unwrap_err().to_string();
-    assert!(error.contains("`params.npz`") && error.contains("is compressed"), "{error}");
-    assert_eq!(formats::memory(&files).unwrap_err().to_string(), error);
+fn a_compressed_archive_takes_memory_of_its_own() {
+    let memory = |name: &str| formats::memory(&files(name, Release::GemmaScope, None, "params.npz")).unwrap();
+    let (compressed, plain) = (memory("gemma_scope_compressed"), memory("gemma_scope"));
+    let all = 4 * (2 * 16 * 60 + 2 * 60 + 16);
+    assert_eq!((compressed.held, compressed.mapped), (all, 0));
+    assert_eq!(plain.held + plain.mapped, all);
+}
+
+#[test]
+fn what_the_registry_of_sae_lens_says_of_an_input_can_be_said_of_an_sae() {
+    let open = |name: &str| {
+        let files = files(name, Release::SaeLens, Some("cfg.json"), "sae_weights.safetensors");
+        formats::open(&files).unwrap()
+    };
+    let factor = open("registry_factor");
+    assert!(differs("registry_factor", &factor), "the factor is in no file");
+    let factor = factor.with_normalisation(Normalisation::Scale(1.895_852_2));
+    assert_eq!(factor.metadata.notes, [""; 0], "what was said of the missing factor holds no longer");
+    compare_sae("registry_factor", &factor);
+    let norm = open("registry_norm");
+    assert!(differs("registry_norm", &norm));
+    compare_sae("registry_norm", &norm.with_normalisation(Normalisation::ConstantNorm));
+    // An embedding on its way into the model is multiplied by the root of its length, which is 4 here.
+    let embedding = formats::open(&files("gemma_scope_embedding", Release::GemmaScope, None, "params.npz")).unwrap();
+    assert!(differs("gemma_scope_embedding", &embedding));
+    compare_sae("gemma_scope_embedding", &embedding.with_normalisation(Normalisation::Scale(0.25)));
+}
+
+/// Gemma Scope's transcoders have the tensors of its SAEs; without a configuration only names tell them.
+#[test]
+fn transcoders_that_look_like_saes_are_refused_by_their_names() {
+    let open = |fixture: &str, file: &str, name: &str, config: Option<&str>| {
+        let blob = |file: &str| Blob::path(folder(fixture).join(file));
+        let (weights, config) = (blob(file).named(name.to_owned()), config.map(blob));
+        formats::open(&Files { release: Release::GemmaScope, config, weights, sparsity: None })
+    };
+    for (fixture, file, name, kind) in [
+        (
+            "gemma_scope",
+            "params.npz",
+            "google/gemma-scope-2b-pt-transcoders: layer_5/width_16k/average_l0_84/params.npz",
+            "a transcoder",
+        ),
+        (
+            "gemma_scope_2",
+            "params.safetensors",
+            "google/gemma-scope-2-1b-pt: transcoder_all/layer_5_width_16k_l0_small/params.safetensors",
+            "a transcoder",
+        ),
+        (
+            "gemma_scope_2",
+            "params.safetensors",
+            "google/gemma-scope-2-1b-pt: clt/width_262k_l0_big/params_layer_5.safetensors",
+            "a cross-layer transcoder",
+        ),
+    ] {
+        let error = open(fixture, file, name, None).unwrap_err();
+        assert!(matches!(&error, Error::Unsupported { what, .. } if what.starts_with(kind)), "{error}");
+        assert!(error.to_string().starts_with(&format!("`{name}`: {kind} (`")), "{error}");
+    }
+    assert!(open("gemma_scope", "params.npz", "google/gemma-scope-2b-pt-res: layer_5/params.npz", None).is_ok());
 }
 
 #[test]
@@ -140,6 +208,33 @@ fn sparsify_equals_its_own_code() {
     let sae = compare(name, &files(name, Release::Sparsify, Some("cfg.json"), "sae.safetensors"));
     assert!(sae.parts().apply_b_dec_to_input && matches!(sae.parts().activation, Activation::TopK { k: 5 }));
     assert!(sae.parts().w_enc.matrix().is_mapped() && sae.parts().w_dec.is_mapped());
+}
+
+#[test]
+fn sparsify_without_k_and_with_groups_equals_its_own_code() {
+    let open = |name: &str| compare(name, &files(name, Release::Sparsify, Some("cfg.json"), "sae.safetensors"));
+    assert!(matches!(open("sparsify_default").parts().activation, Activation::TopK { k: 32 }));
+    let groups = open("sparsify_groupmax");
+    assert!(matches!(groups.parts().activation, Activation::GroupMax { k: 5 }));
+    assert_eq!(groups.metadata.architecture, "groupmax");
+}
+
+#[test]
+fn names_that_a_wrapper_of_pytorch_put_a_word_in_front_of_are_those_behind_it() {
+    compare("sparsify_parallel", &files("sparsify_parallel", Release::Sparsify, Some("cfg.json"), "sae.safetensors"));
+    for name in ["dictionary_compiled", "dictionary_compiled_parallel"] {
+        compare(name, &files(name, Release::DictionaryLearning, Some("config.json"), "ae.pt"));
+    }
+}
+
+#[test]
+fn an_expanded_tensor_is_as_many_values_as_its_shape_says() {
+    let files = files("dictionary_expanded", Release::DictionaryLearning, Some("config.json"), "ae.pt");
+    let sae = compare("dictionary_expanded", &files);
+    let Activation::JumpRelu { threshold } = &sae.parts().activation else { panic!("one θ") };
+    assert!(threshold.len() == 60 && threshold.iter().all(|&threshold| threshold == 0.4));
+    let memory = formats::memory(&files).unwrap();
+    assert_eq!((memory.held, memory.mapped), (2 * 4 * 60, 4 * (2 * 16 * 60 + 16)));
 }
 
 #[test]

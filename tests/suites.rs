@@ -9,7 +9,7 @@ use saescope::blob::Place;
 use saescope::hub::{Locator, Repo};
 use saescope::report::{Kind, Report};
 use saescope::settings::{Given, Settings};
-use saescope::suite::{self, Base, Choice, Error, Format, Part, Source, Suite, TokenizerParts};
+use saescope::suite::{self, Base, Choice, Error, Format, NormalizeActivations, Part, Source, Suite, TokenizerParts};
 
 /// A suite file with everything in it.
 const FULL: &str = r#"
@@ -52,6 +52,48 @@ threshold = 0.153
 
 fn parse(text: &str) -> Result<Suite, Report> {
     suite::parse("my.toml", text, Base::Directory(Path::new("/base"))).map_err(|error| Report::from(Error::from(error)))
+}
+
+#[test]
+fn what_an_sae_does_to_its_input_can_be_said_in_place_of_its_files() {
+    let with = |line: &str| parse(&FULL.replace("folder = \"blocks", &format!("{line}\nfolder = \"blocks")));
+    let sae = |line: &str| with(line).expect("is a suite").saes[0].clone();
+    let factor = sae("norm_scaling_factor = 1.8958522157897557");
+    assert_eq!((factor.norm_scaling_factor, factor.normalize_activations), (Some(1.895_852_2), None));
+    assert_eq!(sae("norm_scaling_factor = 2").norm_scaling_factor, Some(2.0));
+    let norm = sae("normalize_activations = \"constant_norm_rescale\"");
+    assert_eq!(norm.normalize_activations, Some(NormalizeActivations::ConstantNormRescale));
+    let both = sae("norm_scaling_factor = 0.5\nnormalize_activations = \"none\"");
+    assert_eq!((both.norm_scaling_factor, both.normalize_activations), (Some(0.5), Some(NormalizeActivations::None)));
+    for (line, why, hint) in [
+        ("norm_scaling_factor = 0.0", "`norm_scaling_factor` must be a number above zero", ""),
+        ("norm_scaling_factor = -1.0", "`norm_scaling_factor` must be a number above zero", ""),
+        ("norm_scaling_factor = inf", "", ""),
+        ("norm_scaling_factor = 1e-50", "`norm_scaling_factor` must be a number above zero", ""),
+        (
+            "norm_scaling_factor = 0.5\nnormalize_activations = \"layer_norm\"",
+            "`norm_scaling_factor` is one factor for all activations",
+            "keep one of the two",
+        ),
+        ("normalize_activations = \"expected_average_only_in\"", "normalize_activations", "constant_norm_rescale"),
+    ] {
+        let report = with(line).expect_err(line);
+        let said = format!("{} {} {}", report.what, report.why.join(" "), report.hint.unwrap_or_default());
+        assert!(said.contains(why) && said.contains(hint), "{line}: {said}");
+    }
+}
+
+#[test]
+fn a_tilde_in_a_path_is_the_home_directory() {
+    let home = std::env::var_os("HOME").map(PathBuf::from).expect("a home directory");
+    let text = FULL.replace("path = \"saes/1536\"", "path = \"~/saes/1536\"");
+    let suite = parse(&text.replace("title = ", "text = \"~/stories.txt\"\ntitle = ")).expect("is a suite");
+    assert_eq!(suite.saes[1].source, Source::Path(home.join("saes/1536")));
+    assert_eq!(suite.text, Some(Source::Path(home.join("stories.txt"))));
+    let given = Given { text: Some("~/stories.txt".into()), ..Given::default() };
+    assert_eq!(given.complete().text, Some(home.join("stories.txt")));
+    let error = suite::find("~/there-is-no-such-suite.toml", &[]).expect_err("is not there").to_string();
+    assert!(error.contains(&home.join("there-is-no-such-suite.toml").display().to_string()), "{error}");
 }
 
 #[test]

@@ -3,9 +3,11 @@
 
 use std::path::PathBuf;
 
+use clap::builder::{PathBufValueParser, TypedValueParser};
 use clap::{Parser, Subcommand};
 
 use crate::device::DeviceName;
+use crate::home;
 use crate::session::Reach;
 use crate::settings::{Color, Given, Theme};
 use crate::suite::TokenizerWord;
@@ -147,7 +149,7 @@ pub struct Run {
     #[arg(long, value_name = "TEXT", conflicts_with = "prompt_file")]
     pub prompt: Option<String>,
     /// A file with the prompt, in UTF-8; one final line break is left out.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_parser = path())]
     pub prompt_file: Option<PathBuf>,
     /// Only this SAE (repeatable); all that are on this machine otherwise.
     #[arg(long, value_name = "ID")]
@@ -165,7 +167,7 @@ pub struct Run {
     #[arg(long)]
     pub metrics: bool,
     /// Write `residual` (as the SAEs receive it) and `logits` as f32 tensors.
-    #[arg(long, value_name = "FILE.safetensors")]
+    #[arg(long, value_name = "FILE.safetensors", value_parser = path())]
     pub activations: Option<PathBuf>,
     /// Print one JSON object.
     #[arg(long)]
@@ -247,7 +249,7 @@ pub struct MetaTrain {
     #[arg(long, value_name = "SEED", default_value_t = 0)]
     pub seed: u64,
     /// The folder it is written to; the program's own otherwise, where it is found again.
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", value_parser = path())]
     pub out: Option<PathBuf>,
     /// Print one JSON object.
     #[arg(long)]
@@ -358,7 +360,7 @@ pub struct Stitch {
     #[arg(long)]
     pub ce: bool,
     /// Write the stitched SAE as SAELens has it, into a new folder.
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", value_parser = path())]
     pub export: Option<PathBuf>,
     /// After so many steps of the way; all novel latents are in otherwise.
     #[arg(long, value_name = "STEP", requires = "export")]
@@ -409,7 +411,7 @@ pub struct Shot {
     #[arg(long, value_name = "COLSxROWS", default_value = "120x40", value_parser = size)]
     pub size: (u16, u16),
     /// The file; its ending says what it is: txt, ansi, svg. Standard output without it.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_parser = path())]
     pub out: Option<PathBuf>,
     /// The prompt to start with.
     #[arg(long, value_name = "TEXT")]
@@ -489,6 +491,11 @@ impl Args {
 
 fn names<T>(choices: &'static [(&'static str, T)]) -> clap::builder::PossibleValuesParser {
     clap::builder::PossibleValuesParser::new(choices.iter().map(|(name, _)| *name))
+}
+
+/// A path; a shell leaves the `~` of `--text=~/stories.txt` as it is.
+fn path() -> impl TypedValueParser<Value = PathBuf> {
+    PathBufValueParser::new().map(home::expand)
 }
 
 fn named<T: Copy>(name: &str, choices: &[(&str, T)]) -> Option<T> {

@@ -111,6 +111,11 @@ impl Sae {
                 }
                 keep_largest(&mut tile.pairs, start, among.map_or(*k, |among| among.k));
             }
+            Activation::GroupMax { k } => {
+                self.keep(tile, columns, products, bias, |_| 0.0);
+                tile.note_overflow(start);
+                keep_of_groups(&mut tile.pairs, start, self.width() / k);
+            }
             Activation::Gated { b_gate, b_mag, r_mag } => {
                 // The tile's pairs hold the gate's pre-activation first, then what the gate lets through.
                 self.keep(tile, columns, products, &b_gate[columns.clone()], |_| 0.0);
@@ -163,8 +168,10 @@ impl Sae {
                 let start = if row == 0 { 0 } else { tile.ends[row - 1] };
                 pairs.extend_from_slice(&tile.pairs[start..tile.ends[row]]);
             }
-            if let Activation::TopK { k } = self.parts.activation {
-                keep_largest(&mut pairs, 0, among.map_or(k, |among| among.k));
+            match self.parts.activation {
+                Activation::TopK { k } => keep_largest(&mut pairs, 0, among.map_or(k, |among| among.k)),
+                Activation::GroupMax { k } => keep_of_groups(&mut pairs, 0, self.width() / k),
+                _ => {}
             }
             codes.push_row(pairs.iter().copied());
         }
@@ -214,6 +221,24 @@ fn keep_largest(pairs: &mut Vec<(u32, f32)>, start: usize, k: usize) {
     pairs[start..].select_nth_unstable_by(k, larger_first);
     pairs.truncate(start + k);
     pairs[start..].sort_unstable_by_key(|pair| pair.0);
+}
+
+/// Keeps of `pairs[start..]`, which rise by latent, the largest of each group of `size` latents, ties by the lower one.
+fn keep_of_groups(pairs: &mut Vec<(u32, f32)>, start: usize, size: usize) {
+    let group = |pair: &(u32, f32)| pair.0 as usize / size.max(1);
+    let mut kept = start;
+    for at in start..pairs.len() {
+        let pair = pairs[at];
+        if kept > start && group(&pairs[kept - 1]) == group(&pair) {
+            if pair.1 > pairs[kept - 1].1 {
+                pairs[kept - 1] = pair;
+            }
+        } else {
+            pairs[kept] = pair;
+            kept += 1;
+        }
+    }
+    pairs.truncate(kept);
 }
 
 impl Normalisation {

@@ -13,10 +13,12 @@ mod hook_z;
 mod linear;
 mod llama_scope;
 mod openai;
+mod other;
 mod sparsify;
 mod state;
 
 use config::Config;
+use other::Other;
 use state::State;
 
 /// Whose layout an SAE's files have.
@@ -93,10 +95,10 @@ pub fn memory(files: &Files) -> Result<Memory, Error> {
     let weights = &files.weights;
     let whole = |size: u64| Memory { held: 0, mapped: size };
     Ok(match files.release {
-        Release::SaeLens | Release::Sparsify => whole(TensorFiles::open(std::slice::from_ref(weights))?.size()),
+        Release::SaeLens | Release::Sparsify => whole(tensors(weights)?.size()),
         Release::GemmaScope => gemma_scope::memory(weights)?,
         Release::LlamaScope => {
-            let tensors = TensorFiles::open(std::slice::from_ref(weights))?;
+            let tensors = tensors(weights)?;
             // The decoder is turned when it is opened.
             let held = tensors.bytes("decoder.weight").unwrap_or(0);
             Memory { held, mapped: tensors.size().saturating_sub(held) }
@@ -105,6 +107,11 @@ pub fn memory(files: &Files) -> Result<Memory, Error> {
             State::open(weights)?.memory()
         }
     })
+}
+
+/// A release's safetensors file.
+fn tensors(weights: &Blob) -> Result<TensorFiles, weights::Error> {
+    TensorFiles::open(std::slice::from_ref(weights))
 }
 
 /// A shape that is no matrix, for messages.
@@ -125,11 +132,24 @@ fn finish(parts: Parts, metadata: Metadata, file: &str, names: &[(&str, &str)]) 
             let name = names.iter().find(|(ours, _)| *ours == tensor).map_or(tensor, |(_, theirs)| theirs);
             Error::Weights(weights::Error::NotFinite { file: file.to_owned(), tensor: name.to_owned(), value, index })
         }
-        Error::K { .. } | Error::Empty { .. } => Error::Config { file: file.to_owned(), why: error.to_string() },
+        Error::K { .. } | Error::Groups { .. } | Error::Empty { .. } => {
+            Error::Config { file: file.to_owned(), why: error.to_string() }
+        }
         error => error,
     })?;
     sae.metadata = metadata;
     Ok(sae)
+}
+
+/// Refuses a factor for each latent that is not all ones: SAELens wrote ones for a while, which say nothing, and any other
+/// would change the latents. The tolerance is that of `torch.allclose`, which SAELens asks.
+pub(super) fn ones(tensors: &TensorFiles, tensor: &str, supported: &str) -> Result<(), Error> {
+    let is_one = |factor: &f32| (factor - 1.0).abs() <= 1.001e-5;
+    if !tensors.has(tensor) || tensors.get(tensor)?.iter().all(is_one) {
+        return Ok(());
+    }
+    let (file, what) = (tensors.file_of(tensor), format!("a `{tensor}` that is not all ones"));
+    Err(Error::Unsupported { file, what, supported: supported.to_owned() })
 }
 
 /// θ for all latents.

@@ -7,6 +7,7 @@
 use crate::blob::Blob;
 use crate::weights::{self, Array, TensorFiles};
 
+use super::formats::ones;
 use super::{Activation, Encoder, Error, Parts, Sae};
 
 mod config;
@@ -59,7 +60,10 @@ pub fn metadata(config: &Blob) -> Result<super::Metadata, Error> {
 
 fn parts(config: &Config, tensors: &TensorFiles) -> Result<Parts, Error> {
     refuse_strangers(config, tensors)?;
-    refuse_scaling(config, tensors)?;
+    for tensor in ["scaling_factor", "finetuning_scaling_factor"] {
+        let supported = format!("fold it into the weights, or remove it and set it aside in `{}`", config.file);
+        ones(tensors, tensor, &supported)?;
+    }
     let (width, d_in) = match *tensors.shape("W_dec")? {
         [width, d_in] if width > 0 && d_in > 0 => (width, d_in),
         ref found => {
@@ -118,23 +122,6 @@ fn threshold(tensors: &TensorFiles, width: usize) -> Result<Array, Error> {
         return Ok(Array::owned(log.iter().map(|log| log.exp()).collect::<Vec<_>>(), &[width]));
     }
     Ok(tensors.get_shaped("threshold", &[width])?)
-}
-
-/// SAELens for a while wrote a `scaling_factor` of ones, which says nothing; any other would change the latents.
-fn refuse_scaling(config: &Config, tensors: &TensorFiles) -> Result<(), Error> {
-    for tensor in ["scaling_factor", "finetuning_scaling_factor"] {
-        // The tolerance is that of `torch.allclose`, which SAELens asks.
-        if tensors.has(tensor)
-            && tensors.get(tensor)?.iter().any(|factor| (factor - 1.0).abs() > 1.001e-5 || factor.is_nan())
-        {
-            return Err(Error::Unsupported {
-                file: tensors.file_of(tensor),
-                what: format!("a `{tensor}` that is not all ones"),
-                supported: format!("fold it into the weights, or remove it and set it aside in `{}`", config.file),
-            });
-        }
-    }
-    Ok(())
 }
 
 fn refuse_strangers(config: &Config, tensors: &TensorFiles) -> Result<(), Error> {

@@ -121,14 +121,19 @@ impl<'a> Pair<'a> {
     /// A pair that can be stitched.
     ///
     /// # Errors
-    /// [`Error::Sizes`] when their activations differ in length; [`Error::Unlike`] when they normalise differently, or
-    /// when one is TopK and the other is not (then nothing says which latents would compete).
+    /// [`Error::Sizes`] when their activations differ in length; [`Error::Unlike`] when they normalise differently,
+    /// when one is TopK and the other is not (then nothing says which latents would compete), or when latents compete in
+    /// groups.
     pub fn new(small: &'a Sae, large: &'a Sae) -> Result<Self, Error> {
         if small.d_in() != large.d_in() {
             return Err(Error::Sizes { left: small.d_in(), right: large.d_in() });
         }
         if small.parts.normalisation != large.parts.normalisation {
             return Err(Error::Unlike { what: "they normalise their input differently" });
+        }
+        let grouped = |sae: &Sae| matches!(sae.parts.activation, Activation::GroupMax { .. });
+        if grouped(small) || grouped(large) {
+            return Err(Error::Unlike { what: "latents compete in groups, which stitching would take apart" });
         }
         let topk = |sae: &Sae| matches!(sae.parts.activation, Activation::TopK { .. });
         if topk(small) != topk(large) {

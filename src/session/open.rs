@@ -4,14 +4,16 @@
 use crate::hub::bytes;
 use crate::model::{self, ModelFiles, Needs, Place, TokenizerFiles, TokenizerSaid};
 use crate::report::Report;
-use crate::sae::Sae;
 use crate::sae::formats::{self, Files, Release};
+use crate::sae::{Normalisation, Sae};
 use crate::session::fit::{Demand, Memory, OnDevice, refused_on};
 use crate::session::reach::{Opening, Reach};
 use crate::session::shared::{LoadedSae, Open, Shared};
 use crate::session::{Setup, failure};
 use crate::site::SiteKind;
-use crate::suite::{self, Error, Format, Part, SaeEntry, SaeParts, Suite, TokenizerParts, TokenizerWord, argument};
+use crate::suite::{
+    self, Error, Format, NormalizeActivations, Part, SaeEntry, SaeParts, Suite, TokenizerParts, TokenizerWord, argument,
+};
 use crate::task::{Cancel, OnProgress, Progress};
 
 /// A suite whose files are all here and fit into memory.
@@ -267,10 +269,31 @@ pub fn load(mut plan: Plan, setup: &Setup, cancel: &Cancel, progress: OnProgress
 fn open_sae(entry: &SaeEntry, files: &SaeParts) -> Result<Sae, Report> {
     let what = format!("cannot open SAE `{}`", entry.id);
     let opened = formats::open(&sae_files(files));
-    opened.map_err(|error| {
-        failure::of_sae(what, &error)
+    let sae = opened.map_err(|error| {
+        failure::of_sae(&what, &error)
             .hint("if the file was damaged, remove it from the cache and `saescope pull` fetches it again")
-    })
+    })?;
+    normalised(sae, entry).map_err(|why| Report::new(what).because(why))
+}
+
+/// The SAE with what the suite says of its input in place of its own files.
+fn normalised(sae: Sae, entry: &SaeEntry) -> Result<Sae, String> {
+    let stated = match (entry.norm_scaling_factor, entry.normalize_activations) {
+        (None, None) => return Ok(sae),
+        (Some(factor), _) => Normalisation::Scale(factor),
+        (None, Some(NormalizeActivations::None)) => Normalisation::None,
+        (None, Some(NormalizeActivations::ConstantNormRescale)) => Normalisation::ConstantNorm,
+        (None, Some(NormalizeActivations::LayerNorm)) => Normalisation::LayerNorm,
+    };
+    let replaces = entry.normalize_activations.is_some();
+    match (sae.parts().normalisation, stated) {
+        (Normalisation::ConstantNorm | Normalisation::LayerNorm, Normalisation::Scale(_)) if !replaces => Err(
+            "the suite gives `norm_scaling_factor`, one factor for all activations, but the SAE's own files scale each \
+             by itself; remove the factor, or set `normalize_activations = \"none\"` beside it"
+                .to_owned(),
+        ),
+        _ => Ok(sae.with_normalisation(stated)),
+    }
 }
 
 /// The files as the library of SAEs knows them.

@@ -10,6 +10,7 @@ use include_dir::{Dir, include_dir};
 use super::parse::{Base, parse};
 use super::release;
 use super::{Error, Suite, embedded, nearest};
+use crate::home;
 use crate::toml_file::{MAX_BYTES, utf8};
 
 /// The releases that come with the program, a file each.
@@ -62,7 +63,7 @@ pub fn find(id_or_path: &str, directories: &[PathBuf]) -> Result<Suite, Error> {
     if let Some(error) = broken {
         return Err(error);
     }
-    let path = Path::new(id_or_path);
+    let path = &home::expand(id_or_path);
     let is_path = id_or_path.contains(['/', '\\'])
         || path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("toml"));
     // A directory with a suite in it is laid out as `assets/demo` is.

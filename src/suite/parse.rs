@@ -3,7 +3,10 @@
 
 use std::path::Path;
 
-use super::{Expect, Format, MetaEntry, ModelEntry, SaeEntry, Source, Suite, TokenizerWord, canonical};
+use super::{
+    Expect, Format, MetaEntry, ModelEntry, NormalizeActivations, SaeEntry, Source, Suite, TokenizerWord, canonical,
+};
+use crate::home;
 use crate::hub::{Repo, name};
 use crate::site::{Site, SiteKind};
 use crate::toml_file::{Document, Error, Table};
@@ -129,6 +132,8 @@ fn saes(root: &Table<'_>, base: Base<'_>) -> Result<Vec<SaeEntry>, Error> {
             "path",
             "folder",
             "file",
+            "norm_scaling_factor",
+            "normalize_activations",
             "default",
             "neuronpedia",
             "expect",
@@ -148,6 +153,8 @@ fn saes(root: &Table<'_>, base: Base<'_>) -> Result<Vec<SaeEntry>, Error> {
             source: source(table, base)?,
             folder: sae_folder(table, format)?,
             file: file(table, format)?,
+            norm_scaling_factor: norm_scaling_factor(table)?,
+            normalize_activations: table.choice("normalize_activations", &NormalizeActivations::NAMES)?,
             default: false,
             neuronpedia: neuronpedia(table)?,
             expect: expect(table)?,
@@ -202,7 +209,7 @@ fn measuring_text(root: &Table<'_>, base: Base<'_>) -> Result<Option<Source>, Er
     let Some(file) = root.string("text")? else { return Ok(None) };
     match base {
         _ if file.is_empty() => Err(root.wrong("text", "`text` is empty")),
-        Base::Directory(directory) => Ok(Some(Source::Path(directory.join(file)))),
+        Base::Directory(directory) => Ok(Some(Source::Path(directory.join(home::expand(file))))),
         Base::Embedded => Ok(Some(Source::Embedded(file.to_owned()))),
         Base::Nowhere => Err(root.wrong("text", "a suite of the catalogue has no `text`")),
     }
@@ -233,7 +240,7 @@ fn source(table: &Table<'_>, base: Base<'_>) -> Result<Source, Error> {
         }
         (None, Some("")) => Err(table.wrong("path", "`path` is empty")),
         (None, Some(path)) => match base {
-            Base::Directory(directory) => Ok(Source::Path(directory.join(path))),
+            Base::Directory(directory) => Ok(Source::Path(directory.join(home::expand(path)))),
             Base::Embedded => {
                 name::file(path).map_err(|error| table.wrong("path", error.to_string()))?;
                 Ok(Source::Embedded(path.to_owned()))
@@ -274,6 +281,21 @@ fn file(table: &Table<'_>, format: Format) -> Result<Option<String>, Error> {
     };
     name::file(file).map_err(|error| table.wrong("file", error.to_string()))?;
     Ok(Some(file.to_owned()))
+}
+
+/// The factor that SAELens' registry has for an SAE whose own files leave it out.
+fn norm_scaling_factor(table: &Table<'_>) -> Result<Option<f32>, Error> {
+    let Some(given) = table.number("norm_scaling_factor")? else { return Ok(None) };
+    let factor = given as f32;
+    if !factor.is_normal() || factor < 0.0 {
+        return Err(table.wrong("norm_scaling_factor", "`norm_scaling_factor` must be a number above zero"));
+    }
+    if table.string("normalize_activations")?.is_some_and(|other| other != "none") {
+        return Err(table
+            .wrong("norm_scaling_factor", "`norm_scaling_factor` is one factor for all activations")
+            .with_hint("`normalize_activations` scales each by itself: keep one of the two"));
+    }
+    Ok(Some(factor))
 }
 
 fn neuronpedia(table: &Table<'_>) -> Result<Option<String>, Error> {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use rayon::prelude::*;
 
-use super::TensorFile;
+use super::{Bytes, TensorFile};
 use crate::kernel::View;
 
 /// An f32 tensor: mapped from its file where the file holds f32, converted once where it does not. Clones share it.
@@ -67,8 +67,8 @@ impl Array {
     }
 
     /// Whether the values lie in the file's own memory map.
-    pub const fn is_mapped(&self) -> bool {
-        matches!(self.storage, Storage::Mapped { .. })
+    pub fn is_mapped(&self) -> bool {
+        matches!(&self.storage, Storage::Mapped { file, .. } if !matches!(file.bytes, Bytes::Owned(_)))
     }
 }
 

@@ -1,25 +1,30 @@
-//! NumPy's `.npz` files (`numpy.savez`): only the directory and the arrays' headers are read, the arrays stay mapped.
-//! Not here: compressed archives and element types that no weights have, which are refused by name.
+//! NumPy's `.npz` files: only the directory and the arrays' headers are read. Arrays of `numpy.savez` stay mapped, those of
+//! `numpy.savez_compressed` are made plain when they are asked for. Not here: element types that no weights have.
 //!
 //! Layout: `numpy.lib.format`, versions 1 to 3; a header is a Python dictionary of `descr`, `fortran_order` and `shape`.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
-use std::ops::Range;
 use std::sync::Arc;
 
 use safetensors::Dtype;
 
-use super::{Entry, Error, TensorFile, TensorFiles, map, zip};
+use super::archive::{self, Archive};
+use super::{Entry, Error, TensorFile, TensorFiles, map};
 use crate::blob::Blob;
 
 /// What every array begins with.
 const MAGIC: &[u8] = b"\x93NUMPY";
+/// Bytes up to an array's header: what it begins with, its version, and the header's length.
+const PREFIX: usize = 12;
+/// Most bytes of a header: NumPy reads no more than 10,000 of a file that it does not trust.
+const LONGEST: usize = 1 << 16;
 
 impl TensorFiles {
-    /// Opens an `.npz` file. An array in Fortran order is turned when it is asked for.
+    /// Opens an `.npz` file. An array in Fortran order is turned when it is asked for, a compressed one made plain.
     ///
     /// # Errors
-    /// [`Error::Open`]; [`Error::Npz`] for a file that is damaged or compressed, or holds anything but plain numbers.
+    /// [`Error::Open`]; [`Error::Npz`] for a file that is damaged, or holds anything but plain numbers.
     pub fn open_npz(blob: &Blob) -> Result<Self, Error> {
         let name = blob.name().to_owned();
         let bytes = map(blob).map_err(|source| Error::Open { file: name.clone(), source })?;
@@ -34,13 +39,13 @@ impl TensorFiles {
 
 fn index(bytes: &[u8]) -> Result<HashMap<String, Entry>, String> {
     if !bytes.starts_with(b"PK") {
-        return Err("it is no zip file".to_owned());
+        return Err("it is not a zip file".to_owned());
     }
-    let archive = zip::Archive::read(bytes)?;
+    let archive = Archive::read(bytes)?;
     let mut index = HashMap::new();
-    for (file, range) in archive.entries() {
+    for (file, stored) in archive.entries() {
         let name = file.strip_suffix(".npy").unwrap_or(file);
-        let entry = entry(bytes, range).map_err(|why| format!("`{}` {why}", name.escape_debug()))?;
+        let entry = entry(bytes, stored).map_err(|why| format!("`{}` {why}", name.escape_debug()))?;
         if index.insert(name.to_owned(), entry).is_some() {
             return Err(format!("it holds `{}` twice", name.escape_debug()));
         }
@@ -48,29 +53,26 @@ fn index(bytes: &[u8]) -> Result<HashMap<String, Entry>, String> {
     Ok(index)
 }
 
-/// The array in some bytes of the archive.
-fn entry(bytes: &[u8], range: Range<usize>) -> Result<Entry, String> {
+/// The array in an entry of the archive.
+fn entry(bytes: &[u8], stored: &archive::Entry) -> Result<Entry, String> {
     let cut = || "is cut off".to_owned();
-    let array = bytes.get(range.clone()).ok_or_else(cut)?;
-    if !array.starts_with(MAGIC) {
-        return Err("is no array of NumPy's".to_owned());
-    }
-    // The length of the header has two bytes in version 1, four later.
-    let (place, size) = match array.get(MAGIC.len()).ok_or_else(cut)? {
-        1 => (8usize, 2usize),
-        2 | 3 => (8, 4),
-        other => return Err(format!("is in version {other} of NumPy's format; 1 to 3 can be read")),
+    let whole = bytes.get(stored.range.clone()).ok_or_else(cut)?;
+    let first = |count: usize| match stored.packed {
+        None => Ok(Cow::Borrowed(whole.get(..count).unwrap_or(whole))),
+        Some(_) => archive::beginning(whole, count).map(Cow::Owned),
     };
-    let length = zip::number(array, place, size).and_then(|length| usize::try_from(length).ok()).ok_or_else(cut)?;
-    let start = (place + size).checked_add(length).ok_or_else(cut)?;
-    let header = array.get(place + size..start).ok_or_else(cut)?;
+    let size = stored.packed.map_or(whole.len(), |packed| packed.size);
+    let (place, length) = header_place(&first(PREFIX)?)?;
+    let start = place.checked_add(length).filter(|start| *start <= size).ok_or_else(cut)?;
+    let beginning = first(start)?;
+    let header = beginning.get(place..start).ok_or_else(cut)?;
     let header = Header::parse(header).map_err(|why| format!("has a header that cannot be read: {why}"))?;
-    let (dtype, size) = dtype(&header.descr)
+    let (dtype, element) = dtype(&header.descr)
         .ok_or_else(|| format!("has element type `{}`; <f4, <f2 and <f8 can be read", header.descr.escape_debug()))?;
     let count = header.shape.iter().try_fold(1usize, |count, size| count.checked_mul(*size));
-    let needed = count.and_then(|count| count.checked_mul(size)).and_then(|needed| start.checked_add(needed));
-    if needed != Some(array.len()) {
-        let found = array.len() - start;
+    let needed = count.and_then(|count| count.checked_mul(element)).and_then(|needed| start.checked_add(needed));
+    if needed != Some(size) {
+        let found = size - start;
         return Err(format!("has shape {:?} of `{}`, but {found} bytes", header.shape, header.descr));
     }
     // In one dimension both orders are the same.
@@ -78,7 +80,31 @@ fn entry(bytes: &[u8], range: Range<usize>) -> Result<Entry, String> {
     if turned && header.shape.len() > 2 {
         return Err(format!("is in Fortran order with {} dimensions; two can be read", header.shape.len()));
     }
-    Ok(Entry { file: 0, range: range.start + start..range.end, shape: header.shape, dtype, turned, wrapped: None })
+    let (range, packed) = match stored.packed {
+        None => (stored.range.start + start..stored.range.end, None),
+        Some(packed) => (stored.range.clone(), Some((packed, start))),
+    };
+    Ok(Entry { file: 0, range, shape: header.shape, dtype, turned, wrapped: None, packed })
+}
+
+/// Where an array's header begins and how long it is, from the first bytes of the array.
+fn header_place(first: &[u8]) -> Result<(usize, usize), String> {
+    let cut = || "is cut off".to_owned();
+    if !first.starts_with(MAGIC) {
+        return Err("is no array of NumPy's".to_owned());
+    }
+    // The length of the header has two bytes in version 1, four later.
+    let (place, size) = match first.get(MAGIC.len()).ok_or_else(cut)? {
+        1 => (8, 2),
+        2 | 3 => (8, 4),
+        other => return Err(format!("is in version {other} of NumPy's format; 1 to 3 can be read")),
+    };
+    let length = first.get(place..place + size).ok_or_else(cut)?;
+    let length = length.iter().rev().fold(0, |length, byte| length << 8 | usize::from(*byte));
+    if length > LONGEST {
+        return Err(format!("has a header of {length} bytes; {LONGEST} at most are read"));
+    }
+    Ok((place + size, length))
 }
 
 /// Types that weights and counts have, with their bytes. What no number can be made of is refused when it is asked for.

@@ -3,12 +3,14 @@
 
 mod machine;
 
+use std::collections::HashSet;
 use std::ops::Range;
 use std::sync::Arc;
 
 use safetensors::Dtype;
 
-use super::{Array, Error, Matrix, Storage, TensorFile, element, map, zip};
+use super::archive::Archive;
+use super::{Array, Error, Matrix, Storage, TensorFile, element, map, unwrapped};
 use crate::blob::Blob;
 
 /// What a file holds.
@@ -95,7 +97,7 @@ pub fn open(blob: &Blob) -> Result<Value, Error> {
 }
 
 fn read(file: &Arc<TensorFile>) -> Result<Value, String> {
-    let archive = zip::Archive::read(&file.bytes)?;
+    let archive = Archive::read(&file.bytes)?.stored()?;
     let (folder, pickle) = archive.ending("data.pkl")?;
     if let Some(order) = archive.get(&format!("{folder}byteorder"))
         && file.bytes.get(order.clone()) != Some(b"little")
@@ -107,6 +109,21 @@ fn read(file: &Arc<TensorFile>) -> Result<Value, String> {
 }
 
 impl Value {
+    /// A dictionary with its names as they are without what training wrapped modules in ([`unwrapped`]), where that is
+    /// not the name of another; anything else as it is.
+    #[must_use]
+    pub fn unwrapped(self) -> Self {
+        let Self::Dict(mut pairs) = self else { return self };
+        let mut taken: HashSet<String> = pairs.iter().map(|(name, _)| name.clone()).collect();
+        for (name, _) in &mut pairs {
+            let plain = unwrapped(name).into_owned();
+            if taken.insert(plain.clone()) {
+                *name = plain;
+            }
+        }
+        Self::Dict(pairs)
+    }
+
     /// The value of a key of a dictionary.
     pub fn get(&self, key: &str) -> Option<&Self> {
         match self {
@@ -219,9 +236,18 @@ impl Tensor {
         if self.is_turned() { self.as_it_lies(name, cols, rows) } else { self.matrix(name).map(|m| m.transposed()) }
     }
 
-    /// The bytes that its values take in the file.
-    pub const fn bytes(&self) -> u64 {
-        (self.range.end - self.range.start) as u64
+    /// Whether values stand for more than one element each (`tensor.expand`): they are written out when asked for.
+    pub fn is_expanded(&self) -> bool {
+        self.elements() > self.range.len() / self.element.size()
+    }
+
+    /// The bytes that its values take: in the file, or written out.
+    pub fn bytes(&self) -> u64 {
+        self.range.len().max(self.elements().saturating_mul(self.element.size())) as u64
+    }
+
+    fn elements(&self) -> usize {
+        self.shape.iter().product()
     }
 
     /// The one whole number of a tensor without dimensions, such as k.

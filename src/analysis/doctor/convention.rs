@@ -55,6 +55,8 @@ pub struct Facts {
     pub value_bias: Option<bool>,
     /// √d_in over the mean length of an activation.
     pub scale: f32,
+    /// The length of an activation.
+    pub d_in: usize,
     /// The L0 that is expected.
     pub l0: Option<f64>,
     /// Where the SAE's own files say that activations are taken.
@@ -71,7 +73,7 @@ impl Convention {
         all.extend(facts.bos.map(|bos| Self::Bos(!bos)));
         all.extend(facts.value_bias.map(|folded| Self::ValueBias(!folded)));
         all.push(Self::BDec(!parts.apply_b_dec_to_input));
-        all.extend(norms(parts.normalisation, facts.scale).into_iter().map(Self::Norm));
+        all.extend(norms(parts.normalisation, facts).into_iter().map(Self::Norm));
         if !facts.unit_rows {
             all.push(Self::DecoderNorm(!parts.rescale_acts_by_decoder_norm));
         }
@@ -149,16 +151,23 @@ impl Convention {
                 "latents are {}weighed by decoder norms: `rescale_acts_by_decoder_norm` should be {on} in the SAE's config",
                 not(*on)
             ),
-            Self::Norm(norm @ Normalisation::Scale(_)) => {
-                format!("the {}: a norm scale was left out, or folded in once too often", norm_said(*norm))
-            }
+            Self::Norm(norm @ Normalisation::Scale(factor)) => format!(
+                "the {}: a norm scale was left out, or folded in once too often; set `norm_scaling_factor = {}` in the \
+                 SAE's [[sae]]",
+                norm_said(*norm),
+                digits(*factor)
+            ),
             Self::Norm(norm) => {
-                let key = match norm {
-                    Normalisation::ConstantNorm => "constant_norm_rescale",
-                    Normalisation::LayerNorm => "layer_norm",
-                    Normalisation::None | Normalisation::Scale(_) => "none",
+                let (key, more) = match norm {
+                    Normalisation::ConstantNorm => ("constant_norm_rescale", ""),
+                    Normalisation::LayerNorm => ("layer_norm", ""),
+                    Normalisation::None | Normalisation::Scale(_) => ("none", ", without `norm_scaling_factor`"),
                 };
-                format!("the {}: `normalize_activations` should be `{key}` in the SAE's config", norm_said(*norm))
+                format!(
+                    "the {}: `normalize_activations` should be `{key}` in the SAE's config; or set \
+                     `normalize_activations = \"{key}\"` in the SAE's [[sae]]{more}",
+                    norm_said(*norm)
+                )
             }
             Self::Threshold(Gate::Logarithm) => {
                 "the stored threshold is taken for a logarithm: exp is left out".to_owned()
@@ -230,22 +239,47 @@ fn norm_said(norm: Normalisation) -> String {
         Normalisation::None => "input is taken as it is".to_owned(),
         Normalisation::ConstantNorm => "input is scaled to length √d".to_owned(),
         Normalisation::LayerNorm => "input goes through LayerNorm".to_owned(),
-        Normalisation::Scale(factor) => format!("input is multiplied by {factor:.4}"),
+        Normalisation::Scale(factor) => format!("input is multiplied by {}", digits(factor)),
     }
 }
 
-/// What could be done to the input instead. A factor near 1 would change nothing that can be seen.
-fn norms(now: Normalisation, scale: f32) -> Vec<Normalisation> {
+/// A factor with five digits that count, as a suite file can have it.
+fn digits(factor: f32) -> String {
+    let before = factor.abs().log10().floor().clamp(-20.0, 20.0) as i32;
+    let behind = usize::try_from(4 - before).unwrap_or(0);
+    format!("{factor:.behind$}")
+}
+
+/// What could be done to the input instead.
+fn norms(now: Normalisation, facts: &Facts) -> Vec<Normalisation> {
     let mut all = vec![Normalisation::None, Normalisation::ConstantNorm, Normalisation::LayerNorm];
-    let usable = scale.is_finite() && scale > 0.0 && !(0.9..1.11).contains(&scale);
-    match now {
-        Normalisation::None if usable => all.extend([Normalisation::Scale(scale), Normalisation::Scale(1.0 / scale)]),
-        Normalisation::Scale(factor) => all.push(Normalisation::Scale(factor * factor)),
-        _ if usable => all.push(Normalisation::Scale(scale)),
-        _ => {}
+    let mut factors: Vec<f32> = Vec::new();
+    for factor in scales(now, facts) {
+        let known = |known: &f32| (0.99..1.01).contains(&(known / factor));
+        // A factor near 1 would change nothing that can be seen.
+        if factor.is_normal() && factor > 0.0 && !(0.9..1.11).contains(&factor) && !factors.iter().any(known) {
+            factors.push(factor);
+        }
     }
+    all.extend(factors.into_iter().map(Normalisation::Scale));
     all.retain(|norm| *norm != now);
     all
+}
+
+/// Factors for all activations that releases train with: to a mean length of √d_in (SAELens), to one of 1
+/// (`dictionary_learning`), and what an embedding is multiplied by on its way into the model (Gemma). Each could be
+/// missing, or be in the weights already.
+fn scales(now: Normalisation, facts: &Facts) -> Vec<f32> {
+    let (scale, root) = (facts.scale, (facts.d_in as f32).sqrt());
+    match now {
+        Normalisation::None => {
+            let is_embedding = facts.site == Site { layer: 0, kind: SiteKind::ResidPre };
+            let embedding = is_embedding.then_some(1.0 / root);
+            embedding.into_iter().chain([scale, 1.0 / scale, scale / root, root / scale]).collect()
+        }
+        Normalisation::Scale(factor) => vec![factor * factor],
+        Normalisation::ConstantNorm | Normalisation::LayerNorm => vec![scale],
+    }
 }
 
 /// What the threshold could be instead.
@@ -267,6 +301,9 @@ fn gates(activation: &Activation, facts: &Facts) -> Vec<Convention> {
         Activation::Relu => k.map(Convention::TopK).into_iter().collect(),
         Activation::TopK { k: now } => {
             [Some(Convention::Relu), k.filter(|k| k != now).map(Convention::TopK)].into_iter().flatten().collect()
+        }
+        Activation::GroupMax { .. } => {
+            [Some(Convention::Relu), k.map(Convention::TopK)].into_iter().flatten().collect()
         }
         Activation::Gated { .. } => Vec::new(),
     }
@@ -311,6 +348,7 @@ mod tests {
             layers: 4,
             value_bias: None,
             scale: 0.1,
+            d_in: 16,
             l0: Some(7.2),
             own_site: None,
             unit_rows: true,
@@ -336,9 +374,17 @@ mod tests {
     #[test]
     fn what_is_tried_differs_from_what_is_there() {
         for now in [Normalisation::None, Normalisation::Scale(0.5), Normalisation::LayerNorm] {
-            assert!(!norms(now, 0.1).contains(&now), "{now:?}");
+            assert!(!norms(now, &facts()).contains(&now), "{now:?}");
         }
-        assert!(!norms(Normalisation::None, 1.1).iter().any(|norm| matches!(norm, Normalisation::Scale(_))));
+        let factors = |facts: &Facts| {
+            let all = norms(Normalisation::None, facts).into_iter();
+            all.filter(|norm| matches!(norm, Normalisation::Scale(_))).collect::<Vec<_>>()
+        };
+        let near_one = Facts { scale: 1.1, d_in: 1, ..facts() };
+        assert_eq!(factors(&near_one), [], "they would change nothing that can be seen");
+        assert_eq!(factors(&facts()), [0.1, 10.0, 0.025, 40.0].map(Normalisation::Scale));
+        let embedding = Facts { site: Site { layer: 0, kind: SiteKind::ResidPre }, ..facts() };
+        assert_eq!(factors(&embedding)[0], Normalisation::Scale(0.25));
         let top_k = gates(&Activation::TopK { k: 7 }, &facts());
         assert_eq!(top_k, [Convention::Relu], "the k that is expected is there already");
     }
@@ -352,11 +398,17 @@ mod tests {
             Convention::ValueBias(true),
             Convention::BDec(false),
             Convention::Norm(Normalisation::LayerNorm),
+            Convention::Norm(Normalisation::Scale(1.0 / 48.0)),
         ];
         let said = all.map(|convention| convention.remedy()).join("\n");
-        for key in
-            ["center = true", "prepend_bos = false", "kind = \"mlp_out\"", "fold_value_bias = true", "layer_norm"]
-        {
+        for key in [
+            "center = true",
+            "prepend_bos = false",
+            "kind = \"mlp_out\"",
+            "fold_value_bias = true",
+            "layer_norm",
+            "`norm_scaling_factor = 0.020833` in the SAE's [[sae]]",
+        ] {
             assert!(said.contains(key), "{key}: {said}");
         }
         assert!(said.contains("`apply_b_dec_to_input` should be false"), "{said}");

@@ -241,6 +241,7 @@ impl Examiner<'_> {
             layers: self.model.shape().layers,
             value_bias: self.value_bias.as_ref().map(|_| self.folded),
             scale: ((size as f64).sqrt() / mean) as f32,
+            d_in: size,
             l0: patient.expected.l0,
             own_site: patient.sae.metadata.hook_name.as_deref().and_then(Site::of_hook),
             unit_rows: decoder.is_unit(),

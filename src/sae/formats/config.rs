@@ -32,6 +32,11 @@ impl Config {
         }
     }
 
+    /// Whether there is something behind a key.
+    pub fn has(&self, key: &str) -> bool {
+        self.map.get(key).is_some_and(|value| !value.is_null())
+    }
+
     pub fn text(&self, key: &str) -> Result<Option<&str>, Error> {
         self.typed(key, "a string", Value::as_str)
     }

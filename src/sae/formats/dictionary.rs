@@ -7,14 +7,18 @@
 use crate::blob::Blob;
 use crate::weights::Array;
 
-use super::{Activation, Config, Error, Metadata, Normalisation, Parts, Sae, State, finish, one_threshold};
+use super::{
+    Activation, Config, Error, Metadata, Normalisation, Other, Parts, Sae, State, finish, one_threshold, other,
+};
 
 const CLASSES: &str = "supported are `AutoEncoder`, `AutoEncoderNew`, `GatedAutoEncoder`, `JumpReluAutoEncoder`, \
                        `AutoEncoderTopK`, `BatchTopKSAE` and `MatryoshkaBatchTopKSAE`";
 
 pub fn open(config: &Blob, weights: &Blob) -> Result<Sae, Error> {
-    let trainer = Config::open(config)?.object("trainer")?;
+    let config = Config::open(config)?;
+    let trainer = config.object("trainer")?;
     let class = trainer.text("dict_class")?.ok_or_else(|| trainer.missing("trainer.dict_class"))?;
+    refuse_others(&config, class, weights.name())?;
     let state = State::open(weights)?;
     let parts = match class {
         "AutoEncoder" => plain(&state)?,
@@ -36,6 +40,22 @@ pub fn open(config: &Blob, weights: &Blob) -> Result<Sae, Error> {
         ..Metadata::default()
     };
     finish(parts, metadata, &state.file, &[])
+}
+
+/// The library's buffers say whether what goes in is what comes out; where there is none, the name tells.
+fn refuse_others(config: &Config, class: &str, file: &str) -> Result<(), Error> {
+    if class.contains("CrossCoder") {
+        return Err(Other::Crosscoder.refused(&config.file, &format!("`dict_class` is `{}`", class.escape_debug())));
+    }
+    let buffer = config.has("buffer").then(|| config.object("buffer")).transpose()?;
+    match buffer.as_ref().map(|buffer| buffer.text("io")).transpose()?.flatten() {
+        Some("in_and_out") => {
+            let why = "`buffer.io` is `in_and_out`: it reads a module's input and writes its output";
+            Err(Other::Transcoder.refused(&config.file, why))
+        }
+        Some(_) => Ok(()),
+        None => other::check_name(file),
+    }
 }
 
 /// The parts of a class with two linear layers, the biases set apart.

@@ -9,15 +9,13 @@ use std::path::Path;
 use crate::blob::Blob;
 
 use super::{
-    Activation, Config, Encoder, Error, Matrix, Memory, Metadata, Normalisation, Parts, Sae, TensorFiles, finish,
-    no_matrix, weights,
+    Activation, Config, Encoder, Error, Matrix, Memory, Metadata, Normalisation, Other, Parts, Sae, TensorFiles,
+    finish, no_matrix, ones, other, weights,
 };
 
 /// Most bytes of a matrix that is copied to where f32 can be used, which is faster. `numpy.savez` does not align arrays,
 /// so they lie at odd places; a larger one is read out of its file part by part.
 const COPIED: u64 = 1 << 30;
-
-const SUPPORTED: &str = "SAEs whose input and output are the same activation can be read";
 
 pub fn open(config: Option<&Blob>, weights: &Blob) -> Result<Sae, Error> {
     let tensors = tensors(weights)?;
@@ -31,9 +29,8 @@ pub fn open(config: Option<&Blob>, weights: &Blob) -> Result<Sae, Error> {
     };
     if let [latents, d_out] = *tensors.shape(names.w_dec)?
         && latents == width
-        && d_out != d_in
     {
-        return Err(transcoder(file, &format!("it writes {d_out} values and reads {d_in}")));
+        other::check_sizes(file, d_in, d_out)?;
     }
     let parts = Parts {
         w_enc: Encoder::Columns(usable(tensors.matrix(names.w_enc, d_in, width)?)),
@@ -62,9 +59,10 @@ pub fn memory(weights: &Blob) -> Result<Memory, Error> {
     let tensors = tensors(weights)?;
     let names = Names::of(&tensors);
     let mut memory = Memory { held: 0, mapped: tensors.size() };
-    for name in [names.w_enc, names.w_dec] {
+    for name in [names.w_enc, names.w_dec, "b_enc", "b_dec", "threshold"] {
         let bytes = tensors.bytes(name).unwrap_or(0);
-        if tensors.is_moved(name) || (!tensors.is_aligned(name) && bytes <= COPIED) {
+        let copied = [names.w_enc, names.w_dec].contains(&name);
+        if tensors.is_moved(name) || (copied && !tensors.is_aligned(name) && bytes <= COPIED) {
             memory = Memory { held: memory.held + bytes, mapped: memory.mapped.saturating_sub(bytes) };
         }
     }
@@ -73,7 +71,7 @@ pub fn memory(weights: &Blob) -> Result<Memory, Error> {
 
 fn tensors(weights: &Blob) -> Result<TensorFiles, weights::Error> {
     let npz = Path::new(weights.name()).extension().is_some_and(|extension| extension.eq_ignore_ascii_case("npz"));
-    if npz { TensorFiles::open_npz(weights) } else { TensorFiles::open(std::slice::from_ref(weights)) }
+    if npz { TensorFiles::open_npz(weights) } else { super::tensors(weights) }
 }
 
 fn usable(matrix: Matrix) -> Matrix {
@@ -96,33 +94,32 @@ impl Names {
     }
 }
 
-fn transcoder(file: &str, why: &str) -> Error {
-    Error::Unsupported { file: file.to_owned(), what: format!("a transcoder ({why})"), supported: SUPPORTED.to_owned() }
-}
-
-/// Transcoders and cross-layer transcoders lie in the same repositories under the same names.
+/// Transcoders, cross-layer transcoders and crosscoders lie in the same repositories under the same names.
 fn refuse_others(tensors: &TensorFiles, config: Option<&Config>, names: &Names, file: &str) -> Result<(), Error> {
     if tensors.has("affine_skip_connection") {
-        return Err(transcoder(file, "it has `affine_skip_connection`"));
+        return Err(Other::Transcoder.refused(file, "it has `affine_skip_connection`"));
     }
     if tensors.shape(names.w_dec)?.len() == 3 {
-        return Err(transcoder(file, &format!("`{}` has three dimensions: it writes to several layers", names.w_dec)));
+        let why = format!("`{}` has three dimensions: it writes to several layers", names.w_dec);
+        return Err(Other::Transcoder.refused(file, &why));
     }
-    let known = [names.w_enc, names.w_dec, "b_enc", "b_dec", "threshold"];
+    ones(tensors, "scaling_factor", "fold it into the weights")?;
+    let known = [names.w_enc, names.w_dec, "b_enc", "b_dec", "threshold", "scaling_factor"];
     if let Some(stranger) = tensors.names().into_iter().find(|name| !known.contains(name)) {
         let why = format!("it holds `{}`, which no SAE of this release has", stranger.escape_debug());
         return Err(Error::Config { file: file.to_owned(), why });
     }
-    let Some(config) = config else { return Ok(()) };
+    let Some(config) = config else { return other::check_name(file) };
     if let Some(architecture) = config.text("architecture")?
         && !["jump_relu", "jumprelu"].contains(&architecture)
     {
-        return Err(config.unsupported(format!("architecture `{architecture}`"), "`jump_relu` can be read"));
+        let what = format!("architecture `{}`", architecture.escape_debug());
+        return Err(config.unsupported(what, "`jump_relu` can be read"));
     }
-    match (config.text("hf_hook_point_in")?, config.text("hf_hook_point_out")?) {
-        (Some(from), Some(to)) if from != to => {
-            Err(transcoder(&config.file, &format!("it reads `{from}` and writes `{to}`")))
-        }
-        _ => Ok(()),
+    let named = other::check_type(config, "type")?;
+    let hooked = other::check_hooks(config, ["hf_hook_point_in", "hf_hook_point_out"])?;
+    if config.boolean("affine_connection")?.unwrap_or(false) {
+        return Err(Other::Transcoder.refused(&config.file, "`affine_connection` is true"));
     }
+    if named || hooked { Ok(()) } else { other::check_name(file) }
 }

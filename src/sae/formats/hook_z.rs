@@ -3,11 +3,12 @@
 
 use crate::blob::Blob;
 
-use super::{Activation, Config, Error, Metadata, Normalisation, Parts, Sae, State, finish};
+use super::{Activation, Config, Error, Metadata, Normalisation, Parts, Sae, State, finish, other};
 
 /// f = ReLU((z − b_dec)·W_enc + b_enc), x̂ = f·W_dec + b_dec.
 pub fn open(config: Option<&Blob>, weights: &Blob) -> Result<Sae, Error> {
     let state = State::open(weights)?;
+    other::check_name(&state.file)?;
     state.only("an SAE of this release", &["W_enc", "b_enc", "W_dec", "b_dec"])?;
     let (d_in, width) = state.sizes("W_enc", "[d_in, latents]")?;
     let mut metadata = Metadata { architecture: "standard".to_owned(), ..Metadata::default() };

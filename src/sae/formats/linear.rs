@@ -5,7 +5,7 @@
 
 use crate::blob::Blob;
 
-use super::{Activation, Error, Metadata, Normalisation, Parts, Sae, State, finish};
+use super::{Activation, Error, Metadata, Normalisation, Parts, Sae, State, finish, other};
 
 /// What the two layers are called.
 const LAYERS: [[&str; 4]; 2] = [
@@ -15,6 +15,7 @@ const LAYERS: [[&str; 4]; 2] = [
 
 pub fn open(weights: &Blob) -> Result<Sae, Error> {
     let state = State::open(weights)?;
+    other::check_name(&state.file)?;
     let layers = LAYERS.iter().find(|[encoder, ..]| state.get(encoder).is_some()).unwrap_or(&LAYERS[0]);
     state.only("an SAE of two linear layers", layers)?;
     let [encoder, b_enc, decoder, b_dec] = *layers;

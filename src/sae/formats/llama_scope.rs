@@ -12,8 +12,8 @@ use crate::blob::Blob;
 use crate::weights::Array;
 
 use super::{
-    Activation, Config, Encoder, Error, Metadata, Normalisation, Parts, Sae, TensorFiles, finish, no_matrix,
-    one_threshold,
+    Activation, Config, Encoder, Error, Metadata, Normalisation, Other, Parts, Sae, TensorFiles, finish, no_matrix,
+    one_threshold, other, tensors,
 };
 
 const LOG_THRESHOLD: &str = "log_jumprelu_threshold";
@@ -22,13 +22,18 @@ const NORM: &str = "dataset_average_activation_norm.";
 
 pub fn open(config: &Blob, weights: &Blob) -> Result<Sae, Error> {
     let config = Config::open(config)?;
-    let tensors = TensorFiles::open(std::slice::from_ref(weights))?;
+    let tensors = tensors(weights)?;
     let file = weights.name();
     refuse_others(&config, &tensors, file)?;
     let (width, d_in) = match *tensors.shape("encoder.weight")? {
         [width, d_in] if width > 0 && d_in > 0 => (width, d_in),
         ref found => return Err(no_matrix(file, "encoder.weight", found, "[latents, d_in], both at least 1")),
     };
+    if let [d_out, latents] = *tensors.shape("decoder.weight")?
+        && latents == width
+    {
+        other::check_sizes(file, d_in, d_out)?;
+    }
     config.must_be("d_model", d_in)?;
     config.must_be("d_sae", width)?;
     let scale = scale(&config, &tensors, d_in)?;
@@ -132,11 +137,13 @@ fn norms(tensors: &TensorFiles) -> Result<Vec<f64>, Error> {
 }
 
 fn refuse_others(config: &Config, tensors: &TensorFiles, file: &str) -> Result<(), Error> {
-    let same = "SAEs whose input and output are the same activation can be read";
-    if let (Some(from), Some(to)) = (config.text("hook_point_in")?, config.text("hook_point_out")?)
-        && from != to
-    {
-        return Err(config.unsupported(format!("a transcoder (it reads `{from}` and writes `{to}`)"), same));
+    let named = other::check_type(config, "sae_type")?;
+    let hooked = other::check_hooks(config, ["hook_point_in", "hook_point_out"])?;
+    if config.boolean("is_transcoder")?.unwrap_or(false) {
+        return Err(Other::Transcoder.refused(&config.file, "`is_transcoder` is true"));
+    }
+    if !named && !hooked {
+        other::check_name(file)?;
     }
     if config.boolean("use_glu_encoder")?.unwrap_or(false) {
         return Err(config.unsupported("`use_glu_encoder`".to_owned(), "encoders of one linear layer can be read"));

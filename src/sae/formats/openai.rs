@@ -7,13 +7,14 @@
 use crate::blob::Blob;
 use crate::weights::pickle::Value;
 
-use super::{Activation, Error, Metadata, Normalisation, Parts, Sae, State, finish};
+use super::{Activation, Error, Metadata, Normalisation, Parts, Sae, State, finish, other};
 
 /// Statistics of training, which encoding and decoding do not use.
 const STATISTICS: [&str; 3] = ["stats_last_nonzero", "latents_activation_frequency", "latents_mean_square"];
 
 pub fn open(weights: &Blob) -> Result<Sae, Error> {
     let state = State::open(weights)?;
+    other::check_name(&state.file)?;
     let own = ["pre_bias", "latent_bias", "encoder.weight", "decoder.weight", "activation", "activation_state_dict"];
     state.only("an autoencoder of this release", &[&own[..], &STATISTICS].concat())?;
     let (width, d_in) = state.sizes("encoder.weight", "[latents, d_in]")?;

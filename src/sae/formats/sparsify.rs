@@ -1,18 +1,24 @@
 //! EleutherAI's sparsify, formerly `sae`: `cfg.json` and `sae.safetensors`, as its `sparse_coder.py` reads them.
 //! Not here: its transcoders and skip connections, which are refused.
 //!
-//! f = the k largest of ReLU((x − b_dec)·encoderᵀ + bias) of a token, x̂ = f·W_dec + b_dec; W_dec holds a latent in each
-//! row as it is. SAELens' own reader of this format turns W_dec and may leave b_dec in the input; the authors do neither.
+//! f = the k largest of ReLU((x − b_dec)·encoderᵀ + bias) of a token (`groupmax`: the largest of each of k groups),
+//! x̂ = f·W_dec + b_dec; W_dec holds a latent in each row as it is. SAELens' own reader of this format turns W_dec and may leave b_dec in the input; the authors do neither.
 
 use crate::blob::Blob;
 
-use super::{Activation, Config, Encoder, Error, Metadata, Normalisation, Parts, Sae, TensorFiles, finish, no_matrix};
+use super::{
+    Activation, Config, Encoder, Error, Metadata, Normalisation, Other, Parts, Sae, TensorFiles, finish, no_matrix,
+    other, tensors,
+};
+
+/// The library's own k, where the configuration says nothing.
+const K: usize = 32;
 
 pub fn open(config: &Blob, weights: &Blob) -> Result<Sae, Error> {
     let config = Config::open(config)?;
-    let tensors = TensorFiles::open(std::slice::from_ref(weights))?;
+    let tensors = tensors(weights)?;
     let file = weights.name();
-    let k = k(&config)?;
+    let activation = activation(&config)?;
     let known = ["encoder.weight", "encoder.bias", "W_dec", "b_dec"];
     if tensors.has("W_skip") {
         return Err(skip(&config));
@@ -25,6 +31,11 @@ pub fn open(config: &Blob, weights: &Blob) -> Result<Sae, Error> {
         [width, d_in] if width > 0 && d_in > 0 => (width, d_in),
         ref found => return Err(no_matrix(file, "encoder.weight", found, "[latents, d_in], both at least 1")),
     };
+    if let [latents, d_out] = *tensors.shape("W_dec")?
+        && latents == width
+    {
+        other::check_sizes(file, d_in, d_out)?;
+    }
     config.must_be("d_in", d_in)?;
     if config.size("num_latents")?.is_some_and(|latents| latents > 0) {
         config.must_be("num_latents", width)?;
@@ -36,16 +47,17 @@ pub fn open(config: &Blob, weights: &Blob) -> Result<Sae, Error> {
         b_dec: tensors.get_shaped("b_dec", &[d_in])?,
         apply_b_dec_to_input: true,
         rescale_acts_by_decoder_norm: false,
-        activation: Activation::TopK { k },
+        activation,
         normalisation: Normalisation::None,
     };
-    let metadata = Metadata { architecture: "topk".to_owned(), ..Metadata::default() };
+    let architecture = if matches!(parts.activation, Activation::GroupMax { .. }) { "groupmax" } else { "topk" };
+    let metadata = Metadata { architecture: architecture.to_owned(), ..Metadata::default() };
     finish(parts, metadata, file, &[("W_enc", "encoder.weight"), ("b_enc", "encoder.bias")])
 }
 
-fn k(config: &Config) -> Result<usize, Error> {
+fn activation(config: &Config) -> Result<Activation, Error> {
     if config.boolean("transcode")?.unwrap_or(false) {
-        return Err(config.unsupported("`transcode`: a transcoder".to_owned(), "SAEs can be read"));
+        return Err(Other::Transcoder.refused(&config.file, "`transcode` is true"));
     }
     if config.boolean("skip_connection")?.unwrap_or(false) {
         return Err(skip(config));
@@ -53,9 +65,14 @@ fn k(config: &Config) -> Result<usize, Error> {
     if config.boolean("signed")?.unwrap_or(false) {
         return Err(config.unsupported("`signed`: negative activations".to_owned(), "activations of ReLU can be read"));
     }
+    let k = config.size("k")?.unwrap_or(K);
     match config.text("activation")?.unwrap_or("topk") {
-        "topk" => config.size("k")?.ok_or_else(|| config.missing("k")),
-        other => Err(config.unsupported(format!("`activation` `{other}`"), "`topk` can be read")),
+        "topk" => Ok(Activation::TopK { k }),
+        "groupmax" => Ok(Activation::GroupMax { k }),
+        other => {
+            let what = format!("`activation` `{}`", other.escape_debug());
+            Err(config.unsupported(what, "`topk` and `groupmax` can be read"))
+        }
     }
 }
 

@@ -4,7 +4,7 @@
 use crate::blob::Blob;
 use crate::weights::pickle::{self, Tensor, Value};
 
-use super::{Array, Encoder, Error, Matrix, Memory, no_matrix, weights};
+use super::{Array, Encoder, Error, Matrix, Memory, no_matrix, other, weights};
 
 /// A state dictionary and the file it stands in.
 pub struct State {
@@ -17,7 +17,7 @@ impl State {
         let file = blob.name().to_owned();
         let value = pickle::open(blob)?;
         match value {
-            Value::Dict(_) => Ok(Self { file, value }),
+            Value::Dict(_) => Ok(Self { file, value: value.unwrapped() }),
             other => {
                 let why = format!("it holds {}, not a dictionary of tensors", other.kind());
                 Err(weights::Error::Pickle { file, why }.into())
@@ -70,11 +70,11 @@ impl State {
             Some(Value::Int(number)) => Ok(*number as f32),
             _ => {
                 let tensor = self.tensor(name)?;
-                let array = tensor.array(name)?;
-                match array[..] {
-                    [one] => Ok(one),
-                    _ => Err(no_matrix(&self.file, name, tensor.shape(), "one value")),
+                // An expanded tensor holds as many values as its shape says, however small its file is.
+                if tensor.shape().iter().any(|size| *size != 1) {
+                    return Err(no_matrix(&self.file, name, tensor.shape(), "one value"));
                 }
+                Ok(tensor.array(name)?[0])
             }
         }
     }
@@ -112,12 +112,22 @@ impl State {
 
     /// \[width, d_in\], a latent in each row.
     pub fn decoder(&self, name: &str, d_in: usize, width: usize) -> Result<Matrix, Error> {
+        if let [latents, d_out] = *self.tensor(name)?.shape()
+            && latents == width
+        {
+            other::check_sizes(&self.file, d_in, d_out)?;
+        }
         self.must_be(name, &[width, d_in])?;
         Ok(self.tensor(name)?.matrix(name)?)
     }
 
     /// \[d_in, width\] as a linear layer has it, turned.
     pub fn linear_decoder(&self, name: &str, d_in: usize, width: usize) -> Result<Matrix, Error> {
+        if let [d_out, latents] = *self.tensor(name)?.shape()
+            && latents == width
+        {
+            other::check_sizes(&self.file, d_in, d_out)?;
+        }
         self.must_be(name, &[d_in, width])?;
         Ok(self.tensor(name)?.turned(name)?)
     }
@@ -130,14 +140,14 @@ impl State {
         Err(no_matrix(&self.file, name, found, &format!("{expected:?}")))
     }
 
-    /// What is turned or converted is held; the decoder of a linear layer is, unless it was saved turned.
+    /// What is turned, converted or written out is held; the decoder of a linear layer is, unless it was saved turned.
     pub fn memory(&self) -> Memory {
         let mut memory = Memory::default();
         for (name, value) in self.pairs() {
             let Value::Tensor(tensor) = value else { continue };
             let linear = ["decoder.weight", "decoder_linear.weight"].contains(&name.as_str());
             let turns = linear && !tensor.is_turned() || name == "W_dec" && tensor.is_turned();
-            if turns {
+            if turns || tensor.is_expanded() {
                 memory.held = memory.held.saturating_add(tensor.bytes());
             } else {
                 memory.mapped = memory.mapped.saturating_add(tensor.bytes());

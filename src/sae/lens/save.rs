@@ -38,6 +38,9 @@ fn architecture(sae: &Sae) -> Result<(&'static str, Vectors<'_>), Error> {
         Activation::Relu => ("standard", vec![b_enc]),
         Activation::JumpRelu { threshold } => ("jumprelu", vec![b_enc, ("threshold", threshold)]),
         Activation::TopK { .. } => ("topk", vec![b_enc]),
+        Activation::GroupMax { .. } => {
+            return Err(Error::Unlike { what: "SAELens has no architecture in which latents compete in groups" });
+        }
         Activation::Gated { b_gate, b_mag, r_mag } => {
             ("gated", vec![("b_gate", &b_gate[..]), ("b_mag", b_mag), ("r_mag", r_mag)])
         }

@@ -26,7 +26,7 @@ pub struct Published {
 /// [`Error::Weights`] and [`Error::Config`], each naming the file.
 pub fn published(weights: &Blob, config: Option<&Blob>) -> Result<Published, Error> {
     let file = weights.name();
-    let state = pickle::open(weights)?;
+    let state = pickle::open(weights)?.unwrapped();
     let pickle::Value::Dict(pairs) = &state else {
         let why = format!("it holds {}, not a dictionary of tensors", state.kind());
         return Err(weights::Error::Pickle { file: file.to_owned(), why }.into());

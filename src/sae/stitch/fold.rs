@@ -105,7 +105,7 @@ impl Sae {
         let norm = self.squared_norms()[latent].sqrt();
         let length = if rescale && norm > 0.0 { norm } else { 1.0 };
         let (bias, gate, threshold, r_mag) = match &self.parts.activation {
-            Activation::Relu | Activation::TopK { .. } => {
+            Activation::Relu | Activation::TopK { .. } | Activation::GroupMax { .. } => {
                 let bias = (self.parts.b_enc[latent] - shift) * length;
                 (bias, bias, 0.0, 0.0)
             }

@@ -69,6 +69,7 @@ fn identity(shared: &Shared, text: &Text) -> Option<String> {
     for loaded in &shared.saes {
         let entry = &loaded.entry;
         lines.push(format!("{} {:?} {:?} {:?}", entry.id, entry.expect, entry.unverified, entry.bytes));
+        lines.push(format!("{:?} {:?}", entry.norm_scaling_factor, entry.normalize_activations));
         let parts = suite.sae_files(entry, hub).ok()?;
         for blob in parts.config.iter().chain([&parts.weights]) {
             lines.push(of_file(blob)?);

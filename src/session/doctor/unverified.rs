@@ -51,7 +51,7 @@ fn of_sae(shared: &Shared, loaded: &LoadedSae, checkup: &SaeCheckup, mark: &str)
         "decoder-norms" => unit(checkup),
         "config" | "stored" | "folder" => (Some(true), "the files were found and read as stated".to_owned()),
         "k" => match loaded.sae.parts().activation {
-            Activation::TopK { k } => (Some(true), format!("its own files say k = {k}")),
+            Activation::TopK { k } | Activation::GroupMax { k } => (Some(true), format!("its own files say k = {k}")),
             _ => (Some(false), "it is no TopK SAE".to_owned()),
         },
         "value-bias" => compared(checkup, "value_bias"),

@@ -1,10 +1,10 @@
 //! What actions do where two SAEs are compared and stitched.
 //! Not here: asking for what they need (`stitch_wants`), what arrives (`stitch_news`).
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::analysis::{Change, Order, PairView, Side};
+use crate::home;
 use crate::session::Job;
 use crate::task::Slot;
 use crate::tui::app::{App, Focus, LatentRef, Page};
@@ -311,10 +311,7 @@ pub(super) fn ask_path(app: &mut App, action: Action) {
 
 /// Takes the path that was typed.
 pub(super) fn take_path(app: &mut App, typed: &str, what: PathFor, effects: &mut Vec<Effect>) {
-    let path = match (typed.trim().strip_prefix("~/"), &app.home) {
-        (Some(rest), Some(home)) => home.join(rest),
-        _ => PathBuf::from(typed.trim()),
-    };
+    let path = home::expand_from(typed.trim(), app.home.as_deref());
     let given = !path.as_os_str().is_empty();
     match what {
         PathFor::Export => {

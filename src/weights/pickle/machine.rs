@@ -16,6 +16,8 @@ const MOST: usize = 1 << 20;
 const DEEPEST: usize = 64;
 /// Bytes of text that count as one value of the tree: the memo lets one text stand in many places.
 const TEXT: usize = 64;
+/// Most elements of a tensor that has fewer places: four times as many as the widest SAE has latents.
+const EXPANDED: usize = 1 << 22;
 /// Most arguments of a call and most dimensions of a tensor.
 const FEW: usize = 32;
 
@@ -365,9 +367,15 @@ impl Machine<'_> {
                 .try_fold(0usize, |sum, (size, stride)| sum.checked_add((size - 1).checked_mul(*stride)?));
             last.and_then(|last| last.checked_add(1)).ok_or_else(beyond)?
         };
-        // More elements than places would let a small file ask for any amount of memory.
-        if offset.checked_add(span).is_none_or(|end| end > *count) || elements > span {
+        if offset.checked_add(span).is_none_or(|end| end > *count) {
             return Err(beyond());
+        }
+        // A tensor that was expanded (`tensor.expand`) has more elements than places. A small file could ask for any
+        // amount of memory so; a threshold or a bias of any SAE does not.
+        if elements > span.max(EXPANDED) {
+            return Err(format!(
+                "a tensor is expanded from {span} places to {elements} elements; {EXPANDED} at most are read"
+            ));
         }
         let mut ordered = 1usize;
         let in_order = shape.iter().zip(&strides).rev().all(|(size, stride)| {

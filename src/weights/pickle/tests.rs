@@ -19,7 +19,8 @@ fn archive(entries: &[(&str, &[u8])]) -> Vec<u8> {
     }
     let (start, length) = ((out.len() as u32).to_le_bytes(), (directory.len() as u32).to_le_bytes());
     out.extend(directory);
-    out.extend([&b"PK\x05\x06"[..], &[0; 8], &length, &start, &[0; 2]].concat());
+    let count = (entries.len() as u16).to_le_bytes();
+    out.extend([&b"PK\x05\x06"[..], &[0; 4], &count, &count, &length, &start, &[0; 2]].concat());
     out
 }
 
@@ -74,17 +75,49 @@ fn what_is_no_data_is_refused_by_its_name() {
 
 #[test]
 fn sizes_are_checked_before_anything_is_allocated() {
-    for pickle in [
-        tensor(4, 0, [3, 2], [2, 1]),
-        tensor(4, 1, [2, 2], [2, 1]),
-        // Four thousand elements on one place.
-        tensor(4, 0, [200, 200], [0, 0]),
-        tensor(5, 0, [2, 2], [2, 1]),
-    ] {
+    for pickle in [tensor(4, 0, [3, 2], [2, 1]), tensor(4, 1, [2, 2], [2, 1]), tensor(5, 0, [2, 2], [2, 1])] {
         let why = refused(&pickle);
         assert!(why.contains("beyond its storage") || why.contains("16 bytes for 5 elements"), "{why}");
     }
     assert!(refused(b"\x80\x02X\xff\xff\xff\x7fa.").contains("cut off"));
+}
+
+#[test]
+fn an_expanded_tensor_is_written_out_up_to_a_bound() {
+    let values: Vec<u8> = [1.0f32, 2.0, 3.0, 4.0].iter().flat_map(|v| v.to_le_bytes()).collect();
+    let open = |pickle: &[u8]| open_bytes(&archive(&[("a/data.pkl", pickle), ("a/data/0", &values)]));
+    let value = open(&tensor(4, 1, [3, 2], [0, 1])).expect("is read");
+    let expanded = value.tensor_of("x", "w").expect("a tensor");
+    assert!(expanded.is_expanded() && expanded.bytes() == 24);
+    assert_eq!(value.tensor("x", "w", &[3, 2]).expect("a tensor").to_vec(), [2.0, 3.0, 2.0, 3.0, 2.0, 3.0]);
+    // Sizes of three bytes: 65,536 times 65,536 elements on one place.
+    let small = tensor(4, 0, [2, 2], [0, 0]);
+    let place = small.len() - 16;
+    assert_eq!(&small[place..place + 5], b"K\x02K\x02\x86");
+    let wide = [&small[..place], b"\x8a\x03\x00\x00\x01\x8a\x03\x00\x00\x01\x86", &small[place + 5..]].concat();
+    let Err(Error::Pickle { why, .. }) = open(&wide) else { panic!("is read") };
+    assert_eq!(why, "a tensor is expanded from 1 places to 4294967296 elements; 4194304 at most are read");
+}
+
+#[test]
+fn names_lose_what_training_wrapped_modules_in() {
+    let names = |names: &[&str]| {
+        let Value::Dict(pairs) =
+            open_bytes(&archive(&[("a/data.pkl", &tensor(4, 0, [2, 2], [2, 1])), ("a/data/0", &[0; 16])]))
+                .expect("is read")
+        else {
+            panic!("a dictionary")
+        };
+        let tensor = pairs[0].1.clone();
+        let value = Value::Dict(names.iter().map(|name| ((*name).to_owned(), tensor.clone())).collect());
+        let Value::Dict(pairs) = value.unwrapped() else { panic!("a dictionary") };
+        pairs.into_iter().map(|(name, _)| name).collect::<Vec<_>>()
+    };
+    assert_eq!(names(&["_orig_mod.W_enc", "_orig_mod.b_enc"]), ["W_enc", "b_enc"]);
+    assert_eq!(names(&["module._orig_mod.encoder.weight"]), ["encoder.weight"]);
+    assert_eq!(names(&["module.W_enc", "W_enc"]), ["module.W_enc", "W_enc"], "there is one of that name");
+    assert_eq!(names(&["_orig_mod.b", "module.b"]), ["b", "module.b"]);
+    assert_eq!(names(&[]), [""; 0]);
 }
 
 #[test]
@@ -136,6 +169,9 @@ fn damaged_archives_are_refused() {
         assert!(open_bytes(&whole[..length]).is_err(), "{length} bytes of {}", whole.len());
     }
     assert!(open_bytes(&archive(&[("x/other", b"")])).is_err());
+    let twice = archive(&[("x/data.pkl", b"\x80\x02}."), ("x/a\x1b", b""), ("x/a\x1b", b"")]);
+    let Err(Error::Pickle { why, .. }) = open_bytes(&twice) else { panic!("is read") };
+    assert_eq!(why, "it holds `x/a\\u{1b}` twice");
     let big: [(&str, &[u8]); 2] = [("x/data.pkl", b"\x80\x02}."), ("x/byteorder", b"big")];
     assert!(open_bytes(&archive(&big)).is_err());
 }

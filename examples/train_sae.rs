@@ -262,6 +262,7 @@ fn wiring(arguments: &Arguments) -> Result<(Wiring, ModelFiles)> {
     };
     suite.site.layer = arguments.layer.unwrap_or(suite.site.layer);
     suite.site.kind = kind.unwrap_or(suite.site.kind);
+    suite.target = suite.site;
     suite.center |= arguments.center;
     suite.model.prepend_bos &= !arguments.no_bos;
     ensure!(
@@ -313,6 +314,7 @@ fn empty(source: Source) -> Suite {
             unverified: Vec::new(),
         },
         site: Site { layer: 0, kind: SiteKind::ResidPre },
+        target: Site { layer: 0, kind: SiteKind::ResidPre },
         center: false,
         fold_value_bias: false,
         saes: Vec::new(),

@@ -10,6 +10,7 @@
 //! | [`report`], [`settings`] | errors as people read them; flags, environment, config file, directories |
 //! | [`device`], [`home`] | what can compute a model, by name; a path as a person writes it |
 //! | [`toml_file`] | a TOML file read key by key, with lines and nearest names in its errors |
+//! | [`format`] | the formats that SAEs are published in: their names, and their files' |
 //! | [`blob`], [`weights`], [`kernel`] | the bytes of one file; tensor files, mapped; the fused matrix products |
 //! | [`hub`] | files of a hub repository in the shared Hugging Face cache |
 //! | [`model`] | forward passes with hooks at sites, KV cache, tokenizer, sampling |
@@ -26,6 +27,7 @@ pub mod analysis;
 pub mod blob;
 pub mod cli;
 pub mod device;
+pub mod format;
 pub mod home;
 pub mod hub;
 pub mod kernel;

@@ -1,7 +1,7 @@
 //! Sparse autoencoders: the one form all releases reduce to, encode, decode, nearest latents, training.
 //! Not here: the model whose activations they read.
 //!
-//! The form, for an activation x of length d_in:
+//! The form, for an activation x of length d_in, which an SAE reconstructs (so that d_out is d_in):
 //! x′ = normalise(x), pre = (x′ − c·b_dec)·W_enc + b_enc, f = act(pre), x̂ = undo(f·W_dec + b_dec), c ∈ {0, 1}.
 
 use std::borrow::Cow;
@@ -89,7 +89,7 @@ pub enum Error {
         /// The weights.
         file: String,
         /// What is missing.
-        name: &'static str,
+        name: String,
     },
     /// The parts of an SAE do not fit together.
     #[error("`{tensor}` has shape {found:?}, expected {expected:?}")]
@@ -282,9 +282,9 @@ pub struct Parts {
     pub w_enc: Encoder,
     /// \[width\].
     pub b_enc: Array,
-    /// \[width, d_in\].
+    /// \[width, d_out\].
     pub w_dec: Matrix,
-    /// \[d_in\].
+    /// \[d_out\].
     pub b_dec: Array,
     /// Whether b_dec is taken from the input before it is encoded (c = 1).
     pub apply_b_dec_to_input: bool,
@@ -344,9 +344,12 @@ impl Sae {
         if d_in == 0 || width == 0 {
             return Err(Error::Empty { found: vec![d_in, width] });
         }
-        let (rows, cols) = (parts.w_dec.rows(), parts.w_dec.cols());
-        if (rows, cols) != (width, d_in) {
-            return Err(Error::Parts { tensor: "W_dec", found: vec![rows, cols], expected: vec![width, d_in] });
+        let (rows, d_out) = (parts.w_dec.rows(), parts.w_dec.cols());
+        // What is taken from the input, and what is undone of it, has its size.
+        let same = parts.apply_b_dec_to_input || parts.normalisation != Normalisation::None;
+        if rows != width || d_out == 0 || (same && d_out != d_in) {
+            let expected = vec![width, if same || d_out == 0 { d_in } else { d_out }];
+            return Err(Error::Parts { tensor: "W_dec", found: vec![rows, d_out], expected });
         }
         for (tensor, matrix) in [("W_enc", parts.w_enc.matrix()), ("W_dec", &parts.w_dec)] {
             if matrix.bytes() <= READ_THROUGH
@@ -355,7 +358,7 @@ impl Sae {
                 return Err(Error::PartNotFinite { tensor, value, index });
             }
         }
-        for (tensor, array, expected) in parts.named(d_in, width) {
+        for (tensor, array, expected) in parts.named(d_out, width) {
             if array.shape() != expected {
                 return Err(Error::Parts { tensor, found: array.shape().to_vec(), expected });
             }
@@ -391,8 +394,13 @@ impl Sae {
         self
     }
 
-    /// The length of an activation.
-    pub fn d_in(&self) -> usize {
+    /// The length of the activation that it reads.
+    pub const fn d_in(&self) -> usize {
+        self.parts.w_enc.d_in()
+    }
+
+    /// The length of the activation that it writes: that of an SAE's input. (A transcoder's may differ.)
+    pub const fn d_out(&self) -> usize {
         self.parts.w_dec.cols()
     }
 
@@ -406,7 +414,7 @@ impl Sae {
         &self.parts
     }
 
-    /// A latent's decoder row, \[d_in\].
+    /// A latent's decoder row, \[d_out\].
     ///
     /// # Errors
     /// [`Error::Latent`].
@@ -463,8 +471,8 @@ impl Sae {
 
 impl Parts {
     /// Every vector with its name in SAELens files and the shape it must have.
-    fn named(&self, d_in: usize, width: usize) -> Vec<(&'static str, &Array, Vec<usize>)> {
-        let mut named = vec![("b_enc", &self.b_enc, vec![width]), ("b_dec", &self.b_dec, vec![d_in])];
+    fn named(&self, d_out: usize, width: usize) -> Vec<(&'static str, &Array, Vec<usize>)> {
+        let mut named = vec![("b_enc", &self.b_enc, vec![width]), ("b_dec", &self.b_dec, vec![d_out])];
         match &self.activation {
             Activation::Relu | Activation::TopK { .. } | Activation::GroupMax { .. } => {}
             Activation::JumpRelu { threshold } => named.push(("threshold", threshold, vec![width])),

@@ -14,10 +14,11 @@ use std::fmt;
 use std::path::PathBuf;
 
 pub use catalogue::{Listed, catalogue, find};
-pub use files::{ModelParts, Pick, Picked, SaeParts, TokenizerParts, TokenizerSaid};
+pub use files::{ModelParts, Pick, Picked, TokenizerParts, TokenizerSaid};
 pub use parse::{Base, parse};
 pub use plan::{Choice, FileNeed, Need, Part, Plan};
 
+use crate::format::Format;
 use crate::hub::Repo;
 use crate::report::{Kind, Report};
 use crate::site::Site;
@@ -44,6 +45,8 @@ pub struct Suite {
     pub model: ModelEntry,
     /// Where activations are taken.
     pub site: Site,
+    /// Where the activation is that SAEs reconstruct: the site itself. (A transcoder's would be another.)
+    pub target: Site,
     /// Whether the mean over d_model is subtracted from activations before SAEs see them.
     pub center: bool,
     /// Whether what the values' bias adds to attention heads' z is taken out before SAEs see it.
@@ -188,52 +191,6 @@ impl fmt::Display for Source {
             Self::Path(path) => write!(f, "{}", path.display()),
             Self::Embedded(folder) => write!(f, "embedded {folder}"),
         }
-    }
-}
-
-/// How the files of an SAE are laid out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Format {
-    /// SAELens: `cfg.json` and `sae_weights.safetensors`.
-    SaeLens,
-    /// Gemma Scope: `params.npz`.
-    GemmaScope,
-    /// Llama Scope: `hyperparams.json` and `checkpoints/final.safetensors`; where another file is named, `config.json`.
-    LlamaScope,
-    /// OpenAI's TopK autoencoders.
-    OpenAi,
-    /// EleutherAI's sparsify: `cfg.json` and `sae.safetensors`.
-    Sparsify,
-    /// `dictionary_learning`: `config.json` and `ae.pt`.
-    DictionaryLearning,
-    /// SAEs on the heads' concatenated z: a `.pt` and a `_cfg.json` beside it.
-    HookZ,
-    /// Two linear layers in a `.pt` that stands alone.
-    Linear,
-    /// BatchTopK (meta-SAEs): `Config.json` and `SAE.pt`.
-    BatchTopK,
-}
-
-impl Format {
-    /// The formats that a `[[sae]]` can have, by their names in suite files.
-    pub const SAE: [(&'static str, Self); 8] = [
-        ("sae-lens", Self::SaeLens),
-        ("gemma-scope", Self::GemmaScope),
-        ("llama-scope", Self::LlamaScope),
-        ("openai", Self::OpenAi),
-        ("sparsify", Self::Sparsify),
-        ("dictionary-learning", Self::DictionaryLearning),
-        ("hook-z", Self::HookZ),
-        ("linear", Self::Linear),
-    ];
-
-    /// The formats that a `[[meta]]` can have.
-    pub const META: [(&'static str, Self); 2] = [("batch-topk", Self::BatchTopK), ("sae-lens", Self::SaeLens)];
-
-    /// Its name in suite files.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        Self::SAE.iter().chain(&Self::META).find(|(_, format)| *format == self).map_or("", |(name, _)| name)
     }
 }
 

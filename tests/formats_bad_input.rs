@@ -8,7 +8,7 @@ use std::path::Path;
 
 use proptest::prelude::*;
 use saescope::blob::Blob;
-use saescope::sae::formats::{self, Files, Release};
+use saescope::sae::formats::{self, Files, Format};
 use saescope::sae::{Activation, Sae};
 use serde_json::{Value, json};
 
@@ -25,7 +25,7 @@ fn safetensors(tensors: &Tensors) -> Vec<u8> {
     [&(header.len() as u64).to_le_bytes()[..], &header, &data].concat()
 }
 
-fn open(release: Release, config: Option<&str>, file: &str, weights: &[u8]) -> Result<Sae, String> {
+fn open(format: Format, config: Option<&str>, file: &str, weights: &[u8]) -> Result<Sae, String> {
     let dir = tempfile::tempdir().unwrap();
     let write = |name: &str, bytes: &[u8]| {
         std::fs::write(dir.path().join("x"), bytes).unwrap();
@@ -33,7 +33,7 @@ fn open(release: Release, config: Option<&str>, file: &str, weights: &[u8]) -> R
         Blob::path(dir.path().join(name)).named(name.to_owned())
     };
     let config = config.map(|text| write("config.json", text.as_bytes()));
-    let files = Files { release, config, weights: write(file, weights), sparsity: None };
+    let files = Files { format, config, weights: write(file, weights), sparsity: None };
     // What is opened says before how much memory it takes.
     let (memory, opened) = (formats::memory(&files), formats::open(&files));
     if opened.is_ok() {
@@ -76,7 +76,7 @@ fn gemma() -> Tensors {
 }
 
 fn llama(config: &Value, tensors: &Tensors) -> Result<Sae, String> {
-    open(Release::LlamaScope, Some(&config.to_string()), "final.safetensors", &safetensors(tensors))
+    open(Format::LlamaScope, Some(&config.to_string()), "final.safetensors", &safetensors(tensors))
 }
 
 fn good_llama() -> Value {
@@ -161,7 +161,7 @@ fn tensors_that_are_missing_or_misshapen_are_named() {
 #[test]
 fn sparse_coders_that_are_no_saes_say_why() {
     let sparsify = |config: &Value, tensors: &Tensors| {
-        open(Release::Sparsify, Some(&config.to_string()), "sae.safetensors", &safetensors(tensors))
+        open(Format::Sparsify, Some(&config.to_string()), "sae.safetensors", &safetensors(tensors))
     };
     let good = json!({"k": 2, "d_in": 3, "num_latents": 0});
     assert!(sparsify(&good, &sparse()).is_ok());
@@ -192,7 +192,7 @@ fn sparse_coders_that_are_no_saes_say_why() {
 #[test]
 fn gemma_scopes_that_are_no_saes_say_why() {
     let open_gemma = |config: Option<&str>, tensors: &Tensors| {
-        open(Release::GemmaScope, config, "params.safetensors", &safetensors(tensors))
+        open(Format::GemmaScope, config, "params.safetensors", &safetensors(tensors))
     };
     assert!(open_gemma(None, &gemma()).is_ok());
     let with = |name: &'static str, shape: &[usize]| {
@@ -219,7 +219,7 @@ fn gemma_scopes_that_are_no_saes_say_why() {
     }
     let named = |config: Option<&str>| {
         let tensors = safetensors(&gemma());
-        open(Release::GemmaScope, config, "transcoder_l5.safetensors", &tensors).map(drop)
+        open(Format::GemmaScope, config, "transcoder_l5.safetensors", &tensors).map(drop)
     };
     assert!(named(None).unwrap_err().contains("`transcoder_l5.safetensors` is its name, and nothing in it says"));
     // What a configuration says goes before a name.
@@ -242,7 +242,7 @@ fn fixture(path: &str) -> Vec<u8> {
 #[test]
 fn classes_that_are_unknown_or_do_not_fit_their_file_say_so() {
     let dictionary = |config: &Value, file: &str| {
-        open(Release::DictionaryLearning, Some(&config.to_string()), "ae.pt", &fixture(file))
+        open(Format::DictionaryLearning, Some(&config.to_string()), "ae.pt", &fixture(file))
     };
     let top_k = "dictionary_AutoEncoderTopK/ae.pt";
     let trainer = |class: &str, more: &Value| json!({"trainer": changed(&json!({"dict_class": class}), more)});
@@ -270,9 +270,9 @@ fn classes_that_are_unknown_or_do_not_fit_their_file_say_so() {
     }
     let error = dictionary(&trainer("AutoEncoderNew", &json!({})), "sparsify/sae.safetensors").unwrap_err();
     assert!(error.contains("`ae.pt` cannot be read as a PyTorch file"), "{error}");
-    let error = open(Release::OpenAi, None, "5.pt", &fixture("hook_z/gpt2-small_L5_Hcat_z_v9.pt")).unwrap_err();
+    let error = open(Format::OpenAi, None, "5.pt", &fixture("hook_z/gpt2-small_L5_Hcat_z_v9.pt")).unwrap_err();
     assert!(error.contains("which an autoencoder of this release does not have"), "{error}");
-    let error = open(Release::HookZ, None, "z.pt", &fixture("openai_topk/5.pt")).unwrap_err();
+    let error = open(Format::HookZ, None, "z.pt", &fixture("openai_topk/5.pt")).unwrap_err();
     assert!(error.contains("`z.pt`"), "{error}");
 }
 
@@ -285,12 +285,12 @@ proptest! {
         edits in prop::collection::vec((any::<usize>(), any::<u8>()), 1..6),
         cut in prop::option::of(any::<usize>()),
     ) {
-        let (release, config, weights) = [
-            (Release::GemmaScope, None, "gemma_scope/params.npz"),
-            (Release::LlamaScope, Some("llama_scope/hyperparams.json"), "llama_scope/checkpoints/final.safetensors"),
-            (Release::DictionaryLearning, Some("dictionary_GatedAutoEncoder/config.json"), "dictionary_GatedAutoEncoder/ae.pt"),
-            (Release::OpenAi, None, "openai_topk/5.pt"),
-            (Release::Sparsify, Some("sparsify/cfg.json"), "sparsify/sae.safetensors"),
+        let (format, config, weights) = [
+            (Format::GemmaScope, None, "gemma_scope/params.npz"),
+            (Format::LlamaScope, Some("llama_scope/hyperparams.json"), "llama_scope/checkpoints/final.safetensors"),
+            (Format::DictionaryLearning, Some("dictionary_GatedAutoEncoder/config.json"), "dictionary_GatedAutoEncoder/ae.pt"),
+            (Format::OpenAi, None, "openai_topk/5.pt"),
+            (Format::Sparsify, Some("sparsify/cfg.json"), "sparsify/sae.safetensors"),
         ][which];
         let mut bytes = fixture(weights);
         let length = bytes.len();
@@ -305,6 +305,6 @@ proptest! {
         }
         let config = config.map(|config| String::from_utf8(fixture(config)).unwrap());
         let file = Path::new(weights).file_name().unwrap().to_str().unwrap();
-        let _ = open(release, config.as_deref(), file, &bytes);
+        let _ = open(format, config.as_deref(), file, &bytes);
     }
 }

@@ -6,7 +6,7 @@
 use std::path::{Path, PathBuf};
 
 use saescope::blob::Blob;
-use saescope::sae::formats::{self, Files, Release};
+use saescope::sae::formats::{self, Files, Format};
 use saescope::sae::{Activation, Error, Normalisation, Sae};
 use saescope::task::Cancel;
 use saescope::weights::TensorFiles;
@@ -15,9 +15,9 @@ fn folder(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/formats").join(name)
 }
 
-fn files(name: &str, release: Release, config: Option<&str>, weights: &str) -> Files {
+fn files(name: &str, format: Format, config: Option<&str>, weights: &str) -> Files {
     let blob = |file: &str| Blob::path(folder(name).join(file)).named(file.to_owned());
-    Files { release, config: config.map(blob), weights: blob(weights), sparsity: None }
+    Files { format, config: config.map(blob), weights: blob(weights), sparsity: None }
 }
 
 /// Opens the SAE and compares what it encodes and decodes with `golden.safetensors`, within 1e-4 of a row's largest.
@@ -63,7 +63,7 @@ fn assert_close(name: &str, got: &[f32], want: &[f32], row: usize) {
 
 fn dictionary(class: &str) -> Sae {
     let name = format!("dictionary_{class}");
-    let sae = compare(&name, &files(&name, Release::DictionaryLearning, Some("config.json"), "ae.pt"));
+    let sae = compare(&name, &files(&name, Format::DictionaryLearning, Some("config.json"), "ae.pt"));
     assert_eq!(sae.metadata.architecture, class);
     assert_eq!((sae.metadata.hook_layer, sae.metadata.model_name.as_deref()), (Some(12), Some("google/gemma-2-2b")));
     sae
@@ -72,14 +72,14 @@ fn dictionary(class: &str) -> Sae {
 #[test]
 fn gemma_scope_equals_sae_lens_in_either_order_of_its_arrays_compressed_or_with_a_factor_of_ones() {
     for name in ["gemma_scope", "gemma_scope_fortran", "gemma_scope_compressed", "gemma_scope_ones"] {
-        let sae = compare(name, &files(name, Release::GemmaScope, None, "params.npz"));
+        let sae = compare(name, &files(name, Format::GemmaScope, None, "params.npz"));
         assert!(!sae.parts().apply_b_dec_to_input && sae.metadata.prepend_bos == Some(true), "{name}");
     }
 }
 
 #[test]
 fn a_compressed_archive_takes_memory_of_its_own() {
-    let memory = |name: &str| formats::memory(&files(name, Release::GemmaScope, None, "params.npz")).unwrap();
+    let memory = |name: &str| formats::memory(&files(name, Format::GemmaScope, None, "params.npz")).unwrap();
     let (compressed, plain) = (memory("gemma_scope_compressed"), memory("gemma_scope"));
     let all = 4 * (2 * 16 * 60 + 2 * 60 + 16);
     assert_eq!((compressed.held, compressed.mapped), (all, 0));
@@ -89,7 +89,7 @@ fn a_compressed_archive_takes_memory_of_its_own() {
 #[test]
 fn what_the_registry_of_sae_lens_says_of_an_input_can_be_said_of_an_sae() {
     let open = |name: &str| {
-        let files = files(name, Release::SaeLens, Some("cfg.json"), "sae_weights.safetensors");
+        let files = files(name, Format::SaeLens, Some("cfg.json"), "sae_weights.safetensors");
         formats::open(&files).unwrap()
     };
     let factor = open("registry_factor");
@@ -101,7 +101,7 @@ fn what_the_registry_of_sae_lens_says_of_an_input_can_be_said_of_an_sae() {
     assert!(differs("registry_norm", &norm));
     compare_sae("registry_norm", &norm.with_normalisation(Normalisation::ConstantNorm));
     // An embedding on its way into the model is multiplied by the root of its length, which is 4 here.
-    let embedding = formats::open(&files("gemma_scope_embedding", Release::GemmaScope, None, "params.npz")).unwrap();
+    let embedding = formats::open(&files("gemma_scope_embedding", Format::GemmaScope, None, "params.npz")).unwrap();
     assert!(differs("gemma_scope_embedding", &embedding));
     compare_sae("gemma_scope_embedding", &embedding.with_normalisation(Normalisation::Scale(0.25)));
 }
@@ -112,7 +112,7 @@ fn transcoders_that_look_like_saes_are_refused_by_their_names() {
     let open = |fixture: &str, file: &str, name: &str, config: Option<&str>| {
         let blob = |file: &str| Blob::path(folder(fixture).join(file));
         let (weights, config) = (blob(file).named(name.to_owned()), config.map(blob));
-        formats::open(&Files { release: Release::GemmaScope, config, weights, sparsity: None })
+        formats::open(&Files { format: Format::GemmaScope, config, weights, sparsity: None })
     };
     for (fixture, file, name, kind) in [
         (
@@ -144,12 +144,12 @@ fn transcoders_that_look_like_saes_are_refused_by_their_names() {
 #[test]
 fn gemma_scope_2_equals_sae_lens_and_its_transcoders_are_refused() {
     let name = "gemma_scope_2";
-    let sae = compare(name, &files(name, Release::GemmaScope, Some("config.json"), "params.safetensors"));
+    let sae = compare(name, &files(name, Format::GemmaScope, Some("config.json"), "params.safetensors"));
     assert_eq!(sae.metadata.model_name.as_deref(), Some("google/gemma-3-1b-pt"));
     assert!(sae.parts().w_enc.matrix().is_mapped() && sae.parts().w_dec.is_mapped());
     // The configuration is not always there.
-    compare(name, &files(name, Release::GemmaScope, None, "params.safetensors"));
-    let error = formats::open(&files("gemma_scope_2_transcoder", Release::GemmaScope, None, "params.safetensors"));
+    compare(name, &files(name, Format::GemmaScope, None, "params.safetensors"));
+    let error = formats::open(&files("gemma_scope_2_transcoder", Format::GemmaScope, None, "params.safetensors"));
     let error = error.unwrap_err();
     assert!(matches!(&error, Error::Unsupported { what, .. } if what.contains("transcoder")), "{error}");
 }
@@ -157,7 +157,7 @@ fn gemma_scope_2_equals_sae_lens_and_its_transcoders_are_refused() {
 #[test]
 fn llama_scope_equals_sae_lens_and_its_authors_recipe_in_half_precision() {
     for name in ["llama_scope_unit", "llama_scope"] {
-        let files = files(name, Release::LlamaScope, Some("hyperparams.json"), "checkpoints/final.safetensors");
+        let files = files(name, Format::LlamaScope, Some("hyperparams.json"), "checkpoints/final.safetensors");
         let sae = compare(name, &files);
         let memory = formats::memory(&files).unwrap();
         // bf16 on both sides: the decoder is turned in memory, the rest stays in the file.
@@ -169,7 +169,7 @@ fn llama_scope_equals_sae_lens_and_its_authors_recipe_in_half_precision() {
 #[test]
 fn what_the_authors_of_llama_scope_save_since_equals_sae_lens() {
     let name = "llama_scope_later";
-    let sae = compare(name, &files(name, Release::LlamaScope, Some("config.json"), "sae_weights.safetensors"));
+    let sae = compare(name, &files(name, Format::LlamaScope, Some("config.json"), "sae_weights.safetensors"));
     assert_eq!(sae.metadata.model_name, None, "the files name no model");
     assert!(sae.parts().rescale_acts_by_decoder_norm);
 }
@@ -180,7 +180,7 @@ fn two_linear_layers_equal_sae_lens_by_either_name() {
         ("linear_goodfire", "Llama-3.1-8B-Instruct-SAE-l19.pth"),
         ("linear_r1", "DeepSeek-R1-Distill-Llama-8B-SAE-l19.pt"),
     ] {
-        let files = files(name, Release::Linear, None, file);
+        let files = files(name, Format::Linear, None, file);
         let sae = compare(name, &files);
         assert!(!sae.parts().apply_b_dec_to_input && matches!(sae.parts().activation, Activation::Relu));
         assert!(sae.parts().w_enc.matrix().is_mapped() && !sae.parts().w_dec.is_mapped());
@@ -205,14 +205,14 @@ fn every_class_of_dictionary_learning_equals_its_own_code() {
 #[test]
 fn sparsify_equals_its_own_code() {
     let name = "sparsify";
-    let sae = compare(name, &files(name, Release::Sparsify, Some("cfg.json"), "sae.safetensors"));
+    let sae = compare(name, &files(name, Format::Sparsify, Some("cfg.json"), "sae.safetensors"));
     assert!(sae.parts().apply_b_dec_to_input && matches!(sae.parts().activation, Activation::TopK { k: 5 }));
     assert!(sae.parts().w_enc.matrix().is_mapped() && sae.parts().w_dec.is_mapped());
 }
 
 #[test]
 fn sparsify_without_k_and_with_groups_equals_its_own_code() {
-    let open = |name: &str| compare(name, &files(name, Release::Sparsify, Some("cfg.json"), "sae.safetensors"));
+    let open = |name: &str| compare(name, &files(name, Format::Sparsify, Some("cfg.json"), "sae.safetensors"));
     assert!(matches!(open("sparsify_default").parts().activation, Activation::TopK { k: 32 }));
     let groups = open("sparsify_groupmax");
     assert!(matches!(groups.parts().activation, Activation::GroupMax { k: 5 }));
@@ -221,15 +221,15 @@ fn sparsify_without_k_and_with_groups_equals_its_own_code() {
 
 #[test]
 fn names_that_a_wrapper_of_pytorch_put_a_word_in_front_of_are_those_behind_it() {
-    compare("sparsify_parallel", &files("sparsify_parallel", Release::Sparsify, Some("cfg.json"), "sae.safetensors"));
+    compare("sparsify_parallel", &files("sparsify_parallel", Format::Sparsify, Some("cfg.json"), "sae.safetensors"));
     for name in ["dictionary_compiled", "dictionary_compiled_parallel"] {
-        compare(name, &files(name, Release::DictionaryLearning, Some("config.json"), "ae.pt"));
+        compare(name, &files(name, Format::DictionaryLearning, Some("config.json"), "ae.pt"));
     }
 }
 
 #[test]
 fn an_expanded_tensor_is_as_many_values_as_its_shape_says() {
-    let files = files("dictionary_expanded", Release::DictionaryLearning, Some("config.json"), "ae.pt");
+    let files = files("dictionary_expanded", Format::DictionaryLearning, Some("config.json"), "ae.pt");
     let sae = compare("dictionary_expanded", &files);
     let Activation::JumpRelu { threshold } = &sae.parts().activation else { panic!("one θ") };
     assert!(threshold.len() == 60 && threshold.iter().all(|&threshold| threshold == 0.4));
@@ -241,20 +241,20 @@ fn an_expanded_tensor_is_as_many_values_as_its_shape_says() {
 fn attention_z_saes_equal_sae_lens() {
     let (name, stem) = ("hook_z", "gpt2-small_L5_Hcat_z_v9");
     let config = format!("{stem}_cfg.json");
-    let sae = compare(name, &files(name, Release::HookZ, Some(&config), &format!("{stem}.pt")));
+    let sae = compare(name, &files(name, Format::HookZ, Some(&config), &format!("{stem}.pt")));
     assert_eq!(sae.metadata.hook_name.as_deref(), Some("blocks.5.attn.hook_z"));
 }
 
 #[test]
 fn autoencoders_of_openai_equal_their_formulae() {
-    let sae = compare("openai_topk", &files("openai_topk", Release::OpenAi, None, "5.pt"));
+    let sae = compare("openai_topk", &files("openai_topk", Format::OpenAi, None, "5.pt"));
     assert_eq!((sae.parts().normalisation, sae.metadata.prepend_bos), (Normalisation::LayerNorm, Some(false)));
-    let sae = compare("openai_relu", &files("openai_relu", Release::OpenAi, None, "5.pt"));
+    let sae = compare("openai_relu", &files("openai_relu", Format::OpenAi, None, "5.pt"));
     assert_eq!(sae.parts().normalisation, Normalisation::None);
 }
 
 #[test]
 fn a_configuration_that_is_missing_is_named() {
-    let files = files("sparsify", Release::Sparsify, None, "sae.safetensors");
+    let files = files("sparsify", Format::Sparsify, None, "sae.safetensors");
     assert_eq!(formats::open(&files).unwrap_err().to_string(), "`sae.safetensors` has no `cfg.json` beside it");
 }

@@ -6,10 +6,11 @@ use std::path::{Path, PathBuf};
 
 use proptest::prelude::*;
 use saescope::blob::Place;
+use saescope::format::Format;
 use saescope::hub::{Locator, Repo};
 use saescope::report::{Kind, Report};
 use saescope::settings::{Given, Settings};
-use saescope::suite::{self, Base, Choice, Error, Format, NormalizeActivations, Part, Source, Suite, TokenizerParts};
+use saescope::suite::{self, Base, Choice, Error, NormalizeActivations, Part, Source, Suite, TokenizerParts};
 
 /// A suite file with everything in it.
 const FULL: &str = r#"

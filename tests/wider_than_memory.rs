@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use saescope::blob::Blob;
-use saescope::sae::formats::{self, Files, Release};
+use saescope::sae::formats::{self, Files, Format};
 use saescope::task::Cancel;
 use serde_json::json;
 
@@ -124,7 +124,7 @@ fn what_is_asked_of_an_sae_of_gigabytes_takes_megabytes() {
     npz(&second);
     for path in [first, second] {
         let files = Files {
-            release: Release::GemmaScope,
+            format: Format::GemmaScope,
             config: None,
             weights: Blob::path(&path).wider_than_memory(),
             sparsity: None,

@@ -110,11 +110,11 @@ impl Class {
 /// # Errors
 /// [`Error::Latent`] when there is no such latent.
 pub fn labels(sae: &Sae, latents: &[u32], words: Words<'_>, top: usize) -> Result<Vec<(u32, Vec<TokenValue>)>, Error> {
-    let mut rows = Vec::with_capacity(latents.len() * sae.d_in());
+    let mut rows = Vec::with_capacity(latents.len() * sae.d_out());
     for &latent in latents {
         rows.extend_from_slice(&sae.decoder_row(latent as usize)?);
     }
-    let ends = words.ends(View::new(&rows, latents.len(), sae.d_in()), top);
+    let ends = words.ends(View::new(&rows, latents.len(), sae.d_out()), top);
     Ok(latents
         .iter()
         .zip(ends)

@@ -229,13 +229,18 @@ impl Live {
         Ok(())
     }
 
+    /// What SAEs are to reconstruct, f32 [positions, size]: what they are given.
+    fn target(&self) -> &[f32] {
+        &self.activations
+    }
+
     /// What an SAE made of the prompt; `counts` says which positions count in metrics.
     ///
     /// # Errors
     /// [`Error::Sae`].
     pub fn sae_run(&self, index: usize, id: &str, width: usize, counts: &[bool]) -> Result<SaeRun, Error> {
         let Encoded { codes, reconstruction } = &self.saes[index];
-        let quality = metrics::quality(&self.activations, reconstruction, codes, counts, self.size)
+        let quality = metrics::quality(self.target(), reconstruction, codes, counts, self.size)
             .map_err(|source| Error::Sae { sae: id.to_owned(), source })?;
         let positions = (0..codes.rows()).map(|position| {
             let (latents, values) = codes.row(position);

@@ -94,6 +94,12 @@ impl Taker<'_> {
 }
 
 impl Sample {
+    /// What SAEs are to reconstruct, f32 [positions, size]: what they are given.
+    #[must_use]
+    pub fn target(&self) -> &[f32] {
+        &self.x
+    }
+
     /// How many positions count.
     #[must_use]
     pub fn tokens(&self) -> usize {

@@ -194,12 +194,12 @@ impl Microscope<'_> {
     /// # Errors
     /// [`Error::Latent`].
     pub fn labels(&self, meta_latents: &[u32], words: Option<Words<'_>>) -> Result<Vec<MetaLabel>, Error> {
-        let mut rows = Vec::with_capacity(meta_latents.len() * self.meta.d_in());
+        let mut rows = Vec::with_capacity(meta_latents.len() * self.meta.d_out());
         for &meta_latent in meta_latents {
             rows.extend_from_slice(&self.meta.decoder_row(meta_latent as usize)?);
         }
         let promoted = words.map(|words| {
-            let ends = words.ends(View::new(&rows, meta_latents.len(), self.meta.d_in()), NAMED);
+            let ends = words.ends(View::new(&rows, meta_latents.len(), self.meta.d_out()), NAMED);
             ends.into_iter().map(|ends| tokens::values(&ends.promoted, words.tokenizer)).collect::<Vec<_>>()
         });
         let mut promoted = promoted.unwrap_or_default().into_iter();

@@ -84,7 +84,7 @@ impl QueueRow {
 }
 
 impl PairView {
-    /// The view of a comparison with the scores of putting each latent of the larger SAE in, `d_in` dimensions each.
+    /// The view of a comparison with the scores of putting each latent of the larger SAE in, `d_out` dimensions each.
     ///
     /// # Errors
     /// [`Error::Latent`] when there are not as many scores as latents.
@@ -94,13 +94,13 @@ impl PairView {
         scores: &[Score],
         small_fired: Vec<u64>,
         text: TextInfo,
-        d_in: usize,
+        d_out: usize,
     ) -> Result<Self, Error> {
         let width = comparison.nearest.rows();
         if scores.len() != width || small_fired.len() != comparison.forest.small {
             return Err(Error::Latent { latent: scores.len(), width });
         }
-        let values = (text.tokens * d_in) as f64;
+        let values = (text.tokens * d_out) as f64;
         let rows: Vec<QueueRow> = scores
             .iter()
             .enumerate()

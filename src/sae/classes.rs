@@ -131,8 +131,8 @@ impl Classes {
 /// # Errors
 /// [`Error::Latent`], [`Error::Sizes`].
 pub fn edges_within(group: &Group, large: &Sae, small: &Sae, theta: f32) -> Result<Vec<Edge>, Error> {
-    if large.d_in() != small.d_in() {
-        return Err(Error::Sizes { left: large.d_in(), right: small.d_in() });
+    if large.d_out() != small.d_out() {
+        return Err(Error::Sizes { left: large.d_out(), right: small.d_out() });
     }
     for (sae, latents) in [(large, &group.large), (small, &group.small)] {
         latents.iter().try_for_each(|&latent| sae.check_latent(latent as usize))?;

@@ -17,19 +17,19 @@ const TOGETHER: usize = 4;
 const NEXT: usize = 64;
 
 impl Sae {
-    /// The reconstruction x̂ of every row of `codes`, row-major \[rows, d_in\], in the size of the encoder's input:
+    /// The reconstruction x̂ of every row of `codes`, row-major \[rows, d_out\], in the size of the encoder's input:
     /// normalisation is undone. The same bits for any number of threads.
     ///
     /// # Errors
     /// [`Error::Latent`] when the codes are of another SAE, [`Error::Overflow`].
     pub fn decode(&self, codes: &Codes) -> Result<Vec<f32>, Error> {
         self.check_codes(codes)?;
-        let d_in = self.d_in();
-        let mut out = vec![0.0; codes.rows() * d_in];
-        out.par_chunks_exact_mut(d_in).enumerate().for_each(|(row, out)| self.decode_row(codes, row, out));
+        let d_out = self.d_out();
+        let mut out = vec![0.0; codes.rows() * d_out];
+        out.par_chunks_exact_mut(d_out).enumerate().for_each(|(row, out)| self.decode_row(codes, row, out));
         match out.iter().position(|value| !value.is_finite()) {
             None => Ok(out),
-            Some(at) => Err(Error::Overflow { row: at / d_in, place: "dimension", index: at % d_in }),
+            Some(at) => Err(Error::Overflow { row: at / d_out, place: "dimension", index: at % d_out }),
         }
     }
 

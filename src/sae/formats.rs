@@ -1,7 +1,8 @@
-//! The releases whose SAEs can be read: each has a file here that turns its layout into the one form.
-//! Not here: where the files come from, and SAELens' own layout (`lens`).
+//! The formats that SAEs can be read from: each has a file here that turns its layout into the one form.
+//! Not here: what the files are called (`format`) and where they come from, and SAELens' own layout (`lens`).
 
 use crate::blob::Blob;
+pub use crate::format::{Files, Format};
 use crate::weights::{self, Array, Matrix, TensorFiles};
 
 use super::{Activation, Encoder, Error, Metadata, Normalisation, Parts, Sae, SaeFiles, lens};
@@ -21,40 +22,6 @@ use config::Config;
 use other::Other;
 use state::State;
 
-/// Whose layout an SAE's files have.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Release {
-    /// SAELens.
-    SaeLens,
-    /// Gemma Scope 1 (`params.npz`) and 2 (`params.safetensors`).
-    GemmaScope,
-    /// Llama Scope.
-    LlamaScope,
-    /// OpenAI's TopK autoencoders for GPT-2.
-    OpenAi,
-    /// EleutherAI's sparsify, formerly `sae`.
-    Sparsify,
-    /// `dictionary_learning` and SAEBench.
-    DictionaryLearning,
-    /// Kissane et al.'s SAEs on the concatenated z of attention heads.
-    HookZ,
-    /// Two linear layers in a PyTorch file: Goodfire, qresearch.
-    Linear,
-}
-
-/// The files of one SAE of a release.
-#[derive(Clone, Debug)]
-pub struct Files {
-    /// Whose layout they have.
-    pub release: Release,
-    /// The configuration; Gemma Scope, OpenAI and two linear layers have none.
-    pub config: Option<Blob>,
-    /// The tensors.
-    pub weights: Blob,
-    /// How often each latent fired in training, where the release has it.
-    pub sparsity: Option<Blob>,
-}
-
 /// The memory that an SAE takes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Memory {
@@ -64,27 +31,35 @@ pub struct Memory {
     pub mapped: u64,
 }
 
+/// What reads a format.
+struct Reader {
+    /// Opens the SAE.
+    open: fn(&Files) -> Result<Sae, Error>,
+    /// The memory that it takes, told from headers alone.
+    memory: fn(&Blob) -> Result<Memory, Error>,
+}
+
+/// The reader of each format, in its own file.
+const fn reader(format: Format) -> Reader {
+    match format {
+        // Published meta-SAEs have a reader of their own (`meta`); one that stands here is as SAELens would write it.
+        Format::SaeLens | Format::BatchTopK => Reader { open: sae_lens, memory: mapped },
+        Format::GemmaScope => Reader { open: gemma_scope::open, memory: gemma_scope::memory },
+        Format::LlamaScope => Reader { open: llama_scope::open, memory: llama_scope::memory },
+        Format::OpenAi => Reader { open: openai::open, memory: of_state },
+        Format::Sparsify => Reader { open: sparsify::open, memory: mapped },
+        Format::DictionaryLearning => Reader { open: dictionary::open, memory: of_state },
+        Format::HookZ => Reader { open: hook_z::open, memory: of_state },
+        Format::Linear => Reader { open: linear::open, memory: of_state },
+    }
+}
+
 /// Opens an SAE.
 ///
 /// # Errors
 /// [`Error::Read`], [`Error::Config`], [`Error::Unsupported`] and [`Error::Weights`], each naming the file.
 pub fn open(files: &Files) -> Result<Sae, Error> {
-    let (config, weights) = (files.config.as_ref(), &files.weights);
-    let config_or = |name: &'static str| config.ok_or(Error::NoConfig { file: weights.name().to_owned(), name });
-    match files.release {
-        Release::SaeLens => lens::open(&SaeFiles {
-            config: config_or("cfg.json")?.clone(),
-            weights: vec![weights.clone()],
-            sparsity: files.sparsity.clone(),
-        }),
-        Release::GemmaScope => gemma_scope::open(config, weights),
-        Release::LlamaScope => llama_scope::open(config_or("hyperparams.json")?, weights),
-        Release::OpenAi => openai::open(weights),
-        Release::Sparsify => sparsify::open(config_or("cfg.json")?, weights),
-        Release::DictionaryLearning => dictionary::open(config_or("config.json")?, weights),
-        Release::HookZ => hook_z::open(config, weights),
-        Release::Linear => linear::open(weights),
-    }
+    (reader(files.format).open)(files)
 }
 
 /// The memory that an SAE takes, told from headers alone.
@@ -92,20 +67,31 @@ pub fn open(files: &Files) -> Result<Sae, Error> {
 /// # Errors
 /// [`Error::Weights`], naming the file.
 pub fn memory(files: &Files) -> Result<Memory, Error> {
-    let weights = &files.weights;
-    let whole = |size: u64| Memory { held: 0, mapped: size };
-    Ok(match files.release {
-        Release::SaeLens | Release::Sparsify => whole(tensors(weights)?.size()),
-        Release::GemmaScope => gemma_scope::memory(weights)?,
-        Release::LlamaScope => {
-            let tensors = tensors(weights)?;
-            // The decoder is turned when it is opened.
-            let held = tensors.bytes("decoder.weight").unwrap_or(0);
-            Memory { held, mapped: tensors.size().saturating_sub(held) }
-        }
-        Release::OpenAi | Release::DictionaryLearning | Release::HookZ | Release::Linear => {
-            State::open(weights)?.memory()
-        }
+    (reader(files.format).memory)(&files.weights)
+}
+
+/// SAELens' own layout, which has a folder of its own (`lens`).
+fn sae_lens(files: &Files) -> Result<Sae, Error> {
+    let (config, weights) = (config(files)?.clone(), vec![files.weights.clone()]);
+    lens::open(&SaeFiles { config, weights, sparsity: files.sparsity.clone() })
+}
+
+/// Everything stays in the file.
+fn mapped(weights: &Blob) -> Result<Memory, Error> {
+    Ok(Memory { held: 0, mapped: tensors(weights)?.size() })
+}
+
+/// As a state dictionary of PyTorch's is read.
+fn of_state(weights: &Blob) -> Result<Memory, Error> {
+    Ok(State::open(weights)?.memory())
+}
+
+/// The configuration of a format that cannot be read without it.
+fn config(files: &Files) -> Result<&Blob, Error> {
+    files.config.as_ref().ok_or_else(|| {
+        let names = files.format.files(None);
+        let name = names.and_then(|names| names.config).unwrap_or_else(|| "configuration".to_owned());
+        Error::NoConfig { file: files.weights.name().to_owned(), name }
     })
 }
 

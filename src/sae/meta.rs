@@ -53,10 +53,10 @@ pub struct Component {
 /// # Errors
 /// [`Error::Meta`].
 pub fn check_fit(meta: &Sae, of: &Sae) -> Result<(), Error> {
-    if meta.d_in() == of.d_in() {
+    if meta.d_in() == of.d_out() {
         return Ok(());
     }
-    let what = format!("it reads rows of {} values, and the SAE's decoder rows have {}", meta.d_in(), of.d_in());
+    let what = format!("it reads rows of {} values, and the SAE's decoder rows have {}", meta.d_in(), of.d_out());
     Err(Error::Meta { what })
 }
 

@@ -16,16 +16,17 @@ pub struct Quality {
     pub explained_variance: Option<f64>,
 }
 
-/// Measures a reconstruction `x_hat` of `x`, both row-major \[rows, d_in\], with the codes it came from. `counts` says
-/// which rows count (those of beginning-of-sequence tokens in front do not); sums are in f64.
+/// Measures a reconstruction `x_hat` of `target`, both row-major \[rows, d_out\], with the codes it came from. An SAE's
+/// target is what it was given. `counts` says which rows count (those of beginning-of-sequence tokens in front do not);
+/// sums are in f64.
 ///
 /// # Errors
-/// [`Error::InputSize`] when the sizes of `x`, `x_hat`, `codes` and `counts` disagree.
-pub fn quality(x: &[f32], x_hat: &[f32], codes: &Codes, counts: &[bool], d_in: usize) -> Result<Quality, Error> {
+/// [`Error::InputSize`] when the sizes of `target`, `x_hat`, `codes` and `counts` disagree.
+pub fn quality(target: &[f32], x_hat: &[f32], codes: &Codes, counts: &[bool], d_out: usize) -> Result<Quality, Error> {
     let rows = counts.len();
-    for found in [x.len(), x_hat.len(), codes.rows() * d_in] {
-        if d_in == 0 || found != rows * d_in {
-            return Err(Error::InputSize { found, d_in });
+    for found in [target.len(), x_hat.len(), codes.rows() * d_out] {
+        if d_out == 0 || found != rows * d_out {
+            return Err(Error::InputSize { found, d_in: d_out });
         }
     }
     let chosen: Vec<usize> = (0..rows).filter(|&row| counts[row]).collect();
@@ -33,10 +34,10 @@ pub fn quality(x: &[f32], x_hat: &[f32], codes: &Codes, counts: &[bool], d_in: u
     if tokens == 0 {
         return Ok(Quality::default());
     }
-    let mut mean = vec![0.0f64; d_in];
+    let mut mean = vec![0.0f64; d_out];
     let (mut error, mut active) = (0.0f64, 0usize);
     for &r in &chosen {
-        for ((x, x_hat), mean) in row(x, r, d_in).iter().zip(row(x_hat, r, d_in)).zip(&mut mean) {
+        for ((x, x_hat), mean) in row(target, r, d_out).iter().zip(row(x_hat, r, d_out)).zip(&mut mean) {
             *mean += f64::from(*x);
             error += (f64::from(*x) - f64::from(*x_hat)).powi(2);
         }
@@ -47,12 +48,12 @@ pub fn quality(x: &[f32], x_hat: &[f32], codes: &Codes, counts: &[bool], d_in: u
     }
     let variance: f64 = chosen
         .iter()
-        .map(|&r| row(x, r, d_in).iter().zip(&mean).map(|(&x, mean)| (f64::from(x) - mean).powi(2)).sum::<f64>())
+        .map(|&r| row(target, r, d_out).iter().zip(&mean).map(|(&x, mean)| (f64::from(x) - mean).powi(2)).sum::<f64>())
         .sum();
     Ok(Quality {
         tokens,
         l0: Some(active as f64 / tokens as f64),
-        mse: Some(error / (tokens * d_in) as f64),
+        mse: Some(error / (tokens * d_out) as f64),
         explained_variance: (variance > 0.0).then(|| 1.0 - error / variance),
     })
 }
@@ -78,8 +79,8 @@ pub fn roc_auc(scores: &[f64], positive: &[bool]) -> Option<f64> {
     (positives > 0 && below > 0).then(|| won / (positives as f64 * below as f64))
 }
 
-fn row(values: &[f32], row: usize, d_in: usize) -> &[f32] {
-    &values[row * d_in..(row + 1) * d_in]
+fn row(values: &[f32], row: usize, size: usize) -> &[f32] {
+    &values[row * size..(row + 1) * size]
 }
 
 #[cfg(test)]

@@ -79,7 +79,7 @@ impl Sae {
         other.nearest_to(&self.decoder_row(latent)?, k)
     }
 
-    /// The `k` latents whose decoder rows are nearest to `direction`, \[d_in\], nearest first, ties to the lower index.
+    /// The `k` latents whose decoder rows are nearest to `direction`, \[d_out\], nearest first, ties to the lower index.
     ///
     /// # Errors
     /// [`Error::Sizes`], [`Error::InputNotFinite`].
@@ -89,7 +89,7 @@ impl Sae {
         let norms = self.squared_norms();
         let parts = blocks(&self.parts.w_dec, |first, rows| {
             let mut best = Best::new(k);
-            for (latent, row) in (first..).zip(rows.chunks_exact(self.d_in())) {
+            for (latent, row) in (first..).zip(rows.chunks_exact(self.d_out())) {
                 best.offer(latent, cosine(direction, norm, row, norms[latent]));
             }
             best
@@ -101,20 +101,21 @@ impl Sae {
         Ok(best.list)
     }
 
-    /// The product of `direction`, \[d_in\], with every decoder row, \[width\].
+    /// The product of `direction`, \[d_out\], with every decoder row, \[width\].
     ///
     /// # Errors
     /// [`Error::Sizes`], [`Error::InputNotFinite`].
     pub fn dot_rows(&self, direction: &[f32]) -> Result<Vec<f32>, Error> {
         self.check_direction(direction)?;
-        let dots =
-            |_, rows: &[f32]| rows.chunks_exact(self.d_in()).map(|row| kernel::dot(direction, row)).collect::<Vec<_>>();
+        let dots = |_, rows: &[f32]| {
+            rows.chunks_exact(self.d_out()).map(|row| kernel::dot(direction, row)).collect::<Vec<_>>()
+        };
         Ok(blocks(&self.parts.w_dec, dots).concat())
     }
 
     pub(super) fn check_direction(&self, direction: &[f32]) -> Result<(), Error> {
-        if direction.len() != self.d_in() {
-            return Err(Error::Sizes { left: direction.len(), right: self.d_in() });
+        if direction.len() != self.d_out() {
+            return Err(Error::Sizes { left: direction.len(), right: self.d_out() });
         }
         match direction.iter().position(|value| !value.is_finite()) {
             None => Ok(()),
@@ -160,12 +161,12 @@ fn through(
     cancel: &Cancel,
     progress: OnProgress<'_>,
 ) -> Result<NearestTable, Error> {
-    if large.d_in() != small.d_in() {
-        return Err(Error::Sizes { left: large.d_in(), right: small.d_in() });
+    if large.d_out() != small.d_out() {
+        return Err(Error::Sizes { left: large.d_out(), right: small.d_out() });
     }
     let k = k.min(small.width());
     let total = large.width() as u64;
-    let near_enough = Near { floor, slack: sieve.error(large.d_in()), sieve };
+    let near_enough = Near { floor, slack: sieve.error(large.d_out()), sieve };
     let mut neighbours = Vec::with_capacity(k * large.width());
     for first in (0..large.width()).step_by(GROUP) {
         let group = first..large.width().min(first + GROUP);
@@ -181,7 +182,7 @@ fn through(
             cancel.check()?;
             let columns = start..small.width().min(start + OTHERS);
             let units = units(small, columns.clone());
-            let others = sieve.others(&units, small.d_in()).map_err(|source| Error::Memory { source })?;
+            let others = sieve.others(&units, small.d_out()).map_err(|source| Error::Memory { source })?;
             blocks.par_iter_mut().for_each_init(Vec::new, |tile, block| {
                 block.meet(&near_enough, (large, small), (&others, columns.clone()), tile, cancel);
             });
@@ -199,10 +200,10 @@ fn through(
 /// Decoder rows of length 1, side by side; zeros for a row of zeros, and no numbers for one whose squared length is not
 /// [`ordinary`], so that it is always looked at closely.
 fn units(sae: &Sae, latents: Range<usize>) -> Vec<f32> {
-    let d_in = sae.d_in().max(1);
+    let d_out = sae.d_out().max(1);
     let mut units = sae.parts.w_dec.block(latents.clone()).into_owned();
     let norms = sae.squared_norms();
-    units.par_chunks_exact_mut(d_in).zip(latents).for_each(|(row, latent)| {
+    units.par_chunks_exact_mut(d_out).zip(latents).for_each(|(row, latent)| {
         let inverse = inverse_norm(row, norms[latent]);
         for value in row {
             *value *= inverse;
@@ -229,7 +230,7 @@ struct Block {
 
 impl Block {
     fn new(large: &Sae, latents: Range<usize>, k: usize, sieve: Sieve) -> Self {
-        let rows = sieve.rows(&units(large, latents.clone()), large.d_in());
+        let rows = sieve.rows(&units(large, latents.clone()), large.d_out());
         Self { best: vec![Best::new(k); latents.len()], latents, rows }
     }
 

@@ -15,6 +15,9 @@ impl Sae {
     /// a constant does not go through.
     pub fn shifted(&self, shift: &[f32]) -> Result<Self, Error> {
         self.check_direction(shift)?;
+        if self.d_in() != self.d_out() {
+            return Err(Error::Sizes { left: self.d_in(), right: self.d_out() });
+        }
         // Biases are in units of the normalised input.
         let factor = match self.parts.normalisation {
             Normalisation::None => Some(1.0),

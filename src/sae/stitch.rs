@@ -125,8 +125,10 @@ impl<'a> Pair<'a> {
     /// when one is TopK and the other is not (then nothing says which latents would compete), or when latents compete in
     /// groups.
     pub fn new(small: &'a Sae, large: &'a Sae) -> Result<Self, Error> {
-        if small.d_in() != large.d_in() {
-            return Err(Error::Sizes { left: small.d_in(), right: large.d_in() });
+        for (left, right) in [(small.d_in(), large.d_in()), (small.d_out(), large.d_out())] {
+            if left != right {
+                return Err(Error::Sizes { left, right });
+            }
         }
         if small.parts.normalisation != large.parts.normalisation {
             return Err(Error::Unlike { what: "they normalise their input differently" });
@@ -198,22 +200,22 @@ impl<'a> Pair<'a> {
         Ok(StitchedCodes { small: filter(small, &selection.small), large: filter(large, &selection.large) })
     }
 
-    /// The stitched SAE's reconstruction, row-major \[rows, d_in\].
+    /// The stitched SAE's reconstruction, row-major \[rows, d_out\].
     ///
     /// # Errors
     /// [`Error::Latent`] when codes or selection are of other SAEs, [`Error::InputSize`] when the two codes have
     /// different numbers of rows, [`Error::Overflow`].
     pub fn decode(&self, codes: &StitchedCodes, selection: &Selection) -> Result<Vec<f32>, Error> {
         self.check(selection)?;
-        let d_in = self.small.d_in();
+        let d_out = self.small.d_out();
         if codes.small.rows() != codes.large.rows() {
-            return Err(Error::InputSize { found: codes.large.rows() * d_in, d_in: codes.small.rows() * d_in });
+            return Err(Error::InputSize { found: codes.large.rows() * d_out, d_in: codes.small.rows() * d_out });
         }
         self.small.check_codes(&codes.small)?;
         self.large.check_codes(&codes.large)?;
         let bias = self.bias(selection.alpha());
-        let mut out = vec![0.0; codes.small.rows() * d_in];
-        out.par_chunks_exact_mut(d_in).enumerate().for_each(|(row, out)| {
+        let mut out = vec![0.0; codes.small.rows() * d_out];
+        out.par_chunks_exact_mut(d_out).enumerate().for_each(|(row, out)| {
             self.small.add_row(&codes.small, row, out);
             self.large.add_row(&codes.large, row, out);
             let undo = codes.small.undo(row);
@@ -223,7 +225,7 @@ impl<'a> Pair<'a> {
         });
         match out.iter().position(|value| !value.is_finite()) {
             None => Ok(out),
-            Some(at) => Err(Error::Overflow { row: at / d_in, place: "dimension", index: at % d_in }),
+            Some(at) => Err(Error::Overflow { row: at / d_out, place: "dimension", index: at % d_out }),
         }
     }
 
@@ -240,10 +242,10 @@ impl<'a> Pair<'a> {
     ) -> Result<Quality, Error> {
         let codes = self.encode(x, selection, cancel)?;
         let x_hat = self.decode(&codes, selection)?;
-        metrics::quality(x, &x_hat, &codes.union(self.small.width()), counts, self.small.d_in())
+        metrics::quality(x, &x_hat, &codes.union(self.small.width()), counts, self.small.d_out())
     }
 
-    /// α·b⁰ + (1−α)·b¹, \[d_in\].
+    /// α·b⁰ + (1−α)·b¹, \[d_out\].
     fn bias(&self, alpha: f64) -> Vec<f32> {
         let pairs = self.small.parts.b_dec.iter().zip(self.large.parts.b_dec.iter());
         pairs.map(|(&b0, &b1)| (alpha * f64::from(b0) + (1.0 - alpha) * f64::from(b1)) as f32).collect()

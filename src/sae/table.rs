@@ -174,12 +174,12 @@ fn map(file: &fs::File) -> io::Result<Mmap> {
 pub(super) fn decoder_hash(sae: &Sae) -> [u8; 32] {
     /// 1 MiB of f32.
     const PART: usize = 1 << 18;
-    let (rows, total) = (&sae.parts.w_dec, sae.width() * sae.d_in());
+    let (rows, total) = (&sae.parts.w_dec, sae.width() * sae.d_out());
     let part =
         |start: usize| Sha256::digest(bytemuck::cast_slice::<f32, u8>(&rows.elements(start..total.min(start + PART))));
     let parts: Vec<_> = (0..total.div_ceil(PART)).into_par_iter().map(|index| part(index * PART)).collect();
     let mut hash = Sha256::new();
-    for number in [sae.width(), sae.d_in()] {
+    for number in [sae.width(), sae.d_out()] {
         hash.update((number as u64).to_le_bytes());
     }
     for part in parts {

@@ -247,9 +247,9 @@ fn on_prompt(
 
 /// What one reconstruction of the prompt is worth.
 fn parent(pair: Pair<'_>, prompt: &Prompt, codes: &Codes, x_hat: &[f32]) -> Result<OnPrompt, Error> {
-    let d_in = pair.small().d_in();
-    let quality = metrics::quality(&prompt.x, x_hat, codes, &prompt.counts, d_in)?;
-    let rows = prompt.x.chunks_exact(d_in).zip(x_hat.chunks_exact(d_in)).zip(&prompt.counts);
+    let d_out = pair.small().d_out();
+    let quality = metrics::quality(&prompt.x, x_hat, codes, &prompt.counts, d_out)?;
+    let rows = prompt.x.chunks_exact(d_out).zip(x_hat.chunks_exact(d_out)).zip(&prompt.counts);
     let errors = rows.map(|((x, x_hat), counts)| {
         let squares = x.iter().zip(x_hat).map(|(x, x_hat)| (f64::from(*x) - f64::from(*x_hat)).powi(2));
         if *counts { squares.sum() } else { 0.0 }

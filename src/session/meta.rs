@@ -13,6 +13,7 @@ use crate::analysis::{
     SurgeryView, tokens,
 };
 use crate::blob::Blob;
+use crate::format::Format;
 use crate::model;
 use crate::report::{Kind, Report};
 use crate::sae::meta::{self, Table};
@@ -21,7 +22,7 @@ use crate::session::meta_train::{self, Kept};
 use crate::session::prompt::{self, Typed};
 use crate::session::shared::LoadedSae;
 use crate::session::{MetaState, Setup, failure};
-use crate::suite::{Format, MetaEntry as Listed, Suite, argument};
+use crate::suite::{MetaEntry as Listed, Suite, argument};
 use crate::task::{Cancel, OnProgress, Progress};
 
 /// What of a loaded suite meta-SAEs look at.

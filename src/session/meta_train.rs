@@ -37,7 +37,7 @@ fn folder_of(metas: &Path, of: &Sae) -> PathBuf {
 
 /// What the folder's name begins with, which costs no hash.
 fn prefix(of: &Sae) -> String {
-    format!("{}x{}-", of.width(), of.d_in())
+    format!("{}x{}-", of.width(), of.d_out())
 }
 
 /// All that was trained for an SAE, is whole and not yet known, by id.
@@ -102,7 +102,7 @@ pub fn train(
     let wrong = |error: TrainError| report(&what, &error, &folder);
     let unfinished = folder.join(UNFINISHED);
     let keep = Keep { file: &unfinished, every: EVERY };
-    let trained = train_kept(&rows, of.d_in(), &config, keep, cancel, &tell).map_err(wrong)?;
+    let trained = train_kept(&rows, of.d_out(), &config, keep, cancel, &tell).map_err(wrong)?;
     let note = note(of, recipe, &config);
     let origin = Origin {
         model_name: of.metadata.model_name.clone().unwrap_or_default(),

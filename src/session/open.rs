@@ -1,19 +1,18 @@
 //! Opening a suite: finding its files, seeing that it fits into memory, loading model and SAEs, and checking that they
 //! belong together. Not here: downloading.
 
+use crate::format::Files;
 use crate::hub::bytes;
 use crate::model::{self, ModelFiles, Needs, Place, TokenizerFiles, TokenizerSaid};
 use crate::report::Report;
-use crate::sae::formats::{self, Files, Release};
+use crate::sae::formats;
 use crate::sae::{Normalisation, Sae};
 use crate::session::fit::{Demand, Memory, OnDevice, refused_on};
 use crate::session::reach::{Opening, Reach};
 use crate::session::shared::{LoadedSae, Open, Shared};
 use crate::session::{Setup, failure};
 use crate::site::SiteKind;
-use crate::suite::{
-    self, Error, Format, NormalizeActivations, Part, SaeEntry, SaeParts, Suite, TokenizerParts, TokenizerWord, argument,
-};
+use crate::suite::{self, Error, NormalizeActivations, Part, SaeEntry, Suite, TokenizerParts, TokenizerWord, argument};
 use crate::task::{Cancel, OnProgress, Progress};
 
 /// A suite whose files are all here and fit into memory.
@@ -22,7 +21,7 @@ pub struct Plan {
     reach: Reach,
     /// None where nothing of it is here and nothing of it is needed.
     model: Option<ModelFiles>,
-    saes: Vec<(SaeEntry, SaeParts)>,
+    saes: Vec<(SaeEntry, Files)>,
     notes: Vec<String>,
     memory: Memory,
     /// What computes the model.
@@ -111,7 +110,7 @@ impl Plan {
         let mut demand = self.model_demand(before)?;
         let mut saes = Vec::new();
         for (entry, files) in &self.saes {
-            let memory = formats::memory(&sae_files(files))
+            let memory = formats::memory(files)
                 .map_err(|error| failure::of_sae(format!("cannot open SAE `{}`", entry.id), &error))?;
             saes.push((entry.id.clone(), memory));
         }
@@ -231,8 +230,11 @@ pub fn load(mut plan: Plan, setup: &Setup, cancel: &Cancel, progress: OnProgress
         });
     }
     plan.notes.extend(model.tokenizer.note().map(ToOwned::to_owned));
-    let size = plan.model.is_some().then(|| model.model.site_size(site)).transpose();
-    let size = size.map_err(|error| failure::of_model(&cannot, &error))?;
+    let size_at = |site| {
+        let size = plan.model.is_some().then(|| model.model.site_size(site)).transpose();
+        size.map_err(|error| failure::of_model(&cannot, &error))
+    };
+    let sizes = [size_at(site)?, size_at(plan.suite.target)?];
     let value_bias = match (plan.suite.fold_value_bias, plan.reach) {
         (false, _) => None,
         (true, Reach::WeightsOnly) => {
@@ -250,11 +252,7 @@ pub fn load(mut plan: Plan, setup: &Setup, cancel: &Cancel, progress: OnProgress
         cancel.check()?;
         progress(Progress::steps(format!("{memory}SAE {}", entry.id), done as u64 + 1, steps));
         let mut sae = open_sae(&entry, &files)?;
-        if let Some(size) = size.filter(|size| sae.d_in() != *size) {
-            return Err(Report::new(format!("SAE `{}` does not fit the model", entry.id))
-                .because(format!("it reads activations of {} values; {site} has {size}", sae.d_in()))
-                .hint("correct `[model]`, `[site]` or the SAE's place in the suite file"));
-        }
+        check_sizes(&entry, &sae, &plan.suite, sizes)?;
         if let Some(bias) = &value_bias {
             let what = format!("SAE `{}` cannot be moved by the values' bias", entry.id);
             sae = sae.shifted(bias).map_err(|error| failure::of_sae(what, &error))?;
@@ -266,9 +264,22 @@ pub fn load(mut plan: Plan, setup: &Setup, cancel: &Cancel, progress: OnProgress
     Shared::new(plan.suite, model, saes, opened, setup)
 }
 
-fn open_sae(entry: &SaeEntry, files: &SaeParts) -> Result<Sae, Report> {
+/// Fails where an SAE does not read what the model has at the site, or does not write what it has at the target.
+fn check_sizes(entry: &SaeEntry, sae: &Sae, suite: &Suite, [reads, writes]: [Option<usize>; 2]) -> Result<(), Report> {
+    let ways = [("reads", sae.d_in(), suite.site, reads), ("writes", sae.d_out(), suite.target, writes)];
+    for (does, values, site, size) in ways {
+        if let Some(size) = size.filter(|size| *size != values) {
+            return Err(Report::new(format!("SAE `{}` does not fit the model", entry.id))
+                .because(format!("it {does} activations of {values} values; {site} has {size}"))
+                .hint("correct `[model]`, `[site]` or the SAE's place in the suite file"));
+        }
+    }
+    Ok(())
+}
+
+fn open_sae(entry: &SaeEntry, files: &Files) -> Result<Sae, Report> {
     let what = format!("cannot open SAE `{}`", entry.id);
-    let opened = formats::open(&sae_files(files));
+    let opened = formats::open(files);
     let sae = opened.map_err(|error| {
         failure::of_sae(&what, &error)
             .hint("if the file was damaged, remove it from the cache and `saescope pull` fetches it again")
@@ -294,20 +305,4 @@ fn normalised(sae: Sae, entry: &SaeEntry) -> Result<Sae, String> {
         ),
         _ => Ok(sae.with_normalisation(stated)),
     }
-}
-
-/// The files as the library of SAEs knows them.
-fn sae_files(parts: &SaeParts) -> Files {
-    let release = match parts.format {
-        // Meta-SAEs have readers of their own; one that stands here is read as what SAELens would write.
-        Format::SaeLens | Format::BatchTopK => Release::SaeLens,
-        Format::GemmaScope => Release::GemmaScope,
-        Format::LlamaScope => Release::LlamaScope,
-        Format::OpenAi => Release::OpenAi,
-        Format::Sparsify => Release::Sparsify,
-        Format::DictionaryLearning => Release::DictionaryLearning,
-        Format::HookZ => Release::HookZ,
-        Format::Linear => Release::Linear,
-    };
-    Files { release, config: parts.config.clone(), weights: parts.weights.clone(), sparsity: parts.sparsity.clone() }
 }

@@ -52,7 +52,7 @@ impl Shared {
         let MeasuredPair { scores, small_fired, info } = &*measured;
         let names = self.names(places);
         let comparison = Arc::clone(&table.comparison);
-        let view = PairView::new(names, comparison, scores, small_fired.clone(), info.clone(), pair.small().d_in());
+        let view = PairView::new(names, comparison, scores, small_fired.clone(), info.clone(), pair.small().d_out());
         let mut view = view.map_err(|error| failure::of_sae("the pair cannot be measured", &error))?;
         view.competes = pair.competes();
         view.notes.extend(table.note.clone());
@@ -65,7 +65,7 @@ impl Shared {
         let (scores, small_fired) = (vec![Score::default(); pair.large().width()], vec![0; pair.small().width()]);
         let text = TextInfo { name: "no text".to_owned(), tokens: 0 };
         let comparison = Arc::clone(&table.comparison);
-        let view = PairView::new(self.names(places), comparison, &scores, small_fired, text, pair.small().d_in());
+        let view = PairView::new(self.names(places), comparison, &scores, small_fired, text, pair.small().d_out());
         let mut view = view.map_err(|error| failure::of_sae("the pair cannot be compared", &error))?;
         view.competes = pair.competes();
         view.notes.push("weights only: no text is measured, so there are no c*, ΔMSE and rates".to_owned());

@@ -320,7 +320,7 @@ impl Shared {
             let LoadedSae { entry, sae } = &self.saes[place];
             let x_hat = sae.decode(&codes).map_err(|error| cannot_encode(&entry.id, &error))?;
             let sample = &text.sample;
-            metrics::quality(&sample.x, &x_hat, &codes, &sample.counts, sae.d_in())
+            metrics::quality(sample.target(), &x_hat, &codes, &sample.counts, sae.d_out())
                 .map_err(|error| cannot_encode(&entry.id, &error))
         })
     }

@@ -3,8 +3,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Error, Format, MetaEntry, Part, SaeEntry, Source, Suite, embedded};
+use super::{Error, MetaEntry, Part, SaeEntry, Source, Suite, embedded};
 use crate::blob::Blob;
+use crate::format::{FileNames, Files, Format};
 use crate::hub::{Locator, Repo, name};
 
 /// What kind of model it is; every model has it.
@@ -65,59 +66,6 @@ pub enum TokenizerParts {
         /// `merges.txt`.
         merges: Blob,
     },
-}
-
-/// The files of an SAE or meta-SAE.
-#[derive(Clone, Debug)]
-pub struct SaeParts {
-    /// How they are to be read.
-    pub format: Format,
-    /// The configuration, in formats that have one.
-    pub config: Option<Blob>,
-    /// The tensors.
-    pub weights: Blob,
-    /// How often each latent fired in training, where that was kept.
-    pub sparsity: Option<Blob>,
-}
-
-/// The names of an SAE's files within its folder.
-#[derive(Clone, Debug)]
-pub(super) struct SaeNames {
-    /// The configuration that the format cannot be read without.
-    pub config: Option<String>,
-    pub weights: String,
-    pub sparsity: Option<&'static str>,
-    /// A configuration that is used where it is.
-    pub extra: Option<&'static str>,
-}
-
-impl Format {
-    /// The files of the format, the tensors in `file` where it is given; `None` where they have no usual name.
-    pub(super) fn names(self, file: Option<&str>) -> Option<SaeNames> {
-        let (config, usual) = match self {
-            Self::SaeLens => (Some("cfg.json"), Some("sae_weights.safetensors")),
-            Self::GemmaScope => (None, Some("params.npz")),
-            Self::LlamaScope => (Some("hyperparams.json"), Some("checkpoints/final.safetensors")),
-            Self::Sparsify => (Some("cfg.json"), Some("sae.safetensors")),
-            Self::DictionaryLearning => (Some("config.json"), Some("ae.pt")),
-            Self::BatchTopK => (Some("Config.json"), Some("SAE.pt")),
-            Self::OpenAi | Self::HookZ | Self::Linear => (None, None),
-        };
-        let weights = file.or(usual)?.to_owned();
-        let config = match self {
-            Self::HookZ => Some(format!("{}_cfg.json", weights.strip_suffix(".pt").unwrap_or(&weights))),
-            // What the authors save since: `config.json` beside `sae_weights.safetensors`.
-            Self::LlamaScope if usual.is_some_and(|usual| usual != weights) => Some("config.json".to_owned()),
-            _ => config.map(ToOwned::to_owned),
-        };
-        Some(SaeNames {
-            config,
-            sparsity: (self == Self::SaeLens).then_some("sparsity.safetensors"),
-            // Of Gemma Scope only the second release has one, and not everywhere.
-            extra: (self == Self::GemmaScope && weights.ends_with(".safetensors")).then_some("config.json"),
-            weights,
-        })
-    }
 }
 
 /// The file names a model needs, given which names exist. Where of several alternatives none exists, the first is
@@ -361,7 +309,7 @@ impl Suite {
     ///
     /// # Errors
     /// [`Error::Missing`], [`Error::Absent`], [`Error::Unsupported`].
-    pub fn sae_files(&self, sae: &SaeEntry, locator: &dyn Locator) -> Result<SaeParts, Error> {
+    pub fn sae_files(&self, sae: &SaeEntry, locator: &dyn Locator) -> Result<Files, Error> {
         let place = Place { source: &sae.source, folder: sae.folder.as_deref(), file: sae.file.as_deref() };
         self.parts(Part::Sae(sae.id.clone()), sae.format, place, locator)
     }
@@ -387,13 +335,13 @@ impl Suite {
     ///
     /// # Errors
     /// [`Error::Missing`], [`Error::Absent`], [`Error::Unsupported`].
-    pub fn meta_files(&self, meta: &MetaEntry, locator: &dyn Locator) -> Result<SaeParts, Error> {
+    pub fn meta_files(&self, meta: &MetaEntry, locator: &dyn Locator) -> Result<Files, Error> {
         let place = Place { source: &meta.source, folder: meta.folder.as_deref(), file: None };
         self.parts(Part::Meta(meta.id.clone()), meta.format, place, locator)
     }
 
-    fn parts(&self, part: Part, format: Format, place: Place<'_>, locator: &dyn Locator) -> Result<SaeParts, Error> {
-        let Some(names) = format.names(place.file) else { return Err(Error::Unsupported { part, format }) };
+    fn parts(&self, part: Part, format: Format, place: Place<'_>, locator: &dyn Locator) -> Result<Files, Error> {
+        let Some(names) = format.files(place.file) else { return Err(Error::Unsupported { part, format }) };
         whole(place.source, locator, |source| {
             self.sae_parts(part.clone(), format, &names, Place { source, ..place }, locator)
         })
@@ -404,10 +352,10 @@ impl Suite {
         &self,
         part: Part,
         format: Format,
-        names: &SaeNames,
+        names: &FileNames,
         place: Place<'_>,
         locator: &dyn Locator,
-    ) -> Result<SaeParts, Error> {
+    ) -> Result<Files, Error> {
         let Place { source, folder, .. } = place;
         let mut gather = Gather { suite: &self.name, part, source, locator, missing: Vec::new() };
         let config = names.config.as_ref().map(|config| gather.take(&within(folder, config))).transpose()?;
@@ -418,7 +366,7 @@ impl Suite {
         let (sparsity, extra) = (optional(names.sparsity)?, optional(names.extra)?);
         // A format without a configuration lacks nothing.
         let config = config.map_or(Some(extra), |found| found.map(Some));
-        gather.all(config.zip(weights)).map(|(config, weights)| SaeParts { format, config, weights, sparsity })
+        gather.all(config.zip(weights)).map(|(config, weights)| Files { format, config, weights, sparsity })
     }
 }
 

@@ -3,9 +3,8 @@
 
 use std::path::Path;
 
-use super::{
-    Expect, Format, MetaEntry, ModelEntry, NormalizeActivations, SaeEntry, Source, Suite, TokenizerWord, canonical,
-};
+use super::{Expect, MetaEntry, ModelEntry, NormalizeActivations, SaeEntry, Source, Suite, TokenizerWord, canonical};
+use crate::format::Format;
 use crate::home;
 use crate::hub::{Repo, name};
 use crate::site::{Site, SiteKind};
@@ -57,6 +56,7 @@ pub fn parse(file: &str, text: &str, base: Base<'_>) -> Result<Suite, Error> {
         text: measuring_text(&root, base)?,
         model: model(&root.required("model", root.table("model")?)?, base)?,
         site,
+        target: site,
         center,
         fold_value_bias,
         metas: metas(&root, base, &saes)?,
@@ -146,7 +146,7 @@ fn saes(root: &Table<'_>, base: Base<'_>) -> Result<Vec<SaeEntry>, Error> {
             return Err(table.wrong("id", format!("there are two SAEs `{id}`")));
         }
         defaults.push(table.boolean("default")?);
-        let format = table.required("format", table.choice("format", &Format::SAE)?)?;
+        let format = table.required("format", table.choice("format", &named(&Format::SAE))?)?;
         saes.push(SaeEntry {
             id,
             format,
@@ -169,6 +169,11 @@ fn saes(root: &Table<'_>, base: Base<'_>) -> Result<Vec<SaeEntry>, Error> {
         sae.default = default.unwrap_or(otherwise);
     }
     Ok(saes)
+}
+
+/// Formats by their names.
+fn named(formats: &[Format]) -> Vec<(&'static str, Format)> {
+    formats.iter().map(|format| (format.name(), *format)).collect()
 }
 
 fn metas(root: &Table<'_>, base: Base<'_>, saes: &[SaeEntry]) -> Result<Vec<MetaEntry>, Error> {
@@ -195,7 +200,7 @@ fn metas(root: &Table<'_>, base: Base<'_>, saes: &[SaeEntry]) -> Result<Vec<Meta
         metas.push(MetaEntry {
             id,
             sae: sae.to_owned(),
-            format: table.required("format", table.choice("format", &Format::META)?)?,
+            format: table.required("format", table.choice("format", &named(&Format::META))?)?,
             source: source(table, base)?,
             folder: folder(table)?,
             threshold,
@@ -273,7 +278,7 @@ fn sae_folder(table: &Table<'_>, format: Format) -> Result<Option<String>, Error
 /// The file of the tensors; formats without a usual name must have it.
 fn file(table: &Table<'_>, format: Format) -> Result<Option<String>, Error> {
     let Some(file) = table.string("file")? else {
-        if matches!(format, Format::HookZ | Format::OpenAi | Format::Linear) {
+        if !format.has_usual_file() {
             let hint = format!("SAEs of format `{}` have no usual file name", format.name());
             return Err(table.missing("file").with_hint(hint));
         }

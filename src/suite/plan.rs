@@ -4,7 +4,8 @@
 use std::fmt;
 
 use super::files::{CONFIG, INDEX, Pick, Picked, Shards, model_names, open, within};
-use super::{Error, Format, Source, Suite};
+use super::{Error, Source, Suite};
+use crate::format::Format;
 use crate::hub::{Locator, Repo, RepoFile};
 
 /// Which parts of a suite are wanted.
@@ -261,6 +262,6 @@ impl Suite {
 
 /// The names of the files that an SAE cannot do without.
 fn sae_names(part: &Part, format: Format, folder: Option<&str>, file: Option<&str>) -> Result<Vec<String>, Error> {
-    let Some(names) = format.names(file) else { return Err(Error::Unsupported { part: part.clone(), format }) };
+    let Some(names) = format.files(file) else { return Err(Error::Unsupported { part: part.clone(), format }) };
     Ok(names.config.into_iter().chain([names.weights]).map(|file| within(folder, &file)).collect())
 }

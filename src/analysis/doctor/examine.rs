@@ -364,7 +364,7 @@ pub(super) fn read(sae: &Sae, sample: &Sample, cancel: &Cancel) -> Result<Readin
             break;
         }
     }
-    let (mse, explained_variance) = errors(sample, &x_hat, d_in);
+    let (mse, explained_variance) = errors(sample, &x_hat, sae.d_out());
     let mean = |sum: usize, of: usize| (of > 0).then(|| sum as f64 / of as f64);
     let dense = fired.iter().filter(|fired| f64::from(**fired) > DENSE * tokens as f64).count();
     let figures = Figures {
@@ -381,16 +381,16 @@ pub(super) fn read(sae: &Sae, sample: &Sample, cancel: &Cancel) -> Result<Readin
 }
 
 /// MSE and explained variance over the positions that count and were reconstructed, in f64 (methods §2).
-fn errors(sample: &Sample, x_hat: &[f32], d_in: usize) -> (Option<f64>, Option<f64>) {
+fn errors(sample: &Sample, x_hat: &[f32], d_out: usize) -> (Option<f64>, Option<f64>) {
     let rows = || {
-        let rows = sample.x.chunks_exact(d_in.max(1)).zip(x_hat.chunks_exact(d_in.max(1))).zip(&sample.counts);
+        let rows = sample.target().chunks_exact(d_out.max(1)).zip(x_hat.chunks_exact(d_out.max(1))).zip(&sample.counts);
         rows.filter(|(_, counts)| **counts).map(|(rows, _)| rows)
     };
     let tokens = rows().count();
     if tokens == 0 {
         return (None, None);
     }
-    let (mut mean, mut error) = (vec![0.0f64; d_in], 0.0f64);
+    let (mut mean, mut error) = (vec![0.0f64; d_out], 0.0f64);
     for (x, x_hat) in rows() {
         for ((x, x_hat), mean) in x.iter().zip(x_hat).zip(&mut mean) {
             *mean += f64::from(*x) / tokens as f64;
@@ -399,7 +399,7 @@ fn errors(sample: &Sample, x_hat: &[f32], d_in: usize) -> (Option<f64>, Option<f
     }
     let off = |x: &[f32]| x.iter().zip(&mean).map(|(x, mean)| (f64::from(*x) - mean).powi(2)).sum::<f64>();
     let variance: f64 = rows().map(|(x, _)| off(x)).sum();
-    (Some(error / (tokens * d_in) as f64), (variance > 0.0).then(|| 1.0 - error / variance))
+    (Some(error / (tokens * d_out) as f64), (variance > 0.0).then(|| 1.0 - error / variance))
 }
 
 /// What is left unexplained of the activations at one position of every sentence, with respect to the mean of those that
@@ -439,7 +439,7 @@ fn mean_row(sample: &Sample, size: usize) -> Vec<f32> {
 /// The lengths of the decoder rows, of some of them where there are too many to read.
 fn norms(sae: &Sae, cancel: &Cancel) -> Result<Norms, Cancelled> {
     let width = sae.width();
-    let all = (width as u64).saturating_mul(sae.d_in() as u64 * 4) <= READ_THROUGH;
+    let all = (width as u64).saturating_mul(sae.d_out() as u64 * 4) <= READ_THROUGH;
     let step = if all { 1 } else { width.div_ceil(ROWS) };
     let mut lengths = Vec::with_capacity(width / step + 1);
     for latent in (0..width).step_by(step) {

@@ -4,18 +4,18 @@
 //! The classes are those of `dictionary.py` and `trainers/*.py`; what each does is what its `encode` and `decode` do
 //! after `from_pretrained`. BatchTopK classes use their threshold there, TopK ranks.
 
-use crate::blob::Blob;
 use crate::weights::Array;
 
 use super::{
-    Activation, Config, Error, Metadata, Normalisation, Other, Parts, Sae, State, finish, one_threshold, other,
+    Activation, Config, Error, Files, Metadata, Normalisation, Other, Parts, Sae, State, config, finish, one_threshold,
+    other,
 };
 
 const CLASSES: &str = "supported are `AutoEncoder`, `AutoEncoderNew`, `GatedAutoEncoder`, `JumpReluAutoEncoder`, \
                        `AutoEncoderTopK`, `BatchTopKSAE` and `MatryoshkaBatchTopKSAE`";
 
-pub fn open(config: &Blob, weights: &Blob) -> Result<Sae, Error> {
-    let config = Config::open(config)?;
+pub fn open(files: &Files) -> Result<Sae, Error> {
+    let (config, weights) = (Config::open(config(files)?)?, &files.weights);
     let trainer = config.object("trainer")?;
     let class = trainer.text("dict_class")?.ok_or_else(|| trainer.missing("trainer.dict_class"))?;
     refuse_others(&config, class, weights.name())?;

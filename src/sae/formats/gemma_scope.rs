@@ -9,7 +9,7 @@ use std::path::Path;
 use crate::blob::Blob;
 
 use super::{
-    Activation, Config, Encoder, Error, Matrix, Memory, Metadata, Normalisation, Other, Parts, Sae, TensorFiles,
+    Activation, Config, Encoder, Error, Files, Matrix, Memory, Metadata, Normalisation, Other, Parts, Sae, TensorFiles,
     finish, no_matrix, ones, other, weights,
 };
 
@@ -17,7 +17,8 @@ use super::{
 /// so they lie at odd places; a larger one is read out of its file part by part.
 const COPIED: u64 = 1 << 30;
 
-pub fn open(config: Option<&Blob>, weights: &Blob) -> Result<Sae, Error> {
+pub fn open(files: &Files) -> Result<Sae, Error> {
+    let (config, weights) = (files.config.as_ref(), &files.weights);
     let tensors = tensors(weights)?;
     let file = weights.name();
     let config = config.map(Config::open).transpose()?;

@@ -1,13 +1,11 @@
 //! Kissane et al.'s SAEs on the concatenated z of attention heads: a `.pt` with a `_cfg.json` beside it.
 //! Not here: what was folded into the z they were trained on, which is the model's and the suite's concern.
 
-use crate::blob::Blob;
-
-use super::{Activation, Config, Error, Metadata, Normalisation, Parts, Sae, State, finish, other};
+use super::{Activation, Config, Error, Files, Metadata, Normalisation, Parts, Sae, State, finish, other};
 
 /// f = ReLU((z − b_dec)·W_enc + b_enc), x̂ = f·W_dec + b_dec.
-pub fn open(config: Option<&Blob>, weights: &Blob) -> Result<Sae, Error> {
-    let state = State::open(weights)?;
+pub fn open(files: &Files) -> Result<Sae, Error> {
+    let (config, state) = (files.config.as_ref(), State::open(&files.weights)?);
     other::check_name(&state.file)?;
     state.only("an SAE of this release", &["W_enc", "b_enc", "W_dec", "b_dec"])?;
     let (d_in, width) = state.sizes("W_enc", "[d_in, latents]")?;

@@ -3,9 +3,7 @@
 //!
 //! f = ReLU(x·encoderᵀ + bias), x̂ = f·decoderᵀ + bias; nothing is taken from the input.
 
-use crate::blob::Blob;
-
-use super::{Activation, Error, Metadata, Normalisation, Parts, Sae, State, finish, other};
+use super::{Activation, Error, Files, Metadata, Normalisation, Parts, Sae, State, finish, other};
 
 /// What the two layers are called.
 const LAYERS: [[&str; 4]; 2] = [
@@ -13,8 +11,8 @@ const LAYERS: [[&str; 4]; 2] = [
     ["encoder_linear.weight", "encoder_linear.bias", "decoder_linear.weight", "decoder_linear.bias"],
 ];
 
-pub fn open(weights: &Blob) -> Result<Sae, Error> {
-    let state = State::open(weights)?;
+pub fn open(files: &Files) -> Result<Sae, Error> {
+    let state = State::open(&files.weights)?;
     other::check_name(&state.file)?;
     let layers = LAYERS.iter().find(|[encoder, ..]| state.get(encoder).is_some()).unwrap_or(&LAYERS[0]);
     state.only("an SAE of two linear layers", layers)?;

@@ -12,16 +12,16 @@ use crate::blob::Blob;
 use crate::weights::Array;
 
 use super::{
-    Activation, Config, Encoder, Error, Metadata, Normalisation, Other, Parts, Sae, TensorFiles, finish, no_matrix,
-    one_threshold, other, tensors,
+    Activation, Config, Encoder, Error, Files, Memory, Metadata, Normalisation, Other, Parts, Sae, TensorFiles, config,
+    finish, no_matrix, one_threshold, other, tensors,
 };
 
 const LOG_THRESHOLD: &str = "log_jumprelu_threshold";
 /// What stands before the hook point in the names of tensors that hold mean norms.
 const NORM: &str = "dataset_average_activation_norm.";
 
-pub fn open(config: &Blob, weights: &Blob) -> Result<Sae, Error> {
-    let config = Config::open(config)?;
+pub fn open(files: &Files) -> Result<Sae, Error> {
+    let (config, weights) = (Config::open(config(files)?)?, &files.weights);
     let tensors = tensors(weights)?;
     let file = weights.name();
     refuse_others(&config, &tensors, file)?;
@@ -63,6 +63,13 @@ pub fn open(config: &Blob, weights: &Blob) -> Result<Sae, Error> {
         ..Metadata::default()
     };
     finish(parts, metadata, file, &[("W_enc", "encoder.weight"), ("W_dec", "decoder.weight")])
+}
+
+pub fn memory(weights: &Blob) -> Result<Memory, Error> {
+    let tensors = tensors(weights)?;
+    // The decoder is turned when it is opened.
+    let held = tensors.bytes("decoder.weight").unwrap_or(0);
+    Ok(Memory { held, mapped: tensors.size().saturating_sub(held) })
 }
 
 fn activation(config: &Config, tensors: &TensorFiles, width: usize, scale: f32) -> Result<Activation, Error> {

@@ -4,16 +4,15 @@
 //! As `sparse_autoencoder/model.py` has it: TopK autoencoders normalise each token to mean 0 and deviation 1 (with
 //! d − 1), undone after decoding; f = act((x − pre_bias)·encoderᵀ + latent_bias), x̂ = f·decoderᵀ + pre_bias.
 
-use crate::blob::Blob;
 use crate::weights::pickle::Value;
 
-use super::{Activation, Error, Metadata, Normalisation, Parts, Sae, State, finish, other};
+use super::{Activation, Error, Files, Metadata, Normalisation, Parts, Sae, State, finish, other};
 
 /// Statistics of training, which encoding and decoding do not use.
 const STATISTICS: [&str; 3] = ["stats_last_nonzero", "latents_activation_frequency", "latents_mean_square"];
 
-pub fn open(weights: &Blob) -> Result<Sae, Error> {
-    let state = State::open(weights)?;
+pub fn open(files: &Files) -> Result<Sae, Error> {
+    let state = State::open(&files.weights)?;
     other::check_name(&state.file)?;
     let own = ["pre_bias", "latent_bias", "encoder.weight", "decoder.weight", "activation", "activation_state_dict"];
     state.only("an autoencoder of this release", &[&own[..], &STATISTICS].concat())?;

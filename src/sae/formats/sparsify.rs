@@ -4,18 +4,16 @@
 //! f = the k largest of ReLU((x − b_dec)·encoderᵀ + bias) of a token (`groupmax`: the largest of each of k groups),
 //! x̂ = f·W_dec + b_dec; W_dec holds a latent in each row as it is. SAELens' own reader of this format turns W_dec and may leave b_dec in the input; the authors do neither.
 
-use crate::blob::Blob;
-
 use super::{
-    Activation, Config, Encoder, Error, Metadata, Normalisation, Other, Parts, Sae, TensorFiles, finish, no_matrix,
+    Activation, Config, Encoder, Error, Files, Metadata, Normalisation, Other, Parts, Sae, config, finish, no_matrix,
     other, tensors,
 };
 
 /// The library's own k, where the configuration says nothing.
 const K: usize = 32;
 
-pub fn open(config: &Blob, weights: &Blob) -> Result<Sae, Error> {
-    let config = Config::open(config)?;
+pub fn open(files: &Files) -> Result<Sae, Error> {
+    let (config, weights) = (Config::open(config(files)?)?, &files.weights);
     let tensors = tensors(weights)?;
     let file = weights.name();
     let activation = activation(&config)?;

@@ -31,6 +31,9 @@ fn architecture(sae: &Sae) -> Result<(&'static str, Vectors<'_>), Error> {
     let parts = sae.parts();
     let b_enc = ("b_enc", &parts.b_enc[..]);
     let topk = matches!(parts.activation, Activation::TopK { .. });
+    if sae.d_in() != sae.d_out() {
+        return Err(Error::Unlike { what: "what SAELens calls an SAE reads and writes the same activation" });
+    }
     if parts.rescale_acts_by_decoder_norm && !topk {
         return Err(Error::Unlike { what: "SAELens ranks by decoder norm only where it is TopK" });
     }

@@ -42,7 +42,7 @@ impl Table {
     /// [`Error::Meta`], [`Error::Overflow`], [`Error::Cancelled`].
     pub fn new(meta: &Sae, of: &Sae, cancel: &Cancel) -> Result<Self, Error> {
         check_fit(meta, of)?;
-        let (d, width) = (of.d_in(), of.width());
+        let (d, width) = (of.d_out(), of.width());
         let mut breakdowns = Codes::default();
         let (mut sums, mut squares, mut error, mut rows) = (vec![0.0f64; d], 0.0f64, 0.0f64, 0usize);
         for first in (0..width).step_by(ROWS) {
@@ -120,7 +120,7 @@ impl Table {
 
 /// Decoder rows scaled to length 1, \[latents, d_in\], and which of them are rows of zeros.
 pub(super) fn unit_rows(of: &Sae, latents: Vec<usize>) -> Result<(Vec<f32>, Vec<bool>), Error> {
-    let (mut rows, mut zero) = (Vec::with_capacity(latents.len() * of.d_in()), Vec::with_capacity(latents.len()));
+    let (mut rows, mut zero) = (Vec::with_capacity(latents.len() * of.d_out()), Vec::with_capacity(latents.len()));
     for latent in latents {
         let start = rows.len();
         rows.extend_from_slice(&of.decoder_row(latent)?);
@@ -157,10 +157,15 @@ pub(super) fn threshold_for(meta: &Sae, of: &Sae, k: usize, cancel: &Cancel) -> 
     check_fit(meta, of)?;
     let step = of.width().div_ceil(SAMPLE);
     let (rows, zero) = unit_rows(of, (0..of.width()).step_by(step).collect())?;
-    let rows: Vec<f32> =
-        rows.chunks_exact(of.d_in()).zip(&zero).filter(|(_, zero)| !**zero).flat_map(|(row, _)| row).copied().collect();
+    let rows: Vec<f32> = rows
+        .chunks_exact(of.d_out())
+        .zip(&zero)
+        .filter(|(_, zero)| !**zero)
+        .flat_map(|(row, _)| row)
+        .copied()
+        .collect();
     let mut values = meta.encode(&rows, cancel)?.values;
-    let wanted = k * rows.len() / of.d_in();
+    let wanted = k * rows.len() / of.d_out();
     if wanted == 0 || values.is_empty() {
         return Err(Error::Meta {
             what: "no threshold can be found: nothing fires on the SAE's decoder rows".to_owned(),

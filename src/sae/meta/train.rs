@@ -32,7 +32,7 @@ pub fn rows(of: &Sae) -> Result<Vec<f32>, Error> {
         return Ok(rows);
     }
     let rows: Vec<f32> =
-        rows.chunks_exact(of.d_in()).zip(zero).filter(|(_, zero)| !zero).flat_map(|(row, _)| row).copied().collect();
+        rows.chunks_exact(of.d_out()).zip(zero).filter(|(_, zero)| !zero).flat_map(|(row, _)| row).copied().collect();
     if rows.is_empty() {
         Err(Error::Meta { what: "all decoder rows of the SAE are zero".to_owned() })
     } else {

@@ -153,7 +153,7 @@ pub fn curve_by_encoding(
         Ok(Point {
             small,
             large,
-            sse: mse * (quality.tokens * pair.small.d_in()) as f64,
+            sse: mse * (quality.tokens * pair.small.d_out()) as f64,
             mse,
             l0: quality.l0.unwrap_or(0.0),
             explained_variance: quality.explained_variance,

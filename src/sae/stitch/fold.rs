@@ -31,11 +31,11 @@ impl Pair<'_> {
     /// [`Error::PartNotFinite`] when the fold overflows.
     pub fn fold(&self, selection: &Selection) -> Result<Sae, Error> {
         self.check(selection)?;
-        let d_in = self.small.d_in();
+        let (d_in, d_out) = (self.small.d_in(), self.small.d_out());
         let chosen = |there: &[bool]| (0..there.len()).filter(|&latent| there[latent]).collect::<Vec<_>>();
         let sides = [(self.small, chosen(&selection.small)), (self.large, chosen(&selection.large))];
         let width = sides[0].1.len() + sides[1].1.len();
-        let (mut w_enc, mut w_dec) = (vec![0.0; d_in * width], Vec::with_capacity(d_in * width));
+        let (mut w_enc, mut w_dec) = (vec![0.0; d_in * width], Vec::with_capacity(d_out * width));
         let mut latents = Vec::with_capacity(width);
         for (sae, chosen) in &sides {
             let shift = sae.input_shift();
@@ -57,8 +57,8 @@ impl Pair<'_> {
         let mut stitched = Sae::new(Parts {
             w_enc: Array::owned(w_enc, &[d_in, width]).into(),
             b_enc: vector(&|latent| latent.bias),
-            w_dec: Array::owned(w_dec, &[width, d_in]).into(),
-            b_dec: Array::owned(self.bias(selection.alpha()), &[d_in]),
+            w_dec: Array::owned(w_dec, &[width, d_out]).into(),
+            b_dec: Array::owned(self.bias(selection.alpha()), &[d_out]),
             apply_b_dec_to_input: false,
             rescale_acts_by_decoder_norm: self.competes() && self.small.parts.rescale_acts_by_decoder_norm,
             activation: self.activation(selection, vector),

@@ -97,7 +97,7 @@ impl Scores {
         Ok(this)
     }
 
-    /// Takes more of the text in: `x`, row-major \[rows, d_in\], with what fires in both SAEs; rows that do not count
+    /// Takes more of the text in: `x`, what is to be reconstructed, row-major \[rows, d_out\], with what fires in both SAEs; rows that do not count
     /// are passed over. Only active pairs cost anything. The same bits for any number of threads.
     ///
     /// # Errors
@@ -111,10 +111,10 @@ impl Scores {
         counts: &[bool],
         cancel: &Cancel,
     ) -> Result<(), Error> {
-        let d_in = pair.small.d_in();
-        for found in [x.len(), small.rows() * d_in, large.rows() * d_in] {
-            if found != counts.len() * d_in {
-                return Err(Error::InputSize { found, d_in });
+        let d_out = pair.small.d_out();
+        for found in [x.len(), small.rows() * d_out, large.rows() * d_out] {
+            if found != counts.len() * d_out {
+                return Err(Error::InputSize { found, d_in: d_out });
             }
         }
         pair.large.check_codes(large)?;
@@ -130,7 +130,7 @@ impl Scores {
                 let scale = small.undo(row).scale;
                 let mut terms = terms(pair.large, large, row, scale, &self.of_large);
                 terms.extend(terms_taken(pair.small, small, row, scale, &self.of_small));
-                score_row(terms, &residual[row * d_in..(row + 1) * d_in])
+                score_row(terms, &residual[row * d_out..(row + 1) * d_out])
             })
             .collect();
         cancel.check()?;

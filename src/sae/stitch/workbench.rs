@@ -37,15 +37,15 @@ pub struct Workbench {
     rows: Vec<usize>,
     /// s_t of each row.
     scale: Vec<f64>,
-    /// R, \[rows, d_in\].
+    /// R, \[rows, d_out\].
     residual: Vec<f64>,
     /// Σ‖R_t‖².
     squares: f64,
-    /// Σ s_t·R_t, \[d_in\].
+    /// Σ s_t·R_t, \[d_out\].
     weighted: Vec<f64>,
     /// Active pairs.
     active: usize,
-    /// b⁰ − b¹, \[d_in\].
+    /// b⁰ − b¹, \[d_out\].
     bias_gap: Vec<f64>,
     variance: f64,
 }
@@ -86,18 +86,18 @@ impl Firings {
 }
 
 impl Workbench {
-    /// The smaller SAE over the rows of `x`, row-major \[rows, d_in\], that count, with what fires in both SAEs.
+    /// The smaller SAE over the rows of `x`, what is to be reconstructed, row-major \[rows, d_out\], that count, with what fires in both SAEs.
     ///
     /// # Errors
     /// [`Error::Unlike`] when the latents compete, [`Error::InputSize`] when the sizes disagree, [`Error::Latent`].
     pub fn new(pair: Pair<'_>, x: &[f32], small: &Codes, large: &Codes, counts: &[bool]) -> Result<Self, Error> {
-        let d_in = pair.small.d_in();
+        let d_out = pair.small.d_out();
         if pair.competes() {
             return Err(Error::Unlike { what: "their latents compete, so a stitched SAE must be encoded again" });
         }
-        for found in [x.len(), small.rows() * d_in, large.rows() * d_in] {
-            if found != counts.len() * d_in {
-                return Err(Error::InputSize { found, d_in });
+        for found in [x.len(), small.rows() * d_out, large.rows() * d_out] {
+            if found != counts.len() * d_out {
+                return Err(Error::InputSize { found, d_in: d_out });
             }
         }
         pair.small.check_codes(small)?;
@@ -106,10 +106,10 @@ impl Workbench {
         let wide = |values: &[f32]| values.iter().map(|&value| f64::from(value)).collect::<Vec<_>>();
         let (b0, b1) = (wide(&pair.small.parts.b_dec), wide(&pair.large.parts.b_dec));
         let undo: Vec<_> = rows.iter().map(|&row| small.undo(row)).collect();
-        let mut residual = Vec::with_capacity(rows.len() * d_in);
+        let mut residual = Vec::with_capacity(rows.len() * d_out);
         for (&row, undo) in rows.iter().zip(&undo) {
             let (scale, shift) = (f64::from(undo.scale), f64::from(undo.shift));
-            let x = &x[row * d_in..(row + 1) * d_in];
+            let x = &x[row * d_out..(row + 1) * d_out];
             residual.extend(x.iter().zip(&b1).map(|(&x, b1)| f64::from(x) - shift - scale * b1));
         }
         let mut this = Self {
@@ -118,16 +118,16 @@ impl Workbench {
             fires: (Firings::new(pair.small, small, &rows), Firings::new(pair.large, large, &rows)),
             scale: undo.iter().map(|undo| f64::from(undo.scale)).collect(),
             squares: residual.iter().map(|r| r * r).sum(),
-            weighted: vec![0.0; d_in],
+            weighted: vec![0.0; d_out],
             active: 0,
             bias_gap: b0.iter().zip(&b1).map(|(b0, b1)| b0 - b1).collect(),
-            variance: variance(x, &rows, d_in),
+            variance: variance(x, &rows, d_out),
             small: pair.small.clone(),
             large: pair.large.clone(),
             rows,
             residual,
         };
-        for (row, scale) in this.residual.chunks_exact(d_in).zip(&this.scale) {
+        for (row, scale) in this.residual.chunks_exact(d_out).zip(&this.scale) {
             this.weighted.iter_mut().zip(row).for_each(|(sum, r)| *sum += scale * r);
         }
         (0..this.small.width()).for_each(|latent| this.toggle(false, latent));
@@ -192,7 +192,7 @@ impl Workbench {
             small,
             large,
             sse,
-            mse: sse / (tokens * self.small.d_in() as f64),
+            mse: sse / (tokens * self.small.d_out() as f64),
             l0: self.active as f64 / tokens,
             explained_variance: (self.variance > 0.0).then(|| 1.0 - sse / self.variance),
         }
@@ -202,7 +202,7 @@ impl Workbench {
     #[must_use]
     pub fn row_errors(&self) -> Vec<(usize, f64)> {
         let alpha = mix(self.there.0, self.there.1);
-        let rows = self.residual.chunks_exact(self.small.d_in()).zip(&self.scale);
+        let rows = self.residual.chunks_exact(self.small.d_out()).zip(&self.scale);
         let errors =
             rows.map(|(row, scale)| row.iter().zip(&self.bias_gap).map(|(r, g)| (r - alpha * scale * g).powi(2)).sum());
         self.rows.iter().copied().zip(errors).collect()
@@ -222,7 +222,7 @@ impl Workbench {
 
     /// Puts a latent in where it is out, takes it out where it is in.
     fn toggle(&mut self, is_large: bool, latent: usize) {
-        let d_in = self.small.d_in();
+        let d_out = self.small.d_out();
         let (sae, fires, there, count) = if is_large {
             (&self.large, &self.fires.1, &mut self.selection.large[latent], &mut self.there.1)
         } else {
@@ -235,7 +235,7 @@ impl Workbench {
         for &(row, value) in fires.of(latent) {
             let (row, scale) = (row as usize, self.scale[row as usize]);
             let factor = f64::from(value) * scale * if put { 1.0 } else { -1.0 };
-            let residual = &mut self.residual[row * d_in..(row + 1) * d_in];
+            let residual = &mut self.residual[row * d_out..(row + 1) * d_out];
             let mut along = 0.0;
             for ((r, sum), &d) in residual.iter_mut().zip(&mut self.weighted).zip(direction.iter()) {
                 let d = f64::from(d);
@@ -255,9 +255,9 @@ impl Workbench {
 }
 
 /// Σ‖x−x̄‖² over the rows that count.
-fn variance(x: &[f32], rows: &[usize], d_in: usize) -> f64 {
-    let mut mean = vec![0.0f64; d_in];
-    let row = |row: usize| &x[row * d_in..(row + 1) * d_in];
+fn variance(x: &[f32], rows: &[usize], d_out: usize) -> f64 {
+    let mut mean = vec![0.0f64; d_out];
+    let row = |row: usize| &x[row * d_out..(row + 1) * d_out];
     for &at in rows {
         mean.iter_mut().zip(row(at)).for_each(|(mean, &x)| *mean += f64::from(x) / rows.len() as f64);
     }

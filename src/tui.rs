@@ -6,6 +6,7 @@
 //! terminal, [`shot`](shot::shot) the same on a terminal in memory.
 
 pub mod app;
+pub mod ask;
 pub mod format;
 pub mod history;
 pub mod hits;
@@ -20,6 +21,7 @@ pub mod origins;
 pub mod over;
 pub mod painter;
 pub mod picture;
+pub mod question;
 pub mod script;
 mod shell;
 pub mod shot;
@@ -30,5 +32,5 @@ pub mod theme;
 pub mod update;
 pub mod view;
 
-pub use shell::{Engine, Options, Tell, run};
+pub use shell::{Engine, EventSink, Options, run};
 pub use shot::shot;

@@ -1,5 +1,5 @@
-//! Threads and channels: one thread owns the session and computes, one downloads, others do beside them what takes long;
-//! each slot has at most one running and one waiting job. Not here: what a job does, what an answer changes.
+//! Threads and channels: one thread owns the session and computes, one downloads, others answer beside them what takes
+//! long; each slot has at most one running and one waiting question. Not here: what a question is, what an answer changes.
 //!
 //! What is done beside runs on threads of its own that give way to all others, so that a typed character is not
 //! delayed by a table.
@@ -11,99 +11,61 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 
 use crate::report::{Kind, Report};
-use crate::session::{Aide, Job, Outcome, Session, Setup};
-use crate::task::{Cancel, Progress, Slot, Ticket};
+use crate::session::{BackgroundSession, Lane, Session, Setup, Slot};
+use crate::task::{Cancel, Progress, Ticket};
 
+mod job;
 mod pool;
+
+pub use job::{Answer, Event, Job, JobEvent};
 
 use pool::Pool;
 
-/// News of a job.
-#[derive(Clone, Debug)]
-pub struct News {
-    /// The slot it was asked on.
-    pub slot: Slot,
-    /// Which asking.
-    pub ticket: Ticket,
-    /// What happened.
-    pub event: Event,
-}
-
-/// What happened to a job.
-#[derive(Clone, Debug)]
-pub enum Event {
-    /// It goes on.
-    Progress(Progress),
-    /// It ended.
-    Done(Result<Outcome, Report>),
-}
-
 /// The threads that compute and download. Dropping it cancels what runs and waits for the threads to end.
 pub struct Worker {
-    compute: Lane,
-    download: Lane,
-    /// What is looked at: relatives, groups, writing files. Short, unless a table is missing.
-    aside: Lane,
-    /// What was asked for and takes long: measuring pairs, curves, cross-entropies.
-    background: Lane,
-    training: Lane,
-    /// What will be asked for: all tables.
-    tables: Lane,
-    /// What is done without being asked for, once: weights packed, and how the suite is wired.
-    doctor: Lane,
+    threads: BTreeMap<Lane, Thread>,
 }
 
-/// Where news go; called on the worker's threads.
-type Send = dyn Fn(News) + std::marker::Send + Sync;
+/// Where events go; called on the worker's threads.
+type Send = dyn Fn(JobEvent) + std::marker::Send + Sync;
 
 impl Worker {
     /// Starts the threads; nothing is loaded before it is asked for.
     ///
     /// # Errors
     /// When the system gives no thread.
-    pub fn start(setup: Setup, send: impl Fn(News) + std::marker::Send + Sync + 'static) -> std::io::Result<Self> {
+    pub fn start(setup: Setup, send: impl Fn(JobEvent) + std::marker::Send + Sync + 'static) -> std::io::Result<Self> {
         let send: Arc<Send> = Arc::new(send);
-        // The one that downloads never loads anything: it needs only the setup.
-        let (session, downloader) = (Session::new(setup.clone()), Session::new(setup));
-        let aside = |name: &str| Lane::start(name, Hand::Aide(session.aide(), Pool::default()), Arc::clone(&send));
-        let (aside, background, training, tables, doctor) =
-            (aside("aside")?, aside("background")?, aside("training")?, aside("tables")?, aside("doctor")?);
-        Ok(Self {
-            compute: Lane::start("compute", Hand::Session(Box::new(session)), Arc::clone(&send))?,
-            download: Lane::start("download", Hand::Downloader(Box::new(downloader)), send)?,
-            aside,
-            background,
-            training,
-            tables,
-            doctor,
-        })
-    }
-
-    /// Asks for a job. A job that waits on the same slot is dropped, one that runs there is cancelled.
-    pub fn ask(&self, slot: Slot, ticket: Ticket, job: Job) {
-        self.lane(slot).ask(slot, ticket, job);
-    }
-
-    /// Cancels what waits or runs on a slot; its end is news like any other.
-    pub fn cancel(&self, slot: Slot) {
-        self.lane(slot).cancel(slot);
-    }
-
-    fn lane(&self, slot: Slot) -> &Lane {
-        match slot {
-            Slot::Pull => &self.download,
-            Slot::Family | Slot::Group | Slot::Export => &self.aside,
-            Slot::Text | Slot::Pair | Slot::Curve | Slot::Loss | Slot::CurveLoss => &self.background,
-            Slot::MetaTrain => &self.training,
-            Slot::Tables => &self.tables,
-            Slot::Pack | Slot::Doctor => &self.doctor,
-            _ => &self.compute,
+        let session = Session::new(setup.clone());
+        let (background, mut session) = (session.background(), Some(session));
+        let mut threads = BTreeMap::new();
+        for lane in Lane::ALL {
+            let hand = match (lane, session.take_if(|_| lane == Lane::Compute)) {
+                (_, Some(session)) => Hand::Session(Box::new(session)),
+                // It never loads anything.
+                (Lane::Download, None) => Hand::Downloader(Box::new(setup.clone())),
+                (_, None) => Hand::Background(background.clone(), Pool::default()),
+            };
+            threads.insert(lane, Thread::start(lane.name(), hand, Arc::clone(&send))?);
         }
+        Ok(Self { threads })
+    }
+
+    /// Asks a question. One that waits on the same slot is dropped, one that is being answered there is cancelled.
+    pub fn ask(&self, ticket: Ticket, job: Job) {
+        if let Some(thread) = self.threads.get(&job.lane()) {
+            thread.ask(ticket, job);
+        }
+    }
+
+    /// Cancels what waits or is being answered on a slot; its end is an event like any other.
+    pub fn cancel(&self, slot: Slot) {
+        self.threads.values().for_each(|thread| thread.cancel(slot));
     }
 }
 
 /// One thread and what it is to do.
-struct Lane {
+struct Thread {
     queue: Arc<Queue>,
     thread: Option<JoinHandle<()>>,
     send: Arc<Send>,
@@ -117,13 +79,13 @@ struct Queue {
 
 #[derive(Default)]
 struct State {
-    /// The slots' order is that of their urgency.
-    waiting: BTreeMap<Slot, (Ticket, Job)>,
+    /// The most urgent first, and of equally urgent ones in the order of their names.
+    waiting: BTreeMap<(u8, Slot), (Ticket, Job)>,
     running: Option<(Slot, Cancel)>,
     closed: bool,
 }
 
-impl Lane {
+impl Thread {
     fn start(name: &str, hand: Hand, send: Arc<Send>) -> std::io::Result<Self> {
         let queue = Arc::new(Queue::default());
         let thread = thread::Builder::new().name(name.to_owned()).spawn({
@@ -133,9 +95,10 @@ impl Lane {
         Ok(Self { queue, thread: Some(thread), send })
     }
 
-    fn ask(&self, slot: Slot, ticket: Ticket, job: Job) {
+    fn ask(&self, ticket: Ticket, job: Job) {
         let mut state = self.queue.lock();
-        state.waiting.insert(slot, (ticket, job));
+        let slot = job.slot();
+        state.waiting.insert((job.priority(), slot), (ticket, job));
         state.cancel_running(slot);
         drop(state);
         self.queue.changed.notify_one();
@@ -143,16 +106,17 @@ impl Lane {
 
     fn cancel(&self, slot: Slot) {
         let mut state = self.queue.lock();
-        let dropped = state.waiting.remove(&slot);
+        let dropped: Vec<Ticket> =
+            state.waiting.extract_if(.., |(_, waits), _| *waits == slot).map(|(_, (ticket, _))| ticket).collect();
         state.cancel_running(slot);
         drop(state);
-        if let Some((ticket, _)) = dropped {
-            (self.send)(News { slot, ticket, event: Event::Done(Err(crate::task::Cancelled.into())) });
+        for ticket in dropped {
+            (self.send)(JobEvent { ticket, event: Event::Done(Err(crate::task::Cancelled.into())) });
         }
     }
 }
 
-impl Drop for Lane {
+impl Drop for Thread {
     fn drop(&mut self) {
         let mut state = self.queue.lock();
         state.closed = true;
@@ -175,17 +139,17 @@ impl Queue {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The next job, with its cancel flag noted as running; none when the lane is closed.
-    fn next(&self) -> Option<(Slot, Ticket, Job, Cancel)> {
+    /// The next job, with its cancel flag noted as running; none when the thread is to end.
+    fn next(&self) -> Option<(Ticket, Job, Cancel)> {
         let mut state = self.lock();
         loop {
             if state.closed {
                 return None;
             }
-            if let Some((slot, (ticket, job))) = state.waiting.pop_first() {
+            if let Some(((_, slot), (ticket, job))) = state.waiting.pop_first() {
                 let cancel = Cancel::new();
                 state.running = Some((slot, cancel.clone()));
-                return Some((slot, ticket, job, cancel));
+                return Some((ticket, job, cancel));
             }
             state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
@@ -202,41 +166,43 @@ impl State {
     }
 }
 
-/// Who does a lane's jobs.
+/// Who answers on a thread.
 enum Hand {
     Session(Box<Session>),
-    /// A session that only downloads: it waits more than it computes.
-    Downloader(Box<Session>),
-    Aide(Aide, Pool),
+    /// Who only downloads: it waits more than it computes.
+    Downloader(Box<Setup>),
+    Background(BackgroundSession, Pool),
 }
 
 impl Hand {
-    fn exec(&mut self, job: Job, cancel: &Cancel, progress: &(dyn Fn(Progress) + Sync)) -> Result<Outcome, Report> {
+    fn answer(&mut self, job: &Job, cancel: &Cancel, progress: &(dyn Fn(Progress) + Sync)) -> Result<Answer, Report> {
         match self {
             // Among the threads that compute: of many products in a row each would have to wake them, and be woken.
-            Self::Session(session) => rayon::scope(|_| session.exec(job, cancel, &|so_far| progress(so_far))),
-            Self::Downloader(session) => session.exec(job, cancel, progress),
-            Self::Aide(aide, pool) => pool.run(|| aide.exec(job, cancel, &|so_far| progress(so_far))),
+            Self::Session(session) => rayon::scope(|_| job.run(&mut session.cx(cancel, &|so_far| progress(so_far)))),
+            Self::Downloader(setup) => job.run(&mut setup.cx(cancel, progress)),
+            Self::Background(session, pool) => {
+                pool.run(|| session.with(cancel, &|so_far| progress(so_far), |cx| job.run(cx)))
+            }
         }
     }
 
     fn forget_run(&mut self) {
-        if let Self::Session(session) | Self::Downloader(session) = self {
+        if let Self::Session(session) = self {
             session.forget_run();
         }
     }
 }
 
 fn work(queue: &Queue, mut hand: Hand, send: &Send) {
-    while let Some((slot, ticket, job, cancel)) = queue.next() {
-        let news = |event| send(News { slot, ticket, event });
-        let done = catch_unwind(AssertUnwindSafe(|| hand.exec(job, &cancel, &|p| news(Event::Progress(p)))));
+    while let Some((ticket, job, cancel)) = queue.next() {
+        let told = |event| send(JobEvent { ticket, event });
+        let done = catch_unwind(AssertUnwindSafe(|| hand.answer(&job, &cancel, &|p| told(Event::Progress(p)))));
         queue.lock().running = None;
         let result = done.unwrap_or_else(|panic| {
             hand.forget_run();
             Err(bug(&*panic))
         });
-        news(Event::Done(result));
+        told(Event::Done(result));
     }
 }
 

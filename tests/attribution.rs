@@ -10,7 +10,7 @@ use std::process::{Command, Stdio};
 use saescope::analysis::Attribution;
 use saescope::hub::{Environment, Hub};
 use saescope::report::Kind;
-use saescope::session::{Job, Outcome, Reach, Session, Setup};
+use saescope::session::{AttributionQuery, OpenQuery, Reach, RunQuery, SearchQuery, Session, Setup};
 use saescope::task::Cancel;
 use serde_json::Value;
 
@@ -26,21 +26,18 @@ fn opened(suite: &str) -> Session {
     let setup = Setup::new(Hub::new(environment));
     let mut session = Session::new(setup);
     session
-        .exec(Job::Open { suite: suite.to_owned(), saes: Vec::new(), reach: Reach::Whole }, &Cancel::new(), &|_| {})
+        .ask(&OpenQuery { suite: suite.to_owned(), saes: Vec::new(), reach: Reach::Whole }, &Cancel::new(), &|_| {})
         .expect("the suite opens");
     session
 }
 
 fn run(session: &mut Session, prompt: &str) {
-    session.exec(Job::Run { prompt: prompt.to_owned(), next: 1 }, &Cancel::new(), &|_| {}).expect("runs");
+    session.ask(&RunQuery { prompt: prompt.to_owned(), next: 1 }, &Cancel::new(), &|_| {}).expect("runs");
 }
 
 fn at(session: &mut Session, sae: &str, latent: u32, position: usize) -> Attribution {
-    let job = Job::Attribution { sae: sae.to_owned(), latent, position };
-    match session.exec(job, &Cancel::new(), &|_| {}).expect("is attributed") {
-        Outcome::Attribution(of) => (*of).clone(),
-        other => panic!("{other:?}"),
-    }
+    let job = AttributionQuery { sae: sae.to_owned(), latent, position };
+    session.ask(&job, &Cancel::new(), &|_| {}).expect("is attributed")
 }
 
 fn adds_up(of: &Attribution, what: &str) {
@@ -140,10 +137,8 @@ fn a_search_ranks_latents_by_what_their_cards_say() {
     let folder = tempfile::tempdir().expect("a folder");
     let file = z_suite::write(folder.path(), "", 1);
     let mut session = opened(file.to_str().expect("is UTF-8"));
-    let job = Job::Search { sae: "0".to_owned(), query: "Germany".to_owned() };
-    let Outcome::Found(found) = session.exec(job, &Cancel::new(), &|_| {}).expect("searches") else {
-        panic!("no list")
-    };
+    let job = SearchQuery { sae: "0".to_owned(), query: "Germany".to_owned() };
+    let found = session.ask(&job, &Cancel::new(), &|_| {}).expect("searches");
     assert!(found.latents.len() > 5, "{found:?}");
     for (latent, value) in &found.latents[..3] {
         let card = session.card("0", *latent, None, 4096).expect("has a card");

@@ -5,12 +5,13 @@
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
-use std::sync::Arc;
 
 use saescope::analysis::Run;
 use saescope::device::DeviceName;
 use saescope::hub::{Environment, Hub};
-use saescope::session::{Computer, Job, OnDevice, Opened, Opening, Outcome, Reach, RunOptions, Session, Setup};
+use saescope::session::{
+    CheckupQuery, Computer, NextQuery, OnDevice, Opened, Opening, Reach, RunOptions, RunQuery, Session, Setup,
+};
 use saescope::task::Cancel;
 use serde_json::Value;
 
@@ -98,12 +99,10 @@ fn a_card_holds_no_more_of_a_model_than_is_opened() {
 fn predictions_asked_for_later_go_on_from_the_cards_own_cache() {
     let next = |device| {
         let mut session = opened(device, Reach::Whole).0;
-        let mut exec = |job| session.exec(job, &Cancel::new(), &|_| {}).expect("computes");
-        exec(Job::Run { prompt: PROMPT.to_owned(), next: 0 });
-        match exec(Job::Next { prompt: PROMPT.to_owned(), positions: vec![2, 5, 7], count: 4 }) {
-            Outcome::Next(predictions) => predictions.next,
-            other => panic!("{other:?}"),
-        }
+        let run = RunQuery { prompt: PROMPT.to_owned(), next: 0 };
+        session.ask(&run, &Cancel::new(), &|_| {}).expect("computes");
+        let next = NextQuery { prompt: PROMPT.to_owned(), positions: vec![2, 5, 7], count: 4 };
+        session.ask(&next, &Cancel::new(), &|_| {}).expect("computes").next
     };
     for ((at, got), (_, want)) in next(DeviceName::StandIn).into_iter().zip(next(DeviceName::Cpu)) {
         assert_eq!(got.len(), 4, "at {at}");
@@ -118,11 +117,8 @@ fn predictions_asked_for_later_go_on_from_the_cards_own_cache() {
 fn aides_compute_on_the_cards_model_too() {
     let curve = |device| {
         let (session, _) = opened(device, Reach::Whole);
-        let job = Job::Checkup { losses: true, again: true };
-        match session.aide().exec(job, &Cancel::new(), &|_| {}).expect("is measured") {
-            Outcome::Checked(checked) => Arc::clone(&checked.checkup),
-            other => panic!("{other:?}"),
-        }
+        let job = CheckupQuery { losses: true, again: true };
+        session.background().ask(&job, &Cancel::new(), &|_| {}).expect("is measured").checkup
     };
     let (got, want) = (curve(DeviceName::StandIn), curve(DeviceName::Cpu));
     let json = |checkup| serde_json::to_value(checkup).expect("is JSON");

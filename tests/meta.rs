@@ -8,7 +8,10 @@ use std::path::Path;
 use saescope::analysis::{Arm, Edit, Operation, Sampling, SurgeryView};
 use saescope::hub::{Environment, Hub};
 use saescope::report::{Kind, Report};
-use saescope::session::{Job, MetaRecipe, MetaTrained, Outcome, Reach, Session, Setup};
+use saescope::session::{
+    BreakdownQuery, CardQuery, ContinueQuery, MetaCardQuery, MetaQuery, MetaRecipe, MetaRunQuery, MetaTrained,
+    OpenQuery, Query, Reach, RunQuery, Session, Setup, SurgeryQuery,
+};
 use saescope::task::Cancel;
 
 const PROMPT: &str = "Albert Einstein was a German physicist known for";
@@ -23,44 +26,34 @@ fn session(metas: &Path) -> Session {
     let setup = Setup { metas: Some(metas.to_owned()), ..Setup::new(Hub::new(environment)) };
     let mut session = Session::new(setup);
     session
-        .exec(Job::Open { suite: "demo".to_owned(), saes: Vec::new(), reach: Reach::Whole }, &Cancel::new(), &|_| {})
+        .ask(&OpenQuery { suite: "demo".to_owned(), saes: Vec::new(), reach: Reach::Whole }, &Cancel::new(), &|_| {})
         .unwrap();
     session
 }
 
-fn ask(session: &mut Session, job: Job) -> Result<Outcome, Report> {
-    session.exec(job, &Cancel::new(), &|_| {})
+fn ask<Q: Query>(session: &mut Session, query: &Q) -> Result<Q::Answer, Report> {
+    session.ask(query, &Cancel::new(), &|_| {})
 }
 
 fn recipe(seed: u64) -> MetaRecipe {
     MetaRecipe { width: Some(24), steps: 60, seed, ..MetaRecipe::new("256") }
 }
 
-fn train(session: &mut Session, seed: u64) -> std::sync::Arc<MetaTrained> {
-    match ask(session, Job::TrainMeta(recipe(seed))).unwrap() {
-        Outcome::Trained(trained) => trained,
-        other => panic!("{other:?}"),
-    }
+fn train(session: &mut Session, seed: u64) -> MetaTrained {
+    ask(session, &recipe(seed)).unwrap()
 }
 
 fn surgery(session: &mut Session, edits: Vec<Edit>, meta: &str, latent: u32) -> SurgeryView {
     let operation = Operation { sae: "256".to_owned(), meta: meta.to_owned(), latent, edits, seed: 3 };
     let named = vec!["Germany".to_owned(), "the theory of relativity".to_owned()];
-    match ask(session, Job::Surgery { operation, prompt: PROMPT.to_owned(), next: 5, named }).unwrap() {
-        Outcome::Surgery(view) => SurgeryView::clone(&view),
-        other => panic!("{other:?}"),
-    }
+    ask(session, &SurgeryQuery { operation, prompt: PROMPT.to_owned(), next: 5, named }).unwrap()
 }
 
 /// The latent of SAE 256 that fires most on the last token.
 fn firing(session: &mut Session) -> u32 {
-    match ask(session, Job::Run { prompt: PROMPT.to_owned(), next: 1 }).unwrap() {
-        Outcome::Run(run) => {
-            let sae = run.saes.iter().find(|sae| sae.id == "256").unwrap();
-            sae.positions.last().unwrap().latents[0].latent
-        }
-        other => panic!("{other:?}"),
-    }
+    let run = ask(session, &RunQuery { prompt: PROMPT.to_owned(), next: 1 }).unwrap();
+    let sae = run.saes.iter().find(|sae| sae.id == "256").unwrap();
+    sae.positions.last().unwrap().latents[0].latent
 }
 
 #[test]
@@ -73,13 +66,13 @@ fn what_was_trained_is_kept_and_found_again_with_the_same_numbers() {
     let again = train(&mut session(folder.path()), 0);
     assert_eq!(again.info, trained.info, "the same seed gives the same numbers");
     let mut later = session(folder.path());
-    let job = Job::Meta { sae: "256".to_owned(), meta: trained.info.meta.clone() };
-    let Outcome::Meta(info) = ask(&mut later, job).unwrap() else { panic!("no meta") };
-    assert_eq!(*info, trained.info);
+    let job = MetaQuery { sae: "256".to_owned(), meta: trained.info.meta.clone() };
+    let info = ask(&mut later, &job).unwrap();
+    assert_eq!(info, trained.info);
     assert_eq!(info.stable, None);
     train(&mut later, 1);
-    let job = Job::Meta { sae: "256".to_owned(), meta: trained.info.meta.clone() };
-    let Outcome::Meta(info) = ask(&mut later, job).unwrap() else { panic!("no meta") };
+    let job = MetaQuery { sae: "256".to_owned(), meta: trained.info.meta.clone() };
+    let info = ask(&mut later, &job).unwrap();
     assert!(info.stable.is_some(), "another seed says what is stable");
 }
 
@@ -89,25 +82,23 @@ fn breakdowns_cards_and_prompts_say_the_same() {
     let mut session = session(folder.path());
     let meta = train(&mut session, 0).info.meta.clone();
     let latent = firing(&mut session);
-    let job = Job::Breakdown { sae: "256".to_owned(), latent, meta: Some(meta.clone()) };
-    let Outcome::Breakdown(view) = ask(&mut session, job).unwrap() else { panic!("no breakdown") };
+    let job = BreakdownQuery { sae: "256".to_owned(), latent, meta: Some(meta.clone()) };
+    let view = ask(&mut session, &job).unwrap();
     let entry = &view.metas[0];
     let shares = entry.components.iter().map(|part| part.share).sum::<f32>() + entry.bias + entry.rest;
     assert!((shares - 1.0).abs() < 1e-4);
-    let Outcome::Card(card) = ask(&mut session, Job::Card { sae: "256".to_owned(), latent, top: 3 }).unwrap() else {
-        panic!("no card")
-    };
+    let card = ask(&mut session, &CardQuery { sae: "256".to_owned(), latent, top: 3 }).unwrap();
     assert_eq!(card.meta.iter().find(|entry| entry.meta == meta).unwrap(), entry);
     let part = &entry.components[0];
-    let job = Job::MetaCard { sae: "256".to_owned(), meta: meta.clone(), meta_latent: part.meta_latent, top: 1000 };
-    let Outcome::MetaCard(card) = ask(&mut session, job).unwrap() else { panic!("no card") };
+    let job = MetaCardQuery { sae: "256".to_owned(), meta: meta.clone(), meta_latent: part.meta_latent, top: 1000 };
+    let card = ask(&mut session, &job).unwrap();
     let member = card.members.iter().find(|member| member.latent == latent).unwrap();
     assert_eq!(member.activation, part.activation);
     assert_eq!(card.histogram.counts.iter().sum::<usize>(), card.member_count);
     assert_eq!(card.ladder.len(), 6);
     assert!(card.firing.iter().any(|firing| firing.latent == latent));
-    let job = Job::MetaRun { sae: "256".to_owned(), meta };
-    let Outcome::MetaRun(run) = ask(&mut session, job).unwrap() else { panic!("no run") };
+    let job = MetaRunQuery { sae: "256".to_owned(), meta };
+    let run = ask(&mut session, &job).unwrap();
     let position = run.positions.last().unwrap();
     let activity = position.latents.iter().find(|firing| firing.latent == part.meta_latent).unwrap().activation;
     let sum: f64 = card
@@ -132,8 +123,8 @@ fn an_edit_that_changes_nothing_changes_no_logit_and_one_that_does_changes_the_m
     assert_eq!(nothing.arms[0].next, nothing.arms[2].next);
     assert!(nothing.named.iter().all(|named| named.logprobs[0] == named.logprobs[1]));
     assert!(nothing.named[1].ids.len() > 1, "a text of several tokens");
-    let job = Job::Breakdown { sae: "256".to_owned(), latent, meta: Some(meta.clone()) };
-    let Outcome::Breakdown(view) = ask(&mut session, job).unwrap() else { panic!("no breakdown") };
+    let job = BreakdownQuery { sae: "256".to_owned(), latent, meta: Some(meta.clone()) };
+    let view = ask(&mut session, &job).unwrap();
     let part = view.metas[0].components[0].meta_latent;
     let edited = surgery(&mut session, vec![Edit::Remove(part)], &meta, latent);
     assert!(edited.size > 0.0 && !edited.fires.is_empty());
@@ -143,9 +134,8 @@ fn an_edit_that_changes_nothing_changes_no_logit_and_one_that_does_changes_the_m
     let go_on = |session: &mut Session, arm, edits: Vec<Edit>| {
         let operation = Operation { sae: "256".to_owned(), meta: meta.clone(), latent, edits, seed: 3 };
         let texts = std::cell::RefCell::new(Vec::new());
-        let job = Job::Continue { operation, prompt: PROMPT.to_owned(), arm, tokens: 6, sampling: Sampling::Greedy };
-        let outcome = session.exec(job, &Cancel::new(), &|p| texts.borrow_mut().push(p.what)).unwrap();
-        let Outcome::Continued(text) = outcome else { panic!("no text") };
+        let job = ContinueQuery { operation, prompt: PROMPT.to_owned(), arm, tokens: 6, sampling: Sampling::Greedy };
+        let text = session.ask(&job, &Cancel::new(), &|p| texts.borrow_mut().push(p.what)).unwrap();
         assert_eq!(texts.into_inner().last(), Some(&text.text), "the text grows as it comes");
         text.tokens.iter().map(|token| token.id).collect::<Vec<_>>()
     };
@@ -161,28 +151,28 @@ fn what_makes_no_sense_is_one_clear_report() {
     let folder = tempfile::tempdir().unwrap();
     let mut session = session(folder.path());
     let wide = MetaRecipe { width: Some(257), ..recipe(0) };
-    let report = ask(&mut session, Job::TrainMeta(wide)).unwrap_err();
+    let report = ask(&mut session, &wide).unwrap_err();
     assert!(report.kind == Kind::Usage && report.to_string().contains("257 meta-latents"), "{report}");
-    let none = Job::Breakdown { sae: "256".to_owned(), latent: 0, meta: None };
-    let report = ask(&mut session, none).unwrap_err();
+    let none = BreakdownQuery { sae: "256".to_owned(), latent: 0, meta: None };
+    let report = ask(&mut session, &none).unwrap_err();
     assert!(report.to_string().contains("meta train"), "{report}");
     let meta = train(&mut session, 0).info.meta.clone();
-    let report = ask(&mut session, Job::Meta { sae: "256".to_owned(), meta: "x".to_owned() }).unwrap_err();
+    let report = ask(&mut session, &MetaQuery { sae: "256".to_owned(), meta: "x".to_owned() }).unwrap_err();
     assert!(report.to_string().contains(&meta), "{report}");
-    let job = Job::MetaCard { sae: "256".to_owned(), meta: meta.clone(), meta_latent: 24, top: 3 };
-    assert_eq!(ask(&mut session, job).unwrap_err().kind, Kind::Usage);
+    let job = MetaCardQuery { sae: "256".to_owned(), meta: meta.clone(), meta_latent: 24, top: 3 };
+    assert_eq!(ask(&mut session, &job).unwrap_err().kind, Kind::Usage);
     // A meta-SAE of other rows: an SAE of the demo's model is none of a GPT-2's, and here none of another size.
     let other = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/sae/jumprelu");
-    let job = Job::Meta { sae: "256".to_owned(), meta: other.display().to_string() };
-    let report = ask(&mut session, job).unwrap_err();
+    let job = MetaQuery { sae: "256".to_owned(), meta: other.display().to_string() };
+    let report = ask(&mut session, &job).unwrap_err();
     assert!(report.to_string().contains("rows of 16 values"), "{report}");
     // A place that cannot be written.
     std::fs::write(folder.path().join("file"), "").unwrap();
     let out = MetaRecipe { out: Some(folder.path().join("file/below")), ..recipe(0) };
-    let report = ask(&mut session, Job::TrainMeta(out)).unwrap_err();
+    let report = ask(&mut session, &out).unwrap_err();
     assert!(report.to_string().contains("cannot write"), "{report}");
     let cancel = Cancel::new();
     cancel.cancel();
-    let report = session.exec(Job::TrainMeta(recipe(7)), &cancel, &|_| {}).unwrap_err();
+    let report = session.ask(&recipe(7), &cancel, &|_| {}).unwrap_err();
     assert!(report.kind == Kind::Cancelled && report.hint.is_some());
 }

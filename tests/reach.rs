@@ -8,12 +8,14 @@ mod hub_server;
 use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use saescope::analysis::{LatentCard, PairView, Run, Seen, Timings};
 use saescope::hub::{Environment, Hub};
 use saescope::report::{Kind, Report};
-use saescope::session::{Job, Opened, Opening, Outcome, Reach, RunOptions, Session, Setup};
+use saescope::session::{
+    CurveQuery, NextQuery, OpenQuery, Opened, Opening, PairQuery, Query, Reach, RunOptions, RunQuery, Session, Setup,
+    TextQuery,
+};
 use saescope::task::Cancel;
 use safetensors::SafeTensors;
 use serde_json::json;
@@ -113,12 +115,15 @@ fn card(session: &mut Session, latent: u32) -> LatentCard {
     card
 }
 
-fn pair(session: &mut Session) -> Arc<PairView> {
-    let job = Job::Pair { small: "128".into(), large: "256".into(), threshold: 0.7 };
-    match session.exec(job, &Cancel::new(), &|_| {}).expect("a pair") {
-        Outcome::Pair(view) => view,
-        other => panic!("{other:?}"),
-    }
+/// Why a question cannot be answered.
+fn refusal<Q: Query>(session: &mut Session, query: &Q) -> String {
+    let report = session.ask(query, &Cancel::new(), &|_| {}).expect_err("needs the model");
+    format!("{query:?}: {report}")
+}
+
+fn pair(session: &mut Session) -> PairView {
+    let job = PairQuery { small: "128".into(), large: "256".into(), threshold: 0.7 };
+    session.ask(&job, &Cancel::new(), &|_| {}).expect("a pair")
 }
 
 #[test]
@@ -175,15 +180,17 @@ fn weights_only_needs_no_block_and_says_of_the_rest_why_it_is_not_there() {
     assert!(here.rows.iter().all(|row| row.c_star.is_none()) && here.text.tokens == 0);
     assert!(here.notes.iter().any(|note| note.contains("weights only")), "{:?}", here.notes);
     let order = saescope::analysis::Order::Effect;
-    let curve = Job::Curve { small: "128".into(), large: "256".into(), threshold: 0.7, order, points: 5 };
-    let next = Job::Next { prompt: PROMPT.into(), positions: vec![0], count: 1 };
-    for job in [Job::Run { prompt: PROMPT.into(), next: 0 }, next, curve, Job::Text { file: None }] {
-        let report = session.exec(job.clone(), &Cancel::new(), &|_| {}).expect_err("needs the model");
-        let said = report.to_string();
-        assert!(
-            said.contains("weights only: the model is not loaded") && said.contains("--weights-only"),
-            "{job:?}: {said}"
-        );
+    let curve = CurveQuery { small: "128".into(), large: "256".into(), threshold: 0.7, order, points: 5 };
+    let next = NextQuery { prompt: PROMPT.into(), positions: vec![0], count: 1 };
+    let run = RunQuery { prompt: PROMPT.into(), next: 0 };
+    let refused = [
+        refusal(&mut session, &run),
+        refusal(&mut session, &next),
+        refusal(&mut session, &curve),
+        refusal(&mut session, &TextQuery { file: None }),
+    ];
+    for said in refused {
+        assert!(said.contains("weights only: the model is not loaded") && said.contains("--weights-only"), "{said}");
     }
 }
 
@@ -255,10 +262,10 @@ fn a_model_without_a_head_has_latents_and_says_why_nothing_is_predicted() {
     }
     let (mut session, opened) = files.open(Reach::Whole, true).expect("opens");
     assert!(opened.notes.iter().any(|note| note.contains("lm_head.weight")), "{:?}", opened.notes);
-    let next = Job::Next { prompt: PROMPT.into(), positions: vec![0], count: 1 };
+    let next = NextQuery { prompt: PROMPT.into(), positions: vec![0], count: 1 };
     let options = RunOptions { next: 0, metrics: true };
     let no = [
-        session.exec(next, &Cancel::new(), &|_| {}).expect_err("no logits"),
+        session.ask(&next, &Cancel::new(), &|_| {}).expect_err("no logits"),
         session.run(PROMPT, &options, &Cancel::new()).expect_err("no cross-entropies"),
     ];
     for report in no {
@@ -337,9 +344,9 @@ fn what_does_not_fit_is_refused_with_what_does_and_that_opens() {
 fn before_loading_the_memory_needed_and_there_is_told() {
     let mut session = Session::new(setup(|| Some(8_000_000_000)));
     let said = std::cell::RefCell::new(Vec::new());
-    let open = Job::Open { suite: "demo".into(), saes: vec!["512".into()], reach: Reach::Site };
+    let open = OpenQuery { suite: "demo".into(), saes: vec!["512".into()], reach: Reach::Site };
     let tell = |progress: saescope::task::Progress| said.borrow_mut().push(progress.what);
-    let Outcome::Opened(opened) = session.exec(open, &Cancel::new(), &tell).expect("opens") else { panic!("not open") };
+    let opened = session.ask(&open, &Cancel::new(), &tell).expect("opens");
     let loaded: Vec<&str> = opened.saes.iter().filter(|sae| sae.loaded).map(|sae| sae.id.as_str()).collect();
     assert_eq!((opened.reach, loaded.as_slice()), (Reach::Site, &["512"][..]));
     let first = said.borrow().first().cloned().unwrap_or_default();

@@ -3,7 +3,6 @@
 
 use std::fs;
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::mpsc;
 use std::time::Duration;
 
@@ -11,10 +10,12 @@ use saescope::analysis::{LatentCard, NextToken, Run, Seen, Timings};
 use saescope::blob::Blob;
 use saescope::hub::{Environment, Hub};
 use saescope::report::Kind;
-use saescope::session::{Job, Outcome, Reach, Session, Setup};
-use saescope::task::{Cancel, Slot, Ticket};
+use saescope::session::{
+    CardQuery, CatalogueQuery, NextQuery, OpenQuery, PackQuery, Reach, RunQuery, SearchQuery, Session, Setup,
+};
+use saescope::task::{Cancel, Ticket};
 use saescope::weights::{Array, TensorFiles};
-use saescope::worker::{Event, News, Worker};
+use saescope::worker::{Event, Job, JobEvent, Worker};
 use safetensors::Dtype;
 use safetensors::tensor::TensorView;
 
@@ -32,28 +33,22 @@ fn setup(memory: fn() -> Option<u64>) -> Setup {
 
 fn opened() -> Session {
     let mut session = Session::new(setup(|| None));
-    session.exec(open("demo"), &Cancel::new(), &|_| {}).expect("the demo opens");
+    session.ask(&open("demo"), &Cancel::new(), &|_| {}).expect("the demo opens");
     session
 }
 
-fn open(suite: &str) -> Job {
-    Job::Open { suite: suite.to_owned(), saes: Vec::new(), reach: Reach::Whole }
+fn open(suite: &str) -> OpenQuery {
+    OpenQuery { suite: suite.to_owned(), saes: Vec::new(), reach: Reach::Whole }
 }
 
-fn run(session: &mut Session, prompt: &str) -> Arc<Run> {
-    let job = Job::Run { prompt: prompt.to_owned(), next: 5 };
-    match session.exec(job, &Cancel::new(), &|_| {}).expect("runs") {
-        Outcome::Run(run) => run,
-        other => panic!("{other:?}"),
-    }
+fn run(session: &mut Session, prompt: &str) -> Run {
+    let job = RunQuery { prompt: prompt.to_owned(), next: 5 };
+    session.ask(&job, &Cancel::new(), &|_| {}).expect("runs")
 }
 
-fn card(session: &mut Session, sae: &str, latent: u32) -> Arc<LatentCard> {
-    let job = Job::Card { sae: sae.to_owned(), latent, top: 50 };
-    match session.exec(job, &Cancel::new(), &|_| {}).expect("has a card") {
-        Outcome::Card(card) => card,
-        other => panic!("{other:?}"),
-    }
+fn card(session: &mut Session, sae: &str, latent: u32) -> LatentCard {
+    let job = CardQuery { sae: sae.to_owned(), latent, top: 50 };
+    session.ask(&job, &Cancel::new(), &|_| {}).expect("has a card")
 }
 
 /// A run without its times.
@@ -83,7 +78,7 @@ fn bos_in_front_is_measured_nowhere_whoever_put_it_there() {
     fs::write(folder.path().join("suite.toml"), text).expect("is written");
     let mut bare = Session::new(setup(|| None));
     let suite = folder.path().join("suite.toml").display().to_string();
-    bare.exec(open(&suite), &Cancel::new(), &|_| {}).expect("opens");
+    bare.ask(&open(&suite), &Cancel::new(), &|_| {}).expect("opens");
     let (mut with, typed) = (opened(), format!("<|endoftext|>{PROMPT}"));
     let (spelled, plain) = (run(&mut bare, &typed), run(&mut bare, PROMPT));
     let put = run(&mut with, PROMPT);
@@ -127,15 +122,12 @@ fn packed_weights_change_no_digit_and_are_packed_where_memory_is_to_spare() {
     let folder = demo_in_single_precision();
     let mut session = Session::new(setup(|| None));
     let suite = folder.path().join("suite.toml").display().to_string();
-    session.exec(open(&suite), &Cancel::new(), &|_| {}).expect("opens");
+    session.ask(&open(&suite), &Cancel::new(), &|_| {}).expect("opens");
     // How often the latent has fired so far grows with each run.
     let without_seen = |card: &LatentCard| LatentCard { seen: Seen { fired: 0, tokens: 0 }, ..card.clone() };
     let answers = |session: &mut Session| (timeless(&run(session, PROMPT)), without_seen(&card(session, "2048", 7)));
     let before = answers(&mut session);
-    let pack = |session: &mut Session| match session.exec(Job::Pack, &Cancel::new(), &|_| {}).expect("packs") {
-        Outcome::Packed(bytes) => bytes,
-        other => panic!("{other:?}"),
-    };
+    let pack = |session: &mut Session| session.ask(&PackQuery, &Cancel::new(), &|_| {}).expect("packs");
     assert!(pack(&mut session) > 1 << 20, "some megabytes of model and SAEs");
     assert_eq!(pack(&mut session), 0, "once");
     // Another prompt first, so that nothing is answered from what was kept.
@@ -144,11 +136,8 @@ fn packed_weights_change_no_digit_and_are_packed_where_memory_is_to_spare() {
 }
 
 fn next(session: &mut Session, prompt: &str, positions: &[usize], count: usize) -> Vec<(usize, Vec<NextToken>)> {
-    let job = Job::Next { prompt: prompt.to_owned(), positions: positions.to_vec(), count };
-    match session.exec(job, &Cancel::new(), &|_| {}).expect("predicts") {
-        Outcome::Next(predictions) => predictions.next,
-        other => panic!("{other:?}"),
-    }
+    let job = NextQuery { prompt: prompt.to_owned(), positions: positions.to_vec(), count };
+    session.ask(&job, &Cancel::new(), &|_| {}).expect("predicts").next
 }
 
 #[test]
@@ -156,8 +145,8 @@ fn what_comes_next_is_the_same_whether_it_is_asked_for_at_once_or_later() {
     let whole = run(&mut opened(), PROMPT);
     let mut session = opened();
     for end in [9, 20, 14, PROMPT.len()] {
-        let job = Job::Run { prompt: PROMPT[..end].to_owned(), next: 0 };
-        let Outcome::Run(latents) = session.exec(job, &Cancel::new(), &|_| {}).expect("runs") else { panic!("no run") };
+        let job = RunQuery { prompt: PROMPT[..end].to_owned(), next: 0 };
+        let latents = session.ask(&job, &Cancel::new(), &|_| {}).expect("runs");
         assert!(latents.next.iter().all(Vec::is_empty) && latents.next.len() == latents.tokens.len());
         assert_eq!(latents.timings_ms.predictions, 0.0, "nothing behind the site was run");
         assert_eq!(latents.saes, run(&mut opened(), &PROMPT[..end]).saes);
@@ -184,8 +173,8 @@ fn a_cancelled_run_leaves_no_trace() {
     run(&mut session, "Marie Curie came");
     let cancel = Cancel::new();
     cancel.cancel();
-    let job = Job::Run { prompt: PROMPT.to_owned(), next: 5 };
-    let report = session.exec(job, &cancel, &|_| {}).expect_err("is cancelled");
+    let job = RunQuery { prompt: PROMPT.to_owned(), next: 5 };
+    let report = session.ask(&job, &cancel, &|_| {}).expect_err("is cancelled");
     assert_eq!((report.kind, report.exit_code()), (Kind::Cancelled, 130));
     assert_eq!(timeless(&run(&mut session, PROMPT)), timeless(&run(&mut opened(), PROMPT)));
 }
@@ -206,11 +195,11 @@ fn a_token_counts_once_however_often_its_sentence_is_run() {
 #[test]
 fn what_does_not_fit_into_memory_is_refused_with_its_parts() {
     let mut session = Session::new(setup(|| Some(1_000_000)));
-    let report = session.exec(open("demo"), &Cancel::new(), &|_| {}).expect_err("does not fit");
+    let report = session.ask(&open("demo"), &Cancel::new(), &|_| {}).expect_err("does not fit");
     assert!(report.what.contains("needs") && report.what.contains("1.0 MB"), "{}", report.what);
     assert!(report.why.iter().any(|why| why.starts_with("the model: ")), "{report}");
     assert!(report.why.iter().any(|why| why.starts_with("SAE 4096: ")), "{report}");
-    let report = session.exec(Job::Run { prompt: "x".into(), next: 1 }, &Cancel::new(), &|_| {}).expect_err("no suite");
+    let report = session.ask(&RunQuery { prompt: "x".into(), next: 1 }, &Cancel::new(), &|_| {}).expect_err("no suite");
     assert_eq!(report.kind, Kind::Missing);
 }
 
@@ -218,7 +207,7 @@ fn what_does_not_fit_into_memory_is_refused_with_its_parts() {
 fn a_suite_that_does_not_open_leaves_the_one_that_is_open() {
     let mut session = opened();
     let before = run(&mut session, PROMPT);
-    let missing = session.exec(open("gpt2-small-feature-splitting"), &Cancel::new(), &|_| {});
+    let missing = session.ask(&open("gpt2-small-feature-splitting"), &Cancel::new(), &|_| {});
     assert_eq!(missing.expect_err("is not downloaded").kind, Kind::Missing);
     assert_eq!(timeless(&run(&mut session, PROMPT)), timeless(&before));
 }
@@ -240,7 +229,7 @@ fn a_stream_that_a_parallel_residual_does_not_have_is_refused_and_what_there_is_
         );
         fs::write(&file, text).expect("is written");
         let open = open(&file.display().to_string());
-        Session::new(setup(|| None)).exec(open, &Cancel::new(), &|_| {}).expect_err("is refused").to_string()
+        Session::new(setup(|| None)).ask(&open, &Cancel::new(), &|_| {}).expect_err("is refused").to_string()
     };
     let mid = opened("resid_mid");
     for words in ["suite `parallel`", "no site layer 1 resid_mid", "GPT-NeoX", "`use_parallel_residual`", "[site]"] {
@@ -258,11 +247,11 @@ fn a_suite_that_only_its_path_finds_is_pulled_by_it_and_comes_first_in_the_list(
                 [[sae]]\nid = \"1\"\nformat = \"sae-lens\"\nrepo = \"a/c\"\ndefault = true\n";
     fs::write(&file, text).expect("is written");
     let (path, mut session) = (file.display().to_string(), Session::new(setup(|| None)));
-    let report = session.exec(open(&path), &Cancel::new(), &|_| {}).expect_err("is not downloaded");
+    let report = session.ask(&open(&path), &Cancel::new(), &|_| {}).expect_err("is not downloaded");
     assert_eq!(report.hint.as_deref(), Some(format!("`saescope pull '{path}'` downloads it").as_str()));
     let mut list = |beside: Option<&str>| {
-        let job = Job::Catalogue { beside: beside.map(str::to_owned), reach: Reach::Whole };
-        let Ok(Outcome::Catalogue(list)) = session.exec(job, &Cancel::new(), &|_| {}) else { panic!("a list") };
+        let job = CatalogueQuery { beside: beside.map(str::to_owned), reach: Reach::Whole };
+        let list = session.ask(&job, &Cancel::new(), &|_| {}).expect("is answered");
         list
     };
     let (with, without) = (list(Some(&path)), list(None));
@@ -274,10 +263,8 @@ fn a_suite_that_only_its_path_finds_is_pulled_by_it_and_comes_first_in_the_list(
 #[test]
 fn a_search_ranks_latents_by_what_their_cards_say() {
     let mut session = opened();
-    let job = Job::Search { sae: "512".to_owned(), query: "Germany".to_owned() };
-    let Outcome::Found(found) = session.exec(job, &Cancel::new(), &|_| {}).expect("searches") else {
-        panic!("no list")
-    };
+    let job = SearchQuery { sae: "512".to_owned(), query: "Germany".to_owned() };
+    let found = session.ask(&job, &Cancel::new(), &|_| {}).expect("searches");
     assert!(found.meaning.contains("Germany"), "{}", found.meaning);
     assert!(found.latents.windows(2).all(|pair| pair[0].1 >= pair[1].1));
     let (best, value) = found.latents[0];
@@ -288,18 +275,18 @@ fn a_search_ranks_latents_by_what_their_cards_say() {
 
 #[test]
 fn the_worker_answers_the_newest_asking_and_ends_with_its_owner() {
-    let (to, from) = mpsc::channel::<News>();
-    let worker = Worker::start(setup(|| None), move |news| drop(to.send(news))).expect("starts");
-    worker.ask(Slot::Suite, Ticket(1), open("demo"));
+    let (to, from) = mpsc::channel::<JobEvent>();
+    let worker = Worker::start(setup(|| None), move |event| drop(to.send(event))).expect("starts");
+    worker.ask(Ticket(100), Job::new(open("demo")));
     for ticket in 1..=20 {
         let prompt = PROMPT[..20 + ticket as usize].to_owned();
-        worker.ask(Slot::Run, Ticket(ticket), Job::Run { prompt, next: 1 });
+        worker.ask(Ticket(ticket), Job::new(RunQuery { prompt, next: 1 }));
     }
     let mut runs = Vec::new();
     while !runs.iter().any(|(ticket, _)| *ticket == Ticket(20)) {
-        let news = from.recv_timeout(Duration::from_mins(1)).expect("an answer comes");
-        if let (Slot::Run, Event::Done(done)) = (news.slot, news.event) {
-            runs.push((news.ticket, done.is_ok()));
+        let JobEvent { ticket, event } = from.recv_timeout(Duration::from_mins(1)).expect("an answer comes");
+        if let (true, Event::Done(done)) = (ticket < Ticket(100), event) {
+            runs.push((ticket, done.is_ok()));
         }
     }
     assert!(runs.windows(2).all(|pair| pair[0].0 < pair[1].0), "{runs:?}");

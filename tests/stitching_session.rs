@@ -5,7 +5,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, mpsc};
+use std::sync::mpsc;
 use std::time::Duration;
 
 use saescope::analysis::{
@@ -15,10 +15,13 @@ use saescope::blob::Blob;
 use saescope::hub::{Environment, Hub};
 use saescope::report::{Kind, Report};
 use saescope::sae::{Activation, Metadata, Parts, Sae, SaeFiles, lens};
-use saescope::session::{Job, Outcome, Reach, RunOptions, Session, Setup};
-use saescope::task::{Cancel, Slot, Ticket};
+use saescope::session::{
+    BenchQuery, CurveLossQuery, CurveQuery, ExportQuery, FamilyQuery, GroupQuery, Loss, LossQuery, OpenQuery,
+    PairQuery, Query, Reach, RunOptions, RunQuery, Session, Setup, TablesQuery, TextQuery, VerdictQuery,
+};
+use saescope::task::{Cancel, Ticket};
 use saescope::weights::Array;
-use saescope::worker::{Event, News, Worker};
+use saescope::worker::{Answer, Event, Job, JobEvent, Worker};
 
 const PROMPT: &str = "Marie Curie came from Poland. Tokyo is a city";
 /// θ of the tests.
@@ -58,50 +61,59 @@ fn opened(setup: Setup) -> Session {
     session
 }
 
-fn exec(session: &mut Session, job: Job) -> Result<Outcome, Report> {
-    session.exec(job, &Cancel::new(), &|_| {})
+fn exec<Q: Query>(session: &mut Session, query: &Q) -> Result<Q::Answer, Report> {
+    session.ask(query, &Cancel::new(), &|_| {})
 }
 
-macro_rules! answer {
-    ($session:expr, $kind:ident, $job:expr) => {
-        match exec($session, $job).unwrap() {
-            Outcome::$kind(answer) => answer,
-            other => panic!("{other:?}"),
-        }
-    };
+fn answer<Q: Query>(session: &mut Session, query: &Q) -> Q::Answer {
+    exec(session, query).unwrap()
 }
 
 fn ids() -> (String, String) {
     ("128".to_owned(), "512".to_owned())
 }
 
-fn pair(session: &mut Session, threshold: f32) -> Arc<PairView> {
+fn pair(session: &mut Session, threshold: f32) -> PairView {
     let (small, large) = ids();
-    answer!(session, Pair, Job::Pair { small, large, threshold })
+    answer(session, &PairQuery { small, large, threshold })
 }
 
-fn bench(session: &mut Session, changes: &[Change]) -> Arc<Bench> {
+fn bench(session: &mut Session, changes: &[Change]) -> Bench {
     let (small, large) = ids();
-    answer!(session, Bench, Job::Bench { small, large, changes: changes.to_vec() })
+    answer(session, &BenchQuery { small, large, changes: changes.to_vec() })
 }
 
-fn losses(session: &mut Session, changes: &[Change]) -> Arc<BenchLoss> {
-    let (small, large) = ids();
-    answer!(session, BenchLoss, Job::BenchLoss { small, large, changes: changes.to_vec() })
+fn bench_loss(loss: Loss) -> BenchLoss {
+    match loss {
+        Loss::Bench(loss) => loss,
+        Loss::Verdict(_) => panic!("{loss:?}"),
+    }
 }
 
-fn verdict(session: &mut Session, latent: u32) -> Arc<Verdict> {
-    let (small, large) = ids();
-    answer!(session, Verdict, Job::Verdict { small, large, latent, threshold: THETA })
+fn verdict_loss(loss: Loss) -> Verdict {
+    match loss {
+        Loss::Verdict(verdict) => verdict,
+        Loss::Bench(_) => panic!("{loss:?}"),
+    }
 }
 
-fn curve(session: &mut Session, order: Order) -> Arc<CurveView> {
+fn losses(session: &mut Session, changes: &[Change]) -> BenchLoss {
     let (small, large) = ids();
-    answer!(session, Curve, Job::Curve { small, large, threshold: THETA, order, points: 12 })
+    bench_loss(answer(session, &LossQuery::Bench(BenchQuery { small, large, changes: changes.to_vec() })))
 }
 
-fn family(session: &mut Session, latent: u32) -> Arc<Family> {
-    answer!(session, Family, Job::Family { sae: "256".into(), latent, threshold: THETA })
+fn verdict(session: &mut Session, latent: u32) -> Verdict {
+    let (small, large) = ids();
+    answer(session, &VerdictQuery { small, large, latent, threshold: THETA })
+}
+
+fn curve(session: &mut Session, order: Order) -> CurveView {
+    let (small, large) = ids();
+    answer(session, &CurveQuery { small, large, threshold: THETA, order, points: 12 })
+}
+
+fn family(session: &mut Session, latent: u32) -> Family {
+    answer(session, &FamilyQuery { sae: "256".into(), latent, threshold: THETA })
 }
 
 fn near(a: f64, b: f64) {
@@ -172,8 +184,8 @@ fn a_verdict_predicts_what_is_measured_and_says_whether_the_rules_agree() {
     }
     assert!(told < 40);
     let (small, large) = ids();
-    let job = Job::VerdictLoss { small, large, latent: view.rows[0].latent, threshold: THETA };
-    let whole = answer!(&mut session, VerdictLoss, job);
+    let job = LossQuery::Verdict(VerdictQuery { small, large, latent: view.rows[0].latent, threshold: THETA });
+    let whole = verdict_loss(answer(&mut session, &job));
     assert!(whole.prompt.before.ce.is_some() && whole.text.unwrap().after.ce.is_some());
     near_measures(&whole.prompt.after, &verdict(&mut session, 0).prompt.after);
 }
@@ -201,8 +213,8 @@ fn the_curve_goes_from_one_sae_to_the_other_whatever_the_order() {
     }
     let (small, large) = ids();
     let at = vec![0, curve(&mut session, Order::Effect).phases[2]];
-    let job = Job::CurveLoss { small, large, threshold: THETA, order: Order::Effect, at };
-    let loss = answer!(&mut session, CurveLoss, job);
+    let job = CurveLossQuery { small, large, threshold: THETA, order: Order::Effect, at };
+    let loss = answer(&mut session, &job);
     let parents = losses(&mut session, &[]).text;
     near(loss.ce[0].1.unwrap(), parents.small.unwrap());
     near(loss.ce[1].1.unwrap(), parents.large.unwrap());
@@ -214,7 +226,7 @@ fn groups_swap_and_families_tell_parents_and_children() {
     let folder = tempfile::tempdir().unwrap();
     let mut session = session(folder.path());
     assert!(!family(&mut session, 3).is_complete(), "children need a table");
-    assert_eq!(answer!(&mut session, Tables, Job::Tables), Vec::<String>::new());
+    assert_eq!(answer(&mut session, &TablesQuery), Vec::<String>::new());
     for latent in 0..20 {
         let family = family(&mut session, latent);
         assert!(family.is_complete());
@@ -234,8 +246,8 @@ fn groups_swap_and_families_tell_parents_and_children() {
     let classes = view.classes(THETA).unwrap();
     let Some(want) = classes.groups.first().cloned() else { return };
     let (small, large) = ids();
-    let job = Job::Group { small, large, side: Side::Large, latent: want.large[0], threshold: THETA };
-    let group = answer!(&mut session, Group, job).unwrap();
+    let job = GroupQuery { small, large, side: Side::Large, latent: want.large[0], threshold: THETA };
+    let group = answer(&mut session, &job).unwrap();
     assert_eq!((&group.small, &group.large), (&want.small, &want.large));
     assert!(group.complete && group.edges.iter().all(|edge| edge.2 >= THETA));
     let swap = Change::Swap { small: want.small.clone(), large: want.large.clone() };
@@ -256,7 +268,7 @@ fn a_threshold_below_the_tables_floor_is_compared_again_and_one_that_is_no_cosin
     assert_eq!(low.counts(THETA).unwrap(), view.counts(THETA).unwrap());
     for threshold in [1.5, f32::NAN, -1.01] {
         let (small, large) = ids();
-        let report = exec(&mut session, Job::Pair { small, large, threshold }).unwrap_err();
+        let report = exec(&mut session, &PairQuery { small, large, threshold }).unwrap_err();
         assert_eq!((report.kind, report.hint.is_some()), (Kind::Usage, true), "{report}");
     }
 }
@@ -267,7 +279,7 @@ fn pairs_that_cannot_be_stitched_and_latents_that_are_not_there_are_refused() {
     let mut session = session(folder.path());
     let refused = |session: &mut Session, small: &str, large: &str, changes: Vec<Change>| {
         let (small, large) = (small.to_owned(), large.to_owned());
-        exec(session, Job::Bench { small, large, changes }).unwrap_err()
+        exec(session, &BenchQuery { small, large, changes }).unwrap_err()
     };
     assert!(refused(&mut session, "512", "128", vec![]).hint.unwrap().contains("narrower one first"));
     assert_eq!(refused(&mut session, "128", "128", vec![]).kind, Kind::Usage);
@@ -285,24 +297,24 @@ fn texts_that_cannot_be_measured_on_say_why_and_leave_the_one_before() {
     let path = folder.path().join("other.txt");
     let mut refused = |bytes: &[u8]| {
         std::fs::write(&path, bytes).unwrap();
-        exec(&mut session, Job::Text { file: Some(path.clone()) }).unwrap_err().why.join("; ")
+        exec(&mut session, &TextQuery { file: Some(path.clone()) }).unwrap_err().why.join("; ")
     };
     assert_eq!(refused(b""), "it is empty");
     assert_eq!(refused(b"\n<|endoftext|>\n"), "it is empty");
     assert_eq!(refused(b"a"), "it has one token");
     assert!(refused(b"fine\xff").contains("begins no character"));
-    let missing = exec(&mut session, Job::Text { file: Some("/nowhere/at/all".into()) }).unwrap_err();
+    let missing = exec(&mut session, &TextQuery { file: Some("/nowhere/at/all".into()) }).unwrap_err();
     assert!(missing.what.contains("/nowhere/at/all"), "{missing}");
     assert_eq!(pair(&mut session, THETA).text, before);
     std::fs::write(&path, "Tokyo is a city. The panda eats bamboo.").unwrap();
-    let text = answer!(&mut session, Text, Job::Text { file: Some(path.clone()) });
+    let text = answer(&mut session, &TextQuery { file: Some(path.clone()) });
     let view = pair(&mut session, THETA);
     assert_eq!(view.text, text);
     let silent = view.rows.iter().find(|row| row.fired == 0).unwrap();
     assert_eq!((silent.c_star, silent.delta_mse, silent.disagrees(THETA)), (None, None, None));
     let verdict = verdict(&mut session, silent.latent);
     assert!(verdict.agrees.is_some() == verdict.prompt.c_star.is_some(), "{}", verdict.words);
-    let standard = answer!(&mut session, Text, Job::Text { file: None });
+    let standard = answer(&mut session, &TextQuery { file: None });
     assert_eq!(standard, before);
 }
 
@@ -314,9 +326,9 @@ fn an_exported_sae_is_the_stitched_one_and_overwrites_nothing() {
     let want = bench(&mut session, &changes).prompt;
     let out = folder.path().join("stitched");
     let (small, large) = ids();
-    let job = Job::Export { small, large, changes, folder: out.clone() };
-    assert_eq!(answer!(&mut session, Exported, job.clone()), out);
-    let again = exec(&mut session, job).unwrap_err();
+    let job = ExportQuery { small, large, changes, folder: out.clone() };
+    assert_eq!(answer(&mut session, &job), out);
+    let again = exec(&mut session, &job).unwrap_err();
     assert!(again.why[0].contains("cfg.json"), "{again}");
     let demo = Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/demo/model");
     let suite = format!(
@@ -411,26 +423,26 @@ fn saes_whose_latents_compete_are_encoded_again_and_say_so() {
     }
     let mut session = open_two(folder.path());
     let (small, large) = a_and_b();
-    let view = answer!(&mut session, Pair, Job::Pair { small, large, threshold: THETA });
+    let view = answer(&mut session, &PairQuery { small, large, threshold: THETA });
     assert!(view.competes);
     let everything: Vec<Change> = (0..256).map(Change::Insert).chain((0..128).map(Change::Remove)).collect();
     for (changes, end) in [(vec![], 0), (everything, 1)] {
         let (small, large) = a_and_b();
-        let bench = answer!(&mut session, Bench, Job::Bench { small, large, changes: changes.clone() });
+        let bench = answer(&mut session, &BenchQuery { small, large, changes: changes.clone() });
         assert!(bench.reencoded && bench.text.is_none());
         near_measures(&bench.prompt, &bench.parents[end].0);
         let (small, large) = a_and_b();
-        let loss = answer!(&mut session, BenchLoss, Job::BenchLoss { small, large, changes });
+        let loss = bench_loss(answer(&mut session, &LossQuery::Bench(BenchQuery { small, large, changes })));
         near_measures(&loss.reencoded.unwrap(), &bench.parents[end].1.unwrap());
         near(loss.text.now.unwrap(), [loss.text.small, loss.text.large][end].unwrap());
     }
     let (small, large) = a_and_b();
-    let job = Job::VerdictLoss { small, large, latent: 1, threshold: THETA };
-    let verdict = answer!(&mut session, VerdictLoss, job);
+    let job = LossQuery::Verdict(VerdictQuery { small, large, latent: 1, threshold: THETA });
+    let verdict = verdict_loss(answer(&mut session, &job));
     assert!(verdict.reencoded && verdict.text.unwrap().after.ce.is_some());
     let (small, large) = a_and_b();
-    let job = Job::Curve { small, large, threshold: THETA, order: Order::Effect, points: 6 };
-    let curve = answer!(&mut session, Curve, job);
+    let job = CurveQuery { small, large, threshold: THETA, order: Order::Effect, points: 6 };
+    let curve = answer(&mut session, &job);
     assert!(curve.reencoded && curve.points.len() >= 4, "{:?}", curve.points);
     near(curve.points[curve.points.len() - 1].l0, 9.0);
 }
@@ -447,14 +459,14 @@ fn a_row_of_zeros_is_novel_and_without_effect_and_other_sites_are_refused() {
     });
     let mut session = open_two(folder.path());
     let (small, large) = a_and_b();
-    let view = answer!(&mut session, Pair, Job::Pair { small, large, threshold: THETA });
+    let view = answer(&mut session, &PairQuery { small, large, threshold: THETA });
     assert_eq!((view.rows[3].m, view.rows[3].c_star, view.class(3, THETA)), (0.0, None, Some(Class::Novel)));
     save_changed("256", &folder.path().join("b"), |_, metadata| {
         metadata.hook_name = Some("blocks.1.hook_mlp_out".into());
     });
     let mut session = open_two(folder.path());
     let (small, large) = a_and_b();
-    let report = exec(&mut session, Job::Pair { small, large, threshold: THETA }).unwrap_err();
+    let report = exec(&mut session, &PairQuery { small, large, threshold: THETA }).unwrap_err();
     assert!(report.why[0].contains("different sites"), "{report}");
 }
 
@@ -468,11 +480,11 @@ fn a_suite_file_names_its_own_text() {
     let suite = std::fs::read_to_string(&file).unwrap().replacen("[model]", "text = \"mine.txt\"\n[model]", 1);
     std::fs::write(&file, suite).unwrap();
     let mut session = Session::new(setup(None, None));
-    exec(&mut session, Job::Open { suite: file, saes: Vec::new(), reach: Reach::Whole }).unwrap();
-    let report = exec(&mut session, Job::Text { file: None }).unwrap_err();
+    exec(&mut session, &OpenQuery { suite: file, saes: Vec::new(), reach: Reach::Whole }).unwrap();
+    let report = exec(&mut session, &TextQuery { file: None }).unwrap_err();
     assert!(report.what.contains("mine.txt"), "{report}");
     std::fs::write(folder.path().join("mine.txt"), "Tokyo is a city in Japan.").unwrap();
-    let text = answer!(&mut session, Text, Job::Text { file: None });
+    let text = answer(&mut session, &TextQuery { file: None });
     assert!(text.tokens > 4 && text.name.contains("suite x"), "{text:?}");
 }
 
@@ -489,22 +501,23 @@ fn a_text_longer_than_asked_for_is_read_that_far() {
 
 #[test]
 fn a_prompt_is_answered_while_tables_are_made_and_another_suite_ends_them() {
-    let (to, from) = mpsc::channel::<News>();
-    let worker = Worker::start(setup(None, None), move |news| drop(to.send(news))).unwrap();
-    let wait = |slot: Slot| loop {
-        let news = from.recv_timeout(Duration::from_mins(2)).expect("an answer comes");
-        if let (true, Event::Done(done)) = (news.slot == slot, news.event) {
-            return (news.ticket, done);
+    let (to, from) = mpsc::channel::<JobEvent>();
+    let worker = Worker::start(setup(None, None), move |event| drop(to.send(event))).unwrap();
+    let wait = |wanted: u64| loop {
+        let JobEvent { ticket, event } = from.recv_timeout(Duration::from_mins(2)).expect("an answer comes");
+        if let (true, Event::Done(done)) = (ticket == Ticket(wanted), event) {
+            return done;
         }
     };
-    worker.ask(Slot::Suite, Ticket(1), Job::Open { suite: "demo".into(), saes: Vec::new(), reach: Reach::Whole });
-    wait(Slot::Suite).1.unwrap();
-    worker.ask(Slot::Tables, Ticket(1), Job::Tables);
-    worker.ask(Slot::Run, Ticket(1), Job::Run { prompt: PROMPT.into(), next: 1 });
-    wait(Slot::Run).1.unwrap();
-    worker.ask(Slot::Suite, Ticket(2), Job::Open { suite: "demo".into(), saes: Vec::new(), reach: Reach::Whole });
-    assert_eq!(wait(Slot::Suite).0, Ticket(2));
-    worker.ask(Slot::Family, Ticket(1), Job::Family { sae: "128".into(), latent: 1, threshold: THETA });
-    assert!(matches!(wait(Slot::Family).1, Ok(Outcome::Family(_))));
+    let open = || Job::new(OpenQuery { suite: "demo".into(), saes: Vec::new(), reach: Reach::Whole });
+    worker.ask(Ticket(1), open());
+    wait(1).unwrap();
+    worker.ask(Ticket(2), Job::new(TablesQuery));
+    worker.ask(Ticket(3), Job::new(RunQuery { prompt: PROMPT.into(), next: 1 }));
+    wait(3).unwrap();
+    worker.ask(Ticket(4), open());
+    wait(4).unwrap();
+    worker.ask(Ticket(5), Job::new(FamilyQuery { sae: "128".into(), latent: 1, threshold: THETA }));
+    wait(5).and_then(Answer::of::<FamilyQuery>).unwrap();
     drop(worker);
 }

@@ -11,7 +11,7 @@ use std::path::Path;
 use clap::Parser;
 use saescope::analysis::doctor::Verdict;
 use saescope::hub::{Environment, Hub};
-use saescope::session::{Job, Outcome, Reach, Session, Setup};
+use saescope::session::{CheckupQuery, OpenQuery, Reach, Session, Setup};
 use saescope::task::Cancel;
 
 fn arguments(out: &Path, more: &[&str]) -> train_sae::Arguments {
@@ -38,10 +38,10 @@ fn a_trained_ladder_opens_as_a_suite_that_is_wired_right() {
         let environment = Environment { endpoint: "http://127.0.0.1:9".into(), cache, token: None, offline: true };
         let mut session = Session::new(Setup::new(Hub::new(environment)));
         let suite = out.join("suite.toml").display().to_string();
-        let open = Job::Open { suite, saes: Vec::new(), reach: Reach::Whole };
-        session.exec(open, &Cancel::new(), &|_| {}).expect("opens");
-        let answer = session.exec(Job::Checkup { losses: true, again: true }, &Cancel::new(), &|_| {});
-        let Ok(Outcome::Checked(checked)) = answer else { panic!("{answer:?}") };
+        let open = OpenQuery { suite, saes: Vec::new(), reach: Reach::Whole };
+        session.ask(&open, &Cancel::new(), &|_| {}).expect("opens");
+        let checkup = CheckupQuery { losses: true, again: true };
+        let checked = session.ask(&checkup, &Cancel::new(), &|_| {}).expect("is measured");
         let checkup = &checked.checkup;
         assert_eq!(checkup.saes.iter().map(|sae| sae.width).collect::<Vec<_>>(), [64, 128]);
         assert_eq!(checkup.verdict, Verdict::Fine, "{checkup:#?}");

@@ -9,11 +9,11 @@ use saescope::hub::Hub;
 use saescope::report::Report;
 use saescope::session::{Reach, Setup};
 use saescope::tui::msg::Format;
-use saescope::tui::{Options, Tell, shot};
+use saescope::tui::{EventSink, Options, shot};
 use saescope::worker::Worker;
 
 /// A worker that sees an empty cache and no network.
-fn offline(tell: Tell) -> Result<Worker, Report> {
+fn offline(tell: EventSink) -> Result<Worker, Report> {
     let home = std::env::temp_dir().join("saescope-no-such-cache");
     let env = |name: &str| match name {
         "HF_HUB_OFFLINE" => Some(OsString::from("1")),
@@ -22,8 +22,7 @@ fn offline(tell: Tell) -> Result<Worker, Report> {
     };
     let hub = Hub::from_env(env).map_err(|e| Report::caused("no hub", &e))?;
     let setup = Setup::new(hub);
-    Worker::start(setup, move |news| tell(news.slot, news.ticket, news.event))
-        .map_err(|e| Report::caused("no worker", &e))
+    Worker::start(setup, move |event| tell(event)).map_err(|e| Report::caused("no worker", &e))
 }
 
 fn screen(keys: &str, size: (u16, u16)) -> String {
@@ -139,14 +138,13 @@ fn an_empty_and_a_very_long_prompt_are_told_apart_from_errors() {
 }
 
 /// A worker that keeps what it trains in a folder of its own.
-fn keeping(name: &str) -> impl Fn(Tell) -> Result<Worker, Report> + use<> {
+fn keeping(name: &str) -> impl Fn(EventSink) -> Result<Worker, Report> + use<> {
     let metas = std::env::temp_dir().join(format!("saescope-screen-{name}-{}", std::process::id()));
-    move |tell: Tell| {
+    move |tell: EventSink| {
         let env = |name: &str| (name == "HF_HUB_OFFLINE").then(|| OsString::from("1"));
         let hub = Hub::from_env(env).map_err(|e| Report::caused("no hub", &e))?;
         let setup = Setup { metas: Some(metas.clone()), ..Setup::new(hub) };
-        Worker::start(setup, move |news| tell(news.slot, news.ticket, news.event))
-            .map_err(|e| Report::caused("no worker", &e))
+        Worker::start(setup, move |event| tell(event)).map_err(|e| Report::caused("no worker", &e))
     }
 }
 

@@ -4,22 +4,21 @@
 #[path = "tui_support/sample.rs"]
 mod sample;
 
-use std::time::Duration;
-
 use proptest::prelude::*;
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 use saescope::analysis::{Arm, Edit, Sampling};
 use saescope::report::Report;
-use saescope::session::Job;
-use saescope::task::{Progress, Slot, Ticket};
+use saescope::session::{BreakdownQuery, ContinueQuery, MetaRecipe, MetasQuery, Query, SurgeryQuery};
+use saescope::task::{Progress, Ticket};
 use saescope::tui::app::{App, Focus, Page};
 use saescope::tui::keys::Place;
 use saescope::tui::meta::map::Node;
-use saescope::tui::msg::{Effect, Event, Msg};
+use saescope::tui::msg::{Effect, Msg};
 use saescope::tui::theme::Theme;
 use saescope::tui::update::update;
-use sample::{ready, send};
+use saescope::worker::{Event, Job};
+use sample::{ready, send, told};
 
 /// Draws a frame and answers what it leads to.
 fn frame(app: &mut App) {
@@ -54,9 +53,9 @@ fn key(app: &mut App, name: &str) -> Vec<Effect> {
     update(app, Msg::Key(key.normalized())).effects
 }
 
-fn asked(effects: &[Effect], slot: Slot) -> Option<(Ticket, Job)> {
+fn asked(effects: &[Effect], slot: &str) -> Option<(Ticket, Job)> {
     effects.iter().rev().find_map(|e| match e {
-        Effect::Ask { slot: s, ticket, job } if *s == slot => Some((*ticket, job.clone())),
+        Effect::Ask { ticket, job } if job.slot() == slot => Some((*ticket, job.clone())),
         _ => None,
     })
 }
@@ -151,14 +150,20 @@ fn surgery_asks_for_what_comes_next_before_it_asks_how_it_goes_on() {
     assert!(edits(&app).is_empty());
     let first = app.parts().expect("parts").components[0].meta_latent;
     let effects = key(&mut app, "space");
-    let (_, job) = asked(&effects, Slot::Surgery).expect("asked");
-    assert!(matches!(&job, Job::Surgery { operation, prompt, .. }
+    let (_, job) = asked(&effects, SurgeryQuery::NAME).expect("asked");
+    assert!(matches!(job.get::<SurgeryQuery>(), Some(SurgeryQuery { operation, prompt, .. })
         if operation.edits == [Edit::Remove(first)] && prompt == sample::PROMPT));
-    let (_, job) = asked(&effects, Slot::Edited).expect("asked");
-    assert!(matches!(&job, Job::Continue { arm: Arm::Edited, sampling: Sampling::Greedy, .. }));
-    assert!(asked(&effects, Slot::Random).is_some());
-    assert!(asked(&effects, Slot::Untouched).is_none(), "it goes on the same way whatever is edited");
-    assert!(Slot::Surgery < Slot::Untouched, "and is answered first");
+    let (_, job) = asked(&effects, ContinueQuery::slot_of(Arm::Edited)).expect("asked");
+    assert!(matches!(
+        job.get::<ContinueQuery>(),
+        Some(ContinueQuery { arm: Arm::Edited, sampling: Sampling::Greedy, .. })
+    ));
+    assert!(asked(&effects, ContinueQuery::slot_of(Arm::Random)).is_some());
+    assert!(
+        asked(&effects, ContinueQuery::slot_of(Arm::Untouched)).is_none(),
+        "it goes on the same way whatever is edited"
+    );
+    assert!(SurgeryQuery::PRIORITY < ContinueQuery::PRIORITY, "and is answered first");
     key(&mut app, "space");
     assert!(edits(&app).is_empty(), "put back");
 }
@@ -181,10 +186,13 @@ fn meta_latents_are_exchanged_added_and_made_stronger() {
 fn named_tokens_are_asked_about_and_a_seed_changes_the_random_edit_alone() {
     let mut app = explorer(&["z", "space", "n", "shift-u", "l", "m", ",", "space", "x"]);
     let effects = key(&mut app, "enter");
-    let (_, job) = asked(&effects, Slot::Surgery).expect("asked");
-    assert!(matches!(&job, Job::Surgery { named, .. } if *named == ["Ulm", "x"]), "{job:?}");
+    let (_, job) = asked(&effects, SurgeryQuery::NAME).expect("asked");
+    assert!(matches!(job.get::<SurgeryQuery>(), Some(SurgeryQuery { named, .. }) if *named == ["Ulm", "x"]), "{job:?}");
     let effects = key(&mut app, "shift-o");
-    assert!(asked(&effects, Slot::Random).is_some() && asked(&effects, Slot::Edited).is_none());
+    assert!(
+        asked(&effects, ContinueQuery::slot_of(Arm::Random)).is_some()
+            && asked(&effects, ContinueQuery::slot_of(Arm::Edited)).is_none()
+    );
 }
 
 #[test]
@@ -196,15 +204,15 @@ fn training_asks_first_runs_in_the_background_and_stops_when_told() {
     walk(&mut app, &["esc"]);
     assert!(!app.meta.train.is_pending());
     walk(&mut app, &["t"]);
-    let (ticket, job) = asked(&key(&mut app, "enter"), Slot::MetaTrain).expect("trained");
-    assert!(matches!(&job, Job::TrainMeta(recipe) if recipe.sae == "512" && recipe.seed == 0), "{job:?}");
-    assert!(app.is_pending() && !app.meta.is_computing(), "nobody waits for it");
+    let (ticket, job) = asked(&key(&mut app, "enter"), MetaRecipe::NAME).expect("trained");
+    assert!(matches!(job.get::<MetaRecipe>(), Some(recipe) if recipe.sae == "512" && recipe.seed == 0), "{job:?}");
+    assert!(app.is_pending() && !app.is_computing(), "nobody waits for it");
     let mut progress = Progress::steps("step", 40, 100);
     progress.figures = vec![("loss".into(), 0.41), ("seconds left".into(), 61.0)];
-    update(&mut app, Msg::News { slot: Slot::MetaTrain, ticket, event: Event::Progress(progress), at: Duration::ZERO });
+    update(&mut app, told(ticket, Event::Progress(progress)));
     frame(&mut app);
     let effects = key(&mut app, "ctrl-c");
-    assert!(effects.contains(&Effect::Cancel(Slot::MetaTrain)) && !effects.contains(&Effect::Quit));
+    assert!(effects.contains(&Effect::Cancel(MetaRecipe::NAME)) && !effects.contains(&Effect::Quit));
     assert!(!app.meta.train.is_pending());
 }
 
@@ -213,10 +221,10 @@ fn a_meta_sae_that_was_trained_is_looked_for_and_used() {
     let mut app = ready(sample::PROMPT);
     frame(&mut app);
     walk(&mut app, &["t"]);
-    let (ticket, job) = asked(&key(&mut app, "enter"), Slot::MetaTrain).expect("trained");
+    let (ticket, job) = asked(&key(&mut app, "enter"), MetaRecipe::NAME).expect("trained");
     let event = Event::Done(Ok(sample::answer(&job)));
-    let effects = update(&mut app, Msg::News { slot: Slot::MetaTrain, ticket, event, at: Duration::ZERO }).effects;
-    assert!(asked(&effects, Slot::Metas).is_some());
+    let effects = update(&mut app, told(ticket, event)).effects;
+    assert!(asked(&effects, MetasQuery::NAME).is_some());
     assert_eq!(app.meta.chosen.get("512").map(String::as_str), Some(sample::metas::META));
 }
 
@@ -224,10 +232,10 @@ fn a_meta_sae_that_was_trained_is_looked_for_and_used() {
 fn what_cannot_be_trained_is_said_and_asked_for_again_only_by_the_person() {
     let mut app = ready(sample::PROMPT);
     walk(&mut app, &["t"]);
-    let (ticket, _) = asked(&key(&mut app, "enter"), Slot::MetaTrain).expect("trained");
+    let (ticket, _) = asked(&key(&mut app, "enter"), MetaRecipe::NAME).expect("trained");
     let event = Event::Done(Err(Report::new("the disk is full")));
-    let effects = update(&mut app, Msg::News { slot: Slot::MetaTrain, ticket, event, at: Duration::ZERO }).effects;
-    assert!(asked(&effects, Slot::MetaTrain).is_none());
+    let effects = update(&mut app, told(ticket, event)).effects;
+    assert!(asked(&effects, MetaRecipe::NAME).is_none());
     assert!(app.notice.as_ref().is_some_and(|n| n.bad && n.text.contains("the disk is full")));
 }
 
@@ -235,9 +243,9 @@ fn what_cannot_be_trained_is_said_and_asked_for_again_only_by_the_person() {
 fn late_answers_change_nothing() {
     let mut app = explorer(&["9"]);
     let shown = app.meta.parts.answers().cloned();
-    let answer = sample::answer(&Job::Breakdown { sae: "2048".into(), latent: 1, meta: None });
+    let answer = sample::answer(&Job::new(BreakdownQuery { sae: "2048".into(), latent: 1, meta: None }));
     let event = Event::Done(Ok(answer));
-    let news = Msg::News { slot: Slot::Breakdown, ticket: Ticket(0), event, at: Duration::ZERO };
+    let news = told(Ticket(0), event);
     assert!(!update(&mut app, news).dirty);
     assert_eq!(app.meta.parts.answers().cloned(), shown);
 }

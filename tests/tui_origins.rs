@@ -7,15 +7,15 @@ mod sample;
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 use saescope::report::Report;
-use saescope::session::{Job, Outcome};
-use saescope::task::Slot;
+use saescope::session::{AttributionQuery, Query};
 use saescope::tui::app::{App, Focus};
 use saescope::tui::hits::Target;
-use saescope::tui::msg::{Effect, Event, Mouse, MouseDid, Msg};
+use saescope::tui::msg::{Effect, Mouse, MouseDid, Msg};
 use saescope::tui::theme::Theme;
 use saescope::tui::update::update;
 use saescope::tui::view::view;
-use sample::{HEADS, PROMPT, press, ready, ready_on, send};
+use saescope::worker::{Answer, Event, Job};
+use sample::{HEADS, PROMPT, press, ready, ready_on, send, told};
 
 fn draw(app: &mut App) -> String {
     let mut terminal = Terminal::new(TestBackend::new(120, 40)).expect("a test terminal");
@@ -30,7 +30,7 @@ fn asks(app: &mut App, key: &str) -> Option<Job> {
     let key: crokey::KeyCombination = key.parse().expect("a key");
     let effects = update(app, Msg::Key(key.normalized())).effects;
     effects.into_iter().find_map(|effect| match effect {
-        Effect::Ask { slot: Slot::Origins, job, .. } => Some(job),
+        Effect::Ask { job, .. } if job.slot() == AttributionQuery::NAME => Some(job),
         _ => None,
     })
 }
@@ -58,14 +58,17 @@ fn it_follows_token_and_latent_and_keeps_the_head() {
     assert_eq!(app.head_row(), 2);
     let job = asks(&mut app, "left").expect("the token before is asked about");
     let chosen = app.chosen().expect("a latent");
-    assert_eq!(job, Job::Attribution { sae: chosen.sae, latent: chosen.latent, position: app.token });
+    assert_eq!(job, Job::new(AttributionQuery { sae: chosen.sae, latent: chosen.latent, position: app.token }));
     assert!(app.origins().is_some_and(|(_, current)| !current), "the last answer stays until there is another");
     press(&mut app, "right");
     assert_eq!(app.origins.head, Some(head), "the head is kept, wherever its row went");
     press(&mut app, "3");
     assert!(app.origins.shown, "it stays in view while one goes along the latents");
     let before = app.latent;
-    assert!(matches!(asks(&mut app, "down"), Some(Job::Attribution { latent, .. }) if Some(latent) != before));
+    assert!(
+        asks(&mut app, "down")
+            .is_some_and(|job| job.get::<AttributionQuery>().is_some_and(|of| Some(of.latent) != before))
+    );
     press(&mut app, "tab");
     assert_eq!(app.focus, Focus::Origins, "it stands where the card stood");
     press(&mut app, "end");
@@ -128,12 +131,12 @@ fn a_failure_stands_in_its_pane_and_r_asks_again() {
     let left: crokey::KeyCombination = "left".parse().expect("a key");
     let effects = update(&mut app, Msg::Key(left.normalized())).effects;
     let asked = effects.into_iter().find_map(|effect| match effect {
-        Effect::Ask { slot: Slot::Origins, ticket, .. } => Some(ticket),
+        Effect::Ask { ticket, job } if job.slot() == AttributionQuery::NAME => Some(ticket),
         _ => None,
     });
     let event = Event::Done(Err(Report::new("the latent cannot be traced").hint("try another")));
     let ticket = asked.expect("is asked");
-    update(&mut app, Msg::News { slot: Slot::Origins, ticket, event, at: std::time::Duration::ZERO });
+    update(&mut app, told(ticket, event));
     assert!(draw(&mut app).contains("the latent cannot be traced"));
     assert!(asks(&mut app, "r").is_none(), "the prompt is run first");
     let mut app = ready_on(HEADS, PROMPT);
@@ -159,9 +162,11 @@ fn an_answer_of_another_kind_is_a_bug_that_is_told() {
     let mut app = ready_on(HEADS, PROMPT);
     let left: crokey::KeyCombination = "left".parse().expect("a key");
     for effect in update(&mut app, Msg::Key(left.normalized())).effects {
-        if let Effect::Ask { slot: Slot::Origins, ticket, .. } = effect {
-            let event = Event::Done(Ok(Outcome::Tables(Vec::new())));
-            update(&mut app, Msg::News { slot: Slot::Origins, ticket, event, at: std::time::Duration::ZERO });
+        if let Effect::Ask { ticket, job } = effect
+            && job.slot() == AttributionQuery::NAME
+        {
+            let event = Event::Done(Ok(Answer::new(Vec::<String>::new())));
+            update(&mut app, told(ticket, event));
         }
     }
     assert!(app.origins.asked.failure().is_some());

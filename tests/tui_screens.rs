@@ -203,15 +203,17 @@ fn draw_once(app: &mut App, (width, height): (u16, u16)) -> Buffer {
 #[test]
 fn an_error_stands_in_the_pane_it_belongs_to_and_the_last_result_below_it() {
     use saescope::report::Report;
-    use saescope::task::Slot;
-    use saescope::tui::msg::Event;
+    use saescope::tui::ask::AnyAsk;
+    use saescope::worker::Event;
     let mut app = walk(sample::PROMPT, &[]);
-    for (slot, ticket) in [(Slot::Run, app.run.ask()), (Slot::Card, app.card.ask())] {
+    app.run.again(&mut app.tickets);
+    app.card.again(&mut app.tickets);
+    for ticket in [app.run.ticket(), app.card.ticket()] {
         let report = Report::new("the prompt has 300 tokens and the model takes 256")
             .because("positions beyond 256 were never trained")
             .hint("shorten the prompt, or open a model with a longer context");
         let event = Event::Done(Err(report));
-        update(&mut app, Msg::News { slot, ticket, event, at: std::time::Duration::ZERO });
+        update(&mut app, sample::told(ticket, event));
     }
     for size in SIZES {
         insta::assert_snapshot!(format!("errors_{}x{}", size.0, size.1), text(&draw_once(&mut app, size)));
@@ -222,11 +224,13 @@ fn an_error_stands_in_the_pane_it_belongs_to_and_the_last_result_below_it() {
 
 #[test]
 fn a_download_tells_file_total_speed_and_time_left() {
-    use saescope::task::{Progress, Slot, Unit, Whole};
-    use saescope::tui::msg::Event;
+    use saescope::session::{PullQuery, Reach};
+    use saescope::task::{Progress, Unit, Whole};
+    use saescope::worker::{Event, JobEvent};
     let mut app = walk(sample::PROMPT, &["s", "down"]);
-    let ticket = app.pull.ask();
-    app.pulled = Some("gpt2-small-feature-splitting".into());
+    let query = PullQuery { suite: "gpt2-small-feature-splitting".into(), reach: Reach::Whole };
+    app.pull.ask(query, (), &mut app.tickets);
+    let ticket = app.pull.ticket();
     for second in 0..3 {
         let done = 300_000_000 + second * 12_000_000;
         let whole = Whole { done, total: 2_400_000_000, part: 2, parts: 9 };
@@ -239,7 +243,8 @@ fn a_download_tells_file_total_speed_and_time_left() {
             figures: Vec::new(),
         };
         let at = std::time::Duration::from_secs(second);
-        update(&mut app, Msg::News { slot: Slot::Pull, ticket, event: Event::Progress(progress), at });
+        let event = JobEvent { ticket, event: Event::Progress(progress) };
+        update(&mut app, Msg::Job { event, at });
     }
     insta::assert_snapshot!("download_80x24", text(&draw_once(&mut app, (80, 24))));
     sample::press(&mut app, "esc");

@@ -4,22 +4,23 @@
 #[path = "tui_support/sample.rs"]
 mod sample;
 
-use std::time::Duration;
-
 use proptest::prelude::*;
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 use saescope::analysis::{Change, Class, Order};
 use saescope::report::Report;
-use saescope::session::{Job, Outcome};
-use saescope::task::{Slot, Ticket};
+use saescope::session::{
+    BenchQuery, CardQuery, CheckupQuery, ExportQuery, LossQuery, PairQuery, Query, TablesQuery, TextQuery, VerdictQuery,
+};
+use saescope::task::Ticket;
 use saescope::tui::app::{App, Focus, Page};
 use saescope::tui::keys::Place;
-use saescope::tui::msg::{Effect, Event, Msg};
+use saescope::tui::msg::{Effect, Msg};
 use saescope::tui::stitch::{PairIds, Show, Sort};
 use saescope::tui::theme::Theme;
 use saescope::tui::update::update;
-use sample::{ready, send};
+use saescope::worker::{Answer, Event, Job};
+use sample::{ready, send, told};
 
 /// Draws a frame and answers what it leads to.
 fn frame(app: &mut App) {
@@ -52,9 +53,9 @@ fn key(app: &mut App, name: &str) -> Vec<Effect> {
     update(app, Msg::Key(key.normalized())).effects
 }
 
-fn asked(effects: &[Effect], slot: Slot) -> Option<(Ticket, Job)> {
+fn asked(effects: &[Effect], slot: &str) -> Option<(Ticket, Job)> {
     effects.iter().rev().find_map(|e| match e {
-        Effect::Ask { slot: s, ticket, job } if *s == slot => Some((*ticket, job.clone())),
+        Effect::Ask { ticket, job } if job.slot() == slot => Some((*ticket, job.clone())),
         _ => None,
     })
 }
@@ -128,9 +129,9 @@ fn moving_in_the_queue_chooses_the_latent_and_asks_what_it_does() {
     let effects = key(&mut app, "down");
     let latent = app.latent.expect("chosen");
     assert_eq!(app.stitch.queue.latent(), Some(latent));
-    let (_, job) = asked(&effects, Slot::Verdict).expect("a verdict");
-    assert_eq!(job, Job::Verdict { small: "256".into(), large: "512".into(), latent, threshold: 0.7 });
-    assert!(asked(&effects, Slot::Card).is_some());
+    let (_, job) = asked(&effects, VerdictQuery::NAME).expect("a verdict");
+    assert_eq!(job, Job::new(VerdictQuery { small: "256".into(), large: "512".into(), latent, threshold: 0.7 }));
+    assert!(asked(&effects, CardQuery::NAME).is_some());
     let token = app.token;
     walk(&mut app, &["left"]);
     assert_eq!((app.token, app.latent), (token - 1, Some(latent)), "the tokens move and the latent stays");
@@ -181,10 +182,10 @@ fn a_threshold_below_what_was_compared_is_compared_again() {
     assert!(app.stitch.threshold >= 0.3);
     let mut again = None;
     for _ in 0..3 {
-        again = again.or(asked(&key(&mut app, "<"), Slot::Pair));
+        again = again.or(asked(&key(&mut app, "<"), PairQuery::NAME));
     }
     let (_, job) = again.expect("asked again");
-    assert!(matches!(job, Job::Pair { threshold, .. } if threshold < 0.3));
+    assert!(matches!(job.get::<PairQuery>(), Some(PairQuery { threshold, .. }) if *threshold < 0.3));
     assert_eq!(app.stitch.sums().and_then(|s| s.counts.clone()), None, "unknown counts are not shown as old ones");
 }
 
@@ -301,12 +302,12 @@ fn the_workbench_is_asked_for_every_change_and_old_answers_count_no_more() {
     let mut app = explorer(&["6", "5"]);
     walk(&mut app, &["6"]);
     let before = app.stitch.bench.value().expect("measured").changes.len();
-    let (old, _) = asked(&key(&mut app, "u"), Slot::Bench).map_or((Ticket(0), Job::Tables), |a| a);
+    let (old, _) = asked(&key(&mut app, "u"), BenchQuery::NAME).map_or((Ticket(0), Job::new(TablesQuery)), |a| a);
     walk(&mut app, &["5", "space", "6"]);
     let bench = app.stitch.bench.value().expect("measured");
     assert_eq!(bench.changes.len(), before + 1);
     let event = Event::Done(Err(Report::new("too late")));
-    assert!(!update(&mut app, Msg::News { slot: Slot::Bench, ticket: old, event, at: Duration::ZERO }).dirty);
+    assert!(!update(&mut app, told(old, event)).dirty);
     assert!(app.stitch.bench.failure().is_none());
     assert!(app.stitch.bench_loss.is_some(), "cross-entropies follow");
 }
@@ -324,12 +325,12 @@ fn exporting_asks_for_a_folder_first() {
     for c in ["~", "/", "a"] {
         key(&mut app, c);
     }
-    let (ticket, job) = asked(&key(&mut app, "enter"), Slot::Export).expect("saved");
+    let (ticket, job) = asked(&key(&mut app, "enter"), ExportQuery::NAME).expect("saved");
     assert!(
-        matches!(&job, Job::Export { folder, changes, .. } if folder.as_os_str() == "/home/someone/a" && changes.len() == 1)
+        matches!(job.get::<ExportQuery>(), Some(ExportQuery { folder, changes, .. }) if folder.as_os_str() == "/home/someone/a" && changes.len() == 1)
     );
-    let event = Event::Done(Ok(Outcome::Exported("/home/someone/a".into())));
-    update(&mut app, Msg::News { slot: Slot::Export, ticket, event, at: Duration::ZERO });
+    let event = Event::Done(Ok(Answer::new(std::path::PathBuf::from("/home/someone/a"))));
+    update(&mut app, told(ticket, event));
     assert!(app.notice.as_ref().is_some_and(|n| n.text.contains("/home/someone/a")));
 }
 
@@ -340,23 +341,23 @@ fn another_text_forgets_what_was_measured_but_not_what_is_built() {
         key(&mut app, c);
     }
     let effects = key(&mut app, "enter");
-    let (ticket, job) = asked(&effects, Slot::Text).expect("chosen");
-    assert_eq!(job, Job::Text { file: Some("tx".into()) });
+    let (ticket, job) = asked(&effects, TextQuery::NAME).expect("chosen");
+    assert_eq!(job, Job::new(TextQuery { file: Some("tx".into()) }));
     let event = Event::Done(Ok(sample::answer(&job)));
-    let effects = update(&mut app, Msg::News { slot: Slot::Text, ticket, event, at: Duration::ZERO }).effects;
-    assert!(asked(&effects, Slot::Pair).is_some(), "measured anew");
+    let effects = update(&mut app, told(ticket, event)).effects;
+    assert!(asked(&effects, PairQuery::NAME).is_some(), "measured anew");
     assert_eq!(changes(&app).len(), 1);
 }
 
 #[test]
 fn a_failure_is_not_asked_for_again_until_the_person_says_so() {
     let mut app = ready(sample::PROMPT);
-    let (ticket, _) = asked(&key(&mut app, "5"), Slot::Pair).expect("compared");
+    let (ticket, _) = asked(&key(&mut app, "5"), PairQuery::NAME).expect("compared");
     let event = Event::Done(Err(Report::new("the two SAEs cannot be compared").hint("choose another")));
-    let effects = update(&mut app, Msg::News { slot: Slot::Pair, ticket, event, at: Duration::ZERO }).effects;
-    assert!(asked(&effects, Slot::Pair).is_none());
-    assert!(asked(&key(&mut app, "left"), Slot::Pair).is_none());
-    assert!(asked(&key(&mut app, "r"), Slot::Pair).is_some());
+    let effects = update(&mut app, told(ticket, event)).effects;
+    assert!(asked(&effects, PairQuery::NAME).is_none());
+    assert!(asked(&key(&mut app, "left"), PairQuery::NAME).is_none());
+    assert!(asked(&key(&mut app, "r"), PairQuery::NAME).is_some());
 }
 
 #[test]
@@ -369,13 +370,12 @@ fn cross_entropies_that_fail_do_not_ask_for_ever() {
     let mut waiting = key(&mut app, "down");
     let mut losses = 0;
     while let Some(effect) = waiting.pop() {
-        let Effect::Ask { slot, ticket, job } = effect else { continue };
-        losses += usize::from(slot == Slot::Loss);
+        let Effect::Ask { ticket, job } = effect else { continue };
+        let slot = job.slot();
+        losses += usize::from(slot == LossQuery::NAME);
         assert!(losses < 10, "asked again and again");
-        let answer = if slot == Slot::Loss { Err(Report::new("no")) } else { Ok(sample::answer(&job)) };
-        waiting.extend(
-            update(&mut app, Msg::News { slot, ticket, event: Event::Done(answer), at: Duration::ZERO }).effects,
-        );
+        let answer = if slot == LossQuery::NAME { Err(Report::new("no")) } else { Ok(sample::answer(&job)) };
+        waiting.extend(update(&mut app, told(ticket, Event::Done(answer))).effects);
     }
     assert!(app.stitch.loss.failure().is_some());
 }
@@ -395,7 +395,7 @@ fn the_curve_is_taken_in_another_order_on_a_key() {
 #[test]
 fn the_group_leads_to_its_members() {
     let mut app = explorer(&["5", "c", "c", "home", "8"]);
-    let group = app.stitch.group.value().and_then(Clone::clone).expect("a group");
+    let group = app.stitch.group.value().and_then(|group| Option::clone(group)).expect("a group");
     let own = app.latent.expect("chosen");
     assert_eq!(app.stitch.group_row, group.small.len() + group.large.iter().position(|l| *l == own).expect("in it"));
     walk(&mut app, &["home", "enter"]);
@@ -426,17 +426,18 @@ fn all_saes_are_compared_ahead_once_and_nobody_waits_for_it() {
     let mut waiting = first.effects;
     let mut tables = 0;
     while let Some(effect) = waiting.pop() {
-        let Effect::Ask { slot, ticket, job } = effect else { continue };
-        if slot == Slot::Tables {
+        let Effect::Ask { ticket, job } = effect else { continue };
+        let slot = job.slot();
+        if slot == TablesQuery::NAME {
             tables += 1;
             continue;
         }
         // Whether the suite is wired right is asked beside it, and is not what this is about.
-        if slot == Slot::Doctor {
+        if slot == CheckupQuery::NAME {
             continue;
         }
         let event = Event::Done(Ok(sample::answer(&job)));
-        waiting.extend(update(&mut app, Msg::News { slot, ticket, event, at: Duration::ZERO }).effects);
+        waiting.extend(update(&mut app, told(ticket, event)).effects);
     }
     assert_eq!(tables, 1);
     assert!(app.is_pending() && !app.is_computing());

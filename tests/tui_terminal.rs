@@ -14,26 +14,27 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use portable_pty::{CommandBuilder, ExitStatus, PtySize, native_pty_system};
-use saescope::session::Job;
-use saescope::task::{Cancelled, Slot, Ticket};
-use saescope::tui::msg::Event;
-use saescope::tui::{Engine, Options, Tell};
+use saescope::session::{CatalogueQuery, CheckupQuery, Slot};
+use saescope::task::{Cancelled, Ticket};
+use saescope::tui::{Engine, EventSink, Options};
+use saescope::worker::{Event, Job, JobEvent};
 
 struct Answers {
-    tell: Tell,
+    tell: EventSink,
     mode: String,
 }
 
 impl Engine for Answers {
-    fn ask(&self, slot: Slot, ticket: Ticket, job: Job) {
-        assert!(!(self.mode == "ui-panic" && slot == Slot::Catalogue), "a panic on purpose");
+    fn ask(&self, ticket: Ticket, job: Job) {
+        let list = job.get::<CatalogueQuery>().is_some();
+        assert!(!(self.mode == "ui-panic" && list), "a panic on purpose");
         let (tell, mode) = (self.tell.clone(), self.mode.clone());
         thread::spawn(move || {
-            assert!(!(mode == "worker-panic" && slot == Slot::Catalogue), "a panic on purpose");
+            assert!(!(mode == "worker-panic" && list), "a panic on purpose");
             // What the wiring is like has screens of its own.
-            let wiring = matches!(job, Job::Checkup { .. });
+            let wiring = job.get::<CheckupQuery>().is_some();
             let answer = if wiring { Err(Cancelled.into()) } else { Ok(sample::answer(&job)) };
-            tell(slot, ticket, Event::Done(answer));
+            tell(JobEvent { ticket, event: Event::Done(answer) });
         });
     }
 

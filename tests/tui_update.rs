@@ -4,25 +4,28 @@
 #[path = "tui_support/sample.rs"]
 mod sample;
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use proptest::prelude::*;
 use saescope::analysis::{Firing, Run};
 use saescope::report::{Kind, Report};
-use saescope::session::{Job, Opened, Outcome, Reach};
-use saescope::task::{Progress, Slot, Ticket, Unit, Whole};
+use saescope::session::{
+    CardQuery, CatalogueQuery, LabelsQuery, NextQuery, OpenQuery, Opened, PullQuery, Query, Reach, RunQuery,
+    SearchQuery,
+};
+use saescope::task::{Progress, Ticket, Unit, Whole};
 use saescope::text::Charset;
 use saescope::tui::app::{App, Focus};
 use saescope::tui::keys::{Place, table};
-use saescope::tui::msg::{Effect, Event, Format, Mouse, MouseDid, Msg};
+use saescope::tui::msg::{Effect, Format, Mouse, MouseDid, Msg};
 use saescope::tui::over::Over;
 use saescope::tui::update::{start, update};
-use sample::{press, ready, send, settle};
+use saescope::worker::{Answer, Event, Job, JobEvent};
+use sample::{press, ready, send, settle, told};
 
-fn asked(effects: &[Effect], slot: Slot) -> Option<(Ticket, Job)> {
+fn asked(effects: &[Effect], slot: &str) -> Option<(Ticket, Job)> {
     effects.iter().rev().find_map(|e| match e {
-        Effect::Ask { slot: s, ticket, job } if *s == slot => Some((*ticket, job.clone())),
+        Effect::Ask { ticket, job } if job.slot() == slot => Some((*ticket, job.clone())),
         _ => None,
     })
 }
@@ -32,60 +35,65 @@ fn key(app: &mut App, name: &str) -> Vec<Effect> {
     update(app, Msg::Key(key.normalized())).effects
 }
 
-fn done(app: &mut App, slot: Slot, ticket: Ticket, answer: Result<Outcome, Report>) -> bool {
-    update(app, Msg::News { slot, ticket, event: Event::Done(answer), at: Duration::ZERO }).dirty
+fn done(app: &mut App, ticket: Ticket, answer: Result<Answer, Report>) -> bool {
+    update(app, told(ticket, Event::Done(answer))).dirty
 }
 
 #[test]
 fn the_start_opens_the_suite_then_runs_its_prompt_then_asks_for_a_card() {
     let mut app = sample::new(None, Charset::Unicode);
-    let (ticket, job) = asked(&start(&mut app).effects, Slot::Suite).expect("a suite is asked for");
-    assert_eq!(job, Job::Open { suite: "demo".into(), saes: Vec::new(), reach: Reach::Whole });
+    let (ticket, job) = asked(&start(&mut app).effects, OpenQuery::NAME).expect("a suite is asked for");
+    assert_eq!(job, Job::new(OpenQuery { suite: "demo".into(), saes: Vec::new(), reach: Reach::Whole }));
     let event = Event::Done(Ok(sample::answer(&job)));
-    let effects = update(&mut app, Msg::News { slot: Slot::Suite, ticket, event, at: Duration::ZERO }).effects;
-    let (ticket, job) = asked(&effects, Slot::Run).expect("a run is asked for");
-    assert!(matches!(&job, Job::Run { prompt, .. } if prompt == sample::PROMPT));
+    let effects = update(&mut app, told(ticket, event)).effects;
+    let (ticket, job) = asked(&effects, RunQuery::NAME).expect("a run is asked for");
+    assert!(matches!(job.get::<RunQuery>(), Some(RunQuery { prompt, .. }) if prompt == sample::PROMPT));
     let event = Event::Done(Ok(sample::answer(&job)));
-    let effects = update(&mut app, Msg::News { slot: Slot::Run, ticket, event, at: Duration::ZERO }).effects;
-    assert!(asked(&effects, Slot::Card).is_some() && asked(&effects, Slot::Labels).is_some(), "{effects:?}");
+    let effects = update(&mut app, told(ticket, event)).effects;
+    assert!(asked(&effects, CardQuery::NAME).is_some() && asked(&effects, LabelsQuery::NAME).is_some(), "{effects:?}");
     assert_eq!((app.focus, app.token, app.held), (Focus::Tokens, 9, false), "the last token, its strongest latent");
 }
 
 #[test]
 fn latents_come_first_then_what_comes_next_the_chosen_token_before_the_others() {
     let mut app = sample::new(Some("one two three four"), Charset::Unicode);
-    let (ticket, job) = asked(&start(&mut app).effects, Slot::Suite).expect("a suite is asked for");
+    let (ticket, job) = asked(&start(&mut app).effects, OpenQuery::NAME).expect("a suite is asked for");
     let event = Event::Done(Ok(sample::answer(&job)));
-    let effects = update(&mut app, Msg::News { slot: Slot::Suite, ticket, event, at: Duration::ZERO }).effects;
-    let (ticket, job) = asked(&effects, Slot::Run).expect("a run is asked for");
-    assert!(matches!(job, Job::Run { next: 0, .. }), "the run waits for no predictions");
-    assert!(asked(&effects, Slot::Next).is_none(), "nothing is known of the prompt yet");
+    let effects = update(&mut app, told(ticket, event)).effects;
+    let (ticket, job) = asked(&effects, RunQuery::NAME).expect("a run is asked for");
+    assert!(matches!(job.get::<RunQuery>(), Some(RunQuery { next: 0, .. })), "the run waits for no predictions");
+    assert!(asked(&effects, NextQuery::NAME).is_none(), "nothing is known of the prompt yet");
     let event = Event::Done(Ok(sample::answer(&job)));
-    let effects = update(&mut app, Msg::News { slot: Slot::Run, ticket, event, at: Duration::ZERO }).effects;
-    let (first, job) = asked(&effects, Slot::Next).expect("what comes next is asked for");
-    assert!(matches!(&job, Job::Next { prompt, positions, .. } if prompt == "one two three four" && *positions == [4]));
+    let effects = update(&mut app, told(ticket, event)).effects;
+    let (first, job) = asked(&effects, NextQuery::NAME).expect("what comes next is asked for");
+    assert!(
+        matches!(job.get::<NextQuery>(), Some(NextQuery { prompt, positions, .. }) if prompt == "one two three four" && *positions == [4])
+    );
     // Another character ends it: its answer would be of a prompt that is gone.
     key(&mut app, "e");
     let effects = key(&mut app, "s");
-    assert!(effects.contains(&Effect::Cancel(Slot::Next)), "{effects:?}");
-    assert!(!done(&mut app, Slot::Next, first, Ok(sample::answer(&job))), "stale");
-    let (ticket, job) = asked(&effects, Slot::Run).expect("a run");
+    assert!(effects.contains(&Effect::Cancel(NextQuery::NAME)), "{effects:?}");
+    assert!(!done(&mut app, first, Ok(sample::answer(&job))), "stale");
+    let (ticket, job) = asked(&effects, RunQuery::NAME).expect("a run");
     let event = Event::Done(Ok(sample::answer(&job)));
-    let effects = update(&mut app, Msg::News { slot: Slot::Run, ticket, event, at: Duration::ZERO }).effects;
-    let (ticket, job) = asked(&effects, Slot::Next).expect("what comes next is asked for");
+    let effects = update(&mut app, told(ticket, event)).effects;
+    let (ticket, job) = asked(&effects, NextQuery::NAME).expect("what comes next is asked for");
     assert!(app.next.at(4).is_none());
     let event = Event::Done(Ok(sample::answer(&job)));
-    let effects = update(&mut app, Msg::News { slot: Slot::Next, ticket, event, at: Duration::ZERO }).effects;
+    let effects = update(&mut app, told(ticket, event)).effects;
     assert!(app.next.at(4).is_some() && app.next.at(3).is_none());
-    let (_, job) = asked(&effects, Slot::Next).expect("the others follow");
-    assert!(matches!(&job, Job::Next { positions, .. } if *positions == [3, 2, 1, 0]), "{job:?}");
+    let (_, job) = asked(&effects, NextQuery::NAME).expect("the others follow");
+    assert!(
+        matches!(job.get::<NextQuery>(), Some(NextQuery { positions, .. }) if *positions == [3, 2, 1, 0]),
+        "{job:?}"
+    );
 }
 
 #[test]
 fn without_a_model_nothing_is_run_and_latents_are_walked_by_number() {
     let mut app = sample::weights_only();
     assert!(app.weights_only() && app.run.value().is_none() && app.card.value().is_some());
-    assert_eq!((app.focus, app.latent, app.asked_prompt.as_ref()), (Focus::Latents, Some(0), None));
+    assert_eq!((app.focus, app.latent, app.run.question()), (Focus::Latents, Some(0), None));
     press(&mut app, "down");
     press(&mut app, "down");
     assert_eq!((app.latent, app.card.value().map(|card| card.latent)), (Some(2), Some(2)));
@@ -93,17 +101,17 @@ fn without_a_model_nothing_is_run_and_latents_are_walked_by_number() {
     assert_eq!(app.latent, Some(511));
     press(&mut app, "down");
     assert_eq!(app.latent, Some(511), "there are no more");
-    let (_, job) = asked(&key(&mut app, "shift-m"), Slot::Suite).expect("the model is loaded again");
-    assert_eq!(job, Job::Open { suite: "demo".into(), saes: Vec::new(), reach: Reach::Whole });
+    let (_, job) = asked(&key(&mut app, "shift-m"), OpenQuery::NAME).expect("the model is loaded again");
+    assert_eq!(job, Job::new(OpenQuery { suite: "demo".into(), saes: Vec::new(), reach: Reach::Whole }));
 }
 
 #[test]
 fn a_suite_that_failed_opens_without_its_model() {
     let mut app = sample::new(None, Charset::Unicode);
-    let (ticket, _) = asked(&start(&mut app).effects, Slot::Suite).expect("a suite is asked for");
-    done(&mut app, Slot::Suite, ticket, Err(Report::new("it does not fit")));
-    let (_, job) = asked(&key(&mut app, "shift-m"), Slot::Suite).expect("its weights are");
-    assert!(matches!(job, Job::Open { reach: Reach::WeightsOnly, .. }));
+    let (ticket, _) = asked(&start(&mut app).effects, OpenQuery::NAME).expect("a suite is asked for");
+    done(&mut app, ticket, Err(Report::new("it does not fit")));
+    let (_, job) = asked(&key(&mut app, "shift-m"), OpenQuery::NAME).expect("its weights are");
+    assert!(matches!(job.get::<OpenQuery>(), Some(OpenQuery { reach: Reach::WeightsOnly, .. })));
 }
 
 #[test]
@@ -111,14 +119,14 @@ fn typing_runs_every_change_and_old_answers_count_no_more() {
     let mut app = ready("ab");
     key(&mut app, "e");
     assert_eq!(app.focus, Focus::Prompt);
-    let (first, job) = asked(&key(&mut app, "c"), Slot::Run).expect("a run");
-    assert!(matches!(&job, Job::Run { prompt, .. } if prompt == "abc"));
-    let (second, _) = asked(&key(&mut app, "d"), Slot::Run).expect("a run");
+    let (first, job) = asked(&key(&mut app, "c"), RunQuery::NAME).expect("a run");
+    assert!(matches!(job.get::<RunQuery>(), Some(RunQuery { prompt, .. }) if prompt == "abc"));
+    let (second, _) = asked(&key(&mut app, "d"), RunQuery::NAME).expect("a run");
     let shown = app.shown_prompt.clone();
-    assert!(!done(&mut app, Slot::Run, first, Ok(sample::answer(&job))), "stale");
+    assert!(!done(&mut app, first, Ok(sample::answer(&job))), "stale");
     assert_eq!(app.shown_prompt, shown);
-    let job = Job::Run { prompt: "abcd".into(), next: 1 };
-    assert!(done(&mut app, Slot::Run, second, Ok(sample::answer(&job))));
+    let job = Job::new(RunQuery { prompt: "abcd".into(), next: 1 });
+    assert!(done(&mut app, second, Ok(sample::answer(&job))));
     assert_eq!((app.shown_prompt.as_str(), app.run.is_stale()), ("abcd", false));
     assert_eq!(app.token, 1, "the token under the caret");
 }
@@ -142,10 +150,7 @@ fn the_latents_follow_the_caret() {
 fn a_latent_that_fires_on_every_token_is_passed_over_while_another_fires() {
     const EVERYWHERE: u32 = 7;
     let mut app = ready(sample::PROMPT);
-    let Outcome::Run(run) = sample::answer(&Job::Run { prompt: sample::PROMPT.into(), next: 0 }) else {
-        panic!("a run")
-    };
-    let mut run = (*run).clone();
+    let mut run = sample::run_of(sample::PROMPT);
     for sae in &mut run.saes {
         for position in &mut sae.positions {
             position.latents.retain(|f| f.latent != EVERYWHERE);
@@ -155,9 +160,10 @@ fn a_latent_that_fires_on_every_token_is_passed_over_while_another_fires() {
     // One token has nothing else.
     let alone = run.tokens.len() - 2;
     run.saes.iter_mut().for_each(|sae| sae.positions[alone].latents.truncate(1));
-    let ticket = app.run.ask();
-    let event = Event::Done(Ok(Outcome::Run(Arc::new(run))));
-    update(&mut app, Msg::News { slot: Slot::Run, ticket, event, at: Duration::ZERO });
+    app.run.ask(RunQuery { prompt: sample::PROMPT.into(), next: 0 }, (), &mut app.tickets);
+    let ticket = app.run.ticket();
+    let event = Event::Done(Ok(Answer::new(run)));
+    update(&mut app, told(ticket, event));
     let second = app.position().and_then(|p| p.latents.get(1)).map(|f| f.latent);
     assert!(second.is_some() && app.latent == second, "{:?}", app.latent);
     press(&mut app, "left");
@@ -234,11 +240,11 @@ fn the_ladder_never_rests_on_its_own_row() {
 fn searching_goes_to_the_latent_and_to_where_it_fires() {
     let mut app = ready(sample::PROMPT);
     press(&mut app, "/");
-    let (_, job) = asked(&key(&mut app, "e"), Slot::Search).expect("a search");
-    assert_eq!(job, Job::Search { sae: "512".into(), query: "e".into() });
+    let (_, job) = asked(&key(&mut app, "e"), SearchQuery::NAME).expect("a search");
+    assert_eq!(job, Job::new(SearchQuery { sae: "512".into(), query: "e".into() }));
     let ticket = app.found.ticket();
     let event = Event::Done(Ok(sample::answer(&job)));
-    send(&mut app, Msg::News { slot: Slot::Search, ticket, event, at: Duration::ZERO });
+    send(&mut app, told(ticket, event));
     press(&mut app, "down");
     press(&mut app, "enter");
     assert!(app.over.is_empty());
@@ -283,12 +289,12 @@ fn a_suite_that_is_here_opens_and_one_that_is_not_is_asked_about_with_its_size()
     press(&mut app, "s");
     press(&mut app, "down");
     let effects = key(&mut app, "enter");
-    assert!(asked(&effects, Slot::Pull).is_none(), "nothing is downloaded without a yes");
+    assert!(asked(&effects, PullQuery::NAME).is_none(), "nothing is downloaded without a yes");
     let Some(Over::Confirm(question)) = app.over.last() else { panic!("a question") };
     assert!(question.ask.contains("1.9 GB"), "{}", question.ask);
     let effects = key(&mut app, "enter");
-    let (_, job) = asked(&effects, Slot::Pull).expect("a download");
-    assert_eq!(job, Job::Pull { suite: "gpt2-small-feature-splitting".into(), reach: Reach::Whole });
+    let (_, job) = asked(&effects, PullQuery::NAME).expect("a download");
+    assert_eq!(job, Job::new(PullQuery { suite: "gpt2-small-feature-splitting".into(), reach: Reach::Whole }));
     assert_eq!(app.place(), Place::Suites, "the list shows how it goes");
 }
 
@@ -299,26 +305,30 @@ fn a_download_shows_its_speed_can_be_cancelled_and_opens_when_complete() {
         press(&mut app, name);
     }
     key(&mut app, "enter");
-    let (ticket, _) = asked(&key(&mut app, "enter"), Slot::Pull).expect("a download");
+    let (ticket, _) = asked(&key(&mut app, "enter"), PullQuery::NAME).expect("a download");
     for second in 0..4_u64 {
         let whole = Whole { done: second * 10_000_000, total: 100_000_000, part: 1, parts: 3 };
         let progress =
             Progress { what: "model.safetensors".into(), unit: Unit::Bytes, whole: Some(whole), ..Progress::default() };
         let at = Duration::from_secs(second);
-        assert!(update(&mut app, Msg::News { slot: Slot::Pull, ticket, event: Event::Progress(progress), at }).dirty);
+        assert!(update(&mut app, Msg::Job { event: JobEvent { ticket, event: Event::Progress(progress) }, at }).dirty);
     }
     assert_eq!(app.speed.per_second(), Some(1e7));
     assert_eq!(app.speed.left(100_000_000), Some(Duration::from_secs(7)));
     let effects = key(&mut app, "ctrl-c");
-    assert_eq!(effects, [Effect::Cancel(Slot::Pull)]);
+    assert_eq!(effects, [Effect::Cancel(PullQuery::NAME)]);
     assert!(!app.pull.is_pending());
     key(&mut app, "enter");
-    let (ticket, job) = asked(&key(&mut app, "enter"), Slot::Pull).expect("another download");
+    let (ticket, job) = asked(&key(&mut app, "enter"), PullQuery::NAME).expect("another download");
     let event = Event::Done(Ok(sample::answer(&job)));
-    let effects = update(&mut app, Msg::News { slot: Slot::Pull, ticket, event, at: Duration::ZERO }).effects;
+    let effects = update(&mut app, told(ticket, event)).effects;
     assert_eq!(
-        asked(&effects, Slot::Suite).map(|(_, j)| j),
-        Some(Job::Open { suite: "gpt2-small-feature-splitting".into(), saes: Vec::new(), reach: Reach::Whole })
+        asked(&effects, OpenQuery::NAME).map(|(_, j)| j),
+        Some(Job::new(OpenQuery {
+            suite: "gpt2-small-feature-splitting".into(),
+            saes: Vec::new(),
+            reach: Reach::Whole
+        }))
     );
 }
 
@@ -326,22 +336,22 @@ fn a_download_shows_its_speed_can_be_cancelled_and_opens_when_complete() {
 fn a_failure_stays_with_its_pane_and_the_last_good_result_too() {
     let mut app = ready("ab");
     key(&mut app, "e");
-    let (ticket, _) = asked(&key(&mut app, "c"), Slot::Run).expect("a run");
-    assert!(done(&mut app, Slot::Run, ticket, Err(Report::new("the prompt is too long").hint("shorten it"))));
+    let (ticket, _) = asked(&key(&mut app, "c"), RunQuery::NAME).expect("a run");
+    assert!(done(&mut app, ticket, Err(Report::new("the prompt is too long").hint("shorten it"))));
     assert!(app.run.value().is_some() && app.run.failure().is_some());
     key(&mut app, "esc");
     key(&mut app, "!");
     assert!(matches!(app.over.last(), Some(Over::Error { .. })));
     key(&mut app, "esc");
-    assert!(asked(&key(&mut app, "r"), Slot::Run).is_some(), "r tries again");
+    assert!(asked(&key(&mut app, "r"), RunQuery::NAME).is_some(), "r tries again");
 }
 
 #[test]
 fn an_answer_that_says_cancelled_is_no_error() {
     let mut app = ready("ab");
     key(&mut app, "e");
-    let (ticket, _) = asked(&key(&mut app, "c"), Slot::Run).expect("a run");
-    done(&mut app, Slot::Run, ticket, Err(Report::new("cancelled").kind(Kind::Cancelled)));
+    let (ticket, _) = asked(&key(&mut app, "c"), RunQuery::NAME).expect("a run");
+    done(&mut app, ticket, Err(Report::new("cancelled").kind(Kind::Cancelled)));
     assert!(app.run.failure().is_none() && !app.run.is_pending());
 }
 
@@ -349,7 +359,7 @@ fn an_answer_that_says_cancelled_is_no_error() {
 fn control_c_cancels_first_and_quits_when_nothing_runs() {
     let mut app = sample::new(None, Charset::Unicode);
     start(&mut app);
-    assert_eq!(key(&mut app, "ctrl-c"), [Effect::Cancel(Slot::Suite)]);
+    assert_eq!(key(&mut app, "ctrl-c"), [Effect::Cancel(OpenQuery::NAME)]);
     assert_eq!(key(&mut app, "ctrl-c"), [Effect::Quit]);
 }
 
@@ -389,20 +399,20 @@ fn pins_are_kept_up_to_the_number_of_marks() {
 #[test]
 fn a_note_on_a_prompt_is_told_and_the_suites_own_are_not_told_again() {
     let mut app = sample::new(None, Charset::Unicode);
-    let (ticket, _) = asked(&start(&mut app).effects, Slot::Suite).expect("a suite is asked for");
+    let (ticket, _) = asked(&start(&mut app).effects, OpenQuery::NAME).expect("a suite is asked for");
     let suite = "SAE `768` is not downloaded".to_owned();
     let opened = Opened { notes: vec![suite.clone()], ..sample::opened() };
-    let event = Event::Done(Ok(Outcome::Opened(Arc::new(opened))));
-    let effects = update(&mut app, Msg::News { slot: Slot::Suite, ticket, event, at: Duration::ZERO }).effects;
+    let event = Event::Done(Ok(Answer::new(opened)));
+    let effects = update(&mut app, told(ticket, event)).effects;
     app.notice = None;
-    let (ticket, _) = asked(&effects, Slot::Run).expect("a run is asked for");
+    let (ticket, _) = asked(&effects, RunQuery::NAME).expect("a run is asked for");
     let run = Run { notes: vec![suite.clone()], ..sample::run_of("the") };
-    done(&mut app, Slot::Run, ticket, Ok(Outcome::Run(Arc::new(run.clone()))));
+    done(&mut app, ticket, Ok(Answer::new(run.clone())));
     assert_eq!(app.notice.as_ref().map(|notice| notice.text.as_str()), None);
     press(&mut app, "e");
-    let (ticket, _) = asked(&key(&mut app, "x"), Slot::Run).expect("a run is asked for");
+    let (ticket, _) = asked(&key(&mut app, "x"), RunQuery::NAME).expect("a run is asked for");
     let run = Run { notes: vec![suite, "the prompt begins with BOS".to_owned()], ..run };
-    done(&mut app, Slot::Run, ticket, Ok(Outcome::Run(Arc::new(run))));
+    done(&mut app, ticket, Ok(Answer::new(run)));
     let notice = app.notice.as_ref().expect("is told");
     assert_eq!((notice.text.as_str(), notice.bad), ("the prompt begins with BOS", false));
 }
@@ -535,18 +545,18 @@ proptest! {
         for name in ["e", "x", "esc", "j", "s", "esc", "/", "e", "esc"] {
             press(&mut app, name);
         }
-        let (slot, job, ticket) = [
-            (Slot::Suite, Job::Open { suite: "demo".into(), saes: Vec::new(), reach: Reach::Whole }, app.opened.ticket()),
-            (Slot::Run, Job::Run { prompt: "other".into(), next: 1 }, app.run.ticket()),
-            (Slot::Card, Job::Card { sae: "128".into(), latent: 1, top: 1 }, app.card.ticket()),
-            (Slot::Search, Job::Search { sae: "128".into(), query: "zz".into() }, app.found.ticket()),
-            (Slot::Catalogue, Job::Catalogue { beside: None, reach: Reach::Whole }, app.catalogue.ticket()),
-            (Slot::Pull, Job::Pull { suite: "x".into(), reach: Reach::Whole }, app.pull.ticket()),
+        let (job, ticket) = [
+            (Job::new(OpenQuery { suite: "demo".into(), saes: Vec::new(), reach: Reach::Whole }), app.opened.ticket()),
+            (Job::new(RunQuery { prompt: "other".into(), next: 1 }), app.run.ticket()),
+            (Job::new(CardQuery { sae: "128".into(), latent: 1, top: 1 }), app.card.ticket()),
+            (Job::new(SearchQuery { sae: "128".into(), query: "zz".into() }), app.found.ticket()),
+            (Job::new(CatalogueQuery { beside: None, reach: Reach::Whole }), app.catalogue.ticket()),
+            (Job::new(PullQuery { suite: "x".into(), reach: Reach::Whole }), app.pull.ticket()),
         ][slot].clone();
         let before = (app.shown_prompt.clone(), app.chosen(), app.token, app.sae, app.focus);
         for ticket in [Ticket(ticket.0.saturating_sub(back)), ticket, Ticket(ticket.0 + back)] {
-            prop_assert!(!done(&mut app, slot, ticket, Ok(sample::answer(&job))), "{:?} {:?}", slot, ticket);
-            prop_assert!(!done(&mut app, slot, ticket, Err(Report::new("no"))));
+            prop_assert!(!done(&mut app, ticket, Ok(sample::answer(&job))), "{:?} {:?}", job, ticket);
+            prop_assert!(!done(&mut app, ticket, Err(Report::new("no"))));
         }
         prop_assert_eq!(before, (app.shown_prompt.clone(), app.chosen(), app.token, app.sae, app.focus));
         prop_assert!(app.run.failure().is_none() && app.card.failure().is_none());

@@ -5,21 +5,21 @@
 mod sample;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 use saescope::analysis::Run;
 use saescope::analysis::doctor::{Checkup, Expected, Figures, Finding, Norms, SaeCheckup, Trial, Verdict};
 use saescope::report::Report;
-use saescope::session::{Checked, Outcome};
-use saescope::task::Slot;
+use saescope::session::{Checked, CheckupQuery, Query, RunQuery};
 use saescope::text::Charset;
 use saescope::tui::app::App;
-use saescope::tui::msg::{Effect, Event, Msg};
+use saescope::tui::ask::AnyAsk as _;
+use saescope::tui::msg::{Effect, Msg};
 use saescope::tui::theme::{Depth, Ground, Theme};
 use saescope::tui::update::update;
 use saescope::tui::view::view;
+use saescope::worker::{Answer, Event};
 
 fn figures(l0: f64, variance: f64) -> Figures {
     let (l0, explained_variance) = (Some(l0), Some(variance));
@@ -87,9 +87,10 @@ fn draw(app: &mut App, (width, height): (u16, u16)) -> String {
 /// The explorer with this answer about the wiring.
 fn told(answer: Result<Checked, Report>) -> App {
     let mut app = sample::ready(sample::PROMPT);
-    let ticket = app.checkup.ask();
-    let event = Event::Done(answer.map(Outcome::Checked));
-    sample::send(&mut app, Msg::News { slot: Slot::Doctor, ticket, event, at: Duration::ZERO });
+    app.checkup.ask(CheckupQuery { losses: false, again: false }, (), &mut app.tickets);
+    let ticket = app.checkup.ticket();
+    let event = Event::Done(answer.map(Answer::new));
+    sample::send(&mut app, sample::told(ticket, event));
     app
 }
 
@@ -130,10 +131,11 @@ fn all_of_it_is_one_key_away() {
 #[test]
 fn notes_on_the_suite_and_the_prompt_stand_below_what_was_measured() {
     let mut app = told(Ok(checked(false, false)));
-    let ticket = app.run.ask();
+    app.run.again(&mut app.tickets).expect("it was asked");
     let run = Run { notes: vec!["the prompt begins with BOS".to_owned()], ..sample::run_of(sample::PROMPT) };
-    let event = Event::Done(Ok(Outcome::Run(Arc::new(run))));
-    sample::send(&mut app, Msg::News { slot: Slot::Run, ticket, event, at: Duration::ZERO });
+    let event = Event::Done(Ok(Answer::new(run)));
+    let ticket = app.run.ticket();
+    sample::send(&mut app, sample::told(ticket, event));
     sample::press(&mut app, "shift-w");
     let screen = draw(&mut app, (120, 40));
     let row = |words: &str| screen.lines().position(|line| line.contains(words)).expect(words);
@@ -156,21 +158,22 @@ fn it_is_asked_for_after_the_first_latents_and_once() {
     let mut waiting = saescope::tui::update::start(&mut app).effects;
     let (mut asked, mut ran) = (0, false);
     while let Some(effect) = waiting.pop() {
-        let Effect::Ask { slot, ticket, job } = effect else { continue };
-        if slot == Slot::Doctor {
+        let Effect::Ask { ticket, job } = effect else { continue };
+        let slot = job.slot();
+        if slot == CheckupQuery::NAME {
             assert!(ran && app.card.value().is_some());
             asked += 1;
             continue;
         }
         let event = Event::Done(Ok(sample::answer(&job)));
-        ran |= slot == Slot::Run;
-        waiting.extend(update(&mut app, Msg::News { slot, ticket, event, at: Duration::ZERO }).effects);
+        ran |= slot == RunQuery::NAME;
+        waiting.extend(update(&mut app, sample::told(ticket, event)).effects);
     }
     assert_eq!(asked, 1);
     update(&mut app, Msg::Tick);
     let key: crokey::KeyCombination = "ctrl-c".parse().expect("a key");
     let effects = update(&mut app, Msg::Key(key.normalized())).effects;
-    assert!(effects.contains(&Effect::Cancel(Slot::Doctor)) && !effects.contains(&Effect::Quit), "{effects:?}");
+    assert!(effects.contains(&Effect::Cancel(CheckupQuery::NAME)) && !effects.contains(&Effect::Quit), "{effects:?}");
 }
 
 #[test]

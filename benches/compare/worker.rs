@@ -28,7 +28,7 @@ use saescope::sae::meta;
 use saescope::sae::stitch::{Pair, Scores};
 use saescope::sae::train::{Config, train};
 use saescope::sae::{Codes, Sae, compare, nearest_all};
-use saescope::session::{Job, Outcome, Reach, Session, Setup};
+use saescope::session::{OpenQuery, PackQuery, Reach, RunQuery, Session, Setup};
 use saescope::task::{Cancel, Progress};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -122,12 +122,12 @@ impl Worker {
                 let mut session = Session::new(setup);
                 let suite = self.folder.join("suite.toml").display().to_string();
                 let (ms, opened) = timed(|| {
-                    session.exec(Job::Open { suite, saes: Vec::new(), reach: Reach::Whole }, &never, &|_| ()).map(drop)
+                    session.ask(&OpenQuery { suite, saes: Vec::new(), reach: Reach::Whole }, &never, &|_| ()).map(drop)
                 });
                 opened.unwrap();
                 // As the explorer does it: what is read by the first question is packed after it.
-                session.exec(Job::Run { prompt: "The".to_owned(), next: 1 }, &never, &|_| ()).map(drop).unwrap();
-                session.exec(Job::Pack, &never, &|_| ()).map(drop).unwrap();
+                session.ask(&RunQuery { prompt: "The".to_owned(), next: 1 }, &never, &|_| ()).map(drop).unwrap();
+                session.ask(&PackQuery, &never, &|_| ()).map(drop).unwrap();
                 self.session = Some(session);
                 json!({ "ms": ms })
             }
@@ -211,8 +211,8 @@ impl Worker {
 
     fn question(&mut self, prompt: String, told: bool) -> Value {
         let session = self.session.as_mut().unwrap();
-        let (ms, outcome) = timed(|| session.exec(Job::Run { prompt, next: 5 }, &Cancel::new(), &|_| ()));
-        let Outcome::Run(run) = outcome.unwrap() else { return json!({}) };
+        let (ms, outcome) = timed(|| session.ask(&RunQuery { prompt, next: 5 }, &Cancel::new(), &|_| ()));
+        let run = outcome.unwrap();
         if !told {
             return json!({ "ms": ms });
         }

@@ -8,7 +8,7 @@ use anyhow::{Result, bail};
 use saescope::analysis::surgery::{Operation, SurgeryView};
 use saescope::sae::Sae;
 use saescope::sae::meta::{self, Edit};
-use saescope::session::{Job, Outcome, Session};
+use saescope::session::{Session, SurgeryQuery};
 use saescope::task::Cancel;
 
 use crate::stitching;
@@ -100,12 +100,8 @@ fn one(session: &mut Session, operation: Operation, subject: &Subject, other: &S
     let name = |subject: &Subject| subject.get(if person { "short" } else { "city" }).to_owned();
     let prompt = format!("{} {}", name(subject), if person { "came from" } else { "is a city in" });
     let named = [subject, other].map(|subject| format!(" {}", subject.get("country"))).to_vec();
-    let job = Job::Surgery { operation, prompt, next: 1, named };
-    let view = match session.exec(job, &Cancel::new(), &|_| ())? {
-        Outcome::Surgery(view) => view,
-        other => bail!("no surgery: {other:?}"),
-    };
-    let SurgeryView { fires, named, size, .. } = &*view;
+    let job = SurgeryQuery { operation, prompt, next: 1, named };
+    let SurgeryView { fires, named, size, .. } = session.ask(&job, &Cancel::new(), &|_| ())?;
     let [own, wanted] = &named[..] else { bail!("two countries were named") };
     if fires.is_empty() {
         return Ok(None);
@@ -119,7 +115,7 @@ fn one(session: &mut Session, operation: Operation, subject: &Subject, other: &S
             name(other),
             other.get("country")
         ),
-        size: *size,
+        size,
         own: change(own.logprobs),
         other: change(wanted.logprobs),
     }))

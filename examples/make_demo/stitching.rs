@@ -13,7 +13,7 @@ use saescope::blob::Blob;
 use saescope::hub::Hub;
 use saescope::model::{self, ModelFiles, Tokenizer, TokenizerFiles, TokenizerSaid};
 use saescope::sae::{Codes, SaeFiles, lens};
-use saescope::session::{Job, Outcome, Reach, Session, Setup};
+use saescope::session::{OpenQuery, PairQuery, Reach, Session, Setup};
 use saescope::site::{Site, SiteKind};
 use saescope::task::Cancel;
 
@@ -126,20 +126,14 @@ pub fn session() -> Result<Session> {
 /// Opens the demo's suite and gives its SAEs by rising width.
 pub fn ladder(session: &mut Session, out: &Path) -> Result<Vec<String>> {
     let suite = out.join("suite.toml").display().to_string();
-    let Outcome::Opened(opened) =
-        session.exec(Job::Open { suite, saes: Vec::new(), reach: Reach::Whole }, &Cancel::new(), &|_| ())?
-    else {
-        bail!("the suite did not open")
-    };
+    let query = OpenQuery { suite, saes: Vec::new(), reach: Reach::Whole };
+    let opened = session.ask(&query, &Cancel::new(), &|_| ())?;
     Ok(opened.saes.iter().filter(|sae| sae.loaded).map(|sae| sae.id.clone()).collect())
 }
 
 fn pair(session: &mut Session, small: &str, large: &str, threshold: f32) -> Result<PairView> {
-    let job = Job::Pair { small: small.to_owned(), large: large.to_owned(), threshold };
-    match session.exec(job, &Cancel::new(), &|_| ())? {
-        Outcome::Pair(view) => Ok((*view).clone()),
-        other => bail!("no pair: {other:?}"),
-    }
+    let job = PairQuery { small: small.to_owned(), large: large.to_owned(), threshold };
+    Ok(session.ask(&job, &Cancel::new(), &|_| ())?)
 }
 
 /// What is measured of a latent over the unseen text.

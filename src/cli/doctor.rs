@@ -13,8 +13,8 @@ use crate::cli::context::Context;
 use crate::cli::output::Output;
 use crate::cli::progress::{Line, cancel_on_interrupt};
 use crate::hub::bytes;
-use crate::report::{Kind, Report};
-use crate::session::{Computer, Job, Opened, Outcome, available_memory};
+use crate::report::Report;
+use crate::session::{CheckupQuery, Computer, Opened, available_memory};
 use crate::tui::theme::detect;
 
 /// Columns where the terminal does not tell.
@@ -107,13 +107,10 @@ fn suite(context: &Context) -> Result<(Opened, Arc<Checkup>), Report> {
     let saes: Vec<String> = suite.saes.iter().filter(|sae| sae.default).map(|sae| sae.id.clone()).collect();
     let opened = session.open(suite, &saes, &cancel, &|_| {})?;
     let line = Line::new();
-    let job = Job::Checkup { losses: true, again: true };
-    let answer = session.exec(job, &cancel, &|progress| line.show(&progress));
+    let query = CheckupQuery { losses: true, again: true };
+    let checked = session.ask(&query, &cancel, &|progress| line.show(&progress));
     line.end();
-    match answer? {
-        Outcome::Checked(checked) => Ok((opened, checked.checkup)),
-        _ => Err(Report::new("the answer does not fit the question").kind(Kind::Bug)),
-    }
+    Ok((opened, checked?.checkup))
 }
 
 fn lines(text: &mut String, name: &str, value: &Value) {

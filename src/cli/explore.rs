@@ -9,13 +9,13 @@ use crate::session::Reach;
 use crate::settings::{Color, Theme};
 use crate::tui::msg::Format;
 use crate::tui::theme::{Depth, Ground, detect};
-use crate::tui::{self, Options, Tell};
+use crate::tui::{self, EventSink, Options};
 use crate::worker::Worker;
 
 pub fn explore(context: &Context) -> Result<u8, Report> {
     // What cannot compute is told on the person's screen, not on the explorer's.
     computes(context)?;
-    tui::run(&options(context, context.prompt.clone()), |tell| worker(context, tell))
+    tui::run(&options(context, context.prompt.clone()), |sink| worker(context, sink))
 }
 
 pub fn shot(context: &Context, options: &args::Shot) -> Result<u8, Report> {
@@ -32,7 +32,7 @@ pub fn shot(context: &Context, options: &args::Shot) -> Result<u8, Report> {
         }
     };
     let start = self::options(context, options.prompt.clone().or_else(|| context.prompt.clone()));
-    let picture = tui::shot(&start, &options.keys, options.size, format, |tell| worker(context, tell))?;
+    let picture = tui::shot(&start, &options.keys, options.size, format, |sink| worker(context, sink))?;
     let Some(path) = &options.out else { return Output::text(&picture).map(|()| 0) };
     output::save(path, picture.as_bytes())?;
     say(&format!("saved {}", path.display()));
@@ -46,8 +46,8 @@ fn computes(context: &Context) -> Result<(), Report> {
     }
 }
 
-fn worker(context: &Context, tell: Tell) -> Result<Worker, Report> {
-    Worker::start(context.setup.clone(), move |news| tell(news.slot, news.ticket, news.event))
+fn worker(context: &Context, sink: EventSink) -> Result<Worker, Report> {
+    Worker::start(context.setup.clone(), move |event| sink(event))
         .map_err(|error| Report::caused("cannot start a thread", &error))
 }
 

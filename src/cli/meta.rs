@@ -14,9 +14,12 @@ use crate::cli::context::{Context, open};
 use crate::cli::output::{Output, say};
 use crate::cli::progress::{Line, cancel_on_interrupt};
 use crate::report::{Kind, Report};
-use crate::session::{Job, MetaRecipe, Opening, Outcome, Reach, Session};
+use crate::session::{
+    BreakdownQuery, ContinueQuery, MetaCardQuery, MetaQuery, MetaRecipe, MetasQuery, Opening, Query, Reach, Session,
+    SurgeryQuery,
+};
 use crate::suite::Error;
-use crate::task::{Cancel, OnProgress};
+use crate::task::Cancel;
 use crate::text::{Charset, prose, token};
 
 pub fn meta(context: &Context, options: &Meta, output: &Output) -> Result<u8, Report> {
@@ -64,8 +67,8 @@ impl Asked<'_> {
         Ok(session)
     }
 
-    fn ask(&self, session: &mut Session, job: Job, progress: OnProgress<'_>) -> Result<Outcome, Report> {
-        session.exec(job, &self.cancel, progress)
+    fn ask<Q: Query>(&self, session: &mut Session, query: &Q) -> Result<Q::Answer, Report> {
+        session.ask(query, &self.cancel, &|_| {})
     }
 
     /// The meta-SAE that was chosen, or the only one there is.
@@ -73,7 +76,7 @@ impl Asked<'_> {
         if let Some(meta) = &choice.meta {
             return Ok(meta.clone());
         }
-        let Outcome::Metas(metas) = self.ask(session, Job::Metas, &|_| {})? else { return Err(mixed_up()) };
+        let metas = self.ask(session, &MetasQuery)?;
         let of: Vec<_> = metas.iter().filter(|meta| meta.sae == choice.sae).collect();
         match of.as_slice() {
             // Asking for any name says that there is none, and what to do.
@@ -101,11 +104,11 @@ impl Asked<'_> {
             out: options.out.clone(),
         };
         let line = Line::new();
-        let trained = self.ask(&mut session, Job::TrainMeta(recipe), &|progress| line.show(&progress));
+        let trained = session.ask(&recipe, &self.cancel, &|progress| line.show(&progress));
         line.end();
-        let Outcome::Trained(trained) = trained? else { return Err(mixed_up()) };
+        let trained = trained?;
         if self.output.is_json() {
-            return Output::object(&*trained).map(|()| 0);
+            return Output::object(&trained).map(|()| 0);
         }
         say(&format!("{} s; it is in {}", trained.seconds.round(), trained.folder.display()));
         Output::text(&quality(&trained.info)).map(|()| 0)
@@ -115,11 +118,9 @@ impl Asked<'_> {
         let started = std::time::Instant::now();
         let mut session = self.session(&options.choice.sae, false, Needs::Nothing)?;
         let (sae, meta) = (options.choice.sae.clone(), self.choose(&mut session, &options.choice)?);
-        let Outcome::Meta(info) = self.ask(&mut session, Job::Meta { sae, meta }, &|_| {})? else {
-            return Err(mixed_up());
-        };
+        let info = self.ask(&mut session, &MetaQuery { sae, meta })?;
         if self.output.is_json() {
-            let mut answer = serde_json::to_value(&*info).unwrap_or(Value::Null);
+            let mut answer = serde_json::to_value(&info).unwrap_or(Value::Null);
             answer["seconds"] = json!(started.elapsed().as_secs_f64());
             return Output::object(&answer).map(|()| 0);
         }
@@ -131,17 +132,16 @@ impl Asked<'_> {
         let (sae, meta) = (options.choice.sae.clone(), self.choose(&mut session, &options.choice)?);
         let top = options.top as usize;
         if let Some(latent) = options.latent {
-            let job = Job::Breakdown { sae, latent, meta: Some(meta) };
-            let Outcome::Breakdown(view) = self.ask(&mut session, job, &|_| {})? else { return Err(mixed_up()) };
+            let view = self.ask(&mut session, &BreakdownQuery { sae, latent, meta: Some(meta) })?;
             if self.output.is_json() {
                 return Output::object(&parts_json(&view)).map(|()| 0);
             }
             return Output::text(&parts(&view)).map(|()| 0);
         }
-        let job = Job::MetaCard { sae, meta, meta_latent: options.meta_latent.unwrap_or(0), top };
-        let Outcome::MetaCard(card) = self.ask(&mut session, job, &|_| {})? else { return Err(mixed_up()) };
+        let query = MetaCardQuery { sae, meta, meta_latent: options.meta_latent.unwrap_or(0), top };
+        let card = self.ask(&mut session, &query)?;
         if self.output.is_json() {
-            return Output::object(&*card).map(|()| 0);
+            return Output::object(&card).map(|()| 0);
         }
         Output::text(&card_words(&card)).map(|()| 0)
     }
@@ -190,16 +190,13 @@ impl Asked<'_> {
         prompt: &str,
         options: &args::MetaEdit,
     ) -> Result<SurgeryView, Report> {
-        let job = Job::Surgery {
+        let query = SurgeryQuery {
             operation: operation.clone(),
             prompt: prompt.to_owned(),
             next: options.logits as usize,
             named: options.word.clone(),
         };
-        match self.ask(session, job, &|_| {})? {
-            Outcome::Surgery(view) => Ok(SurgeryView::clone(&view)),
-            _ => Err(mixed_up()),
-        }
+        self.ask(session, &query)
     }
 
     fn continuations(
@@ -217,18 +214,11 @@ impl Asked<'_> {
         let mut all = Vec::new();
         for arm in Arm::ALL.into_iter().filter(|_| options.tokens > 0) {
             let (operation, prompt) = (operation.clone(), prompt.to_owned());
-            let job = Job::Continue { operation, prompt, arm, tokens: options.tokens as usize, sampling };
-            match self.ask(session, job, &|_| {})? {
-                Outcome::Continued(text) => all.push(Continuation::clone(&text)),
-                _ => return Err(mixed_up()),
-            }
+            let tokens = options.tokens as usize;
+            all.push(self.ask(session, &ContinueQuery { operation, prompt, arm, tokens, sampling })?);
         }
         Ok(all)
     }
-}
-
-fn mixed_up() -> Report {
-    Report::new("the answer is not what was asked for").kind(Kind::Bug)
 }
 
 fn shown(text: &str) -> String {

@@ -12,7 +12,7 @@ use crate::cli::context::{Context, open};
 use crate::cli::output::{Output, say};
 use crate::cli::progress::{Line, cancel_on_interrupt};
 use crate::report::{Kind, Report};
-use crate::session::{Job, Opening, Outcome, Reach, Session};
+use crate::session::{CurveLossQuery, CurveQuery, Opening, PairQuery, Query, Reach, Session};
 use crate::task::Cancel;
 use crate::text::{Charset, prose};
 
@@ -121,9 +121,8 @@ pub fn stitch(context: &Context, options: &args::Stitch, output: &Output) -> Res
 
 impl Bench<'_> {
     fn answer(&mut self) -> Result<(PairView, Answer), Report> {
-        let Outcome::Pair(view) = self.exec(|small, large, threshold| Job::Pair { small, large, threshold })? else {
-            return Err(mixed_up());
-        };
+        let (small, large) = self.ids();
+        let view = self.ask(&PairQuery { small, large, threshold: self.threshold })?;
         let classes = view.classes(self.threshold);
         let classes = classes.map_err(|error| Report::caused("the SAEs cannot be classed", &error))?;
         let curve = self.curve()?;
@@ -138,7 +137,7 @@ impl Bench<'_> {
             answer.curve = Some(curve.points);
         }
         answer.exported = exported;
-        Ok(((*view).clone(), answer))
+        Ok((view, answer))
     }
 
     /// The curve, where it or something of it is wanted, with the predictions its cross-entropies were taken over.
@@ -148,15 +147,14 @@ impl Bench<'_> {
             return Ok(None);
         }
         let (order, points) = (self.order(), wanted.unwrap_or(POINTS));
-        let job = |small, large, threshold| Job::Curve { small, large, threshold, order, points };
-        let Outcome::Curve(curve) = self.exec(job)? else { return Err(mixed_up()) };
-        let mut curve = (*curve).clone();
+        let ((small, large), threshold) = (self.ids(), self.threshold);
+        let mut curve = self.ask(&CurveQuery { small, large, threshold, order, points })?;
         if !self.options.ce {
             return Ok(Some((curve, None)));
         }
         let at: Vec<usize> = curve.points.iter().map(|point| point.step).collect();
-        let job = |small, large, threshold| Job::CurveLoss { small, large, threshold, order, at };
-        let Outcome::CurveLoss(loss) = self.exec(job)? else { return Err(mixed_up()) };
+        let (small, large) = self.ids();
+        let loss = self.ask(&CurveLossQuery { small, large, threshold, order, at })?;
         for (point, (_, ce)) in curve.points.iter_mut().zip(&loss.ce) {
             point.ce = *ce;
         }
@@ -179,9 +177,12 @@ impl Bench<'_> {
         Ok(Some(Exported { folder, step }))
     }
 
-    fn exec(&mut self, job: impl FnOnce(String, String, f32) -> Job) -> Result<Outcome, Report> {
-        let job = job(self.options.small.clone(), self.options.large.clone(), self.threshold);
-        self.session.exec(job, &self.cancel, &|so_far| self.line.show(&so_far))
+    fn ask<Q: Query>(&mut self, query: &Q) -> Result<Q::Answer, Report> {
+        self.session.ask(query, &self.cancel, &|so_far| self.line.show(&so_far))
+    }
+
+    fn ids(&self) -> (String, String) {
+        (self.options.small.clone(), self.options.large.clone())
     }
 
     const fn order(&self) -> Order {
@@ -234,10 +235,6 @@ fn latents(view: &PairView, groups: &[Option<u32>], threshold: f32) -> Vec<Row> 
         fired: row.fired,
     })
     .collect()
-}
-
-fn mixed_up() -> Report {
-    Report::new("the answer does not fit the question").kind(Kind::Bug)
 }
 
 fn words(view: &PairView, answer: &Answer) -> String {

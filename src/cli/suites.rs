@@ -5,18 +5,15 @@ use serde_json::json;
 
 use crate::cli::context::Context;
 use crate::cli::output::Output;
-use crate::report::{Kind, Report};
-use crate::session::{Job, Outcome, SuiteEntry};
+use crate::report::Report;
+use crate::session::{CatalogueQuery, SuiteEntry};
 use crate::task::Cancel;
 use crate::text::{Charset, prose};
 use crate::tui::format;
 
 pub fn suites(context: &Context, output: &Output) -> Result<u8, Report> {
-    let Outcome::Catalogue(suites) =
-        context.session().exec(Job::Catalogue { beside: None, reach: context.reach }, &Cancel::new(), &|_| {})?
-    else {
-        return Err(Report::new("the list of suites is no list of suites").kind(Kind::Bug));
-    };
+    let query = CatalogueQuery { beside: None, reach: context.reach };
+    let suites = context.session().ask(&query, &Cancel::new(), &|_| {})?;
     if output.is_json() {
         return Output::object(&json!({ "suites": suites })).map(|()| 0);
     }

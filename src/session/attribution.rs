@@ -7,14 +7,47 @@ use crate::analysis::tokens;
 use crate::report::{Kind, Report};
 use crate::sae::Codes;
 use crate::session::failure;
-use crate::session::shared::Shared;
+use crate::session::loaded_suite::LoadedSuite;
+use crate::session::prompt_session::PromptSession;
+use crate::session::query::{Cx, Query};
 use crate::site::SiteKind;
 use crate::suite::Suite;
 use crate::task::Cancel;
 
+/// Which heads and tokens of the prompt that was run last made a latent of an attention-z SAE fire.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AttributionQuery {
+    /// The SAE's id.
+    pub sae: String,
+    /// The latent.
+    pub latent: u32,
+    /// The position it is looked at.
+    pub position: usize,
+}
+
+impl Query for AttributionQuery {
+    type Answer = Attribution;
+    const NAME: &'static str = "attribution";
+    const PRIORITY: u8 = 30;
+
+    fn run(&self, cx: &mut Cx<'_>) -> Result<Attribution, Report> {
+        let cancel = cx.cancel;
+        cx.prompt()?.attribution((&self.sae, self.latent, Some(self.position)), cancel)
+    }
+}
+
+impl PromptSession {
+    /// Which heads and tokens made a latent fire.
+    pub fn attribution(&mut self, asked: (&str, u32, Option<usize>), cancel: &Cancel) -> Result<Attribution, Report> {
+        let counts = self.counts(self.live.ids());
+        let (suite, live, attributor) = self.with::<Attributor>();
+        attributor.attribute((suite, live, &counts), asked, cancel)
+    }
+}
+
 /// What attention mixed at the position asked about last: another latent there costs no pass.
 #[derive(Default)]
-pub struct Attributor {
+struct Attributor {
     /// The tokens up to the position.
     ids: Vec<u32>,
     mixture: Option<Mixture>,
@@ -42,9 +75,9 @@ fn cannot(sae: &str, latent: u32) -> String {
 impl Attributor {
     /// Where a latent's pre-activation at a position comes from; at the position where it fires most strongly when none
     /// is named. `counts`: which positions are the prompt's own.
-    pub fn attribute(
+    fn attribute(
         &mut self,
-        (shared, live, counts): (&Shared, &Live, &[bool]),
+        (shared, live, counts): (&LoadedSuite, &Live, &[bool]),
         (sae, latent, position): (&str, u32, Option<usize>),
         cancel: &Cancel,
     ) -> Result<Attribution, Report> {
@@ -81,7 +114,7 @@ impl Attributor {
     /// Sees that what attention mixes at the position is known.
     fn mix(
         &mut self,
-        shared: &Shared,
+        shared: &LoadedSuite,
         live: &Live,
         position: usize,
         cancel: &Cancel,

@@ -1,17 +1,44 @@
-//! A stitched SAE built by hand, on the prompt and on the text, and what one latent alone does.
-//! Not here: cross-entropies (`loss.rs`), which take the model.
+//! A stitched SAE built by hand, on the prompt and on the text.
+//! Not here: what one latent alone does (`verdict.rs`), and cross-entropies (`loss.rs`), which take the model.
 
-use std::path::{Path, PathBuf};
-
-use crate::analysis::{self, Bench, Class, Effect, Measures, Neighbour, Verdict};
-use crate::report::{Kind, Report};
+use crate::analysis::{self, Bench, Measures};
+use crate::report::Report;
 use crate::sae::metrics::{self, Quality};
-use crate::sae::stitch::{Change, Pair, Point, Scores, Selection, Workbench};
-use crate::sae::{Codes, Error, lens};
-use crate::session::desk::Chosen;
+use crate::sae::stitch::{Change, Pair, Point, Selection, Workbench};
+use crate::sae::{Codes, Error};
+use crate::session::current::Corpus;
 use crate::session::failure;
-use crate::session::shared::Shared;
+use crate::session::loaded_suite::LoadedSuite;
+use crate::session::pairs::TextBenchKey;
+use crate::session::prompt_session::PromptSession;
+use crate::session::query::{Cx, Query};
 use crate::task::Cancel;
+
+/// The stitched SAE after these changes: on the prompt always, on the text once the pair was measured there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BenchQuery {
+    /// The narrower SAE.
+    pub small: String,
+    /// The wider SAE.
+    pub large: String,
+    /// All changes from the narrower SAE on.
+    pub changes: Vec<analysis::Change>,
+}
+
+impl Query for BenchQuery {
+    type Answer = Bench;
+    const NAME: &'static str = "bench";
+    const PRIORITY: u8 = 80;
+
+    fn run(&self, cx: &mut Cx<'_>) -> Result<Bench, Report> {
+        let (corpus, cancel) = (cx.corpus()?, cx.cancel);
+        let session = cx.prompt()?;
+        let places = session.places(&self.small, &self.large)?;
+        let prompt = session.seen_by(places);
+        let (suite, _, benches) = session.with::<Benches>();
+        suite.bench(&corpus, &prompt, benches, places, &self.changes, cancel)
+    }
+}
 
 /// A prompt as two SAEs see it.
 #[derive(Clone, Debug, Default)]
@@ -34,8 +61,8 @@ pub struct Benches {
 }
 
 /// One SAE or stitched SAE on the prompt: measures, and the squared error of every position.
-struct OnPrompt {
-    measures: Measures,
+pub struct OnPrompt {
+    pub measures: Measures,
     errors: Vec<f64>,
 }
 
@@ -68,11 +95,29 @@ fn measures_at(point: &Point) -> Measures {
     Measures { mse: point.mse, explained_variance: point.explained_variance, l0: point.l0, ce: None }
 }
 
-impl Shared {
+impl PromptSession {
+    /// The last prompt that was run to its end, as two SAEs see it; nothing of one that was broken off.
+    pub fn seen_by(&self, (small, large): (usize, usize)) -> Prompt {
+        let (live, positions) = (&self.live, self.live.ids().len());
+        let whole = [small, large].iter().all(|place| live.codes(*place).rows() == positions);
+        if !whole {
+            return Prompt::default();
+        }
+        Prompt {
+            ids: live.ids().to_vec(),
+            counts: self.counts(live.ids()),
+            x: live.activations().to_vec(),
+            codes: (live.codes(small).clone(), live.codes(large).clone()),
+            x_hat: (live.reconstruction(small).to_vec(), live.reconstruction(large).to_vec()),
+        }
+    }
+}
+
+impl LoadedSuite {
     /// The stitched SAE after these changes.
-    pub fn bench(
+    fn bench(
         &self,
-        chosen: &Chosen,
+        corpus: &Corpus,
         prompt: &Prompt,
         benches: &mut Benches,
         places: (usize, usize),
@@ -85,8 +130,8 @@ impl Shared {
         let stitched = on_prompt(pair, prompt, benches, places, &now, cancel).map_err(wrong)?;
         let small = parent(pair, prompt, &prompt.codes.0, &prompt.x_hat.0).map_err(wrong)?;
         let large = parent(pair, prompt, &prompt.codes.1, &prompt.x_hat.1).map_err(wrong)?;
-        let text = self.on_text(chosen, benches, places, &now).map_err(wrong)?;
-        let on_text = |place: usize| self.known_quality(chosen, place);
+        let text = self.on_text(corpus, benches, places, &now).map_err(wrong)?;
+        let on_text = |place: usize| self.known_quality(corpus, place);
         let tokens = on_text(places.0).map_or(0, |quality| quality.tokens);
         let errors = small.errors.iter().zip(&stitched.errors).zip(&large.errors);
         let (there, inserted) = now.counts();
@@ -110,116 +155,26 @@ impl Shared {
     }
 
     /// The stitched SAE on the text, where a bench for it was made.
-    fn on_text(
+    pub fn on_text(
         &self,
-        chosen: &Chosen,
+        corpus: &Corpus,
         benches: &mut Benches,
         places: (usize, usize),
         now: &Selection,
     ) -> Result<Option<Measures>, Error> {
-        let key = (chosen.generation, places.0, places.1);
+        let key = (corpus.generation, places.0, places.1);
         if benches.text.as_ref().is_none_or(|(kept, _)| *kept != key) {
-            let base = self.benches.get(&key);
+            let base = self.memo.get(&TextBenchKey(corpus.generation, places));
             benches.text = base.map(|base| (key, (*base).clone()));
         }
         let Some((_, bench)) = &mut benches.text else { return Ok(None) };
         bench.move_to(now)?;
         Ok(Some(measures_at(&bench.point())))
     }
-
-    /// Whether a latent is new, and what putting it in does.
-    pub fn verdict(
-        &self,
-        chosen: &Chosen,
-        prompt: &Prompt,
-        benches: &mut Benches,
-        places: (usize, usize),
-        (latent, threshold): (u32, f32),
-        cancel: &Cancel,
-    ) -> Result<Verdict, Report> {
-        let pair = self.pair(places)?;
-        let wrong = |error: Error| failure::of_sae(format!("there is no verdict on latent {latent}"), &error);
-        let nearest = pair.large().nearest(latent as usize, pair.small(), 1).map_err(wrong)?;
-        let nearest = nearest.first().map(|near| Neighbour { latent: near.latent, cosine: near.cosine });
-        let nearest = nearest.unwrap_or(Neighbour { latent: 0, cosine: 0.0 });
-        let on_prompt = effect_on_prompt(pair, prompt, benches, places, latent, cancel).map_err(wrong)?;
-        let on_text = self.effect_on_text(chosen, places, latent, |now| {
-            let before = self.on_text(chosen, benches, places, &Selection::small_sae(pair)).ok()??;
-            Some((before, self.on_text(chosen, benches, places, now).ok()??))
-        });
-        let (small, large) = self.names(places);
-        let mut verdict = Verdict {
-            small,
-            large,
-            latent,
-            m: nearest.cosine,
-            nearest,
-            threshold,
-            class: Class::of(nearest.cosine, threshold),
-            agrees: None,
-            prompt: on_prompt,
-            text: on_text,
-            reencoded: pair.competes(),
-            words: String::new(),
-        };
-        verdict.conclude();
-        Ok(verdict)
-    }
-
-    /// What putting a latent in does on the text, where the pair was measured there; `both` measures before and after.
-    pub fn effect_on_text(
-        &self,
-        chosen: &Chosen,
-        places: (usize, usize),
-        latent: u32,
-        both: impl FnOnce(&Selection) -> Option<(Measures, Measures)>,
-    ) -> Option<Effect> {
-        let measured = self.pairs.get(&(chosen.generation, places.0, places.1))?;
-        let score = measured.scores.get(latent as usize)?;
-        let now = selection(self.pair(places).ok()?, &[analysis::Change::Insert(latent)]).ok()?;
-        let (before, after) = both(&now)?;
-        let tokens = measured.info.tokens;
-        Some(Effect { tokens, fired: score.fired, c_star: score.c_star(), before, after })
-    }
-
-    /// Writes a stitched SAE as SAELens has it, into a folder that has none.
-    pub fn export(&self, places: (usize, usize), now: &Selection, folder: &Path) -> Result<PathBuf, Report> {
-        let cannot = format!("cannot write the stitched SAE to `{}`", folder.display());
-        if let Some(file) = ["cfg.json", "sae_weights.safetensors"].iter().find(|file| folder.join(file).exists()) {
-            return Err(Report::new(cannot)
-                .because(format!("there is a `{file}` already"))
-                .hint("name a new folder")
-                .kind(Kind::Usage));
-        }
-        let stitched = self.pair(places)?.fold(now);
-        let saved = stitched.and_then(|stitched| lens::save(folder, &stitched));
-        saved.map_err(|error| failure::of_sae(cannot, &error))?;
-        Ok(folder.to_owned())
-    }
-}
-
-fn effect_on_prompt(
-    pair: Pair<'_>,
-    prompt: &Prompt,
-    benches: &mut Benches,
-    places: (usize, usize),
-    latent: u32,
-    cancel: &Cancel,
-) -> Result<Effect, Error> {
-    let change = Change::insert(latent);
-    let mut scores = Scores::of(pair, [&change])?;
-    scores.add(pair, &prompt.x, &prompt.codes.0, &prompt.codes.1, &prompt.counts, cancel)?;
-    let score = scores.scores().first().copied().unwrap_or_default();
-    let mut now = Selection::small_sae(pair);
-    let before = on_prompt(pair, prompt, benches, places, &now, cancel)?.measures;
-    now.set(&change, true)?;
-    let after = on_prompt(pair, prompt, benches, places, &now, cancel)?.measures;
-    let tokens = scores.tokens() as usize;
-    Ok(Effect { tokens, fired: score.fired, c_star: score.c_star(), before, after })
 }
 
 /// A stitched SAE on the prompt.
-fn on_prompt(
+pub fn on_prompt(
     pair: Pair<'_>,
     prompt: &Prompt,
     benches: &mut Benches,

@@ -1,12 +1,71 @@
 //! The list of known suites with what of each is on this machine.
 //! Not here: what a suite is, and downloading.
 
-use crate::session::{Reach, Setup, SuiteEntry};
+use serde::Serialize;
+
+use crate::report::Report;
+use crate::session::Setup;
+use crate::session::query::{Cx, Query};
+use crate::session::reach::Reach;
+use crate::site::Site;
 use crate::suite::{self, Choice, Listed, Suite};
+
+/// The known suites and what of them is on this machine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CatalogueQuery {
+    /// A suite that is to be in the list also where nothing but its file's path finds it; it comes first then.
+    pub beside: Option<String>,
+    /// How much of each model counts.
+    pub reach: Reach,
+}
+
+impl Query for CatalogueQuery {
+    type Answer = Vec<SuiteEntry>;
+    const NAME: &'static str = "catalogue";
+    const PRIORITY: u8 = 200;
+
+    fn run(&self, cx: &mut Cx<'_>) -> Result<Vec<SuiteEntry>, Report> {
+        Ok(entries(cx.setup(), self.beside.as_deref(), self.reach))
+    }
+}
+
+/// A known suite.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct SuiteEntry {
+    /// Its id, or the path of its file.
+    pub id: String,
+    /// What `--suite` takes to find it: its id, or the path it was asked by.
+    pub name: String,
+    /// Its title.
+    pub title: String,
+    /// The model's repository or directory.
+    pub model: String,
+    /// Where activations are taken; none when the suite's file cannot be read.
+    pub site: Option<Site>,
+    /// The ids of its SAEs.
+    pub saes: Vec<String>,
+    /// Bytes to download for the default choice, as far as known.
+    pub download_bytes: Option<u64>,
+    /// Bytes of it that are on this machine.
+    pub cached_bytes: u64,
+    /// Whether everything of the default choice is on this machine.
+    pub ready: bool,
+    /// The model's licence, and whether it must be accepted first.
+    pub licence: Option<String>,
+    /// How to get access when the model is gated.
+    pub gated: Option<String>,
+}
+
+impl SuiteEntry {
+    /// Where activations are taken, in words.
+    pub fn site_name(&self) -> String {
+        self.site.map_or_else(|| "no site".to_owned(), |site| site.to_string())
+    }
+}
 
 /// Every known suite, with what of the model this reach takes; of the user's own files that cannot be read, the reason stands in the title.
 /// A suite `beside` them, which only its file's path finds, comes first.
-pub fn entries(setup: &Setup, beside: Option<&str>, reach: Reach) -> Vec<SuiteEntry> {
+fn entries(setup: &Setup, beside: Option<&str>, reach: Reach) -> Vec<SuiteEntry> {
     let mut all: Vec<SuiteEntry> =
         suite::catalogue(&setup.suites).into_iter().map(|listed| entry(listed, setup, reach)).collect();
     if let Some(name) = beside.filter(|name| all.iter().all(|entry| entry.name != *name))

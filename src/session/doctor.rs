@@ -9,10 +9,11 @@ use std::sync::Arc;
 use crate::analysis::doctor::{Checkup, Examiner, Expected, Found, Patient};
 use crate::blob::Blob;
 use crate::report::Report;
-use crate::session::desk::Chosen;
+use crate::session::current::Corpus;
 use crate::session::failure;
+use crate::session::loaded_suite::{LoadedSae, LoadedSuite};
+use crate::session::query::{Cx, Lane, Query};
 use crate::session::reach::Reach;
-use crate::session::shared::{LoadedSae, Shared};
 use crate::session::text::Text;
 use crate::site::SiteKind;
 use crate::suite::SaeEntry;
@@ -24,9 +25,29 @@ const SENTENCES: &[u8] = include_bytes!("../../assets/text/sentences.txt");
 const COUNT: usize = 30;
 /// Tokens of a sentence that are run at most.
 const LONGEST: usize = 64;
-/// Bytes of a text that sentences are chosen from, and of one sentence.
+/// Bytes of a text that sentences are corpus from, and of one sentence.
 const BYTES: u64 = 1 << 20;
 const SENTENCE_BYTES: usize = 2_000;
+
+/// Whether the suite is wired as its SAEs need it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CheckupQuery {
+    /// Whether cross-entropies are measured too: the model then runs as a whole.
+    pub losses: bool,
+    /// Whether it is measured again where the outcome is remembered.
+    pub again: bool,
+}
+
+impl Query for CheckupQuery {
+    type Answer = Checked;
+    const NAME: &'static str = "doctor";
+    const LANE: Lane = Lane::Doctor;
+    const PRIORITY: u8 = 20;
+
+    fn run(&self, cx: &mut Cx<'_>) -> Result<Checked, Report> {
+        cx.suite()?.checkup(&cx.corpus()?, self.losses, self.again, cx.cancel, cx.progress)
+    }
+}
 
 /// What the doctor found out.
 #[derive(Clone, Debug, PartialEq)]
@@ -37,11 +58,11 @@ pub struct Checked {
     pub new: bool,
 }
 
-impl Shared {
+impl LoadedSuite {
     /// Measures the suite's loaded SAEs, or remembers what was measured on the same files.
-    pub fn checkup(
+    fn checkup(
         &self,
-        chosen: &Chosen,
+        corpus: &Corpus,
         losses: bool,
         again: bool,
         cancel: &Cancel,
@@ -49,7 +70,7 @@ impl Shared {
     ) -> Result<Checked, Report> {
         // What stands behind the site may not be there; cross-entropies need it.
         let losses = losses && self.open.reach == Reach::Whole && self.model.model.check_logits().is_ok();
-        let text = self.sentences_text(chosen)?;
+        let text = self.sentences_text(corpus)?;
         let file = kept::file(self, &text);
         let known = file.as_ref().filter(|_| !again).and_then(|file| kept::read(file));
         if let Some(checkup) = known.filter(|checkup| checkup.losses || !losses) {
@@ -113,10 +134,10 @@ impl Shared {
     }
 
     /// The text that sentences are taken from: the person's, else the suite's, else the program's thirty.
-    fn sentences_text(&self, chosen: &Chosen) -> Result<Text, Report> {
-        let own = chosen.file.is_some() || self.setup.text.is_some() || self.suite.text.is_some();
+    fn sentences_text(&self, corpus: &Corpus) -> Result<Text, Report> {
+        let own = corpus.file.is_some() || self.setup.text.is_some() || self.suite.text.is_some();
         if own {
-            return self.text(chosen);
+            return self.text(corpus);
         }
         Ok(Text::new("the program", Blob::embedded("sentences.txt", SENTENCES)))
     }
@@ -181,8 +202,8 @@ mod tests {
     fn sentences_are_spread_over_the_text() {
         let text = (0..90).map(|at| format!("line {at}")).collect::<Vec<_>>().join("<|endoftext|>\n\n");
         let all = lines(&text);
-        let chosen: Vec<&str> = spaced(&all, COUNT).collect();
-        assert_eq!((chosen.len(), chosen[0], chosen[29]), (30, "line 0", "line 87"));
+        let corpus: Vec<&str> = spaced(&all, COUNT).collect();
+        assert_eq!((corpus.len(), corpus[0], corpus[29]), (30, "line 0", "line 87"));
         assert_eq!(spaced(&all[..2], COUNT).collect::<Vec<_>>(), ["line 0", "line 1"]);
         assert_eq!(spaced(&[], COUNT).count(), 0);
         let long = "é".repeat(SENTENCE_BYTES);

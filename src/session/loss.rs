@@ -6,67 +6,104 @@ use crate::model;
 use crate::report::Report;
 use crate::sae::Error;
 use crate::sae::stitch::{Pair, Selection};
-use crate::session::bench::{Benches, Prompt, measures, selection};
-use crate::session::desk::Chosen;
+use crate::session::bench::{BenchQuery, Benches, Prompt, measures, selection};
+use crate::session::current::Corpus;
 use crate::session::failure;
-use crate::session::shared::{Shared, cannot_encode};
-use crate::session::way::WayKey;
+use crate::session::loaded_suite::LoadedSuite;
+use crate::session::memo::MemoKey;
+use crate::session::query::{Cx, Lane, Query};
+use crate::session::sample::cannot_encode;
+use crate::session::spliced::{Spliced, mean};
+use crate::session::verdict::VerdictQuery;
 use crate::task::{Cancel, OnProgress, Progress};
 
-/// What stands in place of the activation.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum Spliced {
-    /// Itself.
-    Clean,
-    /// The reconstruction of an SAE of the ladder.
-    Sae(usize),
-    /// That of a stitched SAE, built by hand.
-    Changed { places: (usize, usize), changes: Vec<Change> },
-    /// That of a stitched SAE on the way from one to another.
-    Step { way: WayKey, step: usize },
+/// Cross-entropies: one question whatever they are of, since they share the model.
+#[derive(Clone, Debug, PartialEq)]
+pub enum LossQuery {
+    /// A verdict, with cross-entropies.
+    Verdict(VerdictQuery),
+    /// Those of the stitched SAE that is built by hand.
+    Bench(BenchQuery),
+}
+
+/// Cross-entropies of what was asked about.
+#[derive(Clone, Debug)]
+pub enum Loss {
+    /// Of the narrower SAE with one latent in it.
+    Verdict(Verdict),
+    /// Of the stitched SAE that is built by hand.
+    Bench(BenchLoss),
+}
+
+impl Query for LossQuery {
+    type Answer = Loss;
+    const NAME: &'static str = "loss";
+    const LANE: Lane = Lane::Background;
+    const PRIORITY: u8 = 30;
+
+    fn run(&self, cx: &mut Cx<'_>) -> Result<Loss, Report> {
+        let (suite, corpus, cancel, progress) = (cx.suite()?, cx.corpus()?, cx.cancel, cx.progress);
+        Ok(match self {
+            Self::Verdict(VerdictQuery { small, large, latent, threshold }) => {
+                let places = suite.places(small, large)?;
+                Loss::Verdict(suite.verdict_loss(&corpus, places, *latent, *threshold, cancel, progress)?)
+            }
+            Self::Bench(BenchQuery { small, large, changes }) => {
+                let places = suite.places(small, large)?;
+                Loss::Bench(suite.bench_loss(&corpus, places, changes, cancel, progress)?)
+            }
+        })
+    }
+}
+
+/// The choice of a text, and what stands in place of the activation.
+#[derive(Clone, PartialEq, Eq, Hash)]
+struct LossKey(u64, Spliced);
+
+impl MemoKey for LossKey {
+    /// The sum of cross-entropies with the number of predictions.
+    type Value = (f64, usize);
+    fn generation(&self) -> Option<u64> {
+        Some(self.0)
+    }
 }
 
 /// A stitched SAE.
 type Stitched<'a> = ((usize, usize), &'a Selection);
 
-/// A mean out of a sum and a number of predictions.
-pub fn mean((sum, predictions): (f64, usize)) -> Option<f64> {
-    (predictions > 0).then(|| sum / predictions as f64)
-}
-
-impl Shared {
+impl LoadedSuite {
     /// The sum of cross-entropies on the text and the number of predictions; `stitched` where `which` names one.
     pub fn text_loss(
         &self,
-        chosen: &Chosen,
+        corpus: &Corpus,
         which: Spliced,
         stitched: Option<Stitched<'_>>,
         cancel: &Cancel,
         progress: OnProgress<'_>,
     ) -> Result<(f64, usize), Report> {
-        self.losses.get_or(&(chosen.generation, which.clone()), cancel, progress, |progress| {
+        self.memo.get_or(&LossKey(corpus.generation, which.clone()), cancel, progress, |progress| {
             let reconstruction = match (which, stitched) {
                 (Spliced::Sae(place), _) => {
-                    let codes = self.codes(chosen, place, cancel, progress)?;
+                    let codes = self.codes(corpus, place, cancel, progress)?;
                     let loaded = &self.saes[place];
                     let decoded = loaded.sae.decode(&codes);
                     Some(decoded.map_err(|error| cannot_encode(&loaded.entry.id, &error))?)
                 }
-                (_, Some(stitched)) => Some(self.stitched_text(chosen, stitched, cancel, progress)?),
+                (_, Some(stitched)) => Some(self.stitched_text(corpus, stitched, cancel, progress)?),
                 (_, None) => None,
             };
-            self.sum_over_text(chosen, reconstruction.as_deref(), cancel, progress)
+            self.sum_over_text(corpus, reconstruction.as_deref(), cancel, progress)
         })
     }
 
     fn sum_over_text(
         &self,
-        chosen: &Chosen,
+        corpus: &Corpus,
         reconstruction: Option<&[f32]>,
         cancel: &Cancel,
         progress: OnProgress<'_>,
     ) -> Result<(f64, usize), Report> {
-        let text = self.sample(chosen, cancel, progress)?;
+        let text = self.sample(corpus, cancel, progress)?;
         let (sample, total) = (&text.sample, text.sample.rows.len() as u64);
         let size = sample.x.len() / sample.counts.len().max(1);
         let (mut sum, mut start) = ((0.0, 0), 0);
@@ -85,7 +122,7 @@ impl Shared {
     /// A stitched SAE's reconstruction of the text.
     fn stitched_text(
         &self,
-        chosen: &Chosen,
+        corpus: &Corpus,
         (places, selection): Stitched<'_>,
         cancel: &Cancel,
         progress: OnProgress<'_>,
@@ -93,11 +130,11 @@ impl Shared {
         let pair = self.pair(places)?;
         let wrong = |error: Error| failure::of_sae("the stitched SAE cannot be measured", &error);
         let codes = if pair.competes() {
-            let text = self.sample(chosen, cancel, progress)?;
+            let text = self.sample(corpus, cancel, progress)?;
             pair.encode(&text.sample.x, selection, cancel)
         } else {
-            let small = self.codes(chosen, places.0, cancel, progress)?;
-            let large = self.codes(chosen, places.1, cancel, progress)?;
+            let small = self.codes(corpus, places.0, cancel, progress)?;
+            let large = self.codes(corpus, places.1, cancel, progress)?;
             pair.select(&small, &large, selection)
         };
         pair.decode(&codes.map_err(wrong)?, selection).map_err(wrong)
@@ -128,14 +165,14 @@ impl Shared {
     /// Cross-entropies on the text: kept, smaller, stitched, larger.
     fn text_losses(
         &self,
-        chosen: &Chosen,
+        corpus: &Corpus,
         places: (usize, usize),
         changes: &[Change],
         now: &Selection,
         cancel: &Cancel,
         progress: OnProgress<'_>,
     ) -> Result<Losses, Report> {
-        let loss = |which, stitched| self.text_loss(chosen, which, stitched, cancel, progress);
+        let loss = |which, stitched| self.text_loss(corpus, which, stitched, cancel, progress);
         let clean = loss(Spliced::Clean, None)?;
         let changed = Spliced::Changed { places, changes: changes.to_vec() };
         Ok(Losses {
@@ -148,9 +185,9 @@ impl Shared {
     }
 
     /// Cross-entropies of a stitched SAE that is built by hand.
-    pub fn bench_loss(
+    fn bench_loss(
         &self,
-        chosen: &Chosen,
+        corpus: &Corpus,
         places: (usize, usize),
         changes: &[Change],
         cancel: &Cancel,
@@ -160,16 +197,16 @@ impl Shared {
         let now = selection(pair, changes)?;
         let prompt = self.prompt_again(places, cancel)?;
         let on_prompt = self.prompt_losses(&prompt, pair, &now, cancel)?;
-        let on_text = self.text_losses(chosen, places, changes, &now, cancel, progress)?;
+        let on_text = self.text_losses(corpus, places, changes, &now, cancel, progress)?;
         let (small, large) = self.names(places);
-        let reencoded = self.encoded_again(chosen, pair, &now, cancel, progress)?;
+        let reencoded = self.encoded_again(corpus, pair, &now, cancel, progress)?;
         Ok(BenchLoss { small, large, changes: changes.to_vec(), prompt: on_prompt, text: on_text, reencoded })
     }
 
     /// A verdict with everything measured, on prompt and text.
-    pub fn verdict_loss(
+    fn verdict_loss(
         &self,
-        chosen: &Chosen,
+        corpus: &Corpus,
         places: (usize, usize),
         latent: u32,
         threshold: f32,
@@ -177,21 +214,21 @@ impl Shared {
         progress: OnProgress<'_>,
     ) -> Result<Verdict, Report> {
         let pair = self.pair(places)?;
-        self.measured_pair(chosen, places, cancel, progress)?;
-        self.text_bench(chosen, places, cancel, progress)?;
-        let before_on_text = self.quality(chosen, places.0, cancel, progress)?;
+        self.measured_pair(corpus, places, cancel, progress)?;
+        self.text_bench(corpus, places, cancel, progress)?;
+        let before_on_text = self.quality(corpus, places.0, cancel, progress)?;
         let prompt = self.prompt_again(places, cancel)?;
         let mut verdict =
-            self.verdict(chosen, &prompt, &mut Benches::default(), places, (latent, threshold), cancel)?;
+            self.verdict(corpus, &prompt, &mut Benches::default(), places, (latent, threshold), cancel)?;
         let changes = [Change::Insert(latent)];
         let now = selection(pair, &changes)?;
-        if let Some(after) = self.encoded_again(chosen, pair, &now, cancel, progress)? {
-            verdict.text = self.effect_on_text(chosen, places, latent, |_| Some((measures(&before_on_text), after)));
+        if let Some(after) = self.encoded_again(corpus, pair, &now, cancel, progress)? {
+            verdict.text = self.effect_on_text(corpus, places, latent, |_| Some((measures(&before_on_text), after)));
             verdict.conclude();
         }
         let losses = self.prompt_losses(&prompt, pair, &now, cancel)?;
         (verdict.prompt.before.ce, verdict.prompt.after.ce) = (losses.small, losses.now);
-        let losses = self.text_losses(chosen, places, &changes, &now, cancel, progress)?;
+        let losses = self.text_losses(corpus, places, &changes, &now, cancel, progress)?;
         if let Some(text) = &mut verdict.text {
             (text.before.ce, text.after.ce) = (losses.small, losses.now);
         }
@@ -201,7 +238,7 @@ impl Shared {
     /// A stitched SAE on the text where latents compete; none where they do not.
     fn encoded_again(
         &self,
-        chosen: &Chosen,
+        corpus: &Corpus,
         pair: Pair<'_>,
         now: &Selection,
         cancel: &Cancel,
@@ -210,7 +247,7 @@ impl Shared {
         if !pair.competes() {
             return Ok(None);
         }
-        let text = self.sample(chosen, cancel, progress)?;
+        let text = self.sample(corpus, cancel, progress)?;
         let quality = pair.measure(&text.sample.x, &text.sample.counts, now, cancel);
         let quality = quality.map_err(|error| failure::of_sae("the stitched SAE cannot be measured", &error))?;
         Ok(Some(measures(&quality)))

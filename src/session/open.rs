@@ -8,8 +8,8 @@ use crate::report::Report;
 use crate::sae::formats;
 use crate::sae::{Normalisation, Sae};
 use crate::session::fit::{Demand, Memory, OnDevice, refused_on};
+use crate::session::loaded_suite::{LoadedSae, LoadedSuite, Open};
 use crate::session::reach::{Opening, Reach};
-use crate::session::shared::{LoadedSae, Open, Shared};
 use crate::session::{Setup, failure};
 use crate::site::SiteKind;
 use crate::suite::{self, Error, NormalizeActivations, Part, SaeEntry, Suite, TokenizerParts, TokenizerWord, argument};
@@ -211,7 +211,7 @@ impl Plan {
 ///
 /// # Errors
 /// What is broken or does not belong together.
-pub fn load(mut plan: Plan, setup: &Setup, cancel: &Cancel, progress: OnProgress<'_>) -> Result<Shared, Report> {
+pub fn load(mut plan: Plan, setup: &Setup, cancel: &Cancel, progress: OnProgress<'_>) -> Result<LoadedSuite, Report> {
     let (cannot, memory) = (plan.cannot_open(), plan.memory_words());
     let steps = plan.saes.len() as u64 + 1;
     progress(Progress::steps(format!("{memory}model"), 0, steps));
@@ -261,7 +261,7 @@ pub fn load(mut plan: Plan, setup: &Setup, cancel: &Cancel, progress: OnProgress
     }
     saes.sort_by_key(|loaded| loaded.sae.width());
     let opened = Open { reach: plan.reach, memory: plan.memory, notes: plan.notes };
-    Shared::new(plan.suite, model, saes, opened, setup)
+    LoadedSuite::new(plan.suite, model, saes, opened, setup)
 }
 
 /// Fails where an SAE does not read what the model has at the site, or does not write what it has at the target.

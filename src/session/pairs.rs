@@ -8,15 +8,42 @@ use crate::analysis::{PairView, TextInfo};
 use crate::report::Report;
 use crate::sae::Codes;
 use crate::sae::stitch::{Score, Scores, Workbench};
-use crate::session::desk::Chosen;
+use crate::session::current::Corpus;
 use crate::session::failure;
+use crate::session::loaded_suite::LoadedSuite;
+use crate::session::memo::MemoKey;
+use crate::session::query::{Cx, Lane, Query};
 use crate::session::reach::Reach;
-use crate::session::shared::{Shared, cannot_encode, reading};
+use crate::session::sample::{cannot_encode, reading};
 use crate::session::tables::Table;
 use crate::task::{Cancel, OnProgress};
 
 /// Positions measured at a time of a text that is longer than what is kept of it.
 const BATCH: usize = 2048;
+
+/// The work queue of two SAEs.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PairQuery {
+    /// The narrower SAE.
+    pub small: String,
+    /// The wider SAE.
+    pub large: String,
+    /// A threshold that it must have groups for.
+    pub threshold: f32,
+}
+
+impl Query for PairQuery {
+    type Answer = PairView;
+    const NAME: &'static str = "pair";
+    const LANE: Lane = Lane::Background;
+    const PRIORITY: u8 = 10;
+
+    fn run(&self, cx: &mut Cx<'_>) -> Result<PairView, Report> {
+        let (suite, corpus) = (cx.suite()?, cx.corpus()?);
+        let places = suite.places(&self.small, &self.large)?;
+        suite.pair_view(&corpus, places, self.threshold, cx.cancel, cx.progress)
+    }
+}
 
 /// A pair measured on the whole text.
 pub struct MeasuredPair {
@@ -28,11 +55,33 @@ pub struct MeasuredPair {
     pub info: TextInfo,
 }
 
-impl Shared {
+/// The choice of a text, and two SAEs.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct MeasuredKey(pub u64, pub (usize, usize));
+
+impl MemoKey for MeasuredKey {
+    type Value = Arc<MeasuredPair>;
+    fn generation(&self) -> Option<u64> {
+        Some(self.0)
+    }
+}
+
+/// The choice of a text, and two SAEs: the smaller one on the text, ready for changes.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct TextBenchKey(pub u64, pub (usize, usize));
+
+impl MemoKey for TextBenchKey {
+    type Value = Arc<Workbench>;
+    fn generation(&self) -> Option<u64> {
+        Some(self.0)
+    }
+}
+
+impl LoadedSuite {
     /// The work queue of two SAEs.
     pub fn pair_view(
         &self,
-        chosen: &Chosen,
+        corpus: &Corpus,
         places: (usize, usize),
         threshold: f32,
         cancel: &Cancel,
@@ -43,11 +92,11 @@ impl Shared {
         if self.open.reach == Reach::WeightsOnly {
             return self.unmeasured(places, &table);
         }
-        let measured = self.measured_pair(chosen, places, cancel, progress)?;
+        let measured = self.measured_pair(corpus, places, cancel, progress)?;
         // So that a workbench can be measured on the text at once.
-        self.text_bench(chosen, places, cancel, progress)?;
+        self.text_bench(corpus, places, cancel, progress)?;
         for place in [places.0, places.1] {
-            self.quality(chosen, place, cancel, progress)?;
+            self.quality(corpus, place, cancel, progress)?;
         }
         let MeasuredPair { scores, small_fired, info } = &*measured;
         let names = self.names(places);
@@ -76,26 +125,26 @@ impl Shared {
     /// A pair measured on the whole text.
     pub fn measured_pair(
         &self,
-        chosen: &Chosen,
+        corpus: &Corpus,
         places: (usize, usize),
         cancel: &Cancel,
         progress: OnProgress<'_>,
     ) -> Result<Arc<MeasuredPair>, Report> {
-        self.pairs.get_or(&(chosen.generation, places.0, places.1), cancel, progress, |progress| {
-            self.measure_pair(chosen, places, cancel, progress).map(Arc::new)
+        self.memo.get_or(&MeasuredKey(corpus.generation, places), cancel, progress, |progress| {
+            self.measure_pair(corpus, places, cancel, progress).map(Arc::new)
         })
     }
 
     fn measure_pair(
         &self,
-        chosen: &Chosen,
+        corpus: &Corpus,
         places: (usize, usize),
         cancel: &Cancel,
         progress: OnProgress<'_>,
     ) -> Result<MeasuredPair, Report> {
         let pair = self.pair(places)?;
-        let text = self.sample(chosen, cancel, progress)?;
-        let codes = [places.0, places.1].map(|place| self.codes(chosen, place, cancel, progress));
+        let text = self.sample(corpus, cancel, progress)?;
+        let codes = [places.0, places.1].map(|place| self.codes(corpus, place, cancel, progress));
         let [small, large] = codes;
         let mut scores = Scores::insertions(pair);
         let mut small_fired = vec![0; pair.small().width()];
@@ -106,7 +155,7 @@ impl Shared {
         };
         add(&text.sample, &*small?, &*large?)?;
         if text.more {
-            self.rest(chosen, text.sample.rows.len(), text.info.tokens, cancel, progress, &mut |sample| {
+            self.rest(corpus, text.sample.rows.len(), text.info.tokens, cancel, progress, &mut |sample| {
                 let encode = |place: usize| {
                     let loaded = &self.saes[place];
                     let codes = loaded.sae.encode(&sample.x, cancel);
@@ -122,14 +171,14 @@ impl Shared {
     /// Gives the rest of the text, behind the rows and tokens that are kept of it, batch by batch.
     fn rest(
         &self,
-        chosen: &Chosen,
+        corpus: &Corpus,
         rows_kept: usize,
         mut tokens: usize,
         cancel: &Cancel,
         progress: OnProgress<'_>,
         take: &mut dyn FnMut(&Sample) -> Result<(), Report>,
     ) -> Result<(), Report> {
-        let (text, taker, most) = (self.text(chosen)?, self.taker(), chosen.most.unwrap_or(usize::MAX));
+        let (text, taker, most) = (self.text(corpus)?, self.taker(), corpus.max_tokens.unwrap_or(usize::MAX));
         let cannot = |error| failure::of_model(format!("cannot measure on the text `{}`", text.name), &error);
         let mut rows = self.rows(&text)?;
         let mut sample = Sample::default();
@@ -157,7 +206,7 @@ impl Shared {
     /// The smaller SAE on the part of the text that is kept, ready for changes; none where latents compete.
     pub fn text_bench(
         &self,
-        chosen: &Chosen,
+        corpus: &Corpus,
         places: (usize, usize),
         cancel: &Cancel,
         progress: OnProgress<'_>,
@@ -166,13 +215,13 @@ impl Shared {
         if pair.competes() {
             return Ok(None);
         }
-        let key = (chosen.generation, places.0, places.1);
+        let key = TextBenchKey(corpus.generation, places);
         // They are large, and one pair is worked on at a time.
-        self.benches.retain(|kept| *kept == key);
-        let bench = self.benches.get_or(&key, cancel, progress, |progress| {
-            let text = self.sample(chosen, cancel, progress)?;
-            let small = self.codes(chosen, places.0, cancel, progress)?;
-            let large = self.codes(chosen, places.1, cancel, progress)?;
+        self.memo.retain(|kept: &TextBenchKey| *kept == key);
+        let bench = self.memo.get_or(&key, cancel, progress, |progress| {
+            let text = self.sample(corpus, cancel, progress)?;
+            let small = self.codes(corpus, places.0, cancel, progress)?;
+            let large = self.codes(corpus, places.1, cancel, progress)?;
             let bench = Workbench::new(pair, &text.sample.x, &small, &large, &text.sample.counts);
             bench.map(Arc::new).map_err(|error| failure::of_sae("the pair cannot be measured", &error))
         });

@@ -6,11 +6,13 @@ use std::sync::Arc;
 
 use ratatui_textarea::TextArea;
 
-use crate::analysis::{LatentCard, PositionRun, Run, SaeRun, TokenView};
-use crate::report::Report;
-use crate::session::{Checked, Found, Opened, Reach, SaeInfo, SuiteEntry};
-use crate::task::Remote;
+use crate::analysis::{LatentCard, PositionRun, SaeRun, TokenView};
+use crate::session::{
+    CardQuery, CatalogueQuery, CheckupQuery, OpenQuery, PackQuery, PullQuery, Reach, RunQuery, SaeInfo, SearchQuery,
+};
+use crate::task::Tickets;
 use crate::text::Charset;
+use crate::tui::ask::Ask;
 use crate::tui::history::History;
 use crate::tui::hits::Hits;
 use crate::tui::keys::Place;
@@ -176,20 +178,20 @@ pub struct App {
     pub usual: Reach,
     /// How much of the suite's model was asked for last.
     pub reach: Reach,
+    /// Where the tickets of all askings come from.
+    pub tickets: Tickets,
     /// The suite that is loaded.
-    pub opened: Remote<Arc<Opened>, Report>,
+    pub opened: Ask<OpenQuery>,
     /// What the prompt yielded.
-    pub run: Remote<Arc<Run>, Report>,
+    pub run: Ask<RunQuery>,
+    /// How many runs of the prompt have arrived: what was measured on an older one is old.
+    pub runs: u64,
     /// What comes next after its tokens.
     pub next: NextStore,
-    /// The prompt that was asked for last.
-    pub asked_prompt: Option<String>,
     /// The prompt that the run shown belongs to.
     pub shown_prompt: String,
-    /// The chosen latent's card.
-    pub card: Remote<Arc<LatentCard>, Report>,
-    /// The latent whose card was asked for last.
-    pub asked_card: Option<LatentRef>,
+    /// The chosen latent's card, by runs of the prompt.
+    pub card: Ask<CardQuery, u64>,
     /// Names of latents.
     pub labels: LabelStore,
     /// Two SAEs compared and stitched.
@@ -197,23 +199,19 @@ pub struct App {
     /// Latents taken apart.
     pub meta: Meta,
     /// Whether the suite is wired as its SAEs need it.
-    pub checkup: Remote<Checked, Report>,
-    /// Whether that was asked for.
-    pub checkup_asked: bool,
+    pub checkup: Ask<CheckupQuery>,
+    /// Weights packed, so that what is typed is answered sooner.
+    pub pack: Ask<PackQuery>,
     /// Where the chosen latent's activation comes from.
     pub origins: Origins,
     /// The known suites.
-    pub catalogue: Remote<Vec<SuiteEntry>, Report>,
+    pub catalogue: Ask<CatalogueQuery>,
     /// The download: the suite's id.
-    pub pull: Remote<String, Report>,
-    /// Which suite is being downloaded, or was last.
-    pub pulled: Option<String>,
+    pub pull: Ask<PullQuery>,
     /// How fast the download is.
     pub speed: Speed,
     /// What the search found.
-    pub found: Remote<Found, Report>,
-    /// The SAE and text that were searched last.
-    pub searched: Option<(String, String)>,
+    pub found: Ask<SearchQuery>,
     /// The suite's own prompt, when the editor was filled with it.
     pub prepared: Option<String>,
     /// The chosen SAE's place in the suite.
@@ -266,25 +264,23 @@ impl App {
             only: (start.suite.clone(), start.saes.clone()),
             usual: start.reach,
             reach: start.reach,
-            opened: Remote::default(),
-            run: Remote::default(),
+            tickets: Tickets::default(),
+            opened: Ask::default(),
+            run: Ask::default(),
+            runs: 0,
             next: NextStore::default(),
-            asked_prompt: None,
             shown_prompt: String::new(),
-            card: Remote::default(),
-            asked_card: None,
+            card: Ask::default(),
             labels: LabelStore::default(),
             stitch: Stitch::default(),
             meta: Meta::default(),
-            checkup: Remote::default(),
-            checkup_asked: false,
+            checkup: Ask::default(),
+            pack: Ask::default(),
             origins: Origins::default(),
-            catalogue: Remote::default(),
-            pull: Remote::default(),
-            pulled: None,
+            catalogue: Ask::default(),
+            pull: Ask::default(),
             speed: Speed::default(),
-            found: Remote::default(),
-            searched: None,
+            found: Ask::default(),
             prepared: None,
             sae: 0,
             token: 0,
@@ -418,29 +414,16 @@ impl App {
         first.is_some_and(|token| !self.shown_prompt.starts_with(token.text.as_str()))
     }
 
-    /// Whether anything was asked for and has not been answered.
+    /// Whether the prompt's run has come: what fires is known then.
     #[must_use]
-    pub fn is_pending(&self) -> bool {
-        self.is_computing()
-            || self.pull.is_pending()
-            || self.stitch.is_measuring()
-            || self.meta.train.is_pending()
-            || self.checkup.is_pending()
+    pub fn has_run(&self) -> bool {
+        self.run.value().is_some() && !self.run.is_stale()
     }
 
-    /// Whether anything is awaited beside a download and what is measured in the background.
+    /// Which suite is being downloaded, or was last.
     #[must_use]
-    pub fn is_computing(&self) -> bool {
-        self.opened.is_pending()
-            || self.run.is_pending()
-            || self.next.is_pending()
-            || self.card.is_pending()
-            || self.catalogue.is_pending()
-            || self.found.is_pending()
-            || self.labels.is_pending()
-            || self.stitch.is_computing()
-            || self.meta.is_computing()
-            || self.origins.asked.is_pending()
+    pub fn pulled(&self) -> Option<&str> {
+        self.pull.question().map(|(query, ())| query.suite.as_str())
     }
 
     /// Whether an asking has lasted long enough to be shown: quick answers never flicker.

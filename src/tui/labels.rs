@@ -4,20 +4,19 @@
 use std::collections::{HashMap, HashSet};
 
 use crate::analysis::TokenValue;
-use crate::report::Report;
-use crate::session::Labels;
-use crate::task::{Remote, Ticket};
+use crate::session::LabelsQuery;
 use crate::tui::app::LatentRef;
+use crate::tui::ask::{Ask, Turn};
 
 /// Names of latents.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 pub struct LabelStore {
     known: HashMap<LatentRef, Vec<TokenValue>>,
     // Asked for without success: not asked for again, or a failure would repeat for ever.
     refused: HashSet<LatentRef>,
-    asked: Vec<LatentRef>,
     dense: HashSet<LatentRef>,
-    remote: Remote<(), Report>,
+    /// What is asked.
+    pub ask: Ask<LabelsQuery>,
 }
 
 impl LabelStore {
@@ -44,8 +43,8 @@ impl LabelStore {
 
     /// Whether an answer is awaited.
     #[must_use]
-    pub fn is_pending(&self) -> bool {
-        self.remote.is_pending()
+    pub const fn is_pending(&self) -> bool {
+        self.ask.is_pending()
     }
 
     /// Of the wanted latents those to ask for next: all that are missing of the first SAE that misses any.
@@ -60,47 +59,37 @@ impl LabelStore {
         missing
     }
 
-    /// Notes an asking.
-    pub fn ask(&mut self, latents: Vec<LatentRef>) -> Ticket {
-        self.asked = latents;
-        self.remote.ask()
-    }
-
-    /// Takes an answer; gives false, and changes nothing, when it is stale.
-    pub fn answer(&mut self, ticket: Ticket, answer: Result<Labels, Report>) -> bool {
-        let (answer, labels) = match answer {
-            Ok(labels) => (Ok(()), Some(labels)),
-            Err(report) => (Err(report), None),
-        };
-        if !self.remote.answer(ticket, answer) {
-            return false;
-        }
-        if let Some(labels) = labels {
-            for (latent, tokens) in labels.labels {
-                self.known.insert(LatentRef { sae: labels.sae.clone(), latent }, tokens);
+    /// Takes what came of the asking: what it was to name and did not is not asked for again.
+    pub fn turn(&mut self, turn: Turn) {
+        match turn {
+            Turn::Progress(_) => {}
+            Turn::Retried => self.refused.clear(),
+            Turn::Cleared => {
+                self.known.clear();
+                self.refused.clear();
+                self.dense.clear();
+            }
+            Turn::Answered | Turn::Failed | Turn::Ended => {
+                if let (Turn::Answered, Some(labels)) = (turn, self.ask.value()) {
+                    let of = |latent: u32| LatentRef { sae: labels.sae.clone(), latent };
+                    self.known.extend(labels.labels.iter().map(|(latent, tokens)| (of(*latent), tokens.clone())));
+                }
+                let Some((LabelsQuery { sae, latents }, ())) = self.ask.question() else { return };
+                let asked = latents.iter().map(|latent| LatentRef { sae: sae.clone(), latent: *latent });
+                self.refused.extend(asked.filter(|of| !self.known.contains_key(of)));
             }
         }
-        for latent in std::mem::take(&mut self.asked) {
-            if !self.known.contains_key(&latent) {
-                self.refused.insert(latent);
-            }
-        }
-        true
-    }
-
-    /// Forgets everything, as when another suite is opened.
-    pub fn clear(&mut self) {
-        self.known.clear();
-        self.refused.clear();
-        self.asked.clear();
-        self.dense.clear();
-        self.remote.clear();
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::report::Report;
+    use crate::session::Labels;
+    use crate::task::Tickets;
+    use crate::tui::ask::AnyAsk;
+    use crate::worker::Answer;
 
     fn at(sae: &str, latent: u32) -> LatentRef {
         LatentRef { sae: sae.into(), latent }
@@ -109,15 +98,18 @@ mod tests {
     #[test]
     fn asks_for_one_sae_at_a_time_and_never_twice() {
         let mut store = LabelStore::default();
+        let mut tickets = Tickets::default();
         let wanted = [at("a", 2), at("b", 1), at("a", 1), at("a", 2)];
-        let missing = store.missing(&wanted);
-        assert_eq!(missing, [at("a", 1), at("a", 2)]);
-        let ticket = store.ask(missing);
-        let labels = Labels { sae: "a".into(), labels: vec![(1, vec![])] };
-        assert!(store.answer(ticket, Ok(labels)));
+        assert_eq!(store.missing(&wanted), [at("a", 1), at("a", 2)]);
+        store.ask.ask(LabelsQuery { sae: "a".into(), latents: vec![1, 2] }, (), &mut tickets);
+        store.ask.take(Ok(Answer::new(Labels { sae: "a".into(), labels: vec![(1, vec![])] })));
+        store.turn(Turn::Answered);
         assert_eq!(store.missing(&wanted), [at("b", 1)], "what was not answered is not asked for again");
-        let ticket = store.ask(vec![at("b", 1)]);
-        assert!(store.answer(ticket, Err(Report::new("no"))));
+        store.ask.ask(LabelsQuery { sae: "b".into(), latents: vec![1] }, (), &mut tickets);
+        store.ask.take(Err(Report::new("no")));
+        store.turn(Turn::Failed);
         assert!(store.missing(&wanted).is_empty());
+        store.turn(Turn::Retried);
+        assert_eq!(store.missing(&wanted), [at("a", 2)], "but when the person says so");
     }
 }

@@ -2,17 +2,14 @@
 //! them. Not here: how it changes (`update`), how it looks (`view`).
 
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::sync::Arc;
 
-use crate::analysis::{
-    Arm, BreakdownView, Continuation, MetaCard, MetaEntry, MetaLabel, MetaRun, Operation, PositionRun, Sampling,
-    SurgeryView,
+use crate::analysis::{Arm, MetaEntry, MetaLabel, Operation, PositionRun, Sampling};
+use crate::session::{
+    BreakdownQuery, ContinueQuery, MetaCardQuery, MetaLabelsQuery, MetaRecipe, MetaRunQuery, MetaState, MetasQuery,
+    SurgeryQuery,
 };
-use crate::report::Report;
-use crate::session::{MetaRecipe, MetaState, MetaTrained};
-use crate::task::Remote;
 use crate::tui::app::{App, Focus, LatentRef, activation};
-use crate::tui::stitch::Asked;
+use crate::tui::ask::{Ask, Turn};
 
 mod cuts;
 pub mod map;
@@ -28,16 +25,8 @@ pub struct MetaRef {
     pub meta: String,
 }
 
-/// What a breakdown is about: latent and meta-SAE.
-pub type PartsKey = (LatentRef, String);
-/// What a meta-latent's card is about: meta-SAE, meta-latent, and which run of the prompt.
-pub type CardKey = (MetaRef, u32, u64);
-/// What surgery is about: the edit, which run of the prompt, and the texts that were named.
-pub type SurgeryKey = (Operation, u64, Vec<String>);
-/// What a continuation is about: the edit, which run of the prompt, and how tokens are chosen.
-pub type ContinueKey = (Operation, u64, Sampling);
-/// What is known of meta-SAEs: how often the list has changed, and which was used last (its table is made then).
-pub type StatesKey = (u64, Option<MetaRef>);
+/// What is cut: a latent's decoder row, by a meta-SAE.
+pub type CutKey = (LatentRef, String);
 
 /// What the explorer knows of meta-SAEs.
 #[derive(Debug)]
@@ -46,8 +35,8 @@ pub struct Meta {
     pub shown: Focus,
     /// How often the list of meta-SAEs has changed.
     pub changed: u64,
-    /// The meta-SAEs there are.
-    pub states: Asked<StatesKey, Arc<Vec<MetaState>>>,
+    /// The meta-SAEs there are: how often the list has changed, and which was used last (its table is made then).
+    pub states: Ask<MetasQuery, (u64, Option<MetaRef>)>,
     /// For an SAE the meta-SAE that the person chose; else it is the first.
     pub chosen: BTreeMap<String, String>,
     /// The chosen meta-latent.
@@ -57,19 +46,19 @@ pub struct Meta {
     /// Whether the prompt is seen by meta-latents.
     pub by_meta: bool,
     /// What the chosen latent is made of.
-    pub parts: Asked<PartsKey, Arc<BreakdownView>>,
+    pub parts: Ask<BreakdownQuery>,
     /// The chosen meta-latent's card.
-    pub card: Asked<CardKey, Arc<MetaCard>>,
+    pub card: Ask<MetaCardQuery, u64>,
     /// The chosen row of its members.
     pub member: usize,
     /// The prompt by meta-latents.
-    pub run: Asked<(MetaRef, u64), Arc<MetaRun>>,
+    pub run: Ask<MetaRunQuery, u64>,
     /// Names of meta-latents.
     pub labels: MetaLabels,
     /// The chosen place of the map.
     pub node: map::Node,
     /// What is changed in latents' decoder rows.
-    pub cuts: BTreeMap<PartsKey, Cuts>,
+    pub cuts: BTreeMap<CutKey, Cuts>,
     /// The chosen row of surgery.
     pub cut_row: usize,
     /// Texts whose log-probability is wanted.
@@ -79,13 +68,11 @@ pub struct Meta {
     /// Seed of the random edit and of chance.
     pub seed: u64,
     /// What comes next with the edit.
-    pub surgery: Asked<SurgeryKey, Arc<SurgeryView>>,
+    pub surgery: Ask<SurgeryQuery, u64>,
     /// How the three models go on, in the order of [`Arm::ALL`].
-    pub goes_on: [Asked<ContinueKey, Arc<Continuation>>; 3],
+    pub goes_on: [Ask<ContinueQuery, u64>; 3],
     /// Training a meta-SAE.
-    pub train: Remote<Arc<MetaTrained>, Report>,
-    /// What is trained, or was last.
-    pub training: Option<MetaRecipe>,
+    pub train: Ask<MetaRecipe>,
 }
 
 impl Default for Meta {
@@ -93,15 +80,15 @@ impl Default for Meta {
         Self {
             shown: Focus::Parts,
             changed: 0,
-            states: Asked::default(),
+            states: Ask::default(),
             chosen: BTreeMap::new(),
             meta_latent: None,
             held: false,
             by_meta: false,
-            parts: Asked::default(),
-            card: Asked::default(),
+            parts: Ask::default(),
+            card: Ask::default(),
             member: 0,
-            run: Asked::default(),
+            run: Ask::default(),
             labels: MetaLabels::default(),
             node: map::Node::default(),
             cuts: BTreeMap::new(),
@@ -109,58 +96,19 @@ impl Default for Meta {
             named: Vec::new(),
             sampling: Sampling::Greedy,
             seed: 0,
-            surgery: Asked::default(),
-            goes_on: [Asked::default(), Asked::default(), Asked::default()],
-            train: Remote::default(),
-            training: None,
+            surgery: Ask::default(),
+            goes_on: [Ask::default(), Ask::default(), Ask::default()],
+            train: Ask::default(),
         }
     }
 }
 
 impl Meta {
-    /// Whether anything is awaited that a person looks at; training is not.
-    #[must_use]
-    pub fn is_computing(&self) -> bool {
-        self.states.is_pending()
-            || self.parts.is_pending()
-            || self.card.is_pending()
-            || self.run.is_pending()
-            || self.labels.remote.is_pending()
-            || self.surgery.is_pending()
-            || self.goes_on.iter().any(Asked::is_pending)
-    }
-
-    /// Makes everything that failed be asked for again.
-    pub fn ask_again(&mut self) {
-        self.states.retry();
-        self.parts.retry();
-        self.card.retry();
-        self.run.retry();
-        self.labels.refused.clear();
-        self.surgery.retry();
-        for arm in &mut self.goes_on {
-            arm.retry();
-        }
-    }
-
-    /// The last failure, of what is most basic.
-    #[must_use]
-    pub fn failure(&self) -> Option<&Report> {
-        self.parts
-            .failure()
-            .or(self.card.failure())
-            .or(self.run.failure())
-            .or(self.surgery.failure())
-            .or(self.goes_on.iter().find_map(Asked::failure))
-            .or(self.train.failure())
-            .or(self.states.failure())
-    }
-
     /// How a model goes on, as far as that is known: the text, and whether more is to come.
     #[must_use]
-    pub fn text_of(&self, arm: Arm, key: &ContinueKey) -> Option<(String, bool)> {
-        let asked = Arm::ALL.iter().position(|a| *a == arm).and_then(|at| self.goes_on.get(at))?;
-        if let Some(done) = asked.of(key) {
+    pub fn text_of(&self, key: &(ContinueQuery, u64)) -> Option<(String, bool)> {
+        let asked = Arm::ALL.iter().position(|arm| *arm == key.0.arm).and_then(|at| self.goes_on.get(at))?;
+        if let Some(done) = asked.of(&key.0, &key.1) {
             return Some((done.text.clone(), false));
         }
         let so_far = asked.progressed().filter(|_| asked.question() == Some(key))?;
@@ -175,10 +123,8 @@ pub struct MetaLabels {
     pub known: HashMap<(MetaRef, u32), MetaLabel>,
     /// What was asked for without success.
     pub refused: HashSet<(MetaRef, u32)>,
-    /// What was asked for last.
-    pub asked: Vec<(MetaRef, u32)>,
-    /// The asking.
-    pub remote: Remote<(), Report>,
+    /// What is asked.
+    pub ask: Ask<MetaLabelsQuery>,
 }
 
 impl MetaLabels {
@@ -193,6 +139,29 @@ impl MetaLabels {
     pub fn is_missing(&self, of: &MetaRef, meta_latent: u32) -> bool {
         let key = (of.clone(), meta_latent);
         !self.known.contains_key(&key) && !self.refused.contains(&key)
+    }
+
+    /// Takes what came of the asking: what it was to name and did not is not asked for again.
+    pub fn turn(&mut self, turn: Turn) {
+        match turn {
+            Turn::Progress(_) => {}
+            Turn::Retried => self.refused.clear(),
+            Turn::Cleared => {
+                self.known.clear();
+                self.refused.clear();
+            }
+            Turn::Answered | Turn::Failed | Turn::Ended => {
+                if let (Turn::Answered, Some(labels)) = (turn, self.ask.value()) {
+                    let of = MetaRef { sae: labels.sae.clone(), meta: labels.meta.clone() };
+                    let known = labels.labels.iter().map(|label| ((of.clone(), label.meta_latent), label.clone()));
+                    self.known.extend(known);
+                }
+                let Some((MetaLabelsQuery { sae, meta, meta_latents }, ())) = self.ask.question() else { return };
+                let of = MetaRef { sae: sae.clone(), meta: meta.clone() };
+                let asked = meta_latents.iter().map(|meta_latent| (of.clone(), *meta_latent));
+                self.refused.extend(asked.filter(|key| !self.known.contains_key(key)));
+            }
+        }
     }
 }
 
@@ -222,8 +191,10 @@ impl App {
     /// What the chosen latent is made of, when that is known.
     #[must_use]
     pub fn parts(&self) -> Option<&MetaEntry> {
-        let key = (self.chosen()?, self.meta_ref()?.meta);
-        self.meta.parts.of(&key)?.metas.iter().find(|entry| entry.meta == key.1)
+        let (LatentRef { sae, latent }, meta) = (self.chosen()?, self.meta_ref()?.meta);
+        let query = BreakdownQuery { sae, latent, meta: Some(meta) };
+        let parts = self.meta.parts.of(&query, &())?;
+        parts.metas.iter().find(|entry| Some(&entry.meta) == query.meta.as_ref())
     }
 
     /// What fires at the chosen token, by meta-latents.

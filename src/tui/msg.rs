@@ -6,10 +6,10 @@ use std::time::Duration;
 use crokey::KeyCombination;
 
 use crate::report::Report;
-use crate::session::Job;
-use crate::task::{Slot, Ticket};
+use crate::session::Slot;
+use crate::task::Ticket;
 use crate::tui::hits::Hits;
-pub use crate::worker::Event;
+use crate::worker::{Job, JobEvent};
 
 /// Something that happened.
 #[derive(Clone, Debug)]
@@ -27,14 +27,10 @@ pub enum Msg {
         /// Rows.
         height: u16,
     },
-    /// News of a job.
-    News {
-        /// The slot it was asked on.
-        slot: Slot,
-        /// Which asking.
-        ticket: Ticket,
-        /// What happened.
-        event: Event,
+    /// Something came of a question.
+    Job {
+        /// What, and of which asking.
+        event: JobEvent,
         /// Time since the start of the program, for speeds.
         at: Duration,
     },
@@ -73,13 +69,11 @@ pub enum MouseDid {
 /// Something that the shell must do.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Effect {
-    /// Ask for a job; a newer asking on a slot replaces the older one.
+    /// Ask a question; a newer asking on its slot replaces the older one.
     Ask {
-        /// The slot.
-        slot: Slot,
         /// Which asking.
         ticket: Ticket,
-        /// The job.
+        /// The question.
         job: Job,
     },
     /// Stop what a slot is doing.

@@ -2,21 +2,22 @@
 //! others' while nothing else is wanted. Not here: computing and drawing it.
 
 use crate::analysis::NextToken;
-use crate::report::{Kind, Report};
-use crate::session::Predictions;
-use crate::task::{Remote, Ticket};
+use crate::report::Report;
+use crate::session::NextQuery;
+use crate::tui::ask::{AnyAsk, Ask, Turn};
 
 /// Positions asked for at a time once the chosen one is known: few, so that other questions get between.
 const BATCH: usize = 8;
 
 /// What comes next at the positions of the run shown.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 pub struct NextStore {
     known: Vec<Option<Vec<NextToken>>>,
     /// The list that was shown last, and the token it comes after.
     last: Option<(String, Vec<NextToken>)>,
     ms: Option<f64>,
-    remote: Remote<(), Report>,
+    /// What is asked.
+    pub ask: Ask<NextQuery>,
 }
 
 impl NextStore {
@@ -24,7 +25,7 @@ impl NextStore {
     pub fn restart(&mut self, tokens: usize) {
         self.known = vec![None; tokens];
         self.ms = None;
-        self.remote.clear();
+        self.ask.clear();
     }
 
     /// The likeliest next tokens after a position, best first.
@@ -50,7 +51,7 @@ impl NextStore {
     #[must_use]
     pub fn missing(&self, position: usize) -> Vec<usize> {
         let absent = |at: &usize| self.known.get(*at).is_some_and(Option::is_none);
-        if self.remote.is_pending() || self.remote.failure().is_some() {
+        if self.ask.is_pending() || self.ask.is_unanswered() {
             return Vec::new();
         }
         if absent(&position) {
@@ -62,30 +63,23 @@ impl NextStore {
         missing
     }
 
-    /// Notes an asking.
-    pub fn ask(&mut self) -> Ticket {
-        self.remote.ask()
-    }
-
     /// Whether an answer is awaited.
     #[must_use]
-    pub fn is_pending(&self) -> bool {
-        self.remote.is_pending()
+    pub const fn is_pending(&self) -> bool {
+        self.ask.is_pending()
     }
 
     /// Ends the asking under way; gives whether there was one.
     pub fn abandon(&mut self) -> bool {
-        let pending = self.remote.is_pending();
-        if pending {
-            self.remote.abandon();
-        }
+        let pending = self.ask.is_pending();
+        self.ask.end();
         pending
     }
 
     /// Why what comes next is not known.
     #[must_use]
     pub const fn failure(&self) -> Option<&Report> {
-        self.remote.failure()
+        self.ask.last_failure()
     }
 
     /// How long the first answer took, in milliseconds: it takes the prompt through the rest of the model.
@@ -94,27 +88,20 @@ impl NextStore {
         self.ms
     }
 
-    /// Takes an answer; gives false, and changes nothing, when it is stale.
-    pub fn answer(&mut self, ticket: Ticket, answer: Result<Predictions, Report>) -> bool {
-        if answer.as_ref().is_err_and(|report| report.kind == Kind::Cancelled) {
-            return ticket == self.remote.ticket() && self.abandon();
-        }
-        let (answer, predictions) = match answer {
-            Ok(predictions) => (Ok(()), Some(predictions)),
-            Err(report) => (Err(report), None),
-        };
-        if !self.remote.answer(ticket, answer) {
-            return false;
-        }
-        if let Some(predictions) = predictions {
-            self.ms.get_or_insert(predictions.ms);
-            for (position, next) in predictions.next {
-                if let Some(known) = self.known.get_mut(position) {
-                    *known = Some(next);
+    /// Takes what came of the asking.
+    pub fn turn(&mut self, turn: Turn) {
+        match (turn, self.ask.value()) {
+            (Turn::Answered, Some(predictions)) => {
+                self.ms.get_or_insert(predictions.ms);
+                for (position, next) in &predictions.next {
+                    if let Some(known) = self.known.get_mut(*position) {
+                        *known = Some(next.clone());
+                    }
                 }
             }
+            (Turn::Cleared, _) => self.clear(),
+            _ => {}
         }
-        true
     }
 
     /// Forgets everything, as when another suite is opened.
@@ -127,9 +114,23 @@ impl NextStore {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::session::Predictions;
+    use crate::task::Tickets;
+    use crate::worker::Answer;
 
     fn next(position: usize) -> (usize, Vec<NextToken>) {
         (position, vec![NextToken { id: position as u32, text: format!("t{position}"), logprob: -0.5 }])
+    }
+
+    fn ask(store: &mut NextStore) {
+        let query = NextQuery { prompt: String::new(), positions: Vec::new(), count: 1 };
+        store.ask.ask(query, (), &mut Tickets::default());
+    }
+
+    fn answer(store: &mut NextStore, answer: Result<Predictions, Report>) {
+        let turn = if answer.is_ok() { Turn::Answered } else { Turn::Failed };
+        store.ask.take(answer.map(Answer::new));
+        store.turn(turn);
     }
 
     #[test]
@@ -142,11 +143,11 @@ mod tests {
             if missing.is_empty() {
                 break;
             }
-            let ticket = store.ask();
+            ask(&mut store);
             assert!(store.missing(5).is_empty(), "one asking at a time");
-            let answer = missing.iter().copied().map(next).collect();
+            let next = missing.iter().copied().map(next).collect();
             order.push(missing);
-            assert!(store.answer(ticket, Ok(Predictions { next: answer, ms: order.len() as f64 })));
+            answer(&mut store, Ok(Predictions { next, ms: order.len() as f64 }));
         }
         assert_eq!(order[0], [5]);
         assert_eq!(order[1], [4, 6, 3, 7, 2, 8, 1, 9]);
@@ -158,14 +159,14 @@ mod tests {
     fn the_list_shown_last_stays_through_a_new_run_and_a_failure_is_not_asked_for_again() {
         let mut store = NextStore::default();
         store.restart(2);
-        let ticket = store.ask();
-        assert!(store.answer(ticket, Ok(Predictions { next: vec![next(1)], ms: 1.0 })));
+        ask(&mut store);
+        answer(&mut store, Ok(Predictions { next: vec![next(1)], ms: 1.0 }));
         store.look(1, " Paris");
         store.restart(3);
         store.look(2, " Rome");
         assert_eq!((store.at(2), store.last().map(|(after, _)| after)), (None, Some(" Paris")));
-        let ticket = store.ask();
-        assert!(store.answer(ticket, Err(Report::new("no"))));
+        ask(&mut store);
+        answer(&mut store, Err(Report::new("no")));
         assert!(store.missing(2).is_empty() && store.failure().is_some());
         store.restart(3);
         assert_eq!(store.missing(2), [2]);

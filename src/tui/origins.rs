@@ -1,18 +1,14 @@
 //! Where the chosen latent's activation comes from: what is asked about it, and which head is looked through.
 //! Not here: drawing it, and the arithmetic.
 
-use std::sync::Arc;
-
 use crate::analysis::Attribution;
+use crate::session::AttributionQuery;
 use crate::site::SiteKind;
-use crate::tui::app::{App, Focus, LatentRef};
-use crate::tui::stitch::Asked;
-
-/// A latent, a position, and which run of the prompt.
-pub type OriginsKey = (LatentRef, usize, u64);
+use crate::tui::app::{App, Focus};
+use crate::tui::ask::Ask;
 
 /// Heads and sources of the chosen latent at the chosen token.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 pub struct Origins {
     /// Whether they stand in the card's place.
     pub shown: bool,
@@ -20,8 +16,8 @@ pub struct Origins {
     pub left: Option<Focus>,
     /// The head that is looked through; all of them otherwise.
     pub head: Option<usize>,
-    /// What was asked and answered.
-    pub asked: Asked<OriginsKey, Arc<Attribution>>,
+    /// What was asked and answered, by runs of the prompt.
+    pub asked: Ask<AttributionQuery, u64>,
 }
 
 /// A row of the list of heads.
@@ -42,11 +38,12 @@ impl App {
         self.opened.value().is_some_and(|opened| opened.site.kind == SiteKind::AttnZ)
     }
 
-    /// What is to be asked for now: the chosen latent at the chosen token.
+    /// What is to be asked for now: the chosen latent at the chosen token, in which run.
     #[must_use]
-    pub fn origins_key(&self) -> Option<OriginsKey> {
+    pub fn origins_key(&self) -> Option<(AttributionQuery, u64)> {
         let chosen = self.chosen().filter(|_| self.token < self.tokens().len())?;
-        Some((chosen, self.token, self.stitch.runs))
+        let query = AttributionQuery { sae: chosen.sae, latent: chosen.latent, position: self.token };
+        Some((query, self.runs))
     }
 
     /// The origins that were answered last, and whether they are those of the chosen latent and token. None of another
@@ -55,7 +52,7 @@ impl App {
     pub fn origins(&self) -> Option<(&Attribution, bool)> {
         let (answered, key) = (self.origins.asked.answers()?, self.origins_key()?);
         let of = self.origins.asked.value()?;
-        (answered.2 == key.2).then_some((&**of, *answered == key))
+        (answered.1 == key.1).then_some((&**of, *answered == key))
     }
 
     /// All heads together, then each, the one that brought most first, either way.

@@ -9,31 +9,31 @@ use std::time::{Duration, Instant};
 use crossterm::Command;
 
 use crate::report::Report;
-use crate::session::{Job, Reach};
-use crate::task::{Slot, Ticket};
+use crate::session::{Reach, Slot};
+use crate::task::Ticket;
 use crate::tui::app::{App, Start};
 use crate::tui::hits::Hits;
 use crate::tui::input;
-use crate::tui::msg::{Effect, Event, Format, Msg, Update};
+use crate::tui::msg::{Effect, Format, Msg, Update};
 use crate::tui::painter::Painter;
 use crate::tui::picture;
 use crate::tui::terminal::{self, Guard};
 use crate::tui::theme::detect::{self, Env};
 use crate::tui::theme::{Depth, Ground, Theme};
 use crate::tui::update::{start, update};
-use crate::worker::Worker;
+use crate::worker::{Job, JobEvent, Worker};
 
-/// What computes: it takes jobs and tells what comes of them.
+/// What computes: it takes questions and tells what comes of them.
 pub trait Engine {
-    /// Asks for a job; a newer asking on a slot replaces the older one.
-    fn ask(&self, slot: Slot, ticket: Ticket, job: Job);
+    /// Asks a question; a newer asking on its slot replaces the older one.
+    fn ask(&self, ticket: Ticket, job: Job);
     /// Stops what a slot is doing.
     fn cancel(&self, slot: Slot);
 }
 
 impl Engine for Worker {
-    fn ask(&self, slot: Slot, ticket: Ticket, job: Job) {
-        Self::ask(self, slot, ticket, job);
+    fn ask(&self, ticket: Ticket, job: Job) {
+        Self::ask(self, ticket, job);
     }
 
     fn cancel(&self, slot: Slot) {
@@ -41,8 +41,8 @@ impl Engine for Worker {
     }
 }
 
-/// Where an engine tells its news.
-pub type Tell = Arc<dyn Fn(Slot, Ticket, Event) + Send + Sync>;
+/// Where an engine tells what came of its questions.
+pub type EventSink = Arc<dyn Fn(JobEvent) + Send + Sync>;
 
 /// How the explorer is started.
 #[derive(Clone, Debug, Default)]
@@ -91,8 +91,8 @@ impl Options {
 pub(super) enum Wake {
     /// Something was typed, pasted, clicked, or the size changed.
     Input(Msg),
-    /// News of a job.
-    News(Slot, Ticket, Event),
+    /// Something came of a question.
+    Job(JobEvent),
     /// A signal that ends the program.
     Signal(i32),
     /// The program goes on after it was stopped.
@@ -115,7 +115,7 @@ const PROBE: Duration = Duration::from_millis(200);
 ///
 /// # Errors
 /// When there is no terminal, when it is lost, or when the engine cannot start.
-pub fn run<E: Engine>(options: &Options, engine: impl FnOnce(Tell) -> Result<E, Report>) -> Result<u8, Report> {
+pub fn run<E: Engine>(options: &Options, engine: impl FnOnce(EventSink) -> Result<E, Report>) -> Result<u8, Report> {
     let env = |name: &str| std::env::var(name).ok();
     terminal::check(&env)?;
     let theme = theme_of(options, &env);
@@ -130,10 +130,10 @@ pub fn run<E: Engine>(options: &Options, engine: impl FnOnce(Tell) -> Result<E, 
     // The first frame stands before anything is loaded.
     shell.app.hits = shell.draw().map_err(|e| lost(&e))?;
     input::signals(to.clone()).map_err(|e| lost(&e))?;
-    let news = to.clone();
-    let engine = engine(Arc::new(move |slot, ticket, event| {
+    let events = to.clone();
+    let engine = engine(Arc::new(move |event| {
         // After the last frame nobody listens.
-        let _ = news.send(Wake::News(slot, ticket, event));
+        let _ = events.send(Wake::Job(event));
     }))?;
     let mut dirty = false;
     let first = start(&mut shell.app);
@@ -210,7 +210,7 @@ impl Shell {
     }
 
     /// Waits for what comes next: for ever when nothing is pending, else until the next frame or tick. Gives all that
-    /// waits, signals first and news last, so that a flood of news never delays a key.
+    /// waits, signals first and what came of questions last, so that a flood of it never delays a key.
     fn wait(&mut self, from: &Receiver<Wake>, dirty: bool) -> Vec<Wake> {
         let now = Instant::now();
         let next_frame = (dirty && !self.away).then(|| self.drawn.map_or(now, |at| at + self.frame));
@@ -229,7 +229,7 @@ impl Shell {
             Wake::Signal(_) | Wake::Lost(_) => 0,
             Wake::Continued => 1,
             Wake::Input(_) => 2,
-            Wake::News(..) => 3,
+            Wake::Job(_) => 3,
         });
         all
     }
@@ -255,7 +255,7 @@ impl Shell {
     fn take<E: Engine>(&mut self, wake: Wake, engine: &E, dirty: &mut bool) -> Result<Then, Report> {
         let msg = match wake {
             Wake::Input(msg) => msg,
-            Wake::News(slot, ticket, event) => Msg::News { slot, ticket, event, at: self.started.elapsed() },
+            Wake::Job(event) => Msg::Job { event, at: self.started.elapsed() },
             // 128 + number, as a shell would say it.
             Wake::Signal(signal) => return Ok(Then::End(u8::try_from(128 + signal).unwrap_or(1))),
             Wake::Continued => {
@@ -278,7 +278,7 @@ impl Shell {
     fn do_all<E: Engine>(&mut self, effects: Vec<Effect>, engine: &E, dirty: &mut bool) -> Result<Then, Report> {
         for effect in effects {
             match effect {
-                Effect::Ask { slot, ticket, job } => engine.ask(slot, ticket, job),
+                Effect::Ask { ticket, job } => engine.ask(ticket, job),
                 Effect::Cancel(slot) => engine.cancel(slot),
                 Effect::Copy(text) => copy(&text).map_err(|e| lost(&e))?,
                 Effect::Save(format) => {

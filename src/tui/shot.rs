@@ -8,15 +8,15 @@ use std::time::{Duration, Instant};
 use ratatui::buffer::Buffer;
 
 use crate::report::Report;
-use crate::task::{Slot, Ticket};
 use crate::tui::app::App;
-use crate::tui::msg::{Effect, Event, Format, Msg};
+use crate::tui::msg::{Effect, Format, Msg};
 use crate::tui::painter::Painter;
 use crate::tui::picture;
 use crate::tui::script::{self, Step};
-use crate::tui::shell::{Engine, Options, Tell, theme_of};
+use crate::tui::shell::{Engine, EventSink, Options, theme_of};
 use crate::tui::theme::{Depth, Theme};
 use crate::tui::update::{start, update};
+use crate::worker::JobEvent;
 
 /// How long one answer may take.
 const PATIENCE: Duration = Duration::from_mins(5);
@@ -32,7 +32,7 @@ pub fn shot<E: Engine>(
     keys: &str,
     size: (u16, u16),
     format: Format,
-    engine: impl FnOnce(Tell) -> Result<E, Report>,
+    engine: impl FnOnce(EventSink) -> Result<E, Report>,
 ) -> Result<String, Report> {
     let steps = script::parse(keys)?;
     let options = Options {
@@ -44,8 +44,8 @@ pub fn shot<E: Engine>(
     let env = |_: &str| None;
     let theme = theme_of(&options, &env);
     let (to, from) = mpsc::channel();
-    let engine = engine(Arc::new(move |slot, ticket, event| {
-        let _ = to.send((slot, ticket, event));
+    let engine = engine(Arc::new(move |event| {
+        let _ = to.send(event);
     }))?;
     let painter = Painter::new(size).map_err(|e| Report::caused("cannot draw", &e))?;
     let mut stage =
@@ -59,7 +59,7 @@ struct Stage<E> {
     theme: Theme,
     painter: Painter,
     engine: E,
-    from: Receiver<(Slot, Ticket, Event)>,
+    from: Receiver<JobEvent>,
     started: Instant,
 }
 
@@ -91,7 +91,7 @@ impl<E: Engine> Stage<E> {
         let mut over = false;
         for effect in effects {
             match effect {
-                Effect::Ask { slot, ticket, job } => self.engine.ask(slot, ticket, job),
+                Effect::Ask { ticket, job } => self.engine.ask(ticket, job),
                 Effect::Cancel(slot) => self.engine.cancel(slot),
                 Effect::Quit => over = true,
                 Effect::Copy(_) | Effect::Save(_) | Effect::Mouse(_) | Effect::Suspend | Effect::Repaint => {}
@@ -110,10 +110,10 @@ impl<E: Engine> Stage<E> {
             if !pending {
                 return Ok(());
             }
-            let (slot, ticket, event) = self.from.recv_timeout(PATIENCE).map_err(|_| {
+            let event = self.from.recv_timeout(PATIENCE).map_err(|_| {
                 Report::new("the screen cannot be drawn").because(format!("no answer within {} s", PATIENCE.as_secs()))
             })?;
-            self.send(Msg::News { slot, ticket, event, at: self.started.elapsed() });
+            self.send(Msg::Job { event, at: self.started.elapsed() });
         }
     }
 

@@ -2,22 +2,19 @@
 //! Not here: how it changes (`update`), how it looks (`view`).
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::analysis::{
-    Bench, BenchLoss, Change, Counts, CurveLoss, CurveView, Family, GroupView, Order, PairView, Side, TextInfo, Verdict,
+use crate::analysis::{BenchLoss, Change, Counts, Order, PairView, Verdict};
+use crate::session::{
+    BenchQuery, CurveLossQuery, CurveQuery, ExportQuery, FamilyQuery, FilterQuery, GroupQuery, Loss, LossQuery,
+    PairQuery, TablesQuery, TextQuery, VerdictQuery,
 };
-use crate::report::Report;
-use crate::session::Found;
-use crate::task::Remote;
-use crate::tui::app::{Focus, LatentRef};
+use crate::tui::app::Focus;
+use crate::tui::ask::{AnyAsk as _, Ask};
 
-mod asked;
 mod changes;
 mod queue;
 
-pub use asked::Asked;
 pub use changes::Changes;
 pub use queue::{Filter, InPrompt, Queue, Show, Sort};
 
@@ -33,36 +30,15 @@ pub struct PairIds {
 /// A threshold, so that it can be compared: its bits.
 pub type ThetaBits = u32;
 
-/// What a verdict is about: pair, latent of the wider SAE, θ, which run of the prompt, and whether the pair was measured
-/// on the text.
-pub type VerdictKey = (PairIds, u32, ThetaBits, u64, bool);
-/// What a workbench is about: pair, changes, which run of the prompt, and whether the pair was measured on the text.
-pub type BenchKey = (PairIds, Vec<Change>, u64, bool);
-/// What a curve is about: pair, θ, order.
-pub type CurveKey = (PairIds, ThetaBits, Order);
-/// What a group is about: pair, side, latent, θ.
-pub type GroupKey = (PairIds, Side, u32, ThetaBits);
+/// What a measurement depends on beside its question: which run of the prompt, and whether the pair was measured on the
+/// text.
+pub type Measured = (u64, bool);
+
+/// What cross-entropies are about.
+pub type LossKey = (LossQuery, Measured);
 
 /// What an SAE does in the prompt is about: which run, token and SAE.
 pub type PromptKey = (u64, usize, String);
-
-/// What cross-entropies are about: they share a slot, since they share the model.
-#[derive(Clone, Debug, PartialEq)]
-pub enum LossKey {
-    /// Of the smaller SAE with one latent in it.
-    Verdict(VerdictKey),
-    /// Of the workbench.
-    Bench(BenchKey),
-}
-
-/// Cross-entropies that arrived.
-#[derive(Clone, Debug)]
-pub enum Loss {
-    /// Of the smaller SAE with one latent in it.
-    Verdict(Arc<Verdict>),
-    /// Of the workbench.
-    Bench(Arc<BenchLoss>),
-}
 
 /// What θ makes of the pair.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -84,54 +60,50 @@ pub struct Stitch {
     pub threshold: f32,
     /// The narrower SAE to compare with, when the person chose one; else it is the next one down.
     pub against: Option<String>,
-    /// How many runs of the prompt have arrived: what was measured on an older one is old.
-    pub runs: u64,
     /// The work queue.
-    pub pair: Asked<(PairIds, ThetaBits), Arc<PairView>>,
+    pub pair: Ask<PairQuery>,
     /// What θ makes of it, and for which θ that holds.
     pub sums: Option<(ThetaBits, Sums)>,
     /// The order and filter of the work queue.
     pub queue: Queue,
     /// Latents that the queue's text filter found.
-    pub found: Asked<(String, String), Found>,
-    /// The relatives of the chosen latent.
-    pub family: Asked<(LatentRef, ThetaBits, bool), Arc<Family>>,
+    pub found: Ask<FilterQuery>,
+    /// The relatives of the chosen latent, before and after every pair of SAEs has been compared.
+    pub family: Ask<FamilyQuery, bool>,
     /// Whether every pair of SAEs has been compared.
-    pub tables: Remote<Vec<String>, Report>,
-    /// Whether that was asked for.
-    pub tables_asked: bool,
+    pub tables: Ask<TablesQuery>,
     /// The verdict on the chosen latent.
-    pub verdict: Asked<VerdictKey, Arc<Verdict>>,
+    pub verdict: Ask<VerdictQuery, Measured>,
     /// What was put in and taken out, for every pair.
     pub changes: BTreeMap<PairIds, Changes>,
     /// The chosen row of the workbench's list of changes.
     pub change_row: usize,
     /// The workbench.
-    pub bench: Asked<BenchKey, Arc<Bench>>,
+    pub bench: Ask<BenchQuery, Measured>,
     /// The cross-entropies asked for last.
-    pub loss: Asked<LossKey, Loss>,
+    pub loss: Ask<LossQuery, Measured>,
     /// What gave no cross-entropies: not asked for again by itself.
     pub refused: Vec<LossKey>,
     /// The last cross-entropies of a verdict.
-    pub verdict_loss: Option<(VerdictKey, Arc<Verdict>)>,
+    pub verdict_loss: Option<(LossKey, Arc<Loss>)>,
     /// The last cross-entropies of the workbench.
-    pub bench_loss: Option<(BenchKey, Arc<BenchLoss>)>,
+    pub bench_loss: Option<(LossKey, Arc<Loss>)>,
     /// The way from the narrower to the wider SAE.
-    pub curve: Asked<CurveKey, Arc<CurveView>>,
+    pub curve: Ask<CurveQuery>,
     /// In which order its steps are taken.
     pub order: Order,
     /// The chosen point of the curve.
     pub point: usize,
     /// Cross-entropies along it.
-    pub curve_loss: Asked<CurveKey, Arc<CurveLoss>>,
+    pub curve_loss: Ask<CurveLossQuery>,
     /// The latents that hang together with the chosen one; none inside for a latent in no group.
-    pub group: Asked<GroupKey, Option<Arc<GroupView>>>,
+    pub group: Ask<GroupQuery>,
     /// The chosen row of the group: latents of the smaller SAE first.
     pub group_row: usize,
     /// Writing the stitched SAE.
-    pub export: Remote<PathBuf, Report>,
+    pub export: Ask<ExportQuery>,
     /// Choosing the text to measure on.
-    pub text: Remote<TextInfo, Report>,
+    pub text: Ask<TextQuery>,
     /// What every latent of the wider SAE does in the prompt: for which run, token and SAE.
     pub prompt: Option<(PromptKey, Arc<Vec<InPrompt>>)>,
 }
@@ -143,30 +115,28 @@ impl Default for Stitch {
             left: Focus::Tokens,
             threshold: 0.7,
             against: None,
-            runs: 0,
-            pair: Asked::default(),
+            pair: Ask::default(),
             sums: None,
             queue: Queue::default(),
-            found: Asked::default(),
-            family: Asked::default(),
-            tables: Remote::default(),
-            tables_asked: false,
-            verdict: Asked::default(),
+            found: Ask::default(),
+            family: Ask::default(),
+            tables: Ask::default(),
+            verdict: Ask::default(),
             changes: BTreeMap::new(),
             change_row: 0,
-            bench: Asked::default(),
-            loss: Asked::default(),
+            bench: Ask::default(),
+            loss: Ask::default(),
             refused: Vec::new(),
             verdict_loss: None,
             bench_loss: None,
-            curve: Asked::default(),
+            curve: Ask::default(),
             order: Order::default(),
             point: 0,
-            curve_loss: Asked::default(),
-            group: Asked::default(),
+            curve_loss: Ask::default(),
+            group: Ask::default(),
             group_row: 0,
-            export: Remote::default(),
-            text: Remote::default(),
+            export: Ask::default(),
+            text: Ask::default(),
             prompt: None,
         }
     }
@@ -193,17 +163,17 @@ impl Stitch {
 
     /// Forgets what was measured on a text, as when another is chosen; what is built stays.
     pub fn forget_measured(&mut self) {
-        self.pair = Asked::default();
+        self.pair.clear();
         self.sums = None;
         self.queue.forget();
-        self.verdict = Asked::default();
-        self.bench = Asked::default();
-        self.loss = Asked::default();
+        self.verdict.clear();
+        self.bench.clear();
+        self.loss.clear();
         self.verdict_loss = None;
         self.bench_loss = None;
         self.refused.clear();
-        self.curve = Asked::default();
-        self.curve_loss = Asked::default();
+        self.curve.clear();
+        self.curve_loss.clear();
     }
 
     /// What was put in and taken out of a pair.
@@ -218,54 +188,25 @@ impl Stitch {
         self.sums.as_ref().filter(|(theta, _)| *theta == self.theta()).map(|(_, sums)| sums)
     }
 
-    /// Whether anything is awaited that comes soon; what takes the model over a text is not, see [`Self::is_measuring`].
+    /// The verdict on screen with cross-entropies, once they have come.
     #[must_use]
-    pub fn is_computing(&self) -> bool {
-        self.pair.is_pending()
-            || self.found.is_pending()
-            || self.family.is_pending()
-            || self.verdict.is_pending()
-            || self.bench.is_pending()
-            || self.curve.is_pending()
-            || self.group.is_pending()
-            || self.export.is_pending()
-            || self.text.is_pending()
+    pub fn verdict_with_loss(&self) -> Option<&Verdict> {
+        let (query, when) = self.verdict.answers()?;
+        let ((of, since), loss) = self.verdict_loss.as_ref()?;
+        match (of, &**loss) {
+            (LossQuery::Verdict(of), Loss::Verdict(verdict)) if of == query && since == when => Some(verdict),
+            _ => None,
+        }
     }
 
-    /// Whether something is measured that follows what is on screen already: cross-entropies, tables ahead of need.
+    /// Cross-entropies of the workbench on screen, once they have come.
     #[must_use]
-    pub fn is_measuring(&self) -> bool {
-        self.loss.is_pending() || self.curve_loss.is_pending() || self.tables.is_pending()
-    }
-
-    /// Makes everything that failed be asked for again.
-    pub fn ask_again(&mut self) {
-        self.pair.retry();
-        self.found.retry();
-        self.family.retry();
-        self.verdict.retry();
-        self.bench.retry();
-        self.loss.retry();
-        self.refused.clear();
-        self.curve.retry();
-        self.curve_loss.retry();
-        self.group.retry();
-    }
-
-    /// The last failure, of what is most basic.
-    #[must_use]
-    pub fn failure(&self) -> Option<&Report> {
-        self.pair
-            .failure()
-            .or(self.verdict.failure())
-            .or(self.bench.failure())
-            .or(self.export.failure())
-            .or(self.text.failure())
-            .or(self.curve.failure())
-            .or(self.group.failure())
-            .or(self.loss.failure())
-            .or(self.curve_loss.failure())
-            .or(self.family.failure())
-            .or(self.tables.failure())
+    pub fn bench_with_loss(&self) -> Option<&BenchLoss> {
+        let (query, when) = self.bench.answers()?;
+        let ((of, since), loss) = self.bench_loss.as_ref()?;
+        match (of, &**loss) {
+            (LossQuery::Bench(of), Loss::Bench(bench)) if of == query && since == when => Some(bench),
+            _ => None,
+        }
     }
 }

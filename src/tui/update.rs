@@ -3,31 +3,31 @@
 
 use crokey::KeyCombination;
 
-use crate::session::{Job, Reach};
-use crate::task::Slot;
 use crate::tui::app::{App, Notice};
 use crate::tui::keys::{self, Action};
 use crate::tui::msg::{Effect, Format, Msg, Update};
 
 mod actions;
 pub(crate) mod meta;
-mod meta_news;
-pub(crate) mod meta_wants;
+pub(crate) mod meta_requests;
+mod meta_responses;
 mod mouse;
-mod news;
 mod origins;
 mod over;
+pub(crate) mod questions;
+mod requests;
+mod responses;
 mod select;
 mod stitch;
-mod stitch_news;
-mod stitch_wants;
-mod wants;
+mod stitch_requests;
+mod stitch_responses;
+mod suites;
 
 /// Takes one message.
 pub fn update(app: &mut App, msg: Msg) -> Update {
     let mut out = Update::default();
     out.dirty = take(app, msg, &mut out.effects);
-    wants::settle(app, &mut out.effects);
+    requests::settle(app, &mut out.effects);
     if !app.is_pending() {
         app.ticks = 0;
     }
@@ -37,7 +37,7 @@ pub fn update(app: &mut App, msg: Msg) -> Update {
 /// What must be asked for before the first message: the suite, while the first frame already stands.
 pub fn start(app: &mut App) -> Update {
     let mut out = Update { dirty: true, effects: Vec::new() };
-    open(app, app.suite.clone(), app.usual, &mut out.effects);
+    suites::open(app, app.suite.clone(), app.usual, &mut out.effects);
     out
 }
 
@@ -51,7 +51,7 @@ fn take(app: &mut App, msg: Msg, effects: &mut Vec<Effect>) -> bool {
             app.size = (width, height);
             changed
         }
-        Msg::News { slot, ticket, event, at } => news::take(app, slot, ticket, event, at, effects),
+        Msg::Job { event, at } => questions::take(app, event, at, effects),
         Msg::Tick => {
             let pending = app.is_pending();
             app.ticks = if pending { app.ticks.saturating_add(1) } else { 0 };
@@ -94,33 +94,10 @@ fn act(app: &mut App, action: Action, effects: &mut Vec<Effect>) -> bool {
     if app.over.is_empty() { actions::in_panes(app, action, effects) } else { over::act(app, action, effects) }
 }
 
-/// Asks for a job, replacing what its slot was asked before.
-fn ask(slot: Slot, ticket: crate::task::Ticket, job: Job, effects: &mut Vec<Effect>) {
-    effects.push(Effect::Ask { slot, ticket, job });
-}
-
-/// Opens a suite; the one on screen stays until the new one is there.
-fn open(app: &mut App, suite: String, reach: Reach, effects: &mut Vec<Effect>) {
-    app.suite.clone_from(&suite);
-    app.reach = reach;
-    let saes = if app.only.0 == suite { app.only.1.clone() } else { Vec::new() };
-    let ticket = app.opened.ask();
-    ask(Slot::Suite, ticket, Job::Open { suite, saes, reach }, effects);
-}
-
-/// How much of the model the key that turns it off and on asks for.
-fn other_reach(app: &App) -> Reach {
-    match (app.reach, app.usual) {
-        (Reach::WeightsOnly, Reach::WeightsOnly) => Reach::Whole,
-        (Reach::WeightsOnly, usual) => usual,
-        _ => Reach::WeightsOnly,
-    }
-}
-
 /// What every action does alike, in the panes and over them; gives none when it is not one of those.
 fn always(app: &mut App, action: Action, effects: &mut Vec<Effect>) -> Option<bool> {
     match action {
-        Action::Interrupt => interrupt(app, effects),
+        Action::Interrupt => questions::interrupt(app, effects),
         Action::Suspend => effects.push(Effect::Suspend),
         Action::Repaint => effects.push(Effect::Repaint),
         Action::Quit => effects.push(Effect::Quit),
@@ -130,32 +107,6 @@ fn always(app: &mut App, action: Action, effects: &mut Vec<Effect>) -> Option<bo
         _ => return None,
     }
     Some(true)
-}
-
-/// Cancels what is running; quits when nothing is.
-fn interrupt(app: &mut App, effects: &mut Vec<Effect>) {
-    if app.pull.is_pending() {
-        app.pull.abandon();
-        app.speed.clear();
-        effects.push(Effect::Cancel(Slot::Pull));
-        say(app, "download cancelled; what arrived is kept, and the next try goes on from there");
-    } else if app.opened.is_pending() {
-        app.opened.abandon();
-        effects.push(Effect::Cancel(Slot::Suite));
-        say(app, "loading cancelled");
-    } else if app.run.is_pending() && app.waits() {
-        app.run.abandon();
-        effects.push(Effect::Cancel(Slot::Run));
-        say(app, "run cancelled; r runs the prompt again");
-    } else if stitch::interrupt(app, effects) || meta::interrupt(app, effects) {
-        // Done there.
-    } else if app.checkup.is_pending() && app.waits() {
-        app.checkup.abandon();
-        effects.push(Effect::Cancel(Slot::Doctor));
-        say(app, "the check of the wiring is cancelled; r asks again");
-    } else {
-        effects.push(Effect::Quit);
-    }
 }
 
 /// How far a list of so many visible rows goes on a key that goes to an end or over a page.

@@ -14,7 +14,7 @@ use saescope::model::{self, ModelFiles, TokenizerFiles, TokenizerSaid};
 use saescope::sae::lens::{self, SaeFiles};
 use saescope::sae::train::{Config, train};
 use saescope::sae::{Parts, Sae};
-use saescope::session::{Checked, Job, Outcome, Reach, Session, Setup};
+use saescope::session::{Checked, CheckupQuery, OpenQuery, Reach, Session, Setup};
 use saescope::site::{Site, SiteKind};
 use saescope::task::Cancel;
 use saescope::weights::TensorFiles;
@@ -178,13 +178,10 @@ impl Wired {
         let mut session = Session::new(Setup { checkups: kept, ..Setup::new(Hub::new(environment)) });
         let suite = self.path("x.toml").display().to_string();
         session
-            .exec(Job::Open { suite, saes: Vec::new(), reach: Reach::Whole }, &Cancel::new(), &|_| {})
+            .ask(&OpenQuery { suite, saes: Vec::new(), reach: Reach::Whole }, &Cancel::new(), &|_| {})
             .expect("opens");
-        let job = Job::Checkup { losses: false, again: false };
-        match session.exec(job, &Cancel::new(), &|_| {}).expect("is measured") {
-            Outcome::Checked(checked) => checked,
-            other => panic!("{other:?}"),
-        }
+        let job = CheckupQuery { losses: false, again: false };
+        session.ask(&job, &Cancel::new(), &|_| {}).expect("is measured")
     }
 
     /// Expects from now on what is measured with this SAE as the suite is wired now.

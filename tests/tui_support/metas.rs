@@ -8,9 +8,13 @@ use saescope::analysis::{
     MetaComponent, MetaEntry, MetaInfo, MetaLabel, MetaRun, Named, Neighbour, NextToken, PositionRun, SurgeryView,
     TokenFiring, TokenView,
 };
-use saescope::session::{Job, MetaLabels, MetaState, MetaTrained, Outcome};
+use saescope::session::{
+    BreakdownQuery, ContinueQuery, MetaCardQuery, MetaLabels, MetaLabelsQuery, MetaQuery, MetaRecipe, MetaRunQuery,
+    MetaState, MetaTrained, MetasQuery, SurgeryQuery,
+};
+use saescope::worker::{Answer, Job};
 
-use super::{WIDTHS, cut, promoted};
+use super::{WIDTHS, answer_to, cut, promoted};
 
 /// The SAE that has a meta-SAE, and its id.
 pub const SAE: &str = "2048";
@@ -155,33 +159,43 @@ fn surgery(operation: &saescope::analysis::Operation, named: &[String]) -> Surge
     }
 }
 
-/// What a job of meta-SAEs would give; none for the others.
-pub fn answer(job: &Job) -> Option<Outcome> {
-    Some(match job.clone() {
-        Job::Metas => Outcome::Metas(Arc::new(vec![state()])),
-        Job::Meta { .. } => Outcome::Meta(Arc::new(info(Some(61)))),
-        Job::Breakdown { sae, latent, .. } => {
-            Outcome::Breakdown(Arc::new(BreakdownView { sae, latent, metas: vec![entry(latent)] }))
-        }
-        Job::MetaCard { meta_latent, .. } => Outcome::MetaCard(Arc::new(card(meta_latent))),
-        Job::MetaRun { .. } => Outcome::MetaRun(Arc::new(run())),
-        Job::MetaLabels { sae, meta, meta_latents } => {
-            Outcome::MetaLabels(MetaLabels { sae, meta, labels: meta_latents.into_iter().map(label).collect() })
-        }
-        Job::Surgery { operation, named, .. } => Outcome::Surgery(Arc::new(surgery(&operation, &named))),
-        Job::Continue { arm, .. } => Outcome::Continued(Arc::new(Continuation {
-            arm,
-            tokens: vec![TokenView { position: 10, id: 3, text: " Ulm".into() }],
-            text: match arm {
-                Arm::Edited => " France, where he studied physics in Paris and wrote a theory of light".into(),
-                Arm::Untouched | Arm::Random => " Germany. He was a physicist, and he won a prize in 1921.".into(),
-            },
-        })),
-        Job::TrainMeta(recipe) => Outcome::Trained(Arc::new(MetaTrained {
-            info: MetaInfo { sae: recipe.sae, ..info(None) },
-            seconds: 4.2,
-            folder: "/tmp/metas".into(),
-        })),
-        _ => return None,
-    })
+/// What would answer a question about meta-SAEs; none for the others.
+pub fn answer(job: &Job) -> Option<Answer> {
+    answer_to(job, |_: &MetasQuery| vec![state()])
+        .or_else(|| answer_to(job, |_: &MetaQuery| info(Some(61))))
+        .or_else(|| {
+            answer_to(job, |query: &BreakdownQuery| BreakdownView {
+                sae: query.sae.clone(),
+                latent: query.latent,
+                metas: vec![entry(query.latent)],
+            })
+        })
+        .or_else(|| answer_to(job, |query: &MetaCardQuery| card(query.meta_latent)))
+        .or_else(|| answer_to(job, |_: &MetaRunQuery| run()))
+        .or_else(|| {
+            answer_to(job, |MetaLabelsQuery { sae, meta, meta_latents }| {
+                let labels = meta_latents.iter().map(|meta_latent| label(*meta_latent)).collect();
+                MetaLabels { sae: sae.clone(), meta: meta.clone(), labels }
+            })
+        })
+        .or_else(|| answer_to(job, |query: &SurgeryQuery| surgery(&query.operation, &query.named)))
+        .or_else(|| answer_to(job, |query: &ContinueQuery| continuation(query.arm)))
+        .or_else(|| {
+            answer_to(job, |recipe: &MetaRecipe| MetaTrained {
+                info: MetaInfo { sae: recipe.sae.clone(), ..info(None) },
+                seconds: 4.2,
+                folder: "/tmp/metas".into(),
+            })
+        })
+}
+
+fn continuation(arm: Arm) -> Continuation {
+    Continuation {
+        arm,
+        tokens: vec![TokenView { position: 10, id: 3, text: " Ulm".into() }],
+        text: match arm {
+            Arm::Edited => " France, where he studied physics in Paris and wrote a theory of light".into(),
+            Arm::Untouched | Arm::Random => " Germany. He was a physicist, and he won a prize in 1921.".into(),
+        },
+    }
 }

@@ -7,20 +7,25 @@ pub mod metas;
 #[path = "stitching.rs"]
 pub mod stitching;
 
-use std::sync::Arc;
 use std::time::Duration;
 
+use saescope::analysis::doctor::Checkup;
 use saescope::analysis::{
     Attribution, Class, Firing, HeadValue, LadderEntry, LatentCard, Metrics, Neighbour, NextToken, PositionRun, Run,
     SaeRun, Seen, SourceValue, Timings, TokenValue, TokenView,
 };
-use saescope::session::{Found, Job, Labels, Memory, Opened, Outcome, Predictions, Reach, SaeInfo, SuiteEntry};
+use saescope::session::{
+    AttributionQuery, CardQuery, CatalogueQuery, Checked, CheckupQuery, FilterQuery, Found, Labels, LabelsQuery,
+    Memory, NextQuery, OpenQuery, Opened, PackQuery, Predictions, PullQuery, Query, Reach, RunQuery, SaeInfo,
+    SearchQuery, SuiteEntry,
+};
 use saescope::site::{Site, SiteKind};
-use saescope::task::Cancelled;
+use saescope::task::{Cancelled, Ticket};
 use saescope::text::Charset;
 use saescope::tui::app::{App, Start};
-use saescope::tui::msg::{Effect, Event, Msg, Update};
+use saescope::tui::msg::{Effect, Msg, Update};
 use saescope::tui::update::{start, update};
+use saescope::worker::{Answer, Event, Job, JobEvent};
 
 pub const SITE: Site = Site { layer: 2, kind: SiteKind::ResidPre };
 /// A suite of this name reads attention z.
@@ -269,36 +274,62 @@ pub fn catalogue() -> Vec<SuiteEntry> {
     ]
 }
 
-/// What a job would give.
-pub fn answer(job: &Job) -> Outcome {
-    match job {
-        Job::Open { suite, .. } => Outcome::Opened(Arc::new(opened_suite(suite))),
-        Job::Attribution { latent, position, .. } => Outcome::Attribution(Arc::new(attribution(*latent, *position))),
-        Job::Run { prompt, .. } => Outcome::Run(Arc::new(run_of(prompt))),
-        Job::Next { prompt, positions, .. } => {
-            let next = next_of(cut(prompt).len());
-            let next = positions.iter().filter_map(|at| Some((*at, next.get(*at)?.clone()))).collect();
-            Outcome::Next(Predictions { next, ms: 4.2 })
-        }
-        Job::Card { sae, latent, .. } => Outcome::Card(Arc::new(card(sae, *latent))),
-        Job::Labels { sae, latents } => {
-            let width = sae.parse().unwrap_or(512);
-            let labels = latents.iter().map(|l| (*l, promoted(width, *l))).collect();
-            Outcome::Labels(Labels { sae: sae.clone(), labels })
-        }
-        Job::Search { sae, query } => Outcome::Found(Found {
-            sae: sae.clone(),
-            query: query.clone(),
-            meaning: format!("promote \"{query}\""),
-            latents: (0..30).map(|i| (i * 3, 4.0 - i as f32 * 0.1)).collect(),
-        }),
-        Job::Catalogue { .. } => Outcome::Catalogue(catalogue()),
-        Job::Pull { suite, .. } => Outcome::Pulled(suite.clone()),
-        Job::Pack => Outcome::Packed(0),
-        job => stitching::answer(job)
-            .or_else(|| metas::answer(job))
-            .unwrap_or_else(|| panic!("the screens do not ask for {job:?}")),
+/// What would answer a question.
+pub fn answer(job: &Job) -> Answer {
+    let own = answer_to(job, |query: &OpenQuery| opened_suite(&query.suite))
+        .or_else(|| answer_to(job, |query: &AttributionQuery| attribution(query.latent, query.position)))
+        .or_else(|| answer_to(job, |query: &RunQuery| run_of(&query.prompt)))
+        .or_else(|| {
+            answer_to(job, |query: &NextQuery| {
+                let next = next_of(cut(&query.prompt).len());
+                let next = query.positions.iter().filter_map(|at| Some((*at, next.get(*at)?.clone()))).collect();
+                Predictions { next, ms: 4.2 }
+            })
+        })
+        .or_else(|| answer_to(job, |query: &CardQuery| card(&query.sae, query.latent)))
+        .or_else(|| {
+            answer_to(job, |LabelsQuery { sae, latents }| {
+                let width = sae.parse().unwrap_or(512);
+                let labels = latents.iter().map(|l| (*l, promoted(width, *l))).collect();
+                Labels { sae: sae.clone(), labels }
+            })
+        })
+        .or_else(|| answer_to(job, found))
+        .or_else(|| answer_to(job, |FilterQuery(query)| found(query)))
+        .or_else(|| answer_to(job, |_: &CatalogueQuery| catalogue()))
+        .or_else(|| answer_to(job, |query: &PullQuery| query.suite.clone()))
+        .or_else(|| answer_to(job, |_: &PackQuery| 0));
+    own.or_else(|| stitching::answer(job))
+        .or_else(|| metas::answer(job))
+        .unwrap_or_else(|| panic!("the screens do not ask for {job:?}"))
+}
+
+/// The same, with an empty answer about the wiring, which has screens of its own.
+pub fn answer_or(job: &Job) -> Answer {
+    let checkup = answer_to(job, |_: &CheckupQuery| Checked {
+        checkup: std::sync::Arc::new(Checkup::of("the program".into(), 0, Vec::new(), Vec::new(), false)),
+        new: false,
+    });
+    checkup.unwrap_or_else(|| answer(job))
+}
+
+/// The answer to a question, if it is of this kind.
+pub fn answer_to<Q: Query>(job: &Job, of: impl Fn(&Q) -> Q::Answer) -> Option<Answer> {
+    job.get().map(|query| Answer::new(of(query)))
+}
+
+fn found(SearchQuery { sae, query }: &SearchQuery) -> Found {
+    Found {
+        sae: sae.clone(),
+        query: query.clone(),
+        meaning: format!("promote \"{query}\""),
+        latents: (0..30).map(|i| (i * 3, 4.0 - i as f32 * 0.1)).collect(),
     }
+}
+
+/// What came of an asking, at the start of the program.
+pub fn told(ticket: Ticket, event: Event) -> Msg {
+    Msg::Job { event: JobEvent { ticket, event }, at: Duration::ZERO }
 }
 
 /// Sends a message and answers every job that comes of it, and of the answers.
@@ -307,12 +338,11 @@ pub fn settle(app: &mut App, first: Update) -> Vec<Effect> {
     let mut waiting = first.effects;
     while let Some(effect) = waiting.pop() {
         match effect {
-            Effect::Ask { slot, ticket, job } => {
+            Effect::Ask { ticket, job } => {
                 // What the wiring is like has screens of its own; the others are without.
-                let cancelled = matches!(job, Job::Checkup { .. });
+                let cancelled = job.get::<CheckupQuery>().is_some();
                 let answer = if cancelled { Err(Cancelled.into()) } else { Ok(answer(&job)) };
-                let event = Event::Done(answer);
-                waiting.extend(update(app, Msg::News { slot, ticket, event, at: Duration::ZERO }).effects);
+                waiting.extend(update(app, told(ticket, Event::Done(answer))).effects);
             }
             effect => other.push(effect),
         }
@@ -354,10 +384,9 @@ pub fn weights_only() -> App {
     let mut app = new(Some(PROMPT), Charset::Unicode);
     app.usual = Reach::WeightsOnly;
     for effect in start(&mut app).effects {
-        let Effect::Ask { slot, ticket, .. } = effect else { continue };
+        let Effect::Ask { ticket, .. } = effect else { continue };
         let opened = Opened { reach: Reach::WeightsOnly, ..opened() };
-        let event = Event::Done(Ok(Outcome::Opened(Arc::new(opened))));
-        let first = update(&mut app, Msg::News { slot, ticket, event, at: Duration::ZERO });
+        let first = update(&mut app, told(ticket, Event::Done(Ok(Answer::new(opened)))));
         settle(&mut app, first);
     }
     app

@@ -10,9 +10,13 @@ use saescope::analysis::{
 };
 use saescope::sae::stitch::Score;
 use saescope::sae::{self, Comparison, Edge, Forest, NearestTable};
-use saescope::session::{Job, Outcome};
+use saescope::session::{
+    BenchQuery, CurveLossQuery, CurveQuery, ExportQuery, FamilyQuery, GroupQuery, Loss, LossQuery, PairQuery,
+    TablesQuery, TextQuery, VerdictQuery,
+};
+use saescope::worker::{Answer, Job};
 
-use super::{WIDTHS, hash};
+use super::{WIDTHS, answer_to, hash};
 
 pub const TEXT_TOKENS: usize = 4012;
 
@@ -247,39 +251,45 @@ pub fn group(small: &str, large: &str, latent: u32, threshold: f32) -> Option<Gr
 }
 
 /// What a job of stitching would give; none for the others.
-pub fn answer(job: &Job) -> Option<Outcome> {
-    Some(match job.clone() {
-        Job::Family { sae, latent, threshold } => Outcome::Family(Arc::new(family(&sae, latent, threshold))),
-        Job::Tables => Outcome::Tables(Vec::new()),
-        Job::Pair { small, large, .. } => Outcome::Pair(Arc::new(pair(&small, &large))),
-        Job::Verdict { small, large, latent, threshold } => {
-            Outcome::Verdict(Arc::new(verdict(&small, &large, latent, threshold, false)))
-        }
-        Job::VerdictLoss { small, large, latent, threshold } => {
-            Outcome::VerdictLoss(Arc::new(verdict(&small, &large, latent, threshold, true)))
-        }
-        Job::Bench { small, large, changes } => Outcome::Bench(Arc::new(bench(&small, &large, &changes))),
-        Job::BenchLoss { small, large, changes } => Outcome::BenchLoss(Arc::new(BenchLoss {
-            small,
-            large,
-            changes,
+pub fn answer(job: &Job) -> Option<Answer> {
+    answer_to(job, |FamilyQuery { sae, latent, threshold }| family(sae, *latent, *threshold))
+        .or_else(|| answer_to(job, |_: &TablesQuery| Vec::new()))
+        .or_else(|| answer_to(job, |query: &PairQuery| pair(&query.small, &query.large)))
+        .or_else(|| answer_to(job, |query: &VerdictQuery| of_verdict(query, false)))
+        .or_else(|| answer_to(job, |query: &BenchQuery| bench(&query.small, &query.large, &query.changes)))
+        .or_else(|| answer_to(job, loss))
+        .or_else(|| {
+            answer_to(job, |query: &CurveQuery| curve(&query.small, &query.large, query.threshold, query.order))
+        })
+        .or_else(|| answer_to(job, curve_loss))
+        .or_else(|| {
+            answer_to(job, |query: &GroupQuery| group(&query.small, &query.large, query.latent, query.threshold))
+        })
+        .or_else(|| answer_to(job, |query: &ExportQuery| query.folder.clone()))
+        .or_else(|| answer_to(job, |_: &TextQuery| text()))
+}
+
+fn of_verdict(query: &VerdictQuery, with_losses: bool) -> Verdict {
+    verdict(&query.small, &query.large, query.latent, query.threshold, with_losses)
+}
+
+fn loss(query: &LossQuery) -> Loss {
+    match query {
+        LossQuery::Verdict(query) => Loss::Verdict(of_verdict(query, true)),
+        LossQuery::Bench(BenchQuery { small, large, changes }) => Loss::Bench(BenchLoss {
+            small: small.clone(),
+            large: large.clone(),
+            changes: changes.clone(),
             prompt: losses(),
             text: losses(),
             reencoded: None,
-        })),
-        Job::Curve { small, large, threshold, order, .. } => {
-            Outcome::Curve(Arc::new(curve(&small, &large, threshold, order)))
-        }
-        Job::CurveLoss { small, large, threshold, order, at } => {
-            let last = at.last().copied().unwrap_or(1).max(1) as f64;
-            let ce = at.iter().map(|step| (*step, Some(3.41 - 0.11 * (*step as f64 / last)))).collect();
-            Outcome::CurveLoss(Arc::new(CurveLoss { small, large, threshold, order, ce, predictions: 4000 }))
-        }
-        Job::Group { small, large, latent, threshold, .. } => {
-            Outcome::Group(group(&small, &large, latent, threshold).map(Arc::new))
-        }
-        Job::Export { folder, .. } => Outcome::Exported(folder),
-        Job::Text { .. } => Outcome::Text(text()),
-        _ => return None,
-    })
+        }),
+    }
+}
+
+fn curve_loss(CurveLossQuery { small, large, threshold, order, at }: &CurveLossQuery) -> CurveLoss {
+    let last = at.last().copied().unwrap_or(1).max(1) as f64;
+    let ce = at.iter().map(|step| (*step, Some(3.41 - 0.11 * (*step as f64 / last)))).collect();
+    let (small, large) = (small.clone(), large.clone());
+    CurveLoss { small, large, threshold: *threshold, order: *order, ce, predictions: 4000 }
 }

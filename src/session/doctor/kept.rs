@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 use crate::analysis::doctor::Checkup;
 use crate::blob::{Blob, Place};
 use crate::device::DeviceName;
-use crate::session::shared::Shared;
+use crate::session::loaded_suite::LoadedSuite;
 use crate::session::text::Text;
 use crate::suite::TokenizerParts;
 
@@ -21,7 +21,7 @@ const VERSION: u32 = 4;
 const LONGEST: u64 = 4 << 20;
 
 /// The file of the open suite's checkup; none where nothing is kept or a file of the suite cannot be told from another.
-pub fn file(shared: &Shared, text: &Text) -> Option<PathBuf> {
+pub fn file(shared: &LoadedSuite, text: &Text) -> Option<PathBuf> {
     let folder = shared.setup.checkups.as_ref()?;
     let digest = Sha256::digest(identity(shared, text)?);
     let number = u128::from_be_bytes(std::array::from_fn(|at| digest[at]));
@@ -46,7 +46,7 @@ pub fn write(file: &Path, checkup: &Checkup) -> io::Result<()> {
 }
 
 /// Everything that a checkup depends on, as text.
-fn identity(shared: &Shared, text: &Text) -> Option<String> {
+fn identity(shared: &LoadedSuite, text: &Text) -> Option<String> {
     let (suite, hub) = (&shared.suite, &shared.setup.hub);
     let mut lines = vec![
         format!("{VERSION} {}", env!("CARGO_PKG_VERSION")),

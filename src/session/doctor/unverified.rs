@@ -4,7 +4,7 @@
 use crate::analysis::doctor::{Finding, SaeCheckup, Trial, Verdict, short};
 use crate::hub::bytes;
 use crate::sae::Activation;
-use crate::session::shared::{LoadedSae, Shared};
+use crate::session::loaded_suite::{LoadedSae, LoadedSuite};
 use crate::suite::SaeEntry;
 
 /// How far a stated download size may be off.
@@ -24,7 +24,7 @@ pub fn doubted(model: &[String], sae: &[String]) -> Vec<&'static str> {
 }
 
 /// What came of checking every mark of the model and of the SAEs that were examined.
-pub fn findings(shared: &Shared, saes: &[SaeCheckup]) -> Vec<Finding> {
+pub fn findings(shared: &LoadedSuite, saes: &[SaeCheckup]) -> Vec<Finding> {
     let mut findings = Vec::new();
     let model = &shared.suite.model;
     for mark in &model.unverified {
@@ -45,7 +45,7 @@ pub fn findings(shared: &Shared, saes: &[SaeCheckup]) -> Vec<Finding> {
     findings
 }
 
-fn of_sae(shared: &Shared, loaded: &LoadedSae, checkup: &SaeCheckup, mark: &str) -> (Option<bool>, String) {
+fn of_sae(shared: &LoadedSuite, loaded: &LoadedSae, checkup: &SaeCheckup, mark: &str) -> (Option<bool>, String) {
     match mark {
         "bytes" => size(loaded.entry.bytes, sae_bytes(shared, &loaded.entry)),
         "decoder-norms" => unit(checkup),
@@ -75,12 +75,12 @@ fn size(stated: Option<u64>, found: Option<u64>) -> (Option<bool>, String) {
     }
 }
 
-fn model_bytes(shared: &Shared) -> Option<u64> {
+fn model_bytes(shared: &LoadedSuite) -> Option<u64> {
     let parts = shared.suite.model_files(&shared.setup.hub).ok()?;
     parts.weights.iter().map(|blob| blob.size().ok()).sum()
 }
 
-fn sae_bytes(shared: &Shared, entry: &SaeEntry) -> Option<u64> {
+fn sae_bytes(shared: &LoadedSuite, entry: &SaeEntry) -> Option<u64> {
     let parts = shared.suite.sae_files(entry, &shared.setup.hub).ok()?;
     parts.config.iter().chain([&parts.weights]).chain(&parts.sparsity).map(|blob| blob.size().ok()).sum()
 }
@@ -91,7 +91,7 @@ fn unit(checkup: &SaeCheckup) -> (Option<bool>, String) {
 }
 
 /// Whether the tokenizer has the token, and prompts are better with it.
-fn bos(shared: &Shared, saes: &[SaeCheckup]) -> (Option<bool>, String) {
+fn bos(shared: &LoadedSuite, saes: &[SaeCheckup]) -> (Option<bool>, String) {
     if shared.suite.model.prepend_bos && shared.model.tokenizer.bos().is_none() {
         return (Some(false), "the tokenizer has no beginning-of-sequence token".to_owned());
     }

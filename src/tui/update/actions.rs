@@ -1,12 +1,11 @@
 //! What actions do in the panes.
 //! Not here: what they do in lists and texts that lie over the panes.
 
-use crate::task::Slot;
 use crate::tui::app::{App, Focus, LatentRef, MOST_PINS, Page, Visit};
 use crate::tui::keys::{Action, Edit};
 use crate::tui::msg::Effect;
 use crate::tui::over::{Field, Over, PickFor};
-use crate::tui::update::{always, ask, meta, open, origins, other_reach, over, say, select, stitch};
+use crate::tui::update::{always, meta, origins, over, questions, say, select, stitch, suites};
 
 /// Does an action in the focused pane; gives whether anything may have changed.
 pub(super) fn in_panes(app: &mut App, action: Action, effects: &mut Vec<Effect>) -> bool {
@@ -69,13 +68,13 @@ pub(super) fn in_panes(app: &mut App, action: Action, effects: &mut Vec<Effect>)
         Action::NextFound => next_found(app, 1),
         Action::PreviousFound => next_found(app, -1),
         Action::Mouse => toggle_mouse(app, effects),
-        Action::Retry => retry(app, effects),
-        Action::ShowError => show_error(app),
+        Action::Retry => questions::retry(app, effects),
+        Action::ShowError => questions::show_error(app),
         Action::Search => app.over.push(Over::Search(Field::default())),
         Action::Palette => app.over.push(Over::Palette(Field::default())),
-        Action::Suites => open_suites(app, effects),
+        Action::Suites => suites::show(app, effects),
         Action::Wiring => app.over.push(Over::Wiring { top: 0 }),
-        Action::WeightsOnly => open(app, app.suite.clone(), other_reach(app), effects),
+        Action::WeightsOnly => suites::open(app, app.suite.clone(), suites::other_reach(app), effects),
         Action::Help => app.over.push(Over::Help { about: app.focus.place(), top: 0 }),
         // Done by `always`.
         Action::Interrupt
@@ -246,48 +245,4 @@ fn toggle_mouse(app: &mut App, effects: &mut Vec<Effect>) {
     effects.push(Effect::Mouse(app.mouse));
     let text = if app.mouse { "mouse on: click, wheel" } else { "mouse off: the terminal selects text again" };
     say(app, text);
-}
-
-/// Asks again for whatever failed; the prompt when nothing did.
-fn retry(app: &mut App, effects: &mut Vec<Effect>) {
-    if app.opened.failure().is_some() {
-        open(app, app.suite.clone(), app.reach, effects);
-        return;
-    }
-    app.asked_prompt = None;
-    app.asked_card = None;
-    app.origins.asked.retry();
-    app.stitch.ask_again();
-    app.meta.ask_again();
-    // What is known of the wiring stays; what failed or was cancelled is asked again.
-    app.checkup_asked &= app.checkup.value().is_some() || app.checkup.is_pending();
-}
-
-/// The error that a person would ask about: that of what is most basic.
-fn show_error(app: &mut App) {
-    let failure = app
-        .opened
-        .failure()
-        .or(app.pull.failure())
-        .or(app.run.failure())
-        .or(app.card.failure())
-        .or(app.catalogue.failure())
-        .or(app.found.failure())
-        .or(app.origins.asked.failure())
-        .or(app.stitch.failure())
-        .or(app.meta.failure())
-        .or(app.checkup.failure());
-    match failure.cloned() {
-        Some(report) => app.over.push(Over::Error { report, top: 0 }),
-        None => say(app, "nothing went wrong"),
-    }
-}
-
-/// Opens the list of suites, with the one in question chosen.
-pub(super) fn open_suites(app: &mut App, effects: &mut Vec<Effect>) {
-    let row = app.catalogue.value().and_then(|all| all.iter().position(|e| e.name == app.suite)).unwrap_or(0);
-    app.over.push(Over::Suites { row });
-    let ticket = app.catalogue.ask();
-    let job = crate::session::Job::Catalogue { beside: Some(app.suite.clone()), reach: app.usual };
-    ask(Slot::Catalogue, ticket, job, effects);
 }

@@ -1,9 +1,8 @@
 //! What actions do where latents are taken apart.
-//! Not here: asking for what they need (`meta_wants`), what arrives (`meta_news`).
+//! Not here: asking for what they need (`meta_requests.rs`), what arrives (`meta_responses.rs`).
 
-use crate::analysis::{Arm, Sampling};
-use crate::session::{Job, MetaRecipe};
-use crate::task::Slot;
+use crate::analysis::Sampling;
+use crate::session::MetaRecipe;
 use crate::tui::app::{App, Focus, LatentRef, Page};
 use crate::tui::format;
 use crate::tui::keys::Action;
@@ -11,7 +10,7 @@ use crate::tui::meta::map::{self, Node};
 use crate::tui::meta::{MetaRef, Part};
 use crate::tui::msg::Effect;
 use crate::tui::over::{Costly, Field, Over, PickFor, Question};
-use crate::tui::update::{ask, say, select};
+use crate::tui::update::{say, select};
 
 /// Goes to a pane of meta-SAEs.
 pub(super) fn enter(app: &mut App, pane: Focus) {
@@ -371,31 +370,8 @@ fn scale(number: f64) -> String {
 
 /// Trains.
 pub(super) fn train(app: &mut App, recipe: MetaRecipe, effects: &mut Vec<Effect>) {
-    app.meta.training = Some(recipe.clone());
-    let ticket = app.meta.train.ask();
-    ask(Slot::MetaTrain, ticket, Job::TrainMeta(recipe), effects);
+    effects.push(app.meta.train.ask(recipe, (), &mut app.tickets));
     if app.page != Page::Meta {
         enter(app, Focus::Parts);
     }
-}
-
-/// Cancels continuations, then training; gives false when there is nothing.
-pub(super) fn interrupt(app: &mut App, effects: &mut Vec<Effect>) -> bool {
-    if app.meta.goes_on.iter().any(crate::tui::stitch::Asked::is_pending) && app.waits() {
-        for (arm, slot) in Arm::ALL.into_iter().zip([Slot::Untouched, Slot::Edited, Slot::Random]) {
-            if let Some(asked) = Arm::ALL.iter().position(|a| *a == arm).and_then(|at| app.meta.goes_on.get_mut(at)) {
-                asked.abandon();
-            }
-            effects.push(Effect::Cancel(slot));
-        }
-        say(app, "cancelled; r asks again");
-        return true;
-    }
-    if app.meta.train.is_pending() {
-        app.meta.train.abandon();
-        effects.push(Effect::Cancel(Slot::MetaTrain));
-        say(app, "training stopped; what was learnt is kept, and t goes on from there");
-        return true;
-    }
-    false
 }

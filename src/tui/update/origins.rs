@@ -1,14 +1,14 @@
 //! Going to where a latent's activation comes from, choosing a head, asking, and what an answer changes.
 //! Not here: drawing.
 
-use crate::report::Report;
-use crate::session::{Job, Outcome};
-use crate::task::{Slot, Ticket};
 use crate::tui::app::{App, Focus, Page};
 use crate::tui::keys::Action;
 use crate::tui::msg::Effect;
-use crate::tui::update::news::mixed_up;
-use crate::tui::update::{ask, leap_of, say, select};
+use crate::tui::question::{Question, question};
+use crate::tui::update::{leap_of, say, select};
+
+/// What is asked.
+pub(super) const QUESTIONS: &[Question] = &[question!(origins.asked)];
 
 /// Shows the origins in the card's place.
 pub(super) fn enter(app: &mut App) {
@@ -53,19 +53,9 @@ pub(super) fn choose_row(app: &mut App, row: usize) {
 
 /// Asks for what is missing: the card's lines need it too, so it is asked for wherever latents are looked at.
 pub(super) fn ask_all(app: &mut App, effects: &mut Vec<Effect>) {
-    let has_run = app.run.value().is_some() && !app.run.is_pending() && app.run.failure().is_none();
-    if app.page != Page::Explore || !has_run || !app.reads_heads() {
+    if app.page != Page::Explore || !app.has_run() || !app.reads_heads() {
         return;
     }
-    let Some(key) = app.origins_key() else { return };
-    if let Some(ticket) = app.origins.asked.want(&key) {
-        let (of, position, _) = key;
-        ask(Slot::Origins, ticket, Job::Attribution { sae: of.sae, latent: of.latent, position }, effects);
-    }
-}
-
-/// Takes an answer; gives whether it is current.
-pub(super) fn answered(app: &mut App, ticket: Ticket, answer: Result<Outcome, Report>) -> bool {
-    let answer = answer.and_then(|o| if let Outcome::Attribution(o) = o { Ok(o) } else { Err(mixed_up()) });
-    app.origins.asked.answer(ticket, answer)
+    let Some((query, run)) = app.origins_key() else { return };
+    effects.extend(app.origins.asked.want(query, run, &mut app.tickets));
 }

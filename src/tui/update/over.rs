@@ -4,14 +4,11 @@
 use ratatui_textarea::{CursorMove, TextArea};
 use tui_input::InputRequest;
 
-use crate::session::{Job, Reach, SuiteEntry};
-use crate::task::Slot;
 use crate::tui::app::{App, Focus, LatentRef};
-use crate::tui::format;
 use crate::tui::keys::{Action, Edit};
 use crate::tui::msg::Effect;
-use crate::tui::over::{Costly, Over, Question, commands};
-use crate::tui::update::{act as act_anywhere, always, ask, meta, open, say, select, stitch};
+use crate::tui::over::{Costly, Over, commands};
+use crate::tui::update::{act as act_anywhere, always, meta, select, stitch, suites};
 
 /// Does an action in what lies topmost.
 pub(super) fn act(app: &mut App, action: Action, effects: &mut Vec<Effect>) -> bool {
@@ -29,7 +26,7 @@ pub(super) fn act(app: &mut App, action: Action, effects: &mut Vec<Effect>) -> b
         Action::First => step(app, isize::MIN / 2),
         Action::Last => step(app, isize::MAX / 2),
         Action::Edit(edit) => edit_field(app, edit),
-        Action::WeightsOnly => open_weights(app, effects),
+        Action::WeightsOnly => suites::open_weights(app, effects),
         _ => return false,
     }
     true
@@ -52,7 +49,7 @@ fn list_len(app: &App) -> usize {
         Some(Over::Search(field)) if !field.input.value().is_empty() => {
             app.found.value().map_or(0, |found| found.latents.len())
         }
-        Some(Over::Suites { .. }) => app.catalogue.value().map_or(0, Vec::len),
+        Some(Over::Suites { .. }) => app.catalogue.value().map_or(0, |all| all.len()),
         Some(Over::Pick(field, _)) => meta::matching(app, field.input.value()).len(),
         _ => 0,
     }
@@ -114,13 +111,13 @@ pub(super) fn accept(app: &mut App, effects: &mut Vec<Effect>) {
         }
         Some(Over::Suites { row }) => {
             if let Some(entry) = app.catalogue.value().and_then(|all| all.get(row)).cloned() {
-                choose_suite(app, &entry, effects);
+                suites::choose(app, &entry, effects);
             }
         }
         Some(Over::Confirm(question)) => {
             app.over.pop();
             match question.what {
-                Costly::Pull(suite) => pull(app, suite, effects),
+                Costly::Pull(suite) => suites::pull(app, suite, effects),
                 Costly::Train(recipe) => meta::train(app, recipe, effects),
             }
         }
@@ -160,48 +157,6 @@ fn go_where_it_fires(app: &mut App) {
     {
         select::choose_token(app, position);
     }
-}
-
-/// Opens the chosen suite without its model.
-fn open_weights(app: &mut App, effects: &mut Vec<Effect>) {
-    let Some(Over::Suites { row }) = app.over.last() else { return };
-    let Some(suite) = app.catalogue.value().and_then(|all| all.get(*row)).map(|entry| entry.name.clone()) else {
-        return;
-    };
-    app.over.clear();
-    open(app, suite, Reach::WeightsOnly, effects);
-}
-
-fn choose_suite(app: &mut App, entry: &SuiteEntry, effects: &mut Vec<Effect>) {
-    if entry.ready {
-        app.over.clear();
-        open(app, entry.name.clone(), app.usual, effects);
-        return;
-    }
-    if app.pull.is_pending() {
-        say(app, "a download is under way; ^C cancels it");
-        return;
-    }
-    let missing = entry.download_bytes.map(|all| all.saturating_sub(entry.cached_bytes));
-    let mut know = vec![format!("model {}, {} SAEs at {}", entry.model, entry.saes.len(), entry.site_name())];
-    if entry.cached_bytes > 0 {
-        know.push(format!("{} of it are on this machine already", format::bytes(entry.cached_bytes)));
-    }
-    know.extend(app.usual.name().map(|name| format!("{name}: of a model in shards no more than that takes")));
-    know.extend(entry.licence.as_ref().map(|l| format!("licence: {l}")));
-    know.extend(entry.gated.clone());
-    let ask = missing.map_or_else(
-        || format!("Download {}? Its size is not stated; it shows once the hub has answered.", entry.id),
-        |bytes| format!("Download {} for {}?", format::bytes(bytes), entry.id),
-    );
-    app.over.push(Over::Confirm(Question { what: Costly::Pull(entry.name.clone()), ask, know }));
-}
-
-fn pull(app: &mut App, suite: String, effects: &mut Vec<Effect>) {
-    app.speed.clear();
-    app.pulled = Some(suite.clone());
-    let ticket = app.pull.ask();
-    ask(Slot::Pull, ticket, Job::Pull { suite, reach: app.usual }, effects);
 }
 
 /// Text from the clipboard: text, wherever it lands, never commands.

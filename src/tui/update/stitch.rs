@@ -1,18 +1,17 @@
 //! What actions do where two SAEs are compared and stitched.
-//! Not here: asking for what they need (`stitch_wants`), what arrives (`stitch_news`).
+//! Not here: asking for what they need (`stitch_requests.rs`), what arrives (`stitch_responses.rs`).
 
 use std::sync::Arc;
 
 use crate::analysis::{Change, Order, PairView, Side};
 use crate::home;
-use crate::session::Job;
-use crate::task::Slot;
+use crate::session::{ExportQuery, TextQuery};
 use crate::tui::app::{App, Focus, LatentRef, Page};
 use crate::tui::keys::Action;
 use crate::tui::msg::Effect;
 use crate::tui::over::{Field, Over, PathFor};
 use crate::tui::stitch::{Filter, InPrompt, PairIds, Show, Sort, Sums};
-use crate::tui::update::{ask, say, select};
+use crate::tui::update::{say, select};
 
 /// Goes to a pane of stitching. From the narrowest SAE the ladder is climbed by one: there is nothing to compare it with.
 pub(super) fn enter(app: &mut App, pane: Focus) {
@@ -112,7 +111,7 @@ fn filter(app: &mut App, pair: &PairIds) -> Filter {
 
 /// What every latent of an SAE does on the chosen token and in the prompt.
 fn in_prompt(app: &mut App, sae: &str) -> Arc<Vec<InPrompt>> {
-    let key = (app.stitch.runs, app.token, sae.to_owned());
+    let key = (app.runs, app.token, sae.to_owned());
     if let Some((made, all)) = &app.stitch.prompt
         && *made == key
     {
@@ -202,7 +201,7 @@ pub(super) fn leap(app: &mut App, action: Action) {
 
 /// The latents of the group shown, the smaller SAE's first.
 pub(super) fn members(app: &App) -> Vec<(Side, u32)> {
-    let Some(Some(group)) = app.stitch.group.value() else { return Vec::new() };
+    let Some(Some(group)) = app.stitch.group.value().map(|group| &**group) else { return Vec::new() };
     let small = group.small.iter().map(|latent| (Side::Small, *latent));
     small.chain(group.large.iter().map(|latent| (Side::Large, *latent))).collect()
 }
@@ -317,12 +316,12 @@ pub(super) fn take_path(app: &mut App, typed: &str, what: PathFor, effects: &mut
         PathFor::Export => {
             let Some(PairIds { small, large }) = app.pair().filter(|_| given) else { return };
             let changes = app.stitch.changes(&PairIds { small: small.clone(), large: large.clone() }).to_vec();
-            let ticket = app.stitch.export.ask();
-            ask(Slot::Export, ticket, Job::Export { small, large, changes, folder: path }, effects);
+            let query = ExportQuery { small, large, changes, folder: path };
+            effects.push(app.stitch.export.ask(query, (), &mut app.tickets));
         }
         PathFor::Text => {
-            let ticket = app.stitch.text.ask();
-            ask(Slot::Text, ticket, Job::Text { file: given.then_some(path) }, effects);
+            let query = TextQuery { file: given.then_some(path) };
+            effects.push(app.stitch.text.ask(query, (), &mut app.tickets));
         }
     }
 }
@@ -373,33 +372,4 @@ pub(super) fn next_disagreement(app: &mut App, by: isize) {
     } else {
         say(app, "the two rules disagree on none of these");
     }
-}
-
-/// Cancels the longest-lasting of what is awaited; gives false when there is nothing.
-pub(super) fn interrupt(app: &mut App, effects: &mut Vec<Effect>) -> bool {
-    if !app.waits() {
-        return false;
-    }
-    let stitch = &mut app.stitch;
-    let slot = if stitch.export.is_pending() {
-        stitch.export.abandon();
-        Slot::Export
-    } else if stitch.pair.is_pending() {
-        stitch.pair.abandon();
-        Slot::Pair
-    } else if stitch.curve.is_pending() {
-        stitch.curve.abandon();
-        Slot::Curve
-    } else if stitch.curve_loss.is_pending() {
-        stitch.curve_loss.abandon();
-        Slot::CurveLoss
-    } else if stitch.loss.is_pending() {
-        stitch.loss.abandon();
-        Slot::Loss
-    } else {
-        return false;
-    };
-    effects.push(Effect::Cancel(slot));
-    say(app, "cancelled; r asks again");
-    true
 }

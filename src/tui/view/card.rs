@@ -20,12 +20,12 @@ pub(super) fn draw(app: &App, area: Rect, pen: &mut Pen<'_>) {
     let chosen = app.chosen();
     let card = app.card.value();
     let current = card.is_some_and(|c| chosen.as_ref().is_some_and(|r| c.sae == r.sae && c.latent == r.latent));
-    let stale = card.is_some() && ((!current && app.waits()) || app.card.failure().is_some());
+    let stale = card.is_some() && ((!current && app.waits()) || app.card.last_failure().is_some());
     let title = title(app, chosen.as_ref(), card.map(|c| &**c), pen);
     let inner = pen.pane(area, &title, app.focus == Focus::Card);
     let inner = Rect { x: inner.x + 1, width: inner.width.saturating_sub(1), ..inner };
     pen.hits.card_rows = usize::from(inner.height);
-    let failure = trouble::first_lines(app.card.failure(), inner, theme.charset);
+    let failure = trouble::first_lines(app.card.last_failure(), inner, theme.charset);
     let inner = trouble::draw_lines(&failure, inner, pen);
     match card {
         Some(card) => draw_card(app, card, inner, pen),

@@ -134,7 +134,7 @@ fn by_meta(app: &App, area: Rect, pen: &mut Pen<'_>) {
 
 /// Whether what is shown answers an older prompt.
 fn is_stale(app: &App) -> bool {
-    app.run.is_stale() && (app.waits() || app.run.failure().is_some())
+    app.run.is_stale() && (app.waits() || app.run.last_failure().is_some())
 }
 
 fn title<'a>(app: &App, narrow: bool, pen: &Pen<'_>) -> Title<'a> {

@@ -49,7 +49,7 @@ pub(super) fn search(app: &App, field: &Field, screen: Rect, pen: &mut Pen<'_>) 
         pen.text(below, 0, "a number, or a token that the latent promotes, such as  Paris", theme.quiet());
         return;
     }
-    if let Some(report) = app.found.failure().filter(|_| !app.found.is_pending()) {
+    if let Some(report) = app.found.last_failure().filter(|_| !app.found.is_pending()) {
         let lines = trouble::first_lines(Some(report), below, theme.charset);
         trouble::draw_lines(&lines, below, pen);
         return;
@@ -129,7 +129,7 @@ pub(super) fn pick(app: &App, field: &Field, what: PickFor, screen: Rect, pen: &
     field_line(field, inner, pen);
     let found = crate::tui::update::meta::matching(app, field.input.value());
     let about = Rect { y: inner.y + 1, height: 1, ..inner };
-    let naming = if app.meta.labels.remote.is_pending() { ", still being named" } else { "" };
+    let naming = if app.meta.labels.ask.is_pending() { ", still being named" } else { "" };
     let said = format!("a number, or a token that it promotes: {}{naming}", found.len());
     pen.text(about, 0, &said, pen.theme.quiet());
     rows(found.len(), field.row, lower(inner, 2), pen, |index, chosen, pen| {

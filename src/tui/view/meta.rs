@@ -143,7 +143,7 @@ fn told(app: &App, area: Rect, pen: &mut Pen<'_>) {
 
 /// How far training is: share, loss, variance explained, mean active, time left.
 pub(super) fn training(app: &App, pen: &Pen<'_>) -> String {
-    let sae = app.meta.training.as_ref().map(|r| r.sae.clone()).unwrap_or_default();
+    let sae = app.meta.train.question().map(|(recipe, ())| recipe.sae.clone()).unwrap_or_default();
     let what = format!("training for SAE {}", text::prose(&sae, pen.theme.charset));
     let progress = app.meta.train.progressed();
     let mut said = what;

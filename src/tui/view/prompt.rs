@@ -35,7 +35,7 @@ pub(super) fn draw(app: &App, area: Rect, pen: &mut Pen<'_>) {
     }
     let inner = Rect { x: inner.x + 1, width: inner.width.saturating_sub(2), ..inner };
     // Where there is one row, it is for what is typed; the tokens say what went wrong.
-    let failure = app.run.failure().filter(|_| inner.height > 1);
+    let failure = app.run.last_failure().filter(|_| inner.height > 1);
     let failure = trouble::first_lines(failure, inner, pen.theme.charset);
     let inner = trouble::draw_lines(&failure, inner, pen);
     let DataCursor(line, column) = app.editor.cursor();

@@ -90,7 +90,7 @@ fn pending<'a>(app: &App, pen: &Pen<'_>) -> Vec<Span<'a>> {
         return say("running the prompt".into());
     }
     if app.pull.is_pending() {
-        let name = app.pulled.as_deref().unwrap_or_default();
+        let name = app.pulled().unwrap_or_default();
         let share = app.pull.progressed().and_then(whole_share).map(|s| format!(" {}", format::percent(s)));
         let speed = app.speed.per_second().map(|s| format!(" {}/s", format::bytes(s as u64)));
         let left = app.pull.progressed().and_then(|p| p.whole).and_then(|w| app.speed.left(w.total));

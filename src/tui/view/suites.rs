@@ -20,12 +20,12 @@ const BELOW: u16 = 7;
 
 pub(super) fn draw(app: &App, row: usize, screen: Rect, pen: &mut Pen<'_>) {
     let theme = pen.theme;
-    let count = app.catalogue.value().map_or(0, Vec::len) as u16;
+    let count = app.catalogue.value().map_or(0, |all| all.len()) as u16;
     let height = (count + BELOW + 3).clamp(13, screen.height.saturating_sub(2));
     let inner = framed(centred(screen, 100, height), "Suites: a model, a site and its SAEs", pen);
     let list = Rect { height: inner.height.saturating_sub(BELOW), ..inner };
     let below = Rect { y: list.bottom(), height: inner.height - list.height, ..inner };
-    if let Some(report) = app.catalogue.failure() {
+    if let Some(report) = app.catalogue.last_failure() {
         let lines = trouble::first_lines(Some(report), list, theme.charset);
         trouble::draw_lines(&lines, list, pen);
         return;
@@ -96,7 +96,7 @@ fn about(entry: &SuiteEntry, area: Rect, pen: &mut Pen<'_>) {
 
 fn download(app: &App, area: Rect, pen: &mut Pen<'_>) {
     let theme = pen.theme;
-    if let Some(report) = app.pull.failure().filter(|_| !app.pull.is_pending()) {
+    if let Some(report) = app.pull.last_failure().filter(|_| !app.pull.is_pending()) {
         let lines = trouble::first_lines(Some(report), area, theme.charset);
         trouble::draw_lines(&lines, area, pen);
         return;
@@ -104,7 +104,7 @@ fn download(app: &App, area: Rect, pen: &mut Pen<'_>) {
     if !app.pull.is_pending() {
         return;
     }
-    let name = text::prose(app.pulled.as_deref().unwrap_or_default(), theme.charset);
+    let name = text::prose(app.pulled().unwrap_or_default(), theme.charset);
     let head = vec![
         Span::styled(format!("downloading {name}  "), theme.strong()),
         Span::styled("^C", theme.key()),

@@ -35,7 +35,7 @@ pub(super) fn draw(app: &App, area: Rect, pen: &mut Pen<'_>) {
         draw_errors(app, &errors, area, pen);
         return;
     }
-    if app.shows_sources() && !app.tokens().is_empty() && app.run.failure().is_none() {
+    if app.shows_sources() && !app.tokens().is_empty() && app.run.last_failure().is_none() {
         draw_sources(app, area, pen);
         return;
     }
@@ -55,7 +55,7 @@ pub(super) fn draw(app: &App, area: Rect, pen: &mut Pen<'_>) {
         draw_empty(app, inner, pen);
         return;
     }
-    let failure = app.run.failure().filter(|_| inner.height <= 2);
+    let failure = app.run.last_failure().filter(|_| inner.height <= 2);
     let one = Rect { height: inner.height.min(1), ..inner };
     let inner = trouble::draw_lines(&trouble::first_lines(failure, one, pen.theme.charset), inner, pen);
     let mut heats: Vec<Heat> = heat.into_iter().collect();
@@ -212,7 +212,7 @@ fn meta_title<'a>(app: &App, meta_latent: u32, heat: &Heat, pen: &Pen<'_>) -> Ti
 
 fn draw_empty(app: &App, area: Rect, pen: &mut Pen<'_>) {
     let area = Rect { x: area.x + 1, width: area.width.saturating_sub(1), ..area };
-    if let Some(report) = app.opened.failure().or(app.run.failure()) {
+    if let Some(report) = app.opened.last_failure().or(app.run.last_failure()) {
         let lines = trouble::first_lines(Some(report), area, pen.theme.charset);
         trouble::draw_lines(&lines, area, pen);
         return;
@@ -250,7 +250,7 @@ fn draw_tokens(app: &App, marks: &Marks<'_>, area: Rect, pen: &mut Pen<'_>) {
     let shown = (usize::from(area.height) / rows).max(1);
     let cursor = placed.get(app.token).map_or(0, |p| p.line);
     let top = flow::top(cursor, shown, lines);
-    let stale = app.run.is_stale() && (app.waits() || app.run.failure().is_some());
+    let stale = app.run.is_stale() && (app.waits() || app.run.last_failure().is_some());
     for (position, place) in placed.iter().enumerate().filter(|(_, p)| (top..top + shown).contains(&p.line)) {
         let y = area.y + ((place.line - top) * rows) as u16;
         let at = Rect { x: area.x + place.x as u16, y, width: place.cells as u16, height: 1 };

@@ -78,7 +78,7 @@ fn measured(app: &App, width: usize, pen: &Pen<'_>) -> Vec<Line<'static>> {
         let told = told::lines(&checked.checkup, width, theme.charset);
         return told.into_iter().map(|(how, line)| styled(line, tone(how))).collect();
     }
-    if let Some(report) = app.checkup.failure() {
+    if let Some(report) = app.checkup.last_failure() {
         let lines = trouble::lines(report, width, theme.charset);
         let owned = |line| {
             let (text, style) = trouble::styled(line, pen);

@@ -14,7 +14,7 @@ use crate::tui::format;
 use crate::tui::hits::{Part as Shown, Target};
 use crate::tui::meta::Part;
 use crate::tui::theme::glyphs;
-use crate::tui::update::meta_wants::continue_key;
+use crate::tui::update::meta_requests::continuation;
 
 pub(super) fn draw(app: &App, area: Rect, pen: &mut Pen<'_>) {
     pen.hits.drawn.add(Shown::Surgery);
@@ -220,12 +220,12 @@ fn continuations(app: &App, area: Rect, each: u16, pen: &mut Pen<'_>) {
     for (at, arm) in Arm::ALL.into_iter().enumerate() {
         let top = each * at as u16;
         pen.text(inner, top, arm.name(), theme.quiet());
-        let Some(key) = continue_key(app, arm) else {
+        let Some(key) = continuation(app, arm) else {
             pen.text(words, top, "nothing is edited", theme.quiet());
             continue;
         };
         let asked = &app.meta.goes_on[at];
-        let (said, style) = match (app.meta.text_of(arm, &key), asked.failure()) {
+        let (said, style) = match (app.meta.text_of(&key), asked.failure()) {
             (Some((text, more)), _) => {
                 let more = if more { theme.glyphs().more } else { "" };
                 (format!("{}{more}", text::prose(&text.replace('\n', " "), theme.charset)), Style::new())

@@ -28,8 +28,7 @@ pub(super) fn draw(app: &App, pair: &PairIds, area: Rect, pen: &mut Pen<'_>) {
         }
         return;
     };
-    let key = app.stitch.bench.answers();
-    let loss = app.stitch.bench_loss.as_ref().filter(|(k, _)| Some(k) == key).map(|(_, loss)| &**loss);
+    let loss = app.stitch.bench_with_loss();
     let mut lines = table(bench, loss, usize::from(area.width), pen);
     lines.push(tokens_line(app, bench, usize::from(area.width), pen));
     lines.push(summary(app, pair, bench, pen));

@@ -76,8 +76,8 @@ fn draw_plots(app: &App, curve: &CurveView, ce: &[Option<f64>], area: Rect, pen:
     let at: Vec<f64> = curve.points.iter().map(|p| latents(app, curve, p.inserted, p.removed)).collect();
     let bench = app.stitch.bench.value().filter(|b| b.small == curve.small && b.large == curve.large);
     let bench = bench.and_then(|b| Some((latents(app, curve, b.inserted, b.removed), b.text?)));
-    let loss = app.stitch.bench_loss.as_ref().filter(|(k, _)| Some(k) == app.stitch.bench.answers());
-    let bench_ce = loss.and_then(|(_, loss)| loss.text.now);
+    let loss = app.stitch.bench_with_loss();
+    let bench_ce = loss.and_then(|loss| loss.text.now);
     let with =
         |pick: fn(&CurvePoint) -> f64| at.iter().copied().zip(curve.points.iter().map(|p| Some(pick(p)))).collect();
     let mut plots = vec![

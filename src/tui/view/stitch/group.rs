@@ -26,14 +26,15 @@ pub(super) fn draw(app: &App, pair: &PairIds, area: Rect, pen: &mut Pen<'_>) {
     let failure =
         trouble::first_lines(app.stitch.group.failure(), Rect { height: area.height.min(3), ..area }, theme.charset);
     let area = trouble::draw_lines(&failure, area, pen);
-    let about_pair = app.stitch.group.answers().is_some_and(|(of, ..)| of == pair);
+    let about_pair =
+        app.stitch.group.answers().is_some_and(|(of, ())| of.small == pair.small && of.large == pair.large);
     let Some(found) = app.stitch.group.value().filter(|_| about_pair) else {
         if failure.is_empty() {
             waiting(app, None, app.stitch.group.progressed(), "looking for the group", area, pen);
         }
         return;
     };
-    match found {
+    match &**found {
         Some(group) => picture(app, pair, group, area, pen),
         None => alone(app, pair, area, pen),
     }
@@ -44,8 +45,7 @@ pub(super) fn draw(app: &App, pair: &PairIds, area: Rect, pen: &mut Pen<'_>) {
 
 /// A latent in no group: novel.
 fn alone(app: &App, pair: &PairIds, area: Rect, pen: &mut Pen<'_>) {
-    let latent = app.stitch.group.answers().map_or(0, |(_, _, latent, _)| *latent);
-    let theta = app.stitch.group.answers().map_or(0.0, |(.., theta)| f32::from_bits(*theta));
+    let (latent, theta) = app.stitch.group.answers().map_or((0, 0.0), |(of, ())| (of.latent, of.threshold));
     let said = format!(
         "{}/{latent} is novel at {} {theta:.2}: no latent of {} comes as near, so it hangs together with none. Space puts it in alone; - lowers the threshold.",
         pair.large,

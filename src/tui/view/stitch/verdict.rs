@@ -1,8 +1,6 @@
 //! Whether a latent is new with respect to a narrower SAE, and what putting it in does.
 //! Not here: what is built of many (`bench`).
 
-use std::sync::Arc;
-
 use ratatui::layout::Rect;
 use ratatui::style::Style;
 use ratatui::text::{Line, Span};
@@ -19,15 +17,14 @@ use crate::tui::stitch::PairIds;
 
 /// The last verdict of a pair, with cross-entropies when they have come; and whether it is of an older question for so
 /// long that it shows. None when the last asking failed.
-fn current(app: &App, pair: &PairIds) -> Option<(Arc<Verdict>, bool)> {
+fn current<'a>(app: &'a App, pair: &PairIds) -> Option<(&'a Verdict, bool)> {
     let verdict = app.stitch.verdict.value().filter(|_| app.stitch.verdict.failure().is_none())?;
     if verdict.small != pair.small || verdict.large != pair.large {
         return None;
     }
-    let key = app.stitch.verdict.answers();
-    let loss = app.stitch.verdict_loss.as_ref().filter(|(k, _)| Some(k) == key).map(|(_, verdict)| verdict);
+    let loss = app.stitch.verdict_with_loss();
     let stale = (app.stitch.verdict.is_pending() || Some(verdict.latent) != app.latent) && app.waits();
-    Some((loss.unwrap_or(verdict).clone(), stale))
+    Some((loss.unwrap_or(verdict), stale))
 }
 
 /// The verdict in a pane of its own.

@@ -20,7 +20,7 @@ pub struct MetaState {
     pub width: Option<usize>,
     /// Whether this program trained it.
     pub trained: bool,
-    /// What is known of it, once its table was made ([`Job::Meta`](super::Job::Meta)).
+    /// What is known of it, once its table was made ([`MetaQuery`](super::MetaQuery)).
     pub info: Option<Arc<MetaInfo>>,
     /// Why it cannot be used.
     pub failure: Option<Report>,

@@ -12,8 +12,10 @@ use crate::analysis::MetaInfo;
 use crate::report::{Kind, Report};
 use crate::sae::train::{Config, Dtype, Keep, Origin, TrainError, hex, train_kept};
 use crate::sae::{Sae, meta};
-use crate::session::meta::{info, open_folder};
-use crate::session::{MetaRecipe, MetaTrained, failure};
+use crate::session::failure;
+use crate::session::meta::answers::{MetaRecipe, MetaTrained};
+use crate::session::meta::open::{info, open_folder};
+use crate::session::query::{Cx, Lane, Query};
 use crate::task::{Cancel, OnProgress, Progress};
 
 /// Time between two checkpoints: a killed run loses less than a minute.
@@ -22,6 +24,20 @@ const EVERY: Duration = Duration::from_secs(20);
 const NOTE: &str = "meta.json";
 /// The checkpoint of a run that is not over.
 const UNFINISHED: &str = "unfinished";
+
+impl Query for MetaRecipe {
+    type Answer = MetaTrained;
+    const NAME: &'static str = "meta-train";
+    const LANE: Lane = Lane::Training;
+    const PRIORITY: u8 = 0;
+
+    /// Trains a meta-SAE on an SAE's decoder rows; one that was begun and not finished is taken up again.
+    fn run(&self, cx: &mut Cx<'_>) -> Result<MetaTrained, Report> {
+        let suite = cx.suite()?;
+        let of = &suite.saes[suite.place(&self.sae)?].sae;
+        train(of, self, suite.setup.metas.as_deref(), cx.cancel, cx.progress)
+    }
+}
 
 /// A meta-SAE that this program trained.
 pub struct Kept {
@@ -70,7 +86,7 @@ pub fn kept(metas: Option<&Path>, of: &Sae, known: &dyn Fn(&str) -> bool) -> Vec
 /// # Errors
 /// Settings that make no sense, rows that cannot be learnt from, a full disk (what was learnt up to the last checkpoint
 /// is kept), and that it was cancelled (so is that).
-pub fn train(
+fn train(
     of: &Sae,
     recipe: &MetaRecipe,
     metas: Option<&Path>,

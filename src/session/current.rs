@@ -1,7 +1,7 @@
-//! What the session and its aides share: the suite that is open and the text that is chosen.
+//! What the session and those beside it share: the suite that is open and the text that is chosen.
 //! Not here: threads; what is computed from them.
 //!
-//! An aide works on what is open under a lease. Who opens another suite calls the leases in and waits until they are
+//! A background session works on what is open under a lease. Who opens another suite calls the leases in and waits until they are
 //! given back, so that two suites never need memory at once.
 
 use std::ops::Deref;
@@ -10,7 +10,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::report::{Kind, Report};
-use crate::session::shared::Shared;
+use crate::session::loaded_suite::LoadedSuite;
 use crate::task::Cancel;
 
 /// How long the session waits for leases: more than any step between two looks at a cancel flag takes.
@@ -18,43 +18,43 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The text that is measured on.
 #[derive(Clone, Debug, Default)]
-pub struct Chosen {
+pub struct Corpus {
     /// Grows with every choice, so that what was measured on another text is not taken for this one's.
     pub generation: u64,
     /// The person's own; none for the suite's or the program's.
     pub file: Option<PathBuf>,
     /// How many tokens are read at most.
-    pub most: Option<usize>,
+    pub max_tokens: Option<usize>,
 }
 
-/// What the session and its aides share.
+/// What the session and those beside it share.
 #[derive(Default)]
-pub struct Desk {
+pub struct CurrentSuite {
     state: Mutex<State>,
     returned: Condvar,
 }
 
 #[derive(Default)]
 struct State {
-    open: Option<Arc<Shared>>,
-    text: Chosen,
+    open: Option<Arc<LoadedSuite>>,
+    text: Corpus,
     leases: Vec<(u64, Cancel)>,
     next: u64,
 }
 
-/// The open suite in an aide's hands.
+/// The open suite, lent.
 pub struct Lease<'a> {
     // Fields are dropped in this order: who waits for the return may then count on the suite's memory.
-    shared: Arc<Shared>,
+    shared: Arc<LoadedSuite>,
     _given_back: GivenBack<'a>,
 }
 
 struct GivenBack<'a> {
-    desk: &'a Desk,
+    current: &'a CurrentSuite,
     number: u64,
 }
 
-impl Desk {
+impl CurrentSuite {
     /// The open suite for a job that ends soon after `cancel` is raised.
     pub fn lease(&self, cancel: &Cancel) -> Result<Lease<'_>, Report> {
         let mut state = self.lock();
@@ -62,15 +62,15 @@ impl Desk {
         let number = state.next;
         state.next += 1;
         state.leases.push((number, cancel.clone()));
-        Ok(Lease { shared, _given_back: GivenBack { desk: self, number } })
+        Ok(Lease { shared, _given_back: GivenBack { current: self, number } })
     }
 
-    /// Puts a suite on the desk.
-    pub fn put(&self, shared: Arc<Shared>) {
+    /// Makes a suite the one that is open.
+    pub fn put(&self, shared: Arc<LoadedSuite>) {
         self.lock().open = Some(shared);
     }
 
-    /// Takes the suite away, ends what aides do with it, and waits until they have let it go.
+    /// Takes the suite away, ends what is done with it beside the session, and waits until they have let it go.
     pub fn clear(&self) {
         let mut state = self.lock();
         state.open = None;
@@ -83,15 +83,15 @@ impl Desk {
     }
 
     /// The text that is measured on.
-    pub fn text(&self) -> Chosen {
+    pub fn corpus(&self) -> Corpus {
         self.lock().text.clone()
     }
 
     /// Chooses another text.
-    pub fn choose(&self, file: Option<PathBuf>, most: Option<usize>) {
+    pub fn choose(&self, file: Option<PathBuf>, max_tokens: Option<usize>) {
         let mut state = self.lock();
         let generation = state.text.generation + 1;
-        state.text = Chosen { generation, file, most };
+        state.text = Corpus { generation, file, max_tokens };
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -106,15 +106,15 @@ pub fn nothing() -> Report {
 }
 
 impl Deref for Lease<'_> {
-    type Target = Shared;
-    fn deref(&self) -> &Shared {
+    type Target = LoadedSuite;
+    fn deref(&self) -> &LoadedSuite {
         &self.shared
     }
 }
 
 impl Drop for GivenBack<'_> {
     fn drop(&mut self) {
-        self.desk.lock().leases.retain(|(number, _)| *number != self.number);
-        self.desk.returned.notify_all();
+        self.current.lock().leases.retain(|(number, _)| *number != self.number);
+        self.current.returned.notify_all();
     }
 }

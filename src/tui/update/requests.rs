@@ -1,14 +1,14 @@
 //! What the state needs that has not been asked for: runs, cards, labels, searches.
-//! Not here: what happens when it arrives (`news`).
+//! Not here: what happens when it arrives (`responses.rs`).
 //!
 //! Every message ends here, so no path can forget to ask: the question follows from the state alone.
 
-use crate::session::{Job, Reach};
-use crate::task::{Slot, Ticket};
+use crate::session::{CardQuery, CheckupQuery, LabelsQuery, NextQuery, PackQuery, Query, Reach, RunQuery, SearchQuery};
 use crate::tui::app::{App, LatentRef, Page};
+use crate::tui::ask::AnyAsk as _;
 use crate::tui::msg::Effect;
 use crate::tui::over::Over;
-use crate::tui::update::{ask, meta, meta_wants, origins, stitch, stitch_wants};
+use crate::tui::update::{meta, meta_requests, origins, stitch, stitch_requests};
 
 /// Likeliest next tokens asked for at each position.
 const NEXT: usize = 12;
@@ -32,8 +32,8 @@ pub(super) fn settle(app: &mut App, effects: &mut Vec<Effect>) {
     origins::ask_all(app, effects);
     search(app, effects);
     labels(app, effects);
-    stitch_wants::ask_all(app, effects);
-    meta_wants::ask_all(app, effects);
+    stitch_requests::ask_all(app, effects);
+    meta_requests::ask_all(app, effects);
     checkup(app, effects);
 }
 
@@ -54,23 +54,24 @@ fn scroll(app: &mut App) {
 fn run(app: &mut App, effects: &mut Vec<Effect>) {
     let prompt = app.prompt();
     let bos = app.opened.value().is_some_and(|opened| opened.bos);
-    if app.weights_only() || app.asked_prompt.as_ref() == Some(&prompt) {
+    let asked = app.run.question().is_some_and(|(query, ())| query.prompt == prompt);
+    if app.weights_only() || asked {
         return;
     }
     if app.next.abandon() {
-        effects.push(Effect::Cancel(Slot::Next));
+        effects.push(Effect::Cancel(NextQuery::NAME));
     }
-    app.asked_prompt = Some(prompt.clone());
     if prompt.is_empty() && !bos {
         // There is nothing to run, which is no mistake: the panes ask for a prompt.
-        effects.push(Effect::Cancel(Slot::Run));
+        if app.run.is_pending() {
+            effects.push(Effect::Cancel(RunQuery::NAME));
+        }
         app.run.clear();
         app.next.clear();
         return;
     }
-    let ticket = app.run.ask();
     // Latents first: what comes next is asked for when they are there.
-    ask(Slot::Run, ticket, Job::Run { prompt, next: 0 }, effects);
+    effects.push(app.run.ask(RunQuery { prompt, next: 0 }, (), &mut app.tickets));
 }
 
 fn next(app: &mut App, effects: &mut Vec<Effect>) {
@@ -85,44 +86,32 @@ fn next(app: &mut App, effects: &mut Vec<Effect>) {
     if positions.is_empty() {
         return;
     }
-    let (ticket, prompt) = (app.next.ask(), app.shown_prompt.clone());
-    ask(Slot::Next, ticket, Job::Next { prompt, positions, count: NEXT }, effects);
+    let prompt = app.shown_prompt.clone();
+    effects.push(app.next.ask.ask(NextQuery { prompt, positions, count: NEXT }, (), &mut app.tickets));
 }
 
+/// A card says how often its latent has fired in all runs: it is asked for again after each.
 fn card(app: &mut App, effects: &mut Vec<Effect>) {
-    let Some(chosen) = app.chosen() else { return };
-    if app.asked_card.as_ref() == Some(&chosen) {
-        return;
-    }
-    let ticket = app.card.ask();
-    app.asked_card = Some(chosen.clone());
-    ask(Slot::Card, ticket, Job::Card { sae: chosen.sae, latent: chosen.latent, top: TOP }, effects);
+    let Some(LatentRef { sae, latent }) = app.chosen() else { return };
+    effects.extend(app.card.want(CardQuery { sae, latent, top: TOP }, app.runs, &mut app.tickets));
 }
 
 /// The wiring is checked once, after what a person waits for is there.
 fn checkup(app: &mut App, effects: &mut Vec<Effect>) {
     let ready = app.run.value().is_some() && !app.run.is_pending() && !app.next.is_pending() && !app.card.is_pending();
-    if app.checkup_asked || !ready {
+    if !ready || app.checkup.question().is_some() {
         return;
     }
-    app.checkup_asked = true;
     // What will be typed is answered sooner from packed weights, and the check too.
-    ask(Slot::Pack, Ticket::default(), Job::Pack, effects);
-    let ticket = app.checkup.ask();
-    ask(Slot::Doctor, ticket, Job::Checkup { losses: false, again: false }, effects);
+    effects.extend(app.pack.want(PackQuery, (), &mut app.tickets));
+    effects.push(app.checkup.ask(CheckupQuery { losses: false, again: false }, (), &mut app.tickets));
 }
 
 fn search(app: &mut App, effects: &mut Vec<Effect>) {
     let Some(Over::Search(field)) = app.over.last() else { return };
     let query = field.input.value().to_owned();
-    let Some(sae) = app.sae().map(|s| s.id.clone()) else { return };
-    let asked = (sae.clone(), query.clone());
-    if query.is_empty() || app.searched.as_ref() == Some(&asked) {
-        return;
-    }
-    app.searched = Some(asked);
-    let ticket = app.found.ask();
-    ask(Slot::Search, ticket, Job::Search { sae, query }, effects);
+    let Some(sae) = app.sae().map(|s| s.id.clone()).filter(|_| !query.is_empty()) else { return };
+    effects.extend(app.found.want(SearchQuery { sae, query }, (), &mut app.tickets));
 }
 
 fn labels(app: &mut App, effects: &mut Vec<Effect>) {
@@ -132,8 +121,7 @@ fn labels(app: &mut App, effects: &mut Vec<Effect>) {
     let missing = app.labels.missing(&wanted(app));
     let Some(sae) = missing.first().map(|l| l.sae.clone()) else { return };
     let latents = missing.iter().map(|l| l.latent).collect();
-    let ticket = app.labels.ask(missing);
-    ask(Slot::Labels, ticket, Job::Labels { sae, latents }, effects);
+    effects.push(app.labels.ask.ask(LabelsQuery { sae, latents }, (), &mut app.tickets));
 }
 
 /// The latents whose names are on screen or soon may be, the most looked at first.
@@ -165,8 +153,8 @@ fn wanted(app: &App) -> Vec<LatentRef> {
     for row in app.ladder_rows() {
         wanted.extend(app.saes().get(row.place).map(|s| LatentRef { sae: s.id.clone(), latent: row.latent }));
     }
-    wanted.extend(stitch_wants::names(app));
-    wanted.extend(meta_wants::names(app));
+    wanted.extend(stitch_requests::names(app));
+    wanted.extend(meta_requests::names(app));
     wanted.extend(app.pins.iter().cloned());
     wanted.retain(|l| loaded(&l.sae));
     wanted

@@ -13,7 +13,7 @@ use crate::task::{Cancel, OnProgress, Progress};
 const LOOK: Duration = Duration::from_millis(30);
 
 /// Values by key.
-pub struct Once<K, V> {
+pub struct SingleFlight<K, V> {
     cells: Mutex<HashMap<K, Cell<V>>>,
     changed: Condvar,
 }
@@ -24,13 +24,13 @@ enum Cell<V> {
     Ready(V),
 }
 
-impl<K, V> Default for Once<K, V> {
+impl<K, V> Default for SingleFlight<K, V> {
     fn default() -> Self {
         Self { cells: Mutex::default(), changed: Condvar::new() }
     }
 }
 
-impl<K: Eq + Hash + Clone, V: Clone> Once<K, V> {
+impl<K: Eq + Hash + Clone, V: Clone> SingleFlight<K, V> {
     /// The value, if it is there.
     pub fn get(&self, key: &K) -> Option<V> {
         match self.lock().get(key) {
@@ -88,7 +88,7 @@ impl<K: Eq + Hash + Clone, V: Clone> Once<K, V> {
 
 /// Takes the mark away when its computation ends without a value, and wakes who waits.
 struct Claim<'a, K: Eq + Hash + Clone, V: Clone> {
-    once: &'a Once<K, V>,
+    once: &'a SingleFlight<K, V>,
     key: &'a K,
 }
 
@@ -109,7 +109,7 @@ mod tests {
 
     #[test]
     fn a_value_is_computed_once_and_a_failure_is_not_kept() {
-        let once: Once<u8, u8> = Once::default();
+        let once: SingleFlight<u8, u8> = SingleFlight::default();
         let cancel = Cancel::new();
         let fails = once.get_or(&1, &cancel, &|_| (), |_| Err(Report::new("no")));
         assert!(fails.is_err() && once.get(&1).is_none());
@@ -121,7 +121,7 @@ mod tests {
 
     #[test]
     fn who_waits_gets_what_another_computes_or_is_cancelled() {
-        let once: Once<u8, u8> = Once::default();
+        let once: SingleFlight<u8, u8> = SingleFlight::default();
         let (begun, go) = (std::sync::Barrier::new(2), std::sync::Barrier::new(2));
         std::thread::scope(|scope| {
             scope.spawn(|| {

@@ -1,15 +1,15 @@
 //! What the state of meta-SAEs needs that has not been asked for: only what is on screen.
-//! Not here: what happens when it arrives (`meta_news`).
+//! Not here: what happens when it arrives (`meta_responses`).
 
 use crate::analysis::{Arm, Operation};
-use crate::session::Job;
-use crate::task::Slot;
+use crate::session::{
+    BreakdownQuery, ContinueQuery, MetaCardQuery, MetaLabelsQuery, MetaRunQuery, MetasQuery, SurgeryQuery,
+};
 use crate::tui::app::{App, LatentRef, Page};
 use crate::tui::hits::Part;
-use crate::tui::meta::{ContinueKey, MetaRef};
+use crate::tui::meta::MetaRef;
 use crate::tui::msg::Effect;
 use crate::tui::over::Over;
-use crate::tui::update::ask;
 
 /// Members, tokens and neighbours in the lists of a meta-latent's card.
 const TOP: usize = 200;
@@ -32,38 +32,34 @@ pub(super) fn ask_all(app: &mut App, effects: &mut Vec<Effect>) {
 }
 
 fn states(app: &mut App, effects: &mut Vec<Effect>) {
+    let before = app.meta.states.question().map(|(_, (_, used))| used.clone());
     // What a table says is there once it was made for the first answer.
-    let used = app.meta.parts.answers().map(|(latent, meta)| MetaRef { sae: latent.sae.clone(), meta: meta.clone() });
+    let used = app
+        .meta
+        .parts
+        .answers()
+        .and_then(|(query, ())| Some(MetaRef { sae: query.sae.clone(), meta: query.meta.clone()? }));
     let told = used.filter(|used| {
         let all = app.meta.states.value().map_or(&[][..], |all| all.as_slice());
         all.iter().any(|s| s.sae == used.sae && s.meta == used.meta && s.info.is_none())
-            || app.meta.states.question().is_some_and(|(_, asked)| asked.as_ref() == Some(used))
+            || before.as_ref().is_some_and(|asked| asked.as_ref() == Some(used))
     });
-    let key = (app.meta.changed, told.or_else(|| app.meta.states.question().and_then(|(_, used)| used.clone())));
-    if let Some(ticket) = app.meta.states.want(&key) {
-        ask(Slot::Metas, ticket, Job::Metas, effects);
-    }
-}
-
-/// Whether the prompt's run has come: what fires is known then.
-fn has_run(app: &App) -> bool {
-    app.run.value().is_some() && !app.run.is_pending() && app.run.failure().is_none()
+    let when = (app.meta.changed, told.or_else(|| before.flatten()));
+    effects.extend(app.meta.states.want(MetasQuery, when, &mut app.tickets));
 }
 
 /// Latents are taken apart after the run, which is more urgent, or where none will come.
 fn can_take_apart(app: &App) -> bool {
-    app.weights_only() || has_run(app)
+    app.weights_only() || app.has_run()
 }
 
 fn parts(app: &mut App, of: &MetaRef, effects: &mut Vec<Effect>) {
-    let Some(chosen) = app.chosen() else { return };
+    let Some(LatentRef { sae, latent }) = app.chosen() else { return };
     if app.page == Page::Stitch || !can_take_apart(app) {
         return;
     }
-    if let Some(ticket) = app.meta.parts.want(&(chosen.clone(), of.meta.clone())) {
-        let job = Job::Breakdown { sae: chosen.sae, latent: chosen.latent, meta: Some(of.meta.clone()) };
-        ask(Slot::Breakdown, ticket, job, effects);
-    }
+    let query = BreakdownQuery { sae, latent, meta: Some(of.meta.clone()) };
+    effects.extend(app.meta.parts.want(query, (), &mut app.tickets));
 }
 
 fn card(app: &mut App, of: &MetaRef, effects: &mut Vec<Effect>) {
@@ -73,25 +69,22 @@ fn card(app: &mut App, of: &MetaRef, effects: &mut Vec<Effect>) {
     if !app.hits.drawn.has(Part::MetaCard) || !can_take_apart(app) || !settled {
         return;
     }
-    if let Some(ticket) = app.meta.card.want(&(of.clone(), meta_latent, app.stitch.runs)) {
-        let MetaRef { sae, meta } = of.clone();
-        ask(Slot::MetaCard, ticket, Job::MetaCard { sae, meta, meta_latent, top: TOP }, effects);
-    }
+    let MetaRef { sae, meta } = of.clone();
+    let query = MetaCardQuery { sae, meta, meta_latent, top: TOP };
+    effects.extend(app.meta.card.want(query, app.runs, &mut app.tickets));
 }
 
 fn by_meta(app: &mut App, of: &MetaRef, effects: &mut Vec<Effect>) {
-    if !app.meta.by_meta || !has_run(app) {
+    if !app.meta.by_meta || !app.has_run() {
         return;
     }
-    if let Some(ticket) = app.meta.run.want(&(of.clone(), app.stitch.runs)) {
-        let MetaRef { sae, meta } = of.clone();
-        ask(Slot::MetaRun, ticket, Job::MetaRun { sae, meta }, effects);
-    }
+    let MetaRef { sae, meta } = of.clone();
+    effects.extend(app.meta.run.want(MetaRunQuery { sae, meta }, app.runs, &mut app.tickets));
 }
 
 /// Names of what fires at the token, of what stands in surgery, and of all while one is picked.
 fn labels(app: &mut App, of: &MetaRef, effects: &mut Vec<Effect>) {
-    if app.meta.labels.remote.is_pending() {
+    if app.meta.labels.ask.is_pending() {
         return;
     }
     let mut wanted: Vec<u32> = Vec::new();
@@ -114,37 +107,29 @@ fn labels(app: &mut App, of: &MetaRef, effects: &mut Vec<Effect>) {
     if meta_latents.is_empty() {
         return;
     }
-    app.meta.labels.asked = meta_latents.iter().map(|m| (of.clone(), *m)).collect();
-    let ticket = app.meta.labels.remote.ask();
     let MetaRef { sae, meta } = of.clone();
-    ask(Slot::MetaLabels, ticket, Job::MetaLabels { sae, meta, meta_latents }, effects);
+    let query = MetaLabelsQuery { sae, meta, meta_latents };
+    effects.push(app.meta.labels.ask.ask(query, (), &mut app.tickets));
 }
 
 fn surgery(app: &mut App, effects: &mut Vec<Effect>) {
-    if !app.hits.drawn.has(Part::Surgery) || !has_run(app) || app.parts().is_none() {
+    if !app.hits.drawn.has(Part::Surgery) || !app.has_run() || app.parts().is_none() {
         return;
     }
     let Some(operation) = app.operation() else { return };
-    let prompt = app.shown_prompt.clone();
-    let key = (operation.clone(), app.stitch.runs, app.meta.named.clone());
-    if let Some(ticket) = app.meta.surgery.want(&key) {
-        let (operation, named) = (operation.clone(), key.2);
-        ask(Slot::Surgery, ticket, Job::Surgery { operation, prompt: prompt.clone(), next: NEXT, named }, effects);
-    }
-    for (arm, slot) in Arm::ALL.into_iter().zip([Slot::Untouched, Slot::Edited, Slot::Random]) {
-        let Some(key) = continue_key(app, arm) else { continue };
-        let Some(at) = Arm::ALL.iter().position(|a| *a == arm) else { continue };
-        let Some(ticket) = app.meta.goes_on.get_mut(at).and_then(|asked| asked.want(&key)) else { continue };
-        let (operation, sampling) = (key.0, key.2);
-        let job = Job::Continue { operation, prompt: prompt.clone(), arm, tokens: TOKENS, sampling };
-        ask(slot, ticket, job, effects);
+    let (prompt, named) = (app.shown_prompt.clone(), app.meta.named.clone());
+    let query = SurgeryQuery { operation, prompt, next: NEXT, named };
+    effects.extend(app.meta.surgery.want(query, app.runs, &mut app.tickets));
+    for (at, arm) in Arm::ALL.into_iter().enumerate() {
+        let (Some((query, run)), Some(ask)) = (continuation(app, arm), app.meta.goes_on.get_mut(at)) else { continue };
+        effects.extend(ask.want(query, run, &mut app.tickets));
     }
 }
 
-/// What a model's continuation is about: the untouched one goes on the same way whatever is edited. None where nothing
-/// is edited and it would go on as the untouched one.
+/// What a model's continuation is about, and in which run: the untouched one goes on the same way whatever is edited.
+/// None where nothing is edited and it would go on as the untouched one.
 #[must_use]
-pub(crate) fn continue_key(app: &App, arm: Arm) -> Option<ContinueKey> {
+pub(crate) fn continuation(app: &App, arm: Arm) -> Option<(ContinueQuery, u64)> {
     let operation = app.operation()?;
     let operation = match arm {
         Arm::Untouched => Operation { edits: Vec::new(), seed: 0, latent: 0, ..operation },
@@ -152,7 +137,8 @@ pub(crate) fn continue_key(app: &App, arm: Arm) -> Option<ContinueKey> {
         Arm::Edited => Operation { seed: 0, ..operation },
         Arm::Random => operation,
     };
-    Some((operation, app.stitch.runs, app.meta.sampling))
+    let (prompt, sampling) = (app.shown_prompt.clone(), app.meta.sampling);
+    Some((ContinueQuery { operation, prompt, arm, tokens: TOKENS, sampling }, app.runs))
 }
 
 /// The latents whose names are shown where latents are taken apart.

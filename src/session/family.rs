@@ -1,0 +1,90 @@
+//! A latent's relatives in every SAE of the ladder, as far as tables are there.
+//! Not here: the tables (`tables.rs`).
+
+use crate::analysis::{Class, Family, Neighbour, Relation, Rung};
+use crate::report::Report;
+use crate::sae::{Comparison, Error};
+use crate::session::failure;
+use crate::session::loaded_suite::LoadedSuite;
+use crate::session::query::{Cx, Lane, Query};
+use crate::session::tables::{NEAREST, floor_of};
+
+/// Parents told of a latent at most.
+const PARENTS: usize = 32;
+
+/// A latent's relatives in every loaded SAE, at once: what a table is needed for that is not there yet is left out.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FamilyQuery {
+    /// The SAE's id.
+    pub sae: String,
+    /// The latent.
+    pub latent: u32,
+    /// θ.
+    pub threshold: f32,
+}
+
+impl Query for FamilyQuery {
+    type Answer = Family;
+    const NAME: &'static str = "family";
+    const LANE: Lane = Lane::Aside;
+    const PRIORITY: u8 = 0;
+
+    fn run(&self, cx: &mut Cx<'_>) -> Result<Family, Report> {
+        cx.suite()?.family(&self.sae, self.latent, self.threshold)
+    }
+}
+
+impl LoadedSuite {
+    /// A latent's relatives, as far as tables are there.
+    fn family(&self, sae: &str, latent: u32, threshold: f32) -> Result<Family, Report> {
+        floor_of(threshold)?;
+        let own = self.place(sae)?;
+        let wrong = |error| failure::of_sae(format!("SAE `{sae}` has no family for latent {latent}"), &error);
+        let rungs = (0..self.saes.len()).map(|place| self.rung(own, place, latent as usize, threshold));
+        let rungs = rungs.collect::<Result<_, _>>().map_err(wrong)?;
+        Ok(Family { sae: sae.to_owned(), latent, threshold, rungs })
+    }
+
+    fn rung(&self, own: usize, place: usize, latent: usize, threshold: f32) -> Result<Rung, Error> {
+        let (from, to) = (&self.saes[own].sae, &self.saes[place].sae);
+        from.decoder_row(latent)?;
+        let mut rung = Rung {
+            sae: self.saes[place].entry.id.clone(),
+            width: to.width(),
+            relation: Relation::Own,
+            nearest: Vec::new(),
+            class: None,
+            relatives: Some(Vec::new()),
+        };
+        if place == own {
+            return Ok(rung);
+        }
+        let near = from.nearest(latent, to, PARENTS)?;
+        let near: Vec<Neighbour> =
+            near.iter().map(|near| Neighbour { latent: near.latent, cosine: near.cosine }).collect();
+        if place < own {
+            rung.relation = Relation::Parent;
+            rung.class = near.first().map(|near| Class::of(near.cosine, threshold));
+            let many = near.iter().take_while(|near| near.cosine >= threshold).count().max(1);
+            rung.relatives = Some(near.iter().take(many).copied().collect());
+        } else {
+            rung.relation = Relation::Child;
+            let table = self.known_table((own, place), 0);
+            rung.relatives = table.map(|table| children(&table.comparison, latent as u32));
+        }
+        rung.nearest = near.into_iter().take(NEAREST).collect();
+        Ok(rung)
+    }
+}
+
+/// The latents of the larger SAE whose nearest of the smaller is this one, nearest first.
+fn children(comparison: &Comparison, latent: u32) -> Vec<Neighbour> {
+    let rows = 0..comparison.nearest.rows();
+    let nearest = rows.map(|row| (row as u32, comparison.nearest.row(row)[0]));
+    let mut children: Vec<Neighbour> = nearest
+        .filter(|(_, near)| near.latent == latent)
+        .map(|(child, near)| Neighbour { latent: child, cosine: near.cosine })
+        .collect();
+    children.sort_by(|a, b| b.cosine.total_cmp(&a.cosine).then(a.latent.cmp(&b.latent)));
+    children
+}

@@ -100,9 +100,9 @@ pub enum Error {
         /// The tensor.
         tensor: String,
         /// Its type.
-        found: String,
+        found: &'static str,
         /// The tensor of its factors.
-        scales: String,
+        scales: Box<str>,
     },
     /// The tensor holds a value that is not finite.
     #[error("tensor `{tensor}` in `{file}` holds {value} at element {index}")]
@@ -373,8 +373,8 @@ impl TensorFiles {
             Some(scales) => Err(Error::Scaled {
                 file: self.file_of(tensor),
                 tensor: self.stored_name(tensor),
-                found: entry.dtype.to_string(),
-                scales: self.stored_name(&scales),
+                found: if entry.dtype == Dtype::F8_E4M3 { "F8_E4M3" } else { "F8_E5M2" },
+                scales: self.stored_name(&scales).into(),
             }),
         }
     }

@@ -114,9 +114,9 @@ fn files_of_a_module_use_each_other_in_one_direction_only() {
             if free.is_empty() {
                 break;
             }
-            free.iter().for_each(|part| {
+            for part in &free {
                 left.remove(part);
-            });
+            }
         }
         let circle: Vec<String> = left
             .iter()

@@ -85,7 +85,9 @@ impl Sharded {
         let path = self.0.path().join("model/config.json");
         let mut config: serde_json::Value =
             serde_json::from_slice(&fs::read(&path).expect("a config")).expect("is JSON");
-        changes.iter().for_each(|(key, value)| config[*key] = value.clone());
+        for (key, value) in changes {
+            config[*key] = value.clone();
+        }
         fs::write(path, config.to_string()).expect("is written");
         self
     }
@@ -228,9 +230,9 @@ fn weights_only_needs_no_model_that_can_be_run() {
             assert!(report.contains(said), "{reach:?}: {report}");
         }
         // Nothing of its weights is asked for.
-        ["front", "back", "norm"].map(|shard| {
+        for shard in ["front", "back", "norm"] {
             fs::remove_file(files.shard(&format!("{shard}.safetensors"))).expect("is removed");
-        });
+        }
         let (mut session, opened) = files.open(Reach::WeightsOnly, false).expect("opens");
         assert!(!opened.words);
         let note = &opened.notes[0];

@@ -72,7 +72,7 @@ const NAMED: &[(&str, Activation)] = &[
 ];
 
 /// Of `transformers`' `LaplaceActivation`.
-const LAPLACE: (f64, f64) = (0.707_107, 0.282_095);
+const LAPLACE: (f64, f64) = (707_107e-6, 282_095e-6);
 
 impl Activation {
     /// The function that `transformers` has under this name (`ACT2FN`), if it is one of these.

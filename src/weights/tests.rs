@@ -306,7 +306,7 @@ fn eight_bits_with_factors_beside_them_are_refused_with_the_factors_name() {
         ];
         let files = open(&file(&tensors, 0)).unwrap();
         for error in [files.get("a.weight").unwrap_err(), files.matrix("a.weight", 2, 2).unwrap_err()] {
-            assert!(matches!(&error, Error::Scaled { scales: found, .. } if found == scales), "{error}");
+            assert!(matches!(&error, Error::Scaled { scales: found, .. } if **found == *scales), "{error}");
         }
         assert_eq!(files.get("b.weight").unwrap()[..], [1.0; 4]);
     }

@@ -171,6 +171,19 @@ fn no_module_names_what_it_must_not_know() {
 }
 
 #[test]
+fn every_file_that_a_recipe_names_is_there() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let page = fs::read_to_string(root.join("ARCHITECTURE.md")).expect("is readable");
+    let recipes: Vec<&str> = page.split("\n## ").filter(|section| section.starts_with("Add ")).collect();
+    let code = recipes.iter().flat_map(|recipe| recipe.split('`').skip(1).step_by(2));
+    let files: Vec<&str> = code.filter(|code| code.ends_with(".rs") || code.ends_with(".py")).collect();
+    assert!(!recipes.is_empty() && files.len() > 4, "the recipes were found: {files:?}");
+    let missing: Vec<_> =
+        files.into_iter().filter(|file| !root.join(file).is_file() && !root.join("src").join(file).is_file()).collect();
+    assert!(missing.is_empty(), "recipes in ARCHITECTURE.md name files that are not there: {missing:?}");
+}
+
+#[test]
 fn every_file_opens_with_what_it_is() {
     let silent: Vec<_> = sources().into_iter().filter(|(_, _, code)| !code.starts_with("//!")).collect();
     let names: Vec<String> = silent.iter().map(|(file, ..)| file.display().to_string()).collect();

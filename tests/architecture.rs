@@ -27,7 +27,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     (
         "session",
         &[
-            "analysis", "suite", "sae", "model", "hub", "report", "task", "site", "weights", "blob", "format",
+            "analysis", "suite", "sae", "model", "hub", "report", "task", "text", "site", "weights", "blob", "format",
             "kernel", "device",
         ],
     ),

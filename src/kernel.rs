@@ -292,6 +292,22 @@ mod tests {
         (0..count as u32).map(|i| ((i.wrapping_mul(2_654_435_761) ^ seed) % 1000) as f32 / 500.0 - 1.0).collect()
     }
 
+    /// Which of the ways that depend on the processor the tests here go; CI shows it. A processor that has the widest
+    /// vectors must get them, or the tests that compare both widths would compare one with itself.
+    #[test]
+    fn the_paths_of_this_processor_are_taken() {
+        let wide = shape().width == block::ACROSS * 16;
+        println!("path AVX-512: {}", if wide { "ran" } else { "not on this processor" });
+        let tiles = tiles::Tiles::of_this_processor().is_some();
+        println!("path bfloat16 tiles: {}", if tiles { "ran" } else { "not on this processor" });
+        #[cfg(target_arch = "x86_64")]
+        {
+            use std::arch::is_x86_feature_detected as has;
+            let there = has!("avx512f") && has!("avx512bw") && has!("avx512cd") && has!("avx512dq") && has!("avx512vl");
+            assert_eq!(wide, there, "the vectors that are there are taken");
+        }
+    }
+
     fn plain(a: View<'_>, b: View<'_>) -> Vec<f64> {
         let mut out = Vec::new();
         for row in 0..a.rows() {

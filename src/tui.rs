@@ -7,19 +7,25 @@
 
 pub mod app;
 pub mod ask;
+mod canvas;
 pub mod format;
 pub mod history;
 pub mod hits;
 mod input;
+pub mod keymap;
 pub mod keys;
 pub mod labels;
 pub mod ladder;
+pub mod location;
 pub mod meta;
 pub mod msg;
 pub mod next;
 pub mod origins;
 pub mod over;
 pub mod painter;
+pub mod palette;
+pub mod pane;
+pub mod panes;
 pub mod picture;
 pub mod question;
 pub mod script;

@@ -1,46 +1,33 @@
-//! The modules use each other in one direction only: the table below is the one in ARCHITECTURE.md, and every `crate::`
-//! path in `src/` is held against it.
+//! The modules use each other in one direction only: as the table in ARCHITECTURE.md says, against which every path in
+//! `src/` is held; inside the large modules no files use each other in a circle; the files that the recipes name exist.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// What each module may use of the others.
-const MAY_USE: &[(&str, &[&str])] = &[
-    ("task", &[]),
-    ("text", &[]),
-    ("site", &[]),
-    ("blob", &[]),
-    ("kernel", &[]),
-    ("device", &[]),
-    ("home", &[]),
-    ("format", &["blob"]),
-    ("report", &["task"]),
-    ("toml_file", &["report"]),
-    ("settings", &["toml_file", "report", "device", "home"]),
-    ("weights", &["blob", "kernel"]),
-    ("hub", &["task", "report"]),
-    ("model", &["task", "site", "blob", "kernel", "weights", "device"]),
-    ("sae", &["task", "blob", "format", "kernel", "weights"]),
-    ("suite", &["task", "hub", "report", "site", "blob", "toml_file", "home", "format"]),
-    ("analysis", &["model", "sae", "task", "text", "site", "kernel", "weights"]),
-    (
-        "session",
-        &[
-            "analysis", "suite", "sae", "model", "hub", "report", "task", "text", "site", "weights", "blob", "format",
-            "kernel", "device",
-        ],
-    ),
-    ("worker", &["session", "task", "report"]),
-    ("tui", &["session", "analysis", "worker", "task", "text", "settings", "report", "site", "home"]),
-    (
-        "cli",
-        &[
-            "session", "analysis", "settings", "report", "task", "text", "tui", "worker", "suite", "hub", "device",
-            "home",
-        ],
-    ),
-];
+const PAGE: &str = include_str!("../ARCHITECTURE.md");
+
+/// What each module may use of the others: the first and the last column of the table.
+fn may_use() -> BTreeMap<&'static str, Vec<&'static str>> {
+    let section = PAGE.split("## Modules and who may use whom").nth(1).expect("the page has the table");
+    let section = section.split("\n## ").next().unwrap_or_default();
+    let mut table = BTreeMap::new();
+    for row in section.lines().filter(|line| line.starts_with("| `")) {
+        let cells: Vec<&str> = row.trim_matches('|').split('|').collect();
+        let [modules, .., used] = &cells[..] else { panic!("a row without columns: {row}") };
+        let used: Vec<&str> = named(used.split('—').next().unwrap_or_default()).collect();
+        for module in named(modules) {
+            assert!(table.insert(module, used.clone()).is_none(), "`{module}` stands in the table twice");
+        }
+    }
+    assert!(table.len() > 15, "the table was read: {table:?}");
+    table
+}
+
+/// The names between backticks, of a path its first part.
+fn named(cell: &str) -> impl Iterator<Item = &str> {
+    cell.split('`').skip(1).step_by(2).map(|name| name.split("::").next().unwrap_or(name))
+}
 
 /// What a module must never name, whatever it uses.
 const NEVER: &[(&str, &[&str])] = &[
@@ -57,14 +44,15 @@ const NEVER: &[(&str, &[&str])] = &[
 
 #[test]
 fn modules_use_each_other_in_one_direction_only() {
-    let allowed: BTreeMap<&str, &[&str]> = MAY_USE.iter().copied().collect();
+    let allowed = may_use();
     let mut wrong = Vec::new();
     for (file, module, code) in sources() {
         let Some(may) = allowed.get(module.as_str()) else {
             wrong.push(format!("{}: the table has no module `{module}`", file.display()));
             continue;
         };
-        let used: BTreeSet<String> = paths(&code).filter(|used| *used != module).collect();
+        let used: BTreeSet<String> =
+            paths(&code).into_iter().filter_map(|path| path.first().cloned()).filter(|used| *used != module).collect();
         let forbidden = used.iter().filter(|used| !may.contains(&used.as_str()));
         wrong.extend(forbidden.map(|used| format!("{}: `{module}` may not use `{used}`", file.display())));
     }
@@ -73,12 +61,12 @@ fn modules_use_each_other_in_one_direction_only() {
 
 #[test]
 fn the_table_has_no_circle() {
-    let allowed: BTreeMap<&str, &[&str]> = MAY_USE.iter().copied().collect();
-    for (module, _) in MAY_USE {
+    let allowed = may_use();
+    for module in allowed.keys() {
         let mut reached: BTreeSet<&str> = BTreeSet::new();
         let mut open = vec![*module];
         while let Some(next) = open.pop() {
-            for used in allowed[next] {
+            for used in &allowed[next] {
                 assert_ne!(used, module, "`{module}` reaches itself through `{next}`");
                 if reached.insert(used) {
                     open.push(used);
@@ -86,77 +74,6 @@ fn the_table_has_no_circle() {
             }
         }
     }
-}
-
-/// Modules whose files use each other in one direction only; what stands in the module's own file is for all of them.
-const WITHOUT_CIRCLES: &[&str] = &["model"];
-
-#[test]
-fn files_of_a_module_use_each_other_in_one_direction_only() {
-    for module in WITHOUT_CIRCLES {
-        let mut uses: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
-        for (file, ..) in sources().into_iter().filter(|(_, of, _)| of == module) {
-            let (Some(part), Some(depth)) = (part_of(&file, module), depth_in(&file, module)) else { continue };
-            let text = fs::read_to_string(&file).expect("is readable");
-            let code = text.split("\n#[cfg(test)]\nmod tests {").next().unwrap_or_default();
-            let upwards = "super::".repeat(depth);
-            let named = [format!("crate::{module}::"), upwards].into_iter().flat_map(|from| named_after(code, &from));
-            uses.entry(part.clone()).or_default().extend(named.filter(|name| *name != part));
-        }
-        let parts: BTreeSet<String> = uses.keys().cloned().collect();
-        assert!(parts.len() > 5, "the files of `{module}` were found");
-        let edges: usize = uses.values().map(|used| used.intersection(&parts).count()).sum();
-        assert!(edges > parts.len(), "what the files of `{module}` use was found: {edges}");
-        // What uses nothing that is left is taken away, until nothing is left or all of it is a circle.
-        let mut left = parts;
-        loop {
-            let free: Vec<String> = left.iter().filter(|part| uses[*part].is_disjoint(&left)).cloned().collect();
-            if free.is_empty() {
-                break;
-            }
-            for part in &free {
-                left.remove(part);
-            }
-        }
-        let circle: Vec<String> = left
-            .iter()
-            .map(|part| format!("{part} uses {:?}", uses[part].intersection(&left).collect::<Vec<_>>()))
-            .collect();
-        assert!(circle.is_empty(), "files of `{module}` use each other in a circle:\n{}", circle.join("\n"));
-    }
-}
-
-/// The file's part of its module: itself, or the folder in which it stands.
-fn part_of(file: &Path, module: &str) -> Option<String> {
-    let below = file.strip_prefix(Path::new(env!("CARGO_MANIFEST_DIR")).join("src").join(module)).ok()?;
-    Some(below.components().next()?.as_os_str().to_str()?.trim_end_matches(".rs").to_owned())
-}
-
-/// How many `super::` lead from the file to its module.
-fn depth_in(file: &Path, module: &str) -> Option<usize> {
-    let below = file.strip_prefix(Path::new(env!("CARGO_MANIFEST_DIR")).join("src").join(module)).ok()?;
-    Some(below.components().count())
-}
-
-/// The names after a prefix such as `super::`, with those of a group, where nothing else stands before it.
-fn named_after(code: &str, prefix: &str) -> Vec<String> {
-    let lines = code.lines().filter(|line| !line.trim_start().starts_with("//"));
-    let code: String = lines.flat_map(|line| [line.trim(), " "]).collect();
-    let name = |text: &str| -> String {
-        text.trim().chars().take_while(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || *c == '_').collect()
-    };
-    let mut names = Vec::new();
-    for (at, found) in code.match_indices(prefix) {
-        if code[..at].ends_with(|c: char| c.is_alphanumeric() || c == ':' || c == '_') {
-            continue;
-        }
-        let rest = &code[at + found.len()..];
-        match rest.strip_prefix('{') {
-            None => names.push(name(rest)),
-            Some(group) => names.extend(group.split('}').next().unwrap_or(group).split(',').map(name)),
-        }
-    }
-    names
 }
 
 #[test]
@@ -168,19 +85,6 @@ fn no_module_names_what_it_must_not_know() {
         wrong.extend(named.map(|name| format!("{}: `{module}` names `{name}`", file.display())));
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
-}
-
-#[test]
-fn every_file_that_a_recipe_names_is_there() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let page = fs::read_to_string(root.join("ARCHITECTURE.md")).expect("is readable");
-    let recipes: Vec<&str> = page.split("\n## ").filter(|section| section.starts_with("Add ")).collect();
-    let code = recipes.iter().flat_map(|recipe| recipe.split('`').skip(1).step_by(2));
-    let files: Vec<&str> = code.filter(|code| code.ends_with(".rs") || code.ends_with(".py")).collect();
-    assert!(!recipes.is_empty() && files.len() > 4, "the recipes were found: {files:?}");
-    let missing: Vec<_> =
-        files.into_iter().filter(|file| !root.join(file).is_file() && !root.join("src").join(file).is_file()).collect();
-    assert!(missing.is_empty(), "recipes in ARCHITECTURE.md name files that are not there: {missing:?}");
 }
 
 #[test]
@@ -224,18 +128,162 @@ fn collect(folder: &Path, files: &mut Vec<PathBuf>) {
     }
 }
 
-/// The modules named after `crate::`, with those of `use crate::{a, b::c}`; not those in comments.
-fn paths(code: &str) -> impl Iterator<Item = String> + '_ {
-    code.lines().filter(|line| !line.trim_start().starts_with("//")).flat_map(|line| {
-        line.match_indices("crate::").flat_map(|(at, found)| {
-            let rest = &line[at + found.len()..];
-            let group = rest.strip_prefix('{').map(|group| group.split('}').next().unwrap_or(group));
-            let names: Vec<&str> = group.map_or_else(|| vec![rest], |group| group.split(',').collect());
-            names
-                .into_iter()
-                .map(|name| name.trim().chars().take_while(|c| c.is_ascii_lowercase() || *c == '_').collect::<String>())
-                .filter(|name| !name.is_empty())
-                .collect::<Vec<_>>()
-        })
-    })
+/// The paths after `crate::`, each part by part, with all those of `crate::{a, b::{c, d}}`; not those in comments.
+fn paths(code: &str) -> Vec<Vec<String>> {
+    let code: String = code.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n");
+    let mut all = Vec::new();
+    for (at, found) in code.match_indices("crate::") {
+        branches(&code[at + found.len()..], &mut Vec::new(), &mut all);
+    }
+    all
+}
+
+/// Follows a path, and gives how much of the text it took.
+fn branches(text: &str, before: &mut Vec<String>, all: &mut Vec<Vec<String>>) -> usize {
+    let depth = before.len();
+    let mut at = 0;
+    loop {
+        let name: String = text[at..].chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
+        if !name.is_empty() {
+            at += name.len();
+            before.push(name);
+        } else if text[at..].starts_with('{') {
+            let spaces = |from: usize| text[from..].len() - text[from..].trim_start().len();
+            at += 1;
+            at += spaces(at);
+            while !text[at..].starts_with('}') {
+                let took = branches(&text[at..], before, all);
+                // What is between two paths: a comma, spaces, `as x`.
+                let rest = text[at + took..].find([',', '}']).map_or(text.len() - at - took, |end| end);
+                at += took + rest;
+                at += text[at..]
+                    .chars()
+                    .take_while(|c| *c == ',' || c.is_whitespace())
+                    .map(char::len_utf8)
+                    .sum::<usize>();
+                if at >= text.len() {
+                    break;
+                }
+            }
+            before.truncate(depth);
+            return (at + 1).min(text.len());
+        }
+        if !text[at..].starts_with("::") {
+            break;
+        }
+        at += 2;
+    }
+    all.push(before.clone());
+    before.truncate(depth);
+    at
+}
+
+#[test]
+fn paths_are_read_whole() {
+    let read = |code: &str| paths(code).into_iter().map(|path| path.join("::")).collect::<Vec<_>>();
+    assert_eq!(
+        read("use crate::a::{b::{C, d}, e as f};\nx(crate::g::h(1), 2)"),
+        ["a::b::C", "a::b::d", "a::e", "g::h"]
+    );
+    assert_eq!(read("// crate::no\nuse crate::{\n    a,\n    b::c,\n};"), ["a", "b::c"]);
+}
+
+/// The large modules in which no files use each other in a circle, and down to which depth of folders they are looked
+/// at. A file may use the one that its folder belongs to, which says what they have in common.
+const UNTANGLED: &[(&str, usize)] = &[("model", 2), ("session", 2), ("tui", 3)];
+
+#[test]
+fn no_files_of_a_large_module_use_each_other_in_a_circle() {
+    for (module, depth) in UNTANGLED {
+        let mut files: BTreeMap<Vec<String>, String> = BTreeMap::new();
+        for (file, _, code) in sources().into_iter().filter(|(_, of, _)| of == module) {
+            let mut path = module_path(&file);
+            // From where the file stands, before what lies deeper is put to its folder.
+            let relative: Vec<String> =
+                relative(&code, &path).iter().map(|path| format!("crate::{}", path.join("::"))).collect();
+            path.truncate(*depth);
+            *files.entry(path).or_default() += &format!("{code}\n{}\n", relative.join("\n"));
+        }
+        let mut uses: BTreeMap<&Vec<String>, BTreeSet<&Vec<String>>> = BTreeMap::new();
+        for (file, code) in &files {
+            for path in paths(code) {
+                // The longest beginning that is a file.
+                let found = (1..=path.len()).rev().find_map(|length| files.get_key_value(&path[..length]));
+                let Some((used, _)) = found.filter(|(used, _)| *used != file) else { continue };
+                if !file.starts_with(used) {
+                    uses.entry(file).or_default().insert(used);
+                }
+            }
+            // Who uses a folder's file reaches the folder.
+            let children = files.keys().filter(|child| child.len() == file.len() + 1 && child.starts_with(file));
+            // The root of all has everything below it; nothing but the other modules uses it.
+            if file.len() > 1 {
+                uses.entry(file).or_default().extend(children);
+            }
+        }
+        for start in files.keys() {
+            let mut came: BTreeMap<&Vec<String>, &Vec<String>> = BTreeMap::new();
+            let mut open = vec![start];
+            while let Some(next) = open.pop() {
+                for used in uses.get(next).into_iter().flatten() {
+                    if !came.contains_key(used) {
+                        came.insert(used, next);
+                        open.push(used);
+                    }
+                }
+            }
+            if let Some(mut at) = came.get(start).copied() {
+                let mut circle = vec![start.join("::")];
+                while at != start {
+                    circle.push(at.join("::"));
+                    at = came[at];
+                }
+                panic!("a circle: {}", circle.join(" is used by "));
+            }
+        }
+    }
+}
+
+/// Paths after `super::`, from the root of the module.
+fn relative(code: &str, file: &[String]) -> Vec<Vec<String>> {
+    let code: String = code.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n");
+    let mut all = Vec::new();
+    for (at, _) in code.match_indices("super::") {
+        let before = code[..at].ends_with("super::");
+        if before {
+            continue;
+        }
+        let ups = 1 + code[at + 7..].split("super::").take_while(|part| part.is_empty()).count();
+        let mut above = file[..file.len().saturating_sub(ups)].to_vec();
+        branches(&code[at + 7 * ups..], &mut above, &mut all);
+    }
+    all
+}
+
+/// `src/tui/panes/card.rs` as `tui`, `panes`, `card`.
+fn module_path(file: &Path) -> Vec<String> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let below = file.strip_prefix(&root).expect("lies below").with_extension("");
+    below.components().map(|part| part.as_os_str().to_string_lossy().into_owned()).collect()
+}
+
+#[test]
+fn the_files_that_the_page_names_exist() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut missing = Vec::new();
+    let mut seen = 0;
+    for name in PAGE.split('`').skip(1).step_by(2).filter(|name| is_a_file(name)) {
+        seen += 1;
+        let there = ["", "src", "src/tui"].iter().any(|folder| root.join(folder).join(name).exists());
+        // What a recipe lets one write is named by X.
+        if !there && !name.ends_with("/X.rs") && !name.ends_with("/NAME.rs") {
+            missing.push(name);
+        }
+    }
+    assert!(missing.is_empty(), "ARCHITECTURE.md names what is not there: {missing:?}");
+    assert!(seen > 40 && PAGE.contains("## Recipes"));
+}
+
+fn is_a_file(name: &str) -> bool {
+    (name.ends_with(".rs") || name.ends_with(".py")) && !name.contains(['*', ' ', '{'])
 }

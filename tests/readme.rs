@@ -9,7 +9,7 @@ const README: &str = include_str!("../README.md");
 fn the_key_table_is_the_programs() {
     let (_, rest) = README.split_once("held by a test -->\n").expect("README has the keys' mark");
     let (table, _) = rest.split_once("<!-- /keys -->").expect("README ends the keys");
-    let keys = tui::keys::markdown();
+    let keys = tui::keymap::markdown();
     if std::env::var_os("UPDATE_README").is_some() {
         let path = concat!(env!("CARGO_MANIFEST_DIR"), "/README.md");
         std::fs::write(path, README.replacen(table, &keys, 1)).expect("README can be written");

@@ -174,7 +174,7 @@ fn meta_latents_are_exchanged_added_and_made_stronger() {
     let first = app.parts().expect("parts").components[0].meta_latent;
     assert_eq!(edits(&app), [Edit::Exchange(first, 17)]);
     walk(&mut app, &["shift-x", "c", "3", "enter"]);
-    assert_eq!(app.place(), Place::Surgery);
+    assert_eq!(app.place(), Place::Pane(Focus::Surgery));
     assert!(matches!(edits(&app).as_slice(), [Edit::Add(3, by)] if *by > 0.0), "{:?}", edits(&app));
     walk(&mut app, &["+"]);
     assert!(matches!(edits(&app).as_slice(), [Edit::Add(3, by)] if (*by - 0.95).abs() < 0.02), "{:?}", edits(&app));

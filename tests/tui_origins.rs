@@ -39,7 +39,7 @@ fn asks(app: &mut App, key: &str) -> Option<Job> {
 fn where_there_are_no_heads_it_says_so_and_asks_nothing() {
     let mut app = ready(PROMPT);
     assert_eq!(asks(&mut app, "o"), None);
-    assert_eq!((app.focus, app.origins.shown), (Focus::Tokens, false));
+    assert_eq!((app.focus, app.beside), (Focus::Tokens, Focus::Card));
     let said = &app.notice.as_ref().expect("a notice").text;
     assert!(said.contains("attn_z") && said.contains("resid_pre"), "{said}");
     assert_eq!(asks(&mut app, "left"), None);
@@ -49,7 +49,7 @@ fn where_there_are_no_heads_it_says_so_and_asks_nothing() {
 fn it_follows_token_and_latent_and_keeps_the_head() {
     let mut app = ready_on(HEADS, PROMPT);
     press(&mut app, "o");
-    assert_eq!((app.focus, app.origins.shown), (Focus::Origins, true));
+    assert_eq!((app.focus, app.beside), (Focus::Origins, Focus::Origins));
     let (of, current) = app.origins().expect("is answered");
     assert!(current && of.position == app.token);
     press(&mut app, "down");
@@ -63,7 +63,7 @@ fn it_follows_token_and_latent_and_keeps_the_head() {
     press(&mut app, "right");
     assert_eq!(app.origins.head, Some(head), "the head is kept, wherever its row went");
     press(&mut app, "3");
-    assert!(app.origins.shown, "it stays in view while one goes along the latents");
+    assert_eq!(app.beside, Focus::Origins, "it stays in view while one goes along the latents");
     let before = app.latent;
     assert!(
         asks(&mut app, "down")
@@ -86,14 +86,14 @@ fn escape_goes_back_where_one_came_from_and_the_card_comes_back() {
             press(&mut app, "o");
             assert_eq!(app.focus, Focus::Origins);
             press(&mut app, back);
-            assert_eq!((app.focus, app.origins.shown), (focus, false));
+            assert_eq!((app.focus, app.beside), (focus, Focus::Card));
         }
     }
     let mut app = ready_on(HEADS, PROMPT);
     for key in ["o", "2", "4"] {
         press(&mut app, key);
     }
-    assert_eq!((app.focus, app.origins.shown), (Focus::Card, false));
+    assert_eq!((app.focus, app.beside), (Focus::Card, Focus::Card));
 }
 
 #[test]
@@ -103,7 +103,7 @@ fn a_click_chooses_a_head_and_the_wheel_goes_along_them() {
     press(&mut app, "o");
     press(&mut app, "2");
     draw(&mut app);
-    let row = app.hits.area(Target::Head(3)).expect("a row of heads");
+    let row = app.hits.area(Target::Item(Focus::Origins, 3)).expect("a row of heads");
     send(&mut app, Msg::Mouse(Mouse { did: MouseDid::Click, column: row.x + 1, row: row.y }));
     assert_eq!((app.focus, app.head_row()), (Focus::Origins, 3));
     send(&mut app, Msg::Mouse(Mouse { did: MouseDid::WheelUp, column: row.x + 1, row: row.y }));

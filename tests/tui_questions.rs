@@ -180,7 +180,7 @@ fn every_question_has_a_slot_and_an_urgency_of_its_own() {
 }
 
 #[test]
-fn what_failed_is_shown_whatever_it_is_and_r_asks_for_it_again() {
+fn what_failed_is_shown_whatever_it_is() {
     let mut app = everything();
     for question in questions(&app) {
         let (ticket, job) = again(&mut app, question);
@@ -190,8 +190,8 @@ fn what_failed_is_shown_whatever_it_is_and_r_asks_for_it_again() {
         update(&mut app, Msg::Key("!".parse().expect("a key")));
         assert!(!app.over.is_empty(), "{job:?}: its error is not shown");
         app.over.clear();
-        (question.of_mut)(&mut app).retry();
-        assert!((question.of_mut)(&mut app).again(&mut Tickets::default()).is_none(), "{job:?} can be asked again");
-        app = everything_from(app);
+        // Answered after all, so that it hides no other.
+        let (_, job) = again(&mut app, question);
+        (question.of_mut)(&mut app).take(Ok(sample::answer_or(&job)));
     }
 }

@@ -249,7 +249,7 @@ fn the_filter_follows_while_it_is_typed_and_escape_drops_it() {
     assert!(!app.stitch.queue.order().is_empty());
     assert!(app.stitch.queue.order().iter().all(|l| found.contains(l)));
     walk(&mut app, &["enter"]);
-    assert_eq!((app.place(), app.stitch.queue.text.as_str()), (Place::Queue, "e"), "kept");
+    assert_eq!((app.place(), app.stitch.queue.text.as_str()), (Place::Pane(Focus::Queue), "e"), "kept");
     walk(&mut app, &["/", "esc"]);
     assert_eq!(app.stitch.queue.text, "");
     assert_eq!(app.stitch.queue.order().len(), 512);

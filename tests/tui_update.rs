@@ -16,7 +16,8 @@ use saescope::session::{
 use saescope::task::{Progress, Ticket, Unit, Whole};
 use saescope::text::Charset;
 use saescope::tui::app::{App, Focus};
-use saescope::tui::keys::{Place, table};
+use saescope::tui::keymap::table;
+use saescope::tui::keys::Place;
 use saescope::tui::msg::{Effect, Format, Mouse, MouseDid, Msg};
 use saescope::tui::over::Over;
 use saescope::tui::update::{start, update};
@@ -457,23 +458,23 @@ fn the_palette_does_what_it_says() {
 fn every_key_of_the_table_does_something_somewhere() {
     for row in table() {
         for pressed in row.keys {
-            for place in Place::ALL.into_iter().filter(|p| row.places.has(*p)) {
-                let suite = if place == Place::Origins { sample::HEADS } else { "demo" };
+            for place in Place::all().filter(|p| row.places.has(*p)) {
+                let suite = if place == Place::Pane(Focus::Origins) { sample::HEADS } else { "demo" };
                 let mut app = sample::ready_on(suite, sample::PROMPT);
                 for name in match place {
-                    Place::Prompt => vec!["e"],
-                    Place::Tokens => vec!["left"],
-                    Place::Latents => vec!["3", "down"],
-                    Place::Card => vec!["4"],
-                    Place::Origins => vec!["o"],
-                    Place::Queue => vec!["5"],
-                    Place::Bench => vec!["5", "space", "6"],
-                    Place::Curve => vec!["7"],
-                    Place::Group => vec!["8"],
-                    Place::Parts => vec!["]", "]", "9"],
-                    Place::MetaCard => vec!["]", "]", "9", "enter"],
-                    Place::Map => vec!["]", "]", "a"],
-                    Place::Surgery => vec!["]", "]", "z"],
+                    Place::Pane(Focus::Prompt) => vec!["e"],
+                    Place::Pane(Focus::Tokens) => vec!["left"],
+                    Place::Pane(Focus::Latents) => vec!["3", "down"],
+                    Place::Pane(Focus::Card) => vec!["4"],
+                    Place::Pane(Focus::Origins) => vec!["o"],
+                    Place::Pane(Focus::Queue) => vec!["5"],
+                    Place::Pane(Focus::Bench) => vec!["5", "space", "6"],
+                    Place::Pane(Focus::Curve) => vec!["7"],
+                    Place::Pane(Focus::Group) => vec!["8"],
+                    Place::Pane(Focus::Parts) => vec!["]", "]", "9"],
+                    Place::Pane(Focus::MetaCard) => vec!["]", "]", "9", "enter"],
+                    Place::Pane(Focus::Map) => vec!["]", "]", "a"],
+                    Place::Pane(Focus::Surgery) => vec!["]", "]", "z"],
                     Place::Pick => vec!["]", "]", "9", "/"],
                     Place::Named => vec!["]", "]", "z", "n"],
                     Place::Filter => vec!["5", "/"],

@@ -1,6 +1,9 @@
 //! The state of the explorer, and small questions to it.
 //! Not here: how it changes (`update`), how it looks (`view`).
 
+mod meta;
+mod origins;
+
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -17,6 +20,7 @@ use crate::tui::history::History;
 use crate::tui::hits::Hits;
 use crate::tui::keys::Place;
 use crate::tui::labels::LabelStore;
+pub use crate::tui::location::{Focus, LatentRef, Notice, Page, Visit, activation};
 use crate::tui::meta::Meta;
 use crate::tui::next::NextStore;
 use crate::tui::origins::Origins;
@@ -24,120 +28,7 @@ use crate::tui::over::Over;
 use crate::tui::speed::Speed;
 use crate::tui::stitch::{PairIds, Stitch};
 
-/// A pane that can have the focus.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Focus {
-    /// The prompt editor.
-    Prompt,
-    /// The tokens.
-    Tokens,
-    /// The latents of the token.
-    Latents,
-    /// The chosen latent's card.
-    Card,
-    /// Which heads and tokens made the chosen latent fire, in the card's place.
-    Origins,
-    /// The work queue of two SAEs.
-    Queue,
-    /// The stitched SAE that is built by hand.
-    Bench,
-    /// The way from the narrower to the wider SAE.
-    Curve,
-    /// The latents that hang together with the chosen one.
-    Group,
-    /// What the chosen latent is made of.
-    Parts,
-    /// A meta-latent's card.
-    MetaCard,
-    /// A latent, its meta-latents and their members.
-    Map,
-    /// Meta-latents taken out of a latent, put in, exchanged.
-    Surgery,
-}
-
-/// What stands below the prompt and its tokens.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub enum Page {
-    /// The latents of the token and the card of one.
-    #[default]
-    Explore,
-    /// Two SAEs compared and stitched.
-    Stitch,
-    /// Latents taken apart by a meta-SAE.
-    Meta,
-}
-
-impl Page {
-    /// Its panes in the order of the Tab key.
-    #[must_use]
-    pub const fn order(self) -> &'static [Focus] {
-        match self {
-            Self::Explore => &[Focus::Prompt, Focus::Tokens, Focus::Latents, Focus::Card],
-            Self::Stitch => &[Focus::Prompt, Focus::Tokens, Focus::Queue, Focus::Bench, Focus::Curve, Focus::Group],
-            Self::Meta => &[Focus::Prompt, Focus::Tokens, Focus::Parts, Focus::MetaCard, Focus::Map, Focus::Surgery],
-        }
-    }
-}
-
-impl Focus {
-    /// The page it stands on; none for those that stand on every page.
-    #[must_use]
-    pub const fn page(self) -> Option<Page> {
-        match self {
-            Self::Prompt | Self::Tokens => None,
-            Self::Latents | Self::Card | Self::Origins => Some(Page::Explore),
-            Self::Queue | Self::Bench | Self::Curve | Self::Group => Some(Page::Stitch),
-            Self::Parts | Self::MetaCard | Self::Map | Self::Surgery => Some(Page::Meta),
-        }
-    }
-
-    /// Where keys go while it is focused.
-    #[must_use]
-    pub const fn place(self) -> Place {
-        match self {
-            Self::Prompt => Place::Prompt,
-            Self::Tokens => Place::Tokens,
-            Self::Latents => Place::Latents,
-            Self::Card => Place::Card,
-            Self::Origins => Place::Origins,
-            Self::Queue => Place::Queue,
-            Self::Bench => Place::Bench,
-            Self::Curve => Place::Curve,
-            Self::Group => Place::Group,
-            Self::Parts => Place::Parts,
-            Self::MetaCard => Place::MetaCard,
-            Self::Map => Place::Map,
-            Self::Surgery => Place::Surgery,
-        }
-    }
-}
-
-/// One latent of one SAE of the suite.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct LatentRef {
-    /// The SAE's id.
-    pub sae: String,
-    /// Its index.
-    pub latent: u32,
-}
-
-/// Where a person was: a latent, and the meta-latent whose card was looked at, if one was.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Visit {
-    /// The latent.
-    pub latent: LatentRef,
-    /// The meta-latent.
-    pub meta_latent: Option<u32>,
-}
-
-/// A line for the person that goes with the next key.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Notice {
-    /// What is said.
-    pub text: String,
-    /// Whether something went wrong.
-    pub bad: bool,
-}
+pub use origins::HeadRow;
 
 /// What the explorer starts with.
 #[derive(Clone, Debug)]
@@ -202,6 +93,8 @@ pub struct App {
     pub checkup: Ask<CheckupQuery>,
     /// Weights packed, so that what is typed is answered sooner.
     pub pack: Ask<PackQuery>,
+    /// The pane that stands beside the latents.
+    pub beside: Focus,
     /// Where the chosen latent's activation comes from.
     pub origins: Origins,
     /// The known suites.
@@ -276,6 +169,7 @@ impl App {
             meta: Meta::default(),
             checkup: Ask::default(),
             pack: Ask::default(),
+            beside: Focus::Card,
             origins: Origins::default(),
             catalogue: Ask::default(),
             pull: Ask::default(),
@@ -303,7 +197,7 @@ impl App {
     /// Where keys go.
     #[must_use]
     pub fn place(&self) -> Place {
-        self.over.last().map_or(self.focus.place(), Over::place)
+        self.over.last().map_or(Place::Pane(self.focus), Over::place)
     }
 
     /// The prompt as it stands in the editor.
@@ -432,6 +326,11 @@ impl App {
         self.ticks > 0
     }
 
+    /// Tells the person something in the status line.
+    pub fn say(&mut self, text: impl Into<String>) {
+        self.notice = Some(Notice { text: text.into(), bad: false });
+    }
+
     /// Focuses a pane and shows the page that it stands on.
     pub fn look_at(&mut self, pane: Focus) {
         if pane.page().is_some_and(|page| page != Page::Explore) && self.page == Page::Explore {
@@ -439,7 +338,7 @@ impl App {
         }
         match (pane, pane.page()) {
             (Focus::MetaCard, _) => self.meta.shown = Focus::Parts,
-            (Focus::Card | Focus::Origins, _) => self.origins.shown = pane == Focus::Origins,
+            (pane, _) if pane.is_beside() => self.beside = pane,
             (_, Some(Page::Stitch)) => self.stitch.shown = pane,
             (_, Some(Page::Meta)) => self.meta.shown = pane,
             _ => {}
@@ -477,12 +376,6 @@ impl App {
         let heat = self.heat(of);
         (heat.iter().filter(|v| **v > 0.0).count(), heat.iter().copied().fold(0.0, f32::max))
     }
-}
-
-/// How strongly a latent fires at a position.
-#[must_use]
-pub fn activation(position: &PositionRun, latent: u32) -> f32 {
-    position.latents.iter().find(|f| f.latent == latent).map_or(0.0, |f| f.activation)
 }
 
 /// An editor that holds a text, with the caret at its end.

@@ -67,7 +67,7 @@ impl<T: Clone + PartialEq> History<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tui::app::LatentRef;
+    use crate::tui::location::LatentRef;
 
     fn at(latent: u32) -> LatentRef {
         LatentRef { sae: "a".into(), latent }

@@ -3,8 +3,7 @@
 
 use ratatui::layout::{Position, Rect};
 
-use crate::tui::app::Focus;
-use crate::tui::meta::map::Node;
+use crate::tui::location::Focus;
 
 /// Something on screen that can be clicked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -13,28 +12,8 @@ pub enum Target {
     Pane(Focus),
     /// A place in the prompt: line and character.
     Caret(usize, usize),
-    /// A token, by position.
-    Token(usize),
-    /// An entry of the latents list.
-    Latent(usize),
-    /// A row of the card's ladder.
-    Ladder(usize),
-    /// A row of the heads.
-    Head(usize),
-    /// A row of the work queue.
-    Queue(usize),
-    /// A row of the workbench's list of changes.
-    Change(usize),
-    /// A latent of the group.
-    Member(usize),
-    /// A row of what a latent is made of.
-    Part(usize),
-    /// A member of the meta-latent.
-    MetaMember(usize),
-    /// A place of the map.
-    Node(Node),
-    /// A row of surgery.
-    Cut(usize),
+    /// A row of a pane, or whatever else it has of which each has a number.
+    Item(Focus, usize),
     /// The name of a pane that is not shown.
     Tab(Focus),
     /// An SAE, by its place in the suite.
@@ -87,8 +66,7 @@ pub struct Hits {
     areas: Vec<(Rect, Target)>,
     /// Rows of the latents list.
     pub latent_rows: usize,
-    /// Rows of the list of heads.
-    pub head_rows: usize,
+    rows: Vec<(Focus, usize)>,
     /// Rows of the card.
     pub card_rows: usize,
     /// Rows of the list that lies over the panes.
@@ -115,6 +93,23 @@ impl Hits {
         if !area.is_empty() {
             self.areas.push((area, target));
         }
+    }
+
+    /// Notes how many rows a pane's list has on screen.
+    pub fn note_rows(&mut self, pane: Focus, rows: usize) {
+        self.rows.push((pane, rows));
+    }
+
+    /// How many rows a pane's list has on screen.
+    #[must_use]
+    pub fn rows(&self, pane: Focus) -> usize {
+        self.rows.iter().rev().find(|(of, _)| *of == pane).map_or(0, |(_, rows)| *rows)
+    }
+
+    /// Whether a pane is on screen: what is not drawn is not asked for.
+    #[must_use]
+    pub fn shows(&self, pane: Focus) -> bool {
+        self.areas.iter().any(|(_, target)| *target == Target::Pane(pane))
     }
 
     /// What stands at a place.

@@ -9,7 +9,22 @@ use crokey::KeyCombination;
 use crossterm::event::{self, Event as Raw, KeyEventKind, MouseButton, MouseEventKind};
 
 use crate::tui::msg::{Mouse, MouseDid, Msg};
-use crate::tui::shell::Wake;
+use crate::worker::JobEvent;
+
+/// Something that wakes the shell.
+#[derive(Debug)]
+pub(super) enum Wake {
+    /// Something was typed, pasted, clicked, or the size changed.
+    Input(Msg),
+    /// Something came of a question.
+    Job(JobEvent),
+    /// A signal that ends the program.
+    Signal(i32),
+    /// The program goes on after it was stopped.
+    Continued,
+    /// The terminal cannot be read any more.
+    Lost(String),
+}
 
 /// Reads the terminal until it ends.
 pub(super) fn read(to: Sender<Wake>) -> io::Result<()> {

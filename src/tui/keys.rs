@@ -1,15 +1,17 @@
-//! The one table of keys: it feeds dispatch, footer, help, palette and README.
-//! Not here: what an action does.
-
-use std::fmt::Write as _;
+//! What keys can do and where: a row says all that dispatch, footer, help, palette and README need.
+//! Not here: the table of all rows (`keymap.rs`), and what an action does.
 
 use crokey::{KeyCombination, key};
 
+use crate::tui::location::{Focus, Page};
+
 mod name;
 mod over;
-mod panes;
+mod shared;
 
 pub use name::key_name;
+pub use over::OVER;
+pub use shared::SHARED;
 
 /// Something a person can ask for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -30,16 +32,10 @@ pub enum Action {
     NextPane,
     /// Focus the pane before.
     PreviousPane,
-    /// Focus the prompt.
-    FocusPrompt,
-    /// Focus the tokens.
-    FocusTokens,
-    /// Focus the latents.
-    FocusLatents,
-    /// Focus the card.
-    FocusCard,
-    /// Go to where the latent's activation comes from.
-    FocusOrigins,
+    /// Go to a pane.
+    Focus(Focus),
+    /// Something that one pane alone does, by the name it has there.
+    Own(&'static str),
     /// The next narrower SAE.
     Narrower,
     /// The next wider SAE.
@@ -100,14 +96,6 @@ pub enum Action {
     Accept,
     /// Close, go back, let go.
     Close,
-    /// Go to the work queue.
-    FocusQueue,
-    /// Go to the workbench.
-    FocusBench,
-    /// Go to the curve.
-    FocusCurve,
-    /// Go to the group.
-    FocusGroup,
     /// Compare with a narrower SAE than now.
     AgainstNarrower,
     /// Compare with a wider SAE than now.
@@ -140,12 +128,6 @@ pub enum Action {
     PreviousDisagreement,
     /// Choose the text that is measured on.
     ChooseText,
-    /// Go to what the latent is made of.
-    FocusParts,
-    /// Go to the map.
-    FocusMap,
-    /// Go to surgery.
-    FocusSurgery,
     /// See the prompt by meta-latents, or by latents again.
     ByMeta,
     /// Take latents apart by another meta-SAE.
@@ -208,32 +190,8 @@ pub enum Edit {
 /// Where keys go: the focused pane, or what lies over the panes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Place {
-    /// The prompt editor.
-    Prompt,
-    /// The tokens.
-    Tokens,
-    /// The latents of the token.
-    Latents,
-    /// The chosen latent's card.
-    Card,
-    /// Which heads and tokens made the chosen latent fire.
-    Origins,
-    /// The work queue.
-    Queue,
-    /// The workbench.
-    Bench,
-    /// The curve.
-    Curve,
-    /// The group.
-    Group,
-    /// What a latent is made of.
-    Parts,
-    /// A meta-latent's card.
-    MetaCard,
-    /// The map.
-    Map,
-    /// Surgery.
-    Surgery,
+    /// A pane.
+    Pane(Focus),
     /// The list of meta-latents.
     Pick,
     /// Texts that are named.
@@ -255,21 +213,8 @@ pub enum Place {
 }
 
 impl Place {
-    /// All of them.
-    pub const ALL: [Self; 22] = [
-        Self::Prompt,
-        Self::Tokens,
-        Self::Latents,
-        Self::Card,
-        Self::Origins,
-        Self::Queue,
-        Self::Bench,
-        Self::Curve,
-        Self::Group,
-        Self::Parts,
-        Self::MetaCard,
-        Self::Map,
-        Self::Surgery,
+    /// Those that lie over the panes.
+    pub const OVER: [Self; 9] = [
         Self::Pick,
         Self::Named,
         Self::Search,
@@ -281,75 +226,83 @@ impl Place {
         Self::Reading,
     ];
 
-    const fn bit(self) -> u32 {
-        1 << self as u16
+    /// Its own bit, and those of the classes of panes that it is in.
+    const fn bits(self) -> u64 {
+        match self {
+            Self::Pane(focus) => Places::pane(focus).0 | Places::classes(focus),
+            Self::Pick => 1 << 40,
+            Self::Named => 1 << 41,
+            Self::Search => 1 << 42,
+            Self::Palette => 1 << 43,
+            Self::Filter => 1 << 44,
+            Self::Path => 1 << 45,
+            Self::Suites => 1 << 46,
+            Self::Confirm => 1 << 47,
+            Self::Reading => 1 << 48,
+        }
     }
 
     /// Whether a printable key is text there.
     #[must_use]
     pub const fn takes_text(self) -> bool {
-        matches!(
-            self,
-            Self::Prompt | Self::Search | Self::Palette | Self::Filter | Self::Path | Self::Pick | Self::Named
-        )
-    }
-
-    /// Its name in help and README.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
         match self {
-            Self::Prompt => "Prompt",
-            Self::Tokens => "Tokens",
-            Self::Latents => "Latents",
-            Self::Card => "Card",
-            Self::Origins => "Origins",
-            Self::Queue => "Queue",
-            Self::Bench => "Workbench",
-            Self::Curve => "Curve",
-            Self::Group => "Group",
-            Self::Parts => "Parts",
-            Self::MetaCard => "Meta-latent",
-            Self::Map => "Map",
-            Self::Surgery => "Surgery",
-            Self::Pick => "Meta-latents",
-            Self::Named => "Named tokens",
-            Self::Search => "Search",
-            Self::Palette => "Commands",
-            Self::Filter => "Filter",
-            Self::Path => "Path",
-            Self::Suites => "Suites",
-            Self::Confirm => "Question",
-            Self::Reading => "Help",
+            Self::Pane(focus) => matches!(focus, Focus::Prompt),
+            Self::Suites | Self::Confirm | Self::Reading => false,
+            _ => true,
         }
     }
 }
 
-/// A set of places.
+/// A set of places. What holds of a class of panes holds of a new one without a word about it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Places(u32);
+pub struct Places(u64);
 
 impl Places {
     /// Everywhere.
-    pub const ALL: Self = Self::of(&Place::ALL);
+    pub const ALL: Self = Self(u64::MAX);
     /// The panes of the first page in which a letter is a command.
-    pub const EXPLORE: Self = Self::of(&[Place::Tokens, Place::Latents, Place::Card, Place::Origins]);
+    pub const EXPLORE: Self = Self(1 << 50);
     /// The panes in which two SAEs are compared and stitched.
-    pub const STITCH: Self = Self::of(&[Place::Queue, Place::Bench, Place::Curve, Place::Group]);
+    pub const STITCH: Self = Self(1 << 51);
+    /// The panes in which latents are taken apart.
+    pub const META: Self = Self(1 << 52);
     /// The panes in which a letter is a command.
     pub const PANES: Self = Self::EXPLORE.and(Self::STITCH).and(Self::META);
-    /// The panes in which latents are taken apart.
-    pub const META: Self = Self::of(&[Place::Parts, Place::MetaCard, Place::Map, Place::Surgery]);
     /// The panes in which left and right are the tokens' directions.
-    pub const SIDEWAYS: Self =
-        Self::EXPLORE.and(Self::STITCH).and(Self::of(&[Place::Parts, Place::MetaCard, Place::Surgery]));
+    pub const SIDEWAYS: Self = Self(1 << 53);
     /// The panes in which plus and minus are θ's.
-    pub const THETA: Self = Self::EXPLORE.and(Self::STITCH).and(Self::of(&[Place::Parts, Place::MetaCard, Place::Map]));
+    pub const THETA: Self = Self(1 << 54);
+    /// The panes that have a list to go through by pages.
+    pub const LISTS: Self = Self(1 << 55);
     /// The panes, the prompt too.
-    pub const MAIN: Self = Self::PANES.and(Self::of(&[Place::Prompt]));
+    pub const MAIN: Self = Self::PANES.and(Self::pane(Focus::Prompt));
     /// Fields of text.
-    pub const TEXTS: Self = Self::FIELDS.and(Self::of(&[Place::Prompt, Place::Filter, Place::Path, Place::Named]));
+    pub const TEXTS: Self =
+        Self::FIELDS.and(Self::pane(Focus::Prompt)).and(Self::of(&[Place::Filter, Place::Path, Place::Named]));
     /// Lists under a field of text.
     pub const FIELDS: Self = Self::of(&[Place::Search, Place::Palette, Place::Pick]);
+
+    /// The classes that a pane is in.
+    const fn classes(focus: Focus) -> u64 {
+        if matches!(focus, Focus::Prompt) {
+            return 0;
+        }
+        let page = match focus.page() {
+            None => Self::EXPLORE.0,
+            Some(Page::Explore) => Self::EXPLORE.0 | Self::LISTS.0,
+            Some(Page::Stitch) => Self::STITCH.0 | Self::LISTS.0,
+            Some(Page::Meta) => Self::META.0 | Self::LISTS.0,
+        };
+        let sideways = if matches!(focus, Focus::Map) { 0 } else { Self::SIDEWAYS.0 };
+        let theta = if matches!(focus, Focus::Surgery) { 0 } else { Self::THETA.0 };
+        page | sideways | theta
+    }
+
+    /// One pane.
+    #[must_use]
+    pub const fn pane(focus: Focus) -> Self {
+        Self(1 << focus as u64)
+    }
 
     /// The places of both sets.
     #[must_use]
@@ -363,7 +316,10 @@ impl Places {
         let mut bits = 0;
         let mut i = 0;
         while i < places.len() {
-            bits |= places[i].bit();
+            bits |= match places[i] {
+                Place::Pane(focus) => Self::pane(focus).0,
+                over => over.bits(),
+            };
             i += 1;
         }
         Self(bits)
@@ -372,13 +328,15 @@ impl Places {
     /// Whether a place is in it.
     #[must_use]
     pub const fn has(self, place: Place) -> bool {
-        self.0 & place.bit() != 0
+        self.0 & place.bits() != 0
     }
 }
 
 /// One row of the table.
 #[derive(Clone, Copy, Debug)]
 pub struct Binding {
+    /// Where it stands among all rows: the order of footer, help and README. What one does most comes first.
+    pub at: u16,
     /// What it does.
     pub action: Action,
     /// Its name, for settings and the palette; never changes.
@@ -393,20 +351,10 @@ pub struct Binding {
     pub about: &'static str,
 }
 
-/// What a key does in a place.
+/// A row of the table; `at` is where it stands among all rows.
 #[must_use]
-pub fn find(place: Place, pressed: KeyCombination) -> Option<Action> {
-    rows(place).find(|row| row.keys.contains(&pressed)).map(|row| row.action)
-}
-
-/// Every key of the explorer, in the order in which footer and help show them: those of panes, of what lies over them,
-/// of text, and those that always count.
-pub fn table() -> impl Iterator<Item = &'static Binding> {
-    panes::PANES.iter().chain(over::OVER)
-}
-
-/// A row of the table.
-const fn row(
+pub const fn row(
+    at: u16,
     action: Action,
     id: &'static str,
     keys: &'static [KeyCombination],
@@ -414,48 +362,7 @@ const fn row(
     short: &'static str,
     about: &'static str,
 ) -> Binding {
-    Binding { action, id, keys, places, short, about }
-}
-
-/// The rows that count in a place, in the table's order.
-pub fn rows(place: Place) -> impl Iterator<Item = &'static Binding> {
-    table().filter(move |row| row.places.has(place))
-}
-
-/// The key shown for an action in a place.
-#[must_use]
-pub fn shown_for(place: Place, action: Action) -> Option<KeyCombination> {
-    rows(place).find(|row| row.action == action).and_then(|row| row.keys.first()).copied()
-}
-
-/// The table as markdown, for README.
-#[must_use]
-pub fn markdown() -> String {
-    let mut out = String::from("| where | key | does |\n|---|---|---|\n");
-    for row in table() {
-        let keys: Vec<String> = row.keys.iter().map(|k| format!("`{}`", key_name(*k, false))).collect();
-        let _ = writeln!(out, "| {} | {} | {} |", where_name(row.places), keys.join(" "), row.about);
-    }
-    out
-}
-
-/// The places of a row as a person would say them.
-fn where_name(places: Places) -> String {
-    match places {
-        Places::ALL => "everywhere".into(),
-        Places::MAIN => "all panes".into(),
-        Places::PANES => "all but the prompt".into(),
-        Places::STITCH => "stitching".into(),
-        Places::META => "meta-SAEs".into(),
-        Places::SIDEWAYS => "all but prompt and map".into(),
-        Places::THETA => "all but prompt and surgery".into(),
-        Places::TEXTS => "fields of text".into(),
-        _ => {
-            let names: Vec<_> =
-                Place::ALL.iter().filter(|p| places.has(**p)).map(|p| p.name().to_lowercase()).collect();
-            names.join(", ")
-        }
-    }
+    Binding { at, action, id, keys, places, short, about }
 }
 
 /// Whether a key is a printable character that a field takes as text.
@@ -468,68 +375,3 @@ pub fn as_text(pressed: KeyCombination) -> Option<char> {
 
 /// The key that always opens help.
 pub const HELP_KEY: KeyCombination = key!(f1);
-
-#[cfg(test)]
-mod tests {
-    use std::collections::{HashMap, HashSet};
-
-    use super::*;
-
-    #[test]
-    fn no_key_means_two_things_in_one_place() {
-        for place in Place::ALL {
-            let mut seen: HashMap<KeyCombination, &str> = HashMap::new();
-            for row in rows(place) {
-                for key in row.keys {
-                    if let Some(other) = seen.insert(*key, row.id) {
-                        panic!("{key} is {other} and {} in {}", row.id, place.name());
-                    }
-                }
-            }
-        }
-    }
-
-    #[test]
-    fn every_action_has_one_name_and_is_told() {
-        let mut ids = HashSet::new();
-        for row in table() {
-            assert!(ids.insert(row.id), "{} twice", row.id);
-            assert!(!row.about.is_empty() && !row.about.ends_with('.'), "{}", row.id);
-            assert!(!row.keys.is_empty() || row.id.starts_with("screen."), "{} has no key", row.id);
-            assert!(row.about.len() <= 62, "{} does not fit a help line: {}", row.id, row.about.len());
-        }
-    }
-
-    #[test]
-    fn a_field_of_text_takes_every_printable_character() {
-        for place in Place::ALL.into_iter().filter(|p| p.takes_text()) {
-            for row in rows(place) {
-                for key in row.keys {
-                    assert_eq!(as_text(*key), None, "{key} ({}) would be typed in {}", row.id, place.name());
-                }
-            }
-        }
-    }
-
-    #[test]
-    fn keys_that_never_arrive_or_belong_to_others_are_not_the_only_way() {
-        for row in table() {
-            let reachable = row.keys.iter().any(|k| {
-                let name = k.to_string().to_lowercase();
-                !name.starts_with("alt-")
-                    && !["ctrl-s", "ctrl-q", "ctrl-i", "ctrl-m", "ctrl-a", "ctrl-b"].contains(&name.as_str())
-            });
-            assert!(reachable || row.keys.is_empty(), "{}", row.id);
-        }
-    }
-
-    #[test]
-    fn keys_are_written_as_events_bring_them() {
-        // A key in the table that differs from its normal form would never match an event.
-        for row in table() {
-            for key in row.keys {
-                assert_eq!(*key, key.normalized(), "{}", row.id);
-            }
-        }
-    }
-}

@@ -5,8 +5,8 @@ use std::collections::{HashMap, HashSet};
 
 use crate::analysis::TokenValue;
 use crate::session::LabelsQuery;
-use crate::tui::app::LatentRef;
 use crate::tui::ask::{Ask, Turn};
+use crate::tui::location::LatentRef;
 
 /// Names of latents.
 #[derive(Debug, Default)]

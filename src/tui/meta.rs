@@ -3,15 +3,14 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use crate::analysis::{Arm, MetaEntry, MetaLabel, Operation, PositionRun, Sampling};
+use crate::analysis::{Arm, MetaLabel, Sampling};
 use crate::session::{
-    BreakdownQuery, ContinueQuery, MetaCardQuery, MetaLabelsQuery, MetaRecipe, MetaRunQuery, MetaState, MetasQuery,
-    SurgeryQuery,
+    BreakdownQuery, ContinueQuery, MetaCardQuery, MetaLabelsQuery, MetaRecipe, MetaRunQuery, MetasQuery, SurgeryQuery,
 };
-use crate::tui::app::{App, Focus, LatentRef, activation};
 use crate::tui::ask::{Ask, Turn};
+use crate::tui::location::{Focus, LatentRef};
 
-mod cuts;
+pub(crate) mod cuts;
 pub mod map;
 
 pub use cuts::{Cuts, Part};
@@ -162,76 +161,5 @@ impl MetaLabels {
                 self.refused.extend(asked.filter(|key| !self.known.contains_key(key)));
             }
         }
-    }
-}
-
-impl App {
-    /// The meta-SAEs of the chosen SAE.
-    #[must_use]
-    pub fn metas(&self) -> Vec<&MetaState> {
-        let Some(sae) = self.sae() else { return Vec::new() };
-        self.meta.states.value().map_or_else(Vec::new, |all| all.iter().filter(|meta| meta.sae == sae.id).collect())
-    }
-
-    /// The meta-SAE that the chosen SAE's latents are taken apart by: the one the person chose, else the first.
-    #[must_use]
-    pub fn meta_ref(&self) -> Option<MetaRef> {
-        self.meta_state().map(|state| MetaRef { sae: state.sae.clone(), meta: state.meta.clone() })
-    }
-
-    /// What is known of it.
-    #[must_use]
-    pub fn meta_state(&self) -> Option<&MetaState> {
-        let all = self.metas();
-        let chosen = self.sae().and_then(|sae| self.meta.chosen.get(&sae.id));
-        let usable = |meta: &&&MetaState| meta.failure.is_none();
-        all.iter().filter(usable).find(|m| Some(&m.meta) == chosen).or_else(|| all.iter().find(usable)).copied()
-    }
-
-    /// What the chosen latent is made of, when that is known.
-    #[must_use]
-    pub fn parts(&self) -> Option<&MetaEntry> {
-        let (LatentRef { sae, latent }, meta) = (self.chosen()?, self.meta_ref()?.meta);
-        let query = BreakdownQuery { sae, latent, meta: Some(meta) };
-        let parts = self.meta.parts.of(&query, &())?;
-        parts.metas.iter().find(|entry| Some(&entry.meta) == query.meta.as_ref())
-    }
-
-    /// What fires at the chosen token, by meta-latents.
-    #[must_use]
-    pub fn meta_position(&self) -> Option<&PositionRun> {
-        let of = self.meta_ref()?;
-        let run = self.meta.run.value().filter(|run| run.sae == of.sae && run.meta == of.meta)?;
-        run.positions.get(self.token)
-    }
-
-    /// How strongly a meta-latent is there at every position.
-    #[must_use]
-    pub fn meta_heat(&self, meta_latent: u32) -> Vec<f32> {
-        let of = self.meta_ref();
-        let run = self.meta.run.value().filter(|run| of.is_some_and(|of| run.sae == of.sae && run.meta == of.meta));
-        let Some(run) = run else { return vec![0.0; self.tokens().len()] };
-        run.positions.iter().map(|position| activation(position, meta_latent)).collect()
-    }
-
-    /// What is changed in the chosen latent.
-    #[must_use]
-    pub fn cuts(&self) -> Option<&Cuts> {
-        self.meta.cuts.get(&(self.chosen()?, self.meta_ref()?.meta))
-    }
-
-    /// The rows of surgery: the latent's parts, then what was added.
-    #[must_use]
-    pub fn cut_rows(&self) -> Vec<Part> {
-        let Some(entry) = self.parts() else { return Vec::new() };
-        cuts::rows(entry, self.cuts())
-    }
-
-    /// The edit as it stands.
-    #[must_use]
-    pub fn operation(&self) -> Option<Operation> {
-        let (chosen, of) = (self.chosen()?, self.meta_ref()?);
-        let edits = self.cuts().map(Cuts::edits).unwrap_or_default();
-        Some(Operation { sae: of.sae, meta: of.meta, latent: chosen.latent, edits, seed: self.meta.seed })
     }
 }

@@ -13,7 +13,7 @@ use crate::session::{Reach, Slot};
 use crate::task::Ticket;
 use crate::tui::app::{App, Start};
 use crate::tui::hits::Hits;
-use crate::tui::input;
+use crate::tui::input::{self, Wake};
 use crate::tui::msg::{Effect, Format, Msg, Update};
 use crate::tui::painter::Painter;
 use crate::tui::picture;
@@ -84,21 +84,6 @@ impl Options {
             reach: self.reach,
         }
     }
-}
-
-/// Something that wakes the shell.
-#[derive(Debug)]
-pub(super) enum Wake {
-    /// Something was typed, pasted, clicked, or the size changed.
-    Input(Msg),
-    /// Something came of a question.
-    Job(JobEvent),
-    /// A signal that ends the program.
-    Signal(i32),
-    /// The program goes on after it was stopped.
-    Continued,
-    /// The terminal cannot be read any more.
-    Lost(String),
 }
 
 /// Shortest time between frames: faster is seen by nobody, and slower is enough over a network.

@@ -9,8 +9,8 @@ use crate::session::{
     BenchQuery, CurveLossQuery, CurveQuery, ExportQuery, FamilyQuery, FilterQuery, GroupQuery, Loss, LossQuery,
     PairQuery, TablesQuery, TextQuery, VerdictQuery,
 };
-use crate::tui::app::Focus;
 use crate::tui::ask::{AnyAsk as _, Ask};
+use crate::tui::location::Focus;
 
 mod changes;
 mod queue;

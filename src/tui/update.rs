@@ -4,23 +4,23 @@
 use crokey::KeyCombination;
 
 use crate::tui::app::{App, Notice};
+use crate::tui::keymap;
 use crate::tui::keys::{self, Action};
 use crate::tui::msg::{Effect, Format, Msg, Update};
 
 mod actions;
 pub(crate) mod meta;
 pub(crate) mod meta_requests;
-mod meta_responses;
+pub(crate) mod meta_responses;
 mod mouse;
-mod origins;
 mod over;
 pub(crate) mod questions;
 mod requests;
 mod responses;
-mod select;
-mod stitch;
-mod stitch_requests;
-mod stitch_responses;
+pub(crate) mod select;
+pub(crate) mod stitch;
+pub(crate) mod stitch_requests;
+pub(crate) mod stitch_responses;
 mod suites;
 
 /// Takes one message.
@@ -78,7 +78,7 @@ fn take(app: &mut App, msg: Msg, effects: &mut Vec<Effect>) -> bool {
 fn press(app: &mut App, pressed: KeyCombination, effects: &mut Vec<Effect>) -> bool {
     let place = app.place();
     let had_notice = app.notice.take().is_some();
-    let did = if let Some(action) = keys::find(place, pressed) {
+    let did = if let Some(action) = keymap::find(place, pressed) {
         act(app, action, effects)
     } else if let (true, Some(c)) = (place.takes_text(), keys::as_text(pressed)) {
         over::insert(app, c);
@@ -109,18 +109,7 @@ fn always(app: &mut App, action: Action, effects: &mut Vec<Effect>) -> Option<bo
     Some(true)
 }
 
-/// How far a list of so many visible rows goes on a key that goes to an end or over a page.
-fn leap_of(action: Action, rows: usize) -> isize {
-    let page = isize::try_from(rows.max(2) - 1).unwrap_or(1);
-    match action {
-        Action::First => isize::MIN / 2,
-        Action::Last => isize::MAX / 2,
-        Action::PageUp => -page,
-        _ => page,
-    }
-}
-
 /// Tells the person something in the status line.
-fn say(app: &mut App, text: impl Into<String>) {
-    app.notice = Some(Notice { text: text.into(), bad: false });
+pub(crate) fn say(app: &mut App, text: impl Into<String>) {
+    app.say(text);
 }

@@ -1,12 +1,12 @@
 //! The rows of the key table for what lies over the panes, for text, and for everywhere, in the order in which footer and
-//! help show them. Not here: the keys of panes (`panes`), and looking keys up.
+//! help show them. Not here: the keys of panes, and looking keys up.
 
 use crokey::key;
 
-use super::row;
-use super::{Action, Binding, Edit, Place, Places};
+use super::{Action, Binding, Edit, Place, Places, row};
+use crate::tui::location::Focus;
 
-const PROMPT: Places = Places::of(&[Place::Prompt]);
+const PROMPT: Places = Places::pane(Focus::Prompt);
 const SEARCH: Places = Places::of(&[Place::Search]);
 const PALETTE: Places = Places::of(&[Place::Palette]);
 const SUITES: Places = Places::of(&[Place::Suites]);
@@ -20,19 +20,19 @@ const PATH: Places = Places::of(&[Place::Path]);
 
 /// Keys over the panes, within a text, and everywhere.
 pub const OVER: &[Binding] = &[
-    // Lists over the panes.
-    row(Action::Up, "list.up", &[key!(up), key!(k)], SCROLLED, "", "Up"),
-    row(Action::Down, "list.down", &[key!(down), key!(j)], SCROLLED, "move", "Down"),
-    row(Action::Up, "field.up", &[key!(up), key!(ctrl - k)], Places::FIELDS, "", "Up the list"),
-    row(Action::Down, "field.down", &[key!(down), key!(ctrl - j)], Places::FIELDS, "choose", "Down the list"),
-    row(Action::PageUp, "field.page-up", &[key!(pageup)], Places::FIELDS, "", "One page up the list"),
-    row(Action::PageDown, "field.page-down", &[key!(pagedown)], Places::FIELDS, "", "One page down the list"),
-    row(Action::Accept, "search.jump", &[key!(enter)], SEARCH, "go to it", "Go to the latent"),
-    row(Action::Accept, "pick.take", &[key!(enter)], PICK, "take it", "Take the meta-latent"),
-    row(Action::Accept, "named.take", &[key!(enter)], NAMED, "do it", "Compare these tokens"),
-    row(Action::Close, "named.close", &[key!(esc)], NAMED, "close", "Close without changing anything"),
-    row(Action::Accept, "palette.do", &[key!(enter)], PALETTE, "do it", "Do the chosen command"),
+    row(5010, Action::Up, "list.up", &[key!(up), key!(k)], SCROLLED, "", "Up"),
+    row(5020, Action::Down, "list.down", &[key!(down), key!(j)], SCROLLED, "move", "Down"),
+    row(5030, Action::Up, "field.up", &[key!(up), key!(ctrl - k)], Places::FIELDS, "", "Up the list"),
+    row(5040, Action::Down, "field.down", &[key!(down), key!(ctrl - j)], Places::FIELDS, "choose", "Down the list"),
+    row(5050, Action::PageUp, "field.page-up", &[key!(pageup)], Places::FIELDS, "", "One page up the list"),
+    row(5060, Action::PageDown, "field.page-down", &[key!(pagedown)], Places::FIELDS, "", "One page down the list"),
+    row(5070, Action::Accept, "search.jump", &[key!(enter)], SEARCH, "go to it", "Go to the latent"),
+    row(5080, Action::Accept, "pick.take", &[key!(enter)], PICK, "take it", "Take the meta-latent"),
+    row(5090, Action::Accept, "named.take", &[key!(enter)], NAMED, "do it", "Compare these tokens"),
+    row(5100, Action::Close, "named.close", &[key!(esc)], NAMED, "close", "Close without changing anything"),
+    row(5110, Action::Accept, "palette.do", &[key!(enter)], PALETTE, "do it", "Do the chosen command"),
     row(
+        5120,
         Action::Accept,
         "suites.choose",
         &[key!(enter), key!(space)],
@@ -40,9 +40,10 @@ pub const OVER: &[Binding] = &[
         "open or download",
         "Open the suite, or ask to download it",
     ),
-    row(Action::Accept, "question.yes", &[key!(enter), key!(y)], CONFIRM, "yes", "Yes"),
-    row(Action::Close, "question.no", &[key!(esc), key!(n), key!(q)], CONFIRM, "no", "No"),
+    row(5130, Action::Accept, "question.yes", &[key!(enter), key!(y)], CONFIRM, "yes", "Yes"),
+    row(5140, Action::Close, "question.no", &[key!(esc), key!(n), key!(q)], CONFIRM, "no", "No"),
     row(
+        5150,
         Action::Close,
         "reading.close",
         &[key!(esc), key!(q), key!(enter), key!('?'), key!(f1)],
@@ -50,8 +51,17 @@ pub const OVER: &[Binding] = &[
         "close",
         "Close",
     ),
-    row(Action::Close, "suites.close", &[key!(esc), key!(q)], SUITES, "close", "Close the list; a download goes on"),
     row(
+        5160,
+        Action::Close,
+        "suites.close",
+        &[key!(esc), key!(q)],
+        SUITES,
+        "close",
+        "Close the list; a download goes on",
+    ),
+    row(
+        5170,
         Action::Accept,
         "filter.keep",
         &[key!(enter), key!(down)],
@@ -59,15 +69,15 @@ pub const OVER: &[Binding] = &[
         "keep",
         "Keep the filter and go to the queue",
     ),
-    row(Action::Close, "filter.drop", &[key!(esc)], FILTER, "no filter", "Drop the filter"),
-    row(Action::Accept, "path.take", &[key!(enter)], PATH, "do it", "Take this path"),
-    row(Action::Close, "path.close", &[key!(esc)], PATH, "close", "Close without doing anything"),
-    row(Action::Close, "field.close", &[key!(esc)], Places::FIELDS, "close", "Close without choosing"),
-    // Within a text.
-    row(Action::Edit(Edit::Left), "text.left", &[key!(left)], Places::TEXTS, "", "One character left"),
-    row(Action::Edit(Edit::Right), "text.right", &[key!(right)], Places::TEXTS, "", "One character right"),
-    row(Action::Edit(Edit::Up), "prompt.up", &[key!(up)], PROMPT, "", "One line up"),
+    row(5180, Action::Close, "filter.drop", &[key!(esc)], FILTER, "no filter", "Drop the filter"),
+    row(5190, Action::Accept, "path.take", &[key!(enter)], PATH, "do it", "Take this path"),
+    row(5200, Action::Close, "path.close", &[key!(esc)], PATH, "close", "Close without doing anything"),
+    row(5210, Action::Close, "field.close", &[key!(esc)], Places::FIELDS, "close", "Close without choosing"),
+    row(5220, Action::Edit(Edit::Left), "text.left", &[key!(left)], Places::TEXTS, "", "One character left"),
+    row(5230, Action::Edit(Edit::Right), "text.right", &[key!(right)], Places::TEXTS, "", "One character right"),
+    row(5240, Action::Edit(Edit::Up), "prompt.up", &[key!(up)], PROMPT, "", "One line up"),
     row(
+        5250,
         Action::Edit(Edit::Down),
         "prompt.down",
         &[key!(down)],
@@ -76,6 +86,7 @@ pub const OVER: &[Binding] = &[
         "One line down; from the last line to the tokens",
     ),
     row(
+        5260,
         Action::Edit(Edit::WordLeft),
         "text.word-left",
         &[key!(ctrl - left), key!(alt - b)],
@@ -84,6 +95,7 @@ pub const OVER: &[Binding] = &[
         "One word left",
     ),
     row(
+        5270,
         Action::Edit(Edit::WordRight),
         "text.word-right",
         &[key!(ctrl - right), key!(alt - f)],
@@ -92,6 +104,7 @@ pub const OVER: &[Binding] = &[
         "One word right",
     ),
     row(
+        5280,
         Action::Edit(Edit::Home),
         "text.home",
         &[key!(home), key!(ctrl - a)],
@@ -99,8 +112,17 @@ pub const OVER: &[Binding] = &[
         "",
         "To the start of the line",
     ),
-    row(Action::Edit(Edit::End), "text.end", &[key!(end), key!(ctrl - e)], Places::TEXTS, "", "To the end of the line"),
     row(
+        5290,
+        Action::Edit(Edit::End),
+        "text.end",
+        &[key!(end), key!(ctrl - e)],
+        Places::TEXTS,
+        "",
+        "To the end of the line",
+    ),
+    row(
+        5300,
         Action::Edit(Edit::Top),
         "prompt.top",
         &[key!(ctrl - home), key!(pageup)],
@@ -109,6 +131,7 @@ pub const OVER: &[Binding] = &[
         "To the start of the prompt",
     ),
     row(
+        5310,
         Action::Edit(Edit::Bottom),
         "prompt.bottom",
         &[key!(ctrl - end), key!(pagedown)],
@@ -117,6 +140,7 @@ pub const OVER: &[Binding] = &[
         "To the end of the prompt",
     ),
     row(
+        5320,
         Action::Edit(Edit::Backspace),
         "text.backspace",
         &[key!(backspace), key!(ctrl - h)],
@@ -125,6 +149,7 @@ pub const OVER: &[Binding] = &[
         "Delete the character before",
     ),
     row(
+        5330,
         Action::Edit(Edit::Delete),
         "text.delete",
         &[key!(delete), key!(ctrl - d)],
@@ -133,6 +158,7 @@ pub const OVER: &[Binding] = &[
         "Delete the character after",
     ),
     row(
+        5340,
         Action::Edit(Edit::DeleteWord),
         "text.delete-word",
         &[key!(ctrl - w), key!(alt - backspace)],
@@ -141,6 +167,7 @@ pub const OVER: &[Binding] = &[
         "Delete the word before",
     ),
     row(
+        5350,
         Action::Edit(Edit::DeleteToEnd),
         "prompt.delete-to-end",
         &[key!(ctrl - k)],
@@ -148,10 +175,26 @@ pub const OVER: &[Binding] = &[
         "",
         "Delete to the end of the line",
     ),
-    // Always.
-    row(Action::SaveSvg, "screen.save", &[key!(f2)], Places::ALL, "", "Save what is on the screen as a picture (SVG)"),
-    row(Action::Palette, "palette.open", &[key!(ctrl - p)], Places::MAIN, "commands", "Every command, with its key"),
     row(
+        5360,
+        Action::SaveSvg,
+        "screen.save",
+        &[key!(f2)],
+        Places::ALL,
+        "",
+        "Save what is on the screen as a picture (SVG)",
+    ),
+    row(
+        5370,
+        Action::Palette,
+        "palette.open",
+        &[key!(ctrl - p)],
+        Places::MAIN,
+        "commands",
+        "Every command, with its key",
+    ),
+    row(
+        5380,
         Action::Help,
         "help",
         &[key!('?'), key!(f1)],
@@ -159,9 +202,10 @@ pub const OVER: &[Binding] = &[
         "help",
         "Help for what is focused",
     ),
-    row(Action::Help, "help.in-text", &[key!(f1)], Places::TEXTS, "help", "Help for what is focused"),
-    row(Action::Quit, "quit", &[key!(q)], Places::PANES, "quit", "Quit"),
+    row(5390, Action::Help, "help.in-text", &[key!(f1)], Places::TEXTS, "help", "Help for what is focused"),
+    row(5400, Action::Quit, "quit", &[key!(q)], Places::PANES, "quit", "Quit"),
     row(
+        5410,
         Action::Interrupt,
         "interrupt",
         &[key!(ctrl - c)],
@@ -169,6 +213,6 @@ pub const OVER: &[Binding] = &[
         "",
         "Cancel what is running; quit when nothing is",
     ),
-    row(Action::Suspend, "suspend", &[key!(ctrl - z)], Places::ALL, "", "To the shell; `fg` comes back"),
-    row(Action::Repaint, "repaint", &[key!(ctrl - l)], Places::ALL, "", "Draw everything anew"),
+    row(5420, Action::Suspend, "suspend", &[key!(ctrl - z)], Places::ALL, "", "To the shell; `fg` comes back"),
+    row(5430, Action::Repaint, "repaint", &[key!(ctrl - l)], Places::ALL, "", "Draw everything anew"),
 ];

@@ -76,7 +76,7 @@ impl Cuts {
 }
 
 /// The latent's parts, then what was added to it.
-pub(super) fn rows(entry: &MetaEntry, cuts: Option<&Cuts>) -> Vec<Part> {
+pub(crate) fn rows(entry: &MetaEntry, cuts: Option<&Cuts>) -> Vec<Part> {
     let none = Cuts::default();
     let cuts = cuts.unwrap_or(&none);
     let part = |meta_latent: u32, activation: f32| Part {

@@ -10,25 +10,26 @@ use crate::tui::meta::map::{self, Node};
 use crate::tui::meta::{MetaRef, Part};
 use crate::tui::msg::Effect;
 use crate::tui::over::{Costly, Field, Over, PickFor, Question};
-use crate::tui::update::{say, select};
+use crate::tui::pane::leap_of;
+use crate::tui::update::{say, select, stitch};
 
 /// Goes to a pane of meta-SAEs.
-pub(super) fn enter(app: &mut App, pane: Focus) {
+pub(crate) fn enter(app: &mut App, pane: Focus) {
     app.held = app.latent.is_some();
     app.look_at(pane);
 }
 
 /// From a meta-latent to the parts, from there back to the page of latents.
-pub(super) fn leave(app: &mut App) {
+pub(crate) fn leave(app: &mut App) {
     if app.focus == Focus::MetaCard {
         app.look_at(Focus::Parts);
     } else {
-        super::stitch::leave(app);
+        stitch::leave(app);
     }
 }
 
 /// Keeps what is chosen within what there is: the chosen meta-latent is a part of the latent, unless it is held.
-pub(super) fn settle(app: &mut App) {
+pub(crate) fn settle(app: &mut App) {
     let Some(entry) = app.parts() else { return };
     let (first, count) = (entry.components.first().map(|c| c.meta_latent), entry.components.len());
     let is_part = |m: u32| entry.components.iter().any(|c| c.meta_latent == m);
@@ -44,7 +45,7 @@ pub(super) fn settle(app: &mut App) {
 }
 
 /// Chooses a meta-latent.
-pub(super) fn choose(app: &mut App, meta_latent: u32, held: bool) {
+pub(crate) fn choose(app: &mut App, meta_latent: u32, held: bool) {
     if app.meta.meta_latent != Some(meta_latent) {
         app.meta.member = 0;
     }
@@ -59,14 +60,14 @@ fn part_row(app: &App) -> Option<usize> {
 }
 
 /// Chooses a row of the parts.
-pub(super) fn choose_part(app: &mut App, row: usize) {
+pub(crate) fn choose_part(app: &mut App, row: usize) {
     let Some(part) = app.parts().and_then(|entry| entry.components.get(row)).map(|c| c.meta_latent) else { return };
     choose(app, part, false);
     app.meta.node = Node::Part(row);
 }
 
 /// Moves along the rows of the pane shown.
-pub(super) fn step(app: &mut App, by: isize) {
+pub(crate) fn step(app: &mut App, by: isize) {
     let moved = |at: usize, len: usize| at.saturating_add_signed(by).min(len.saturating_sub(1));
     match (app.focus, app.meta.shown) {
         (Focus::MetaCard, _) => app.meta.member = moved(app.meta.member, members(app)),
@@ -81,8 +82,8 @@ pub(super) fn step(app: &mut App, by: isize) {
 }
 
 /// To the first or last row, or a page.
-pub(super) fn leap(app: &mut App, action: Action) {
-    step(app, super::leap_of(action, app.hits.meta_rows));
+pub(crate) fn leap(app: &mut App, action: Action) {
+    step(app, leap_of(action, app.hits.meta_rows));
 }
 
 fn members(app: &App) -> usize {
@@ -98,15 +99,20 @@ pub(crate) fn map_members(app: &App) -> Vec<usize> {
     })
 }
 
+/// The place of the map of this number.
+pub(crate) fn node_at(app: &App, number: usize) -> Option<Node> {
+    map::layout(&map_members(app), app.hits.map).get(number).map(|(node, _)| *node)
+}
+
 /// Walks the map by an arrow; the meta-latent reached, or that of the member reached, is chosen.
-pub(super) fn walk(app: &mut App, way: (i32, i32)) {
+pub(crate) fn walk(app: &mut App, way: (i32, i32)) {
     let nodes = map::layout(&map_members(app), app.hits.map);
     let to = map::towards(&nodes, app.meta.node, way);
     choose_node(app, to);
 }
 
 /// Chooses a place of the map.
-pub(super) fn choose_node(app: &mut App, to: Node) {
+pub(crate) fn choose_node(app: &mut App, to: Node) {
     app.meta.node = to;
     if let Node::Part(part) | Node::Member(part, _) = to
         && let Some(meta_latent) = app.parts().and_then(|entry| entry.components.get(part)).map(|c| c.meta_latent)
@@ -122,7 +128,7 @@ fn member_at(app: &App, part: usize, rank: usize) -> Option<u32> {
 }
 
 /// Goes to what is chosen: from a part to its card, from a member to that latent.
-pub(super) fn accept(app: &mut App) {
+pub(crate) fn accept(app: &mut App) {
     match (app.focus, app.meta.node) {
         (Focus::Parts, _) | (Focus::Map, Node::Part(_)) => open_card(app),
         (Focus::MetaCard, _) => {
@@ -150,7 +156,7 @@ fn go_member(app: &mut App, sae: String, latent: u32) {
 }
 
 /// Goes to the chosen meta-latent's card, as a visit that one can come back to.
-pub(super) fn open_card(app: &mut App) {
+pub(crate) fn open_card(app: &mut App) {
     if app.meta.meta_latent.is_none() {
         say(app, "no meta-latent is chosen");
         return;
@@ -164,15 +170,24 @@ pub(super) fn open_card(app: &mut App) {
 }
 
 /// Moves along what fires at the token, by meta-latents.
-pub(super) fn step_in_prompt(app: &mut App, by: isize) {
+pub(crate) fn step_in_prompt(app: &mut App, by: isize) {
     let Some(position) = app.meta_position() else { return };
     let Some(last) = position.latents.len().checked_sub(1) else { return };
     let at = position.latents.iter().position(|f| Some(f.latent) == app.meta.meta_latent);
     choose_in_prompt(app, at.map_or(0, |at| at.saturating_add_signed(by).min(last)));
 }
 
+/// Moves along what fires at the token, by latents or by meta-latents.
+pub(crate) fn step_latents(app: &mut App, by: isize) {
+    if app.meta.by_meta {
+        step_in_prompt(app, by);
+    } else {
+        select::move_latent(app, by);
+    }
+}
+
 /// Chooses a row of what fires at the token, by meta-latents.
-pub(super) fn choose_in_prompt(app: &mut App, rank: usize) {
+pub(crate) fn choose_in_prompt(app: &mut App, rank: usize) {
     let firing = app.meta_position().and_then(|p| p.latents.get(rank)).map(|f| f.latent);
     if let Some(meta_latent) = firing {
         choose(app, meta_latent, true);
@@ -180,12 +195,12 @@ pub(super) fn choose_in_prompt(app: &mut App, rank: usize) {
 }
 
 /// To the first or last of them, or a page.
-pub(super) fn leap_in_prompt(app: &mut App, action: Action) {
-    step_in_prompt(app, super::leap_of(action, app.hits.latent_rows));
+pub(crate) fn leap_in_prompt(app: &mut App, action: Action) {
+    step_in_prompt(app, leap_of(action, app.hits.latent_rows));
 }
 
 /// Sees the prompt by meta-latents, or by latents again.
-pub(super) fn by_meta(app: &mut App) {
+pub(crate) fn by_meta(app: &mut App) {
     if app.meta.by_meta {
         app.meta.by_meta = false;
         app.meta.held = false;
@@ -205,7 +220,7 @@ pub(super) fn by_meta(app: &mut App) {
 }
 
 /// Takes latents apart by the next meta-SAE.
-pub(super) fn next(app: &mut App) {
+pub(crate) fn next(app: &mut App) {
     let usable: Vec<String> = app.metas().iter().filter(|m| m.failure.is_none()).map(|m| m.meta.clone()).collect();
     let (Some(of), true) = (app.meta_ref(), usable.len() > 1) else {
         say(app, format!("this SAE has {} meta-SAE; t trains another", usable.len()));
@@ -220,7 +235,7 @@ pub(super) fn next(app: &mut App) {
 }
 
 /// Opens the list of meta-latents.
-pub(super) fn pick(app: &mut App, what: PickFor) {
+pub(crate) fn pick(app: &mut App, what: PickFor) {
     if app.meta_ref().is_none() {
         say(app, "this SAE has no meta-SAE; t trains one");
         return;
@@ -252,7 +267,7 @@ pub(crate) fn matching(app: &App, typed: &str) -> Vec<u32> {
 }
 
 /// Takes the meta-latent that was picked.
-pub(super) fn picked(app: &mut App, meta_latent: u32, what: PickFor) {
+pub(crate) fn picked(app: &mut App, meta_latent: u32, what: PickFor) {
     match what {
         PickFor::See => {
             choose(app, meta_latent, true);
@@ -285,7 +300,7 @@ fn cut_row(app: &App) -> Option<Part> {
 }
 
 /// What actions do in surgery.
-pub(super) fn operate(app: &mut App, action: Action) {
+pub(crate) fn operate(app: &mut App, action: Action) {
     match (action, cut_row(app)) {
         (Action::AddPart, _) => pick(app, PickFor::Add),
         (Action::ClearChanges, _) => cut(app, |cuts| *cuts = crate::tui::meta::Cuts::default()),
@@ -312,18 +327,18 @@ pub(super) fn operate(app: &mut App, action: Action) {
 }
 
 /// Asks for texts whose log-probability is compared.
-pub(super) fn ask_names(app: &mut App) {
+pub(crate) fn ask_names(app: &mut App) {
     let input = app.meta.named.join(", ");
     app.over.push(Over::Named(Field { input: input.into(), row: 0 }));
 }
 
 /// Takes the texts that were named.
-pub(super) fn take_names(app: &mut App, typed: &str) {
+pub(crate) fn take_names(app: &mut App, typed: &str) {
     app.meta.named = typed.split(',').map(str::trim).filter(|t| !t.is_empty()).map(str::to_owned).take(16).collect();
 }
 
 /// Asks whether to train a meta-SAE for the chosen SAE, and says what it costs.
-pub(super) fn ask_training(app: &mut App) {
+pub(crate) fn ask_training(app: &mut App) {
     if app.meta.train.is_pending() {
         say(app, "a meta-SAE is being trained; ^C stops it, and what was learnt is kept");
         return;
@@ -369,7 +384,7 @@ fn scale(number: f64) -> String {
 }
 
 /// Trains.
-pub(super) fn train(app: &mut App, recipe: MetaRecipe, effects: &mut Vec<Effect>) {
+pub(crate) fn train(app: &mut App, recipe: MetaRecipe, effects: &mut Vec<Effect>) {
     effects.push(app.meta.train.ask(recipe, (), &mut app.tickets));
     if app.page != Page::Meta {
         enter(app, Focus::Parts);

@@ -21,7 +21,7 @@ const TOKENS: usize = 24;
 const NAMED: usize = 64;
 
 /// Asks for what is missing.
-pub(super) fn ask_all(app: &mut App, effects: &mut Vec<Effect>) {
+pub(crate) fn ask_all(app: &mut App, effects: &mut Vec<Effect>) {
     states(app, effects);
     let Some(of) = app.meta_ref() else { return };
     parts(app, &of, effects);
@@ -142,7 +142,7 @@ pub(crate) fn continuation(app: &App, arm: Arm) -> Option<(ContinueQuery, u64)> 
 }
 
 /// The latents whose names are shown where latents are taken apart.
-pub(super) fn names(app: &App) -> Vec<LatentRef> {
+pub(crate) fn names(app: &App) -> Vec<LatentRef> {
     let Some(of) = app.meta_ref() else { return Vec::new() };
     let mut names: Vec<u32> = Vec::new();
     if app.page == Page::Meta

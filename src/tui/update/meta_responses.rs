@@ -9,7 +9,7 @@ use crate::tui::question::{Question, Wait, question};
 use crate::tui::update::say;
 
 /// What is asked where latents are taken apart.
-pub(super) const QUESTIONS: &[Question] = &[
+pub(crate) const QUESTIONS: &[Question] = &[
     question!(meta.parts),
     question!(meta.card).then(card),
     question!(meta.run).then(|app, turn, _| {

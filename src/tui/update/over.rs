@@ -7,7 +7,8 @@ use tui_input::InputRequest;
 use crate::tui::app::{App, Focus, LatentRef};
 use crate::tui::keys::{Action, Edit};
 use crate::tui::msg::Effect;
-use crate::tui::over::{Costly, Over, commands};
+use crate::tui::over::{Costly, Over};
+use crate::tui::palette::commands;
 use crate::tui::update::{act as act_anywhere, always, meta, select, stitch, suites};
 
 /// Does an action in what lies topmost.
@@ -93,7 +94,7 @@ pub(super) fn accept(app: &mut App, effects: &mut Vec<Effect>) {
             app.over.pop();
             if let Some(command) = commands(app.focus, field.input.value()).get(field.row) {
                 // Commands of the panes do nothing in the prompt, where letters are text.
-                if app.focus == Focus::Prompt && command.action != Action::FocusPrompt {
+                if app.focus == Focus::Prompt && command.action != Action::Focus(Focus::Prompt) {
                     app.look_at(Focus::Tokens);
                 }
                 act_anywhere(app, command.action, effects);

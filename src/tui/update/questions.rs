@@ -8,21 +8,15 @@ use crate::tui::app::App;
 use crate::tui::ask::{AnyAsk, Turn};
 use crate::tui::msg::Effect;
 use crate::tui::over::Over;
+use crate::tui::panes::PANES;
 use crate::tui::question::{Question, Wait};
-use crate::tui::update::{meta_responses, origins, responses, say, stitch_responses};
+use crate::tui::update::{responses, say};
 use crate::worker::{Event, JobEvent};
 
-/// The list, by pages; what is most basic first: its error is shown first, and what ends it is told first.
-pub(crate) static QUESTIONS: [&[Question]; 5] = [
-    responses::QUESTIONS,
-    origins::QUESTIONS,
-    stitch_responses::QUESTIONS,
-    meta_responses::QUESTIONS,
-    responses::UNASKED,
-];
-
+/// The list; what is most basic first: its error is shown first, and what ends it is told first.
 fn all() -> impl Iterator<Item = &'static Question> {
-    QUESTIONS.iter().copied().flatten()
+    let of_panes = PANES.iter().flat_map(|pane| pane.questions());
+    responses::QUESTIONS.iter().chain(of_panes).chain(responses::UNASKED)
 }
 
 impl App {

@@ -8,7 +8,7 @@ use crate::tui::app::{App, LatentRef, Page};
 use crate::tui::ask::AnyAsk as _;
 use crate::tui::msg::Effect;
 use crate::tui::over::Over;
-use crate::tui::update::{meta, meta_requests, origins, stitch, stitch_requests};
+use crate::tui::panes::PANES;
 
 /// Likeliest next tokens asked for at each position.
 const NEXT: usize = 12;
@@ -20,8 +20,7 @@ const AHEAD: usize = 12;
 /// Asks for what is missing and keeps scrolling positions within their lists.
 pub(super) fn settle(app: &mut App, effects: &mut Vec<Effect>) {
     scroll(app);
-    stitch::settle(app);
-    meta::settle(app);
+    PANES.iter().for_each(|pane| pane.settle(app));
     // While a suite loads, what is asked would be answered by the one that is leaving.
     if app.opened.value().is_none() || app.opened.is_pending() {
         return;
@@ -29,11 +28,9 @@ pub(super) fn settle(app: &mut App, effects: &mut Vec<Effect>) {
     run(app, effects);
     next(app, effects);
     card(app, effects);
-    origins::ask_all(app, effects);
     search(app, effects);
     labels(app, effects);
-    stitch_requests::ask_all(app, effects);
-    meta_requests::ask_all(app, effects);
+    PANES.iter().for_each(|pane| pane.ask(app, effects));
     checkup(app, effects);
 }
 
@@ -153,8 +150,7 @@ fn wanted(app: &App) -> Vec<LatentRef> {
     for row in app.ladder_rows() {
         wanted.extend(app.saes().get(row.place).map(|s| LatentRef { sae: s.id.clone(), latent: row.latent }));
     }
-    wanted.extend(stitch_requests::names(app));
-    wanted.extend(meta_requests::names(app));
+    wanted.extend(PANES.iter().flat_map(|pane| pane.names(app)));
     wanted.extend(app.pins.iter().cloned());
     wanted.retain(|l| loaded(&l.sae));
     wanted

@@ -149,6 +149,7 @@ fn suite_opened(app: &mut App, opened: &Arc<Opened>) {
     app.look_at(if app.page == Page::Explore { app.focus } else { Focus::Tokens });
     app.page = Page::Explore;
     app.origins = Origins::default();
+    app.beside = Focus::Card;
     app.pins.clear();
     app.history.clear();
     app.shown_prompt = String::new();

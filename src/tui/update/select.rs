@@ -6,13 +6,13 @@ use crate::tui::app::{App, Focus, LatentRef, Visit};
 use crate::tui::keys::Action;
 
 /// Moves along the tokens.
-pub(super) fn move_token(app: &mut App, by: isize) {
+pub(crate) fn move_token(app: &mut App, by: isize) {
     let last = app.tokens().len().saturating_sub(1);
     choose_token(app, app.token.saturating_add_signed(by).min(last));
 }
 
 /// Chooses a token.
-pub(super) fn choose_token(app: &mut App, token: usize) {
+pub(crate) fn choose_token(app: &mut App, token: usize) {
     if token < app.tokens().len() && token != app.token {
         app.token = token;
         app.latents_top = 0;
@@ -21,7 +21,7 @@ pub(super) fn choose_token(app: &mut App, token: usize) {
 }
 
 /// To the first or last token, or a line of tokens up or down.
-pub(super) fn leap_token(app: &mut App, action: Action) {
+pub(crate) fn leap_token(app: &mut App, action: Action) {
     let last = app.tokens().len().saturating_sub(1);
     let to = match action {
         Action::First => 0,
@@ -48,7 +48,7 @@ const EVERYWHERE_FROM: usize = 5;
 
 /// Unless a latent is held, chooses the strongest of the token; one that fires on every token of the prompt says nothing
 /// of this one, so the strongest of the others comes before it.
-pub(super) fn follow_strongest(app: &mut App) {
+pub(crate) fn follow_strongest(app: &mut App) {
     if app.held || app.weights_only() {
         return;
     }
@@ -62,7 +62,7 @@ pub(super) fn follow_strongest(app: &mut App) {
     choose(app, strongest);
 }
 
-pub(super) fn choose(app: &mut App, latent: Option<u32>) {
+pub(crate) fn choose(app: &mut App, latent: Option<u32>) {
     if app.latent != latent {
         app.latent = latent;
         app.ladder_row = usize::MAX;
@@ -71,14 +71,14 @@ pub(super) fn choose(app: &mut App, latent: Option<u32>) {
 }
 
 /// Lets go of the held latent: the strongest of the token is followed again.
-pub(super) fn release(app: &mut App) {
+pub(crate) fn release(app: &mut App) {
     app.held = false;
     app.latents_top = 0;
     follow_strongest(app);
 }
 
 /// Moves along the latents of the token; a latent chosen so is held.
-pub(super) fn move_latent(app: &mut App, by: isize) {
+pub(crate) fn move_latent(app: &mut App, by: isize) {
     let Some(last) = app.listed().checked_sub(1) else { return };
     // From a latent that does not fire here, Down leads to the strongest that does.
     let to = app.rank().map_or(0, |rank| rank.saturating_add_signed(by).min(last));
@@ -86,14 +86,14 @@ pub(super) fn move_latent(app: &mut App, by: isize) {
 }
 
 /// Chooses an entry of the latents list.
-pub(super) fn choose_rank(app: &mut App, rank: usize) {
+pub(crate) fn choose_rank(app: &mut App, rank: usize) {
     let Some(latent) = app.listed_at(rank) else { return };
     choose(app, Some(latent));
     app.held = true;
 }
 
 /// To the top or end of the latents, or a page.
-pub(super) fn leap_latent(app: &mut App, action: Action) {
+pub(crate) fn leap_latent(app: &mut App, action: Action) {
     let page = isize::try_from(app.hits.latent_rows.max(2) - 1).unwrap_or(1);
     match action {
         Action::First => choose_rank(app, 0),
@@ -104,13 +104,13 @@ pub(super) fn leap_latent(app: &mut App, action: Action) {
 }
 
 /// Focuses the card; the ladder's cursor starts on the next SAE that is wider, where new things are.
-pub(super) fn enter_card(app: &mut App) {
+pub(crate) fn enter_card(app: &mut App) {
     app.look_at(Focus::Card);
     place_ladder_row(app);
 }
 
 /// Puts the ladder's cursor on a row that exists and leads somewhere.
-pub(super) fn place_ladder_row(app: &mut App) {
+pub(crate) fn place_ladder_row(app: &mut App) {
     let rows = app.ladder_rows();
     if app.ladder_row < rows.len() {
         return;
@@ -120,7 +120,7 @@ pub(super) fn place_ladder_row(app: &mut App) {
 }
 
 /// Moves along the card's ladder, over the card's own row.
-pub(super) fn move_ladder(app: &mut App, by: isize) {
+pub(crate) fn move_ladder(app: &mut App, by: isize) {
     place_ladder_row(app);
     let rows = app.ladder_rows();
     let Some(last) = rows.len().checked_sub(1) else { return };
@@ -134,21 +134,21 @@ pub(super) fn move_ladder(app: &mut App, by: isize) {
 }
 
 /// Jumps to the latent on the chosen row of the card's ladder.
-pub(super) fn jump_ladder(app: &mut App) {
+pub(crate) fn jump_ladder(app: &mut App) {
     let Some(row) = app.ladder_rows().get(app.ladder_row).copied() else { return };
     let Some(sae) = app.saes().get(row.place).map(|s| s.id.clone()) else { return };
     visit(app, &LatentRef { sae, latent: row.latent });
 }
 
 /// Goes to a latent and notes the visit.
-pub(super) fn visit(app: &mut App, to: &LatentRef) {
+pub(crate) fn visit(app: &mut App, to: &LatentRef) {
     let from = app.visit_now();
     app.history.visit(from, Visit { latent: to.clone(), meta_latent: None });
     go(app, to);
 }
 
 /// Goes to a latent, in its SAE, and holds it.
-pub(super) fn go(app: &mut App, to: &LatentRef) {
+pub(crate) fn go(app: &mut App, to: &LatentRef) {
     let Some(place) = app.saes().iter().position(|s| s.id == to.sae) else { return };
     app.sae = place;
     app.anchor = None;
@@ -158,7 +158,7 @@ pub(super) fn go(app: &mut App, to: &LatentRef) {
 }
 
 /// Turns to a narrower or wider SAE, keeping the token.
-pub(super) fn turn_sae(app: &mut App, by: isize) {
+pub(crate) fn turn_sae(app: &mut App, by: isize) {
     let mut to = app.sae;
     loop {
         let next = to.saturating_add_signed(by);
@@ -175,7 +175,7 @@ pub(super) fn turn_sae(app: &mut App, by: isize) {
 
 /// Chooses an SAE, keeping the token and the question: the latent becomes its nearest there, as far as the card of the
 /// latent that the question began with knows it; else the strongest at the token.
-pub(super) fn choose_sae(app: &mut App, to: usize) {
+pub(crate) fn choose_sae(app: &mut App, to: usize) {
     if to == app.sae || app.saes().get(to).is_none_or(|s| !s.loaded) {
         return;
     }
@@ -208,7 +208,7 @@ fn nearest_in(card: &LatentCard, sae: &str) -> Option<u32> {
 }
 
 /// Chooses the token in which the prompt's caret stands, so that latents follow the typing.
-pub(super) fn follow_caret(app: &mut App) {
+pub(crate) fn follow_caret(app: &mut App) {
     // Tokens of an older prompt say nothing about the caret; the answer to the new one will.
     if app.prompt() != app.shown_prompt {
         return;

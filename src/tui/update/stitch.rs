@@ -10,11 +10,12 @@ use crate::tui::app::{App, Focus, LatentRef, Page};
 use crate::tui::keys::Action;
 use crate::tui::msg::Effect;
 use crate::tui::over::{Field, Over, PathFor};
+use crate::tui::pane::leap_of;
 use crate::tui::stitch::{Filter, InPrompt, PairIds, Show, Sort, Sums};
 use crate::tui::update::{say, select};
 
 /// Goes to a pane of stitching. From the narrowest SAE the ladder is climbed by one: there is nothing to compare it with.
-pub(super) fn enter(app: &mut App, pane: Focus) {
+pub(crate) fn enter(app: &mut App, pane: Focus) {
     if app.pair().is_none() {
         select::turn_sae(app, 1);
         let Some(PairIds { small, large }) = app.pair() else {
@@ -29,7 +30,7 @@ pub(super) fn enter(app: &mut App, pane: Focus) {
 }
 
 /// Back to the page of latents, to the pane one came from.
-pub(super) fn leave(app: &mut App) {
+pub(crate) fn leave(app: &mut App) {
     app.page = Page::Explore;
     match app.stitch.left {
         Focus::Card => select::enter_card(app),
@@ -38,7 +39,7 @@ pub(super) fn leave(app: &mut App) {
 }
 
 /// Compares with a narrower or wider SAE than now.
-pub(super) fn against(app: &mut App, by: isize) {
+pub(crate) fn against(app: &mut App, by: isize) {
     let Some(pair) = app.pair() else {
         say(app, "there is no narrower SAE to compare with");
         return;
@@ -56,7 +57,7 @@ pub(super) fn against(app: &mut App, by: isize) {
 }
 
 /// Changes θ by hundredths, within −1…1.
-pub(super) fn threshold(app: &mut App, by: i8) {
+pub(crate) fn threshold(app: &mut App, by: i8) {
     let hundredths = (app.stitch.threshold * 100.0).round() + f32::from(by);
     app.stitch.threshold = hundredths.clamp(-100.0, 100.0) / 100.0;
     if app.page == Page::Explore {
@@ -65,7 +66,7 @@ pub(super) fn threshold(app: &mut App, by: i8) {
 }
 
 /// What θ makes of the pair shown, its order, and the row that goes with the chosen latent.
-pub(super) fn settle(app: &mut App) {
+pub(crate) fn settle(app: &mut App) {
     if app.page != Page::Stitch {
         return;
     }
@@ -162,7 +163,7 @@ fn follow(app: &mut App) {
 }
 
 /// Chooses a row of the queue, and its latent with it.
-pub(super) fn choose_row(app: &mut App, row: usize) {
+pub(crate) fn choose_row(app: &mut App, row: usize) {
     let Some(latent) = app.stitch.queue.order().get(row).copied() else { return };
     app.stitch.queue.at = row;
     select::choose(app, Some(latent));
@@ -170,7 +171,7 @@ pub(super) fn choose_row(app: &mut App, row: usize) {
 }
 
 /// Moves along the rows of the pane shown.
-pub(super) fn step(app: &mut App, by: isize) {
+pub(crate) fn step(app: &mut App, by: isize) {
     let moved = |at: usize, len: usize| at.saturating_add_signed(by).min(len.saturating_sub(1));
     match app.stitch.shown {
         Focus::Bench => {
@@ -195,19 +196,19 @@ pub(super) fn step(app: &mut App, by: isize) {
 }
 
 /// To the first or last row, or a page.
-pub(super) fn leap(app: &mut App, action: Action) {
-    step(app, super::leap_of(action, app.hits.stitch_rows));
+pub(crate) fn leap(app: &mut App, action: Action) {
+    step(app, leap_of(action, app.hits.stitch_rows));
 }
 
 /// The latents of the group shown, the smaller SAE's first.
-pub(super) fn members(app: &App) -> Vec<(Side, u32)> {
+pub(crate) fn members(app: &App) -> Vec<(Side, u32)> {
     let Some(Some(group)) = app.stitch.group.value().map(|group| &**group) else { return Vec::new() };
     let small = group.small.iter().map(|latent| (Side::Small, *latent));
     small.chain(group.large.iter().map(|latent| (Side::Large, *latent))).collect()
 }
 
 /// Goes to the card of what is chosen.
-pub(super) fn accept(app: &mut App) {
+pub(crate) fn accept(app: &mut App) {
     let Some(pair) = app.pair() else { return };
     let member = match app.focus {
         Focus::Bench => match app.stitch.changes(&pair).get(app.stitch.change_row) {
@@ -226,7 +227,7 @@ pub(super) fn accept(app: &mut App) {
 }
 
 /// Puts what is chosen in, or takes it out.
-pub(super) fn toggle(app: &mut App) {
+pub(crate) fn toggle(app: &mut App) {
     let Some(pair) = app.pair() else {
         say(app, "there is no narrower SAE to put it into");
         return;
@@ -259,7 +260,7 @@ pub(super) fn toggle(app: &mut App) {
 }
 
 /// Swaps the chosen latent's group, or swaps it back.
-pub(super) fn swap(app: &mut App) {
+pub(crate) fn swap(app: &mut App) {
     let (Some(pair), Some(latent)) = (app.pair(), app.latent) else { return };
     let Some(view) = app.stitch.view(&pair).cloned() else {
         say(app, "groups are known once the two SAEs are compared; 5 shows how far that is");
@@ -279,7 +280,7 @@ pub(super) fn swap(app: &mut App) {
 }
 
 /// Undo, redo, or all changes back.
-pub(super) fn travel(app: &mut App, action: Action) {
+pub(crate) fn travel(app: &mut App, action: Action) {
     let Some(pair) = app.pair() else { return };
     let changes = app.stitch.changes.entry(pair).or_default();
     let (done, none) = match action {
@@ -294,7 +295,7 @@ pub(super) fn travel(app: &mut App, action: Action) {
 }
 
 /// Asks for a path: where the stitched SAE goes, or which text is measured on.
-pub(super) fn ask_path(app: &mut App, action: Action) {
+pub(crate) fn ask_path(app: &mut App, action: Action) {
     let Some(pair) = app.pair() else { return };
     if action == Action::ChooseText {
         app.over.push(Over::Path(Field::default(), PathFor::Text));
@@ -309,7 +310,7 @@ pub(super) fn ask_path(app: &mut App, action: Action) {
 }
 
 /// Takes the path that was typed.
-pub(super) fn take_path(app: &mut App, typed: &str, what: PathFor, effects: &mut Vec<Effect>) {
+pub(crate) fn take_path(app: &mut App, typed: &str, what: PathFor, effects: &mut Vec<Effect>) {
     let path = home::expand_from(typed.trim(), app.home.as_deref());
     let given = !path.as_os_str().is_empty();
     match what {
@@ -327,7 +328,7 @@ pub(super) fn take_path(app: &mut App, typed: &str, what: PathFor, effects: &mut
 }
 
 /// Sorts or shows the queue another way, or takes the curve's steps in another order.
-pub(super) fn arrange(app: &mut App, action: Action) {
+pub(crate) fn arrange(app: &mut App, action: Action) {
     let queue = &mut app.stitch.queue;
     match action {
         Action::Reverse => queue.reversed = !queue.reversed,
@@ -350,13 +351,13 @@ pub(super) fn arrange(app: &mut App, action: Action) {
 }
 
 /// Opens the queue's text filter, with what it was.
-pub(super) fn open_filter(app: &mut App) {
+pub(crate) fn open_filter(app: &mut App) {
     let text = app.stitch.queue.text.clone();
     app.over.push(Over::Filter(Field { input: text.into(), row: 0 }));
 }
 
 /// To the next latent in the queue on which the cosine rule and c* disagree.
-pub(super) fn next_disagreement(app: &mut App, by: isize) {
+pub(crate) fn next_disagreement(app: &mut App, by: isize) {
     let Some(view) = app.pair().and_then(|pair| app.stitch.view(&pair).cloned()) else {
         say(app, "the two SAEs are still being compared");
         return;

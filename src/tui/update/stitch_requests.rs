@@ -12,6 +12,7 @@ use crate::tui::app::{App, Focus, LatentRef, Page};
 use crate::tui::hits::Part;
 use crate::tui::msg::Effect;
 use crate::tui::stitch::{LossKey, Measured, PairIds};
+use crate::tui::update::stitch;
 
 /// Points of a curve: more than there are dots on a screen is too much.
 const POINTS: usize = 160;
@@ -19,7 +20,7 @@ const POINTS: usize = 160;
 const LOSS_POINTS: usize = 9;
 
 /// Asks for what is missing.
-pub(super) fn ask_all(app: &mut App, effects: &mut Vec<Effect>) {
+pub(crate) fn ask_all(app: &mut App, effects: &mut Vec<Effect>) {
     family(app, effects);
     tables(app, effects);
     found(app, effects);
@@ -149,22 +150,22 @@ fn losses(app: &mut App, pair: &PairIds, effects: &mut Vec<Effect>) {
     if !app.has_run() {
         return;
     }
-    let (stitch, when) = (&app.stitch, measured(app, pair));
+    let (state, when) = (&app.stitch, measured(app, pair));
     let known = |kept: Option<&(LossKey, Arc<Loss>)>, query: &LossQuery| {
         kept.is_some_and(|((of, since), _)| of == query && *since == when)
     };
     let verdict = verdict_query(app, pair)
-        .filter(|query| app.hits.drawn.has(Part::Verdict) && stitch.verdict.of(query, &when).is_some())
+        .filter(|query| app.hits.drawn.has(Part::Verdict) && state.verdict.of(query, &when).is_some())
         .map(LossQuery::Verdict)
-        .filter(|query| !known(stitch.verdict_loss.as_ref(), query));
+        .filter(|query| !known(state.verdict_loss.as_ref(), query));
     let bench = Some(bench_query(app, pair))
-        .filter(|query| app.hits.drawn.has(Part::Bench) && stitch.bench.of(query, &when).is_some())
+        .filter(|query| app.hits.drawn.has(Part::Bench) && state.bench.of(query, &when).is_some())
         .map(LossQuery::Bench)
-        .filter(|query| !known(stitch.bench_loss.as_ref(), query));
-    let wanted = if stitch.shown == Focus::Bench { [bench, verdict] } else { [verdict, bench] };
-    let refused = |query: &LossQuery| stitch.refused.iter().any(|(of, since)| of == query && *since == when);
+        .filter(|query| !known(state.bench_loss.as_ref(), query));
+    let wanted = if state.shown == Focus::Bench { [bench, verdict] } else { [verdict, bench] };
+    let refused = |query: &LossQuery| state.refused.iter().any(|(of, since)| of == query && *since == when);
     let Some(next) = wanted.iter().flatten().find(|query| !refused(query)).cloned() else { return };
-    let under_way = stitch.loss.question().filter(|_| stitch.loss.is_pending());
+    let under_way = state.loss.question().filter(|_| state.loss.is_pending());
     if under_way.is_some_and(|(query, since)| *since == when && wanted.iter().flatten().any(|w| w == query)) {
         return;
     }
@@ -172,7 +173,7 @@ fn losses(app: &mut App, pair: &PairIds, effects: &mut Vec<Effect>) {
 }
 
 /// The latents whose names stitching shows or soon may show.
-pub(super) fn names(app: &App) -> Vec<LatentRef> {
+pub(crate) fn names(app: &App) -> Vec<LatentRef> {
     let mut names = Vec::new();
     if app.page != Page::Stitch {
         return names;
@@ -194,7 +195,7 @@ pub(super) fn names(app: &App) -> Vec<LatentRef> {
     if app.hits.drawn.has(Part::Group) {
         let top = app.stitch.group_row.saturating_sub(rows);
         names.extend(
-            super::stitch::members(app)
+            stitch::members(app)
                 .into_iter()
                 .skip(top)
                 .take(3 * rows)

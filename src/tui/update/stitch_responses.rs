@@ -13,7 +13,7 @@ use crate::tui::update::responses::DENSE_FROM;
 use crate::tui::update::{say, stitch};
 
 /// What is asked where two SAEs are compared and stitched.
-pub(super) const QUESTIONS: &[Question] = &[
+pub(crate) const QUESTIONS: &[Question] = &[
     question!(stitch.pair).then(pair),
     question!(stitch.verdict),
     question!(stitch.bench),

@@ -7,7 +7,7 @@ use crate::tui::app::Page;
 
 /// The places of the panes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Areas {
+pub(crate) struct Areas {
     pub header: Rect,
     pub prompt: Rect,
     pub tokens: Rect,
@@ -116,7 +116,7 @@ fn rest_rows(height: u16, above: &[Rect], below: u16) -> u16 {
 }
 
 /// Two columns and the line between them.
-fn split(area: Rect, percent: u16) -> (Rect, Rect, Rect) {
+pub(crate) fn split(area: Rect, percent: u16) -> (Rect, Rect, Rect) {
     let left = (u32::from(area.width) * u32::from(percent) / 100) as u16;
     let column = Rect { x: area.x + left, width: 1.min(area.width - left), ..area };
     let right = area.width.saturating_sub(left + 1);

@@ -3,14 +3,14 @@
 
 /// A token's place: its line, the cell it starts in, and the cells it takes, the one before it for the cursor included.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Placed {
+pub(crate) struct Placed {
     pub line: usize,
     pub x: usize,
     pub cells: usize,
 }
 
 /// Places tokens of these widths in lines of `cells` cells; a token for which `breaks` is true ends its line.
-pub(super) fn flow(widths: &[usize], breaks: &[bool], cells: usize) -> Vec<Placed> {
+pub(crate) fn flow(widths: &[usize], breaks: &[bool], cells: usize) -> Vec<Placed> {
     let cells = cells.max(2);
     let mut placed = Vec::with_capacity(widths.len());
     let (mut line, mut x) = (0, 0);
@@ -31,12 +31,12 @@ pub(super) fn flow(widths: &[usize], breaks: &[bool], cells: usize) -> Vec<Place
 }
 
 /// The first line shown so that `line` is among the `shown` of `all`.
-pub(super) fn top(line: usize, shown: usize, all: usize) -> usize {
+pub(crate) fn top(line: usize, shown: usize, all: usize) -> usize {
     line.saturating_sub(shown / 2).min(all.saturating_sub(shown))
 }
 
 /// The first token of each line.
-pub(super) fn line_starts(placed: &[Placed]) -> Vec<usize> {
+pub(crate) fn line_starts(placed: &[Placed]) -> Vec<usize> {
     let mut starts = Vec::new();
     for (i, token) in placed.iter().enumerate() {
         if i == 0 || token.line != placed[i - 1].line {

@@ -4,21 +4,25 @@
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 
-use super::Pen;
 use crate::text::{self, Charset};
 use crate::tui::app::App;
-use crate::tui::keys::{self, Action, Edit, Place, key_name};
+use crate::tui::canvas::Canvas;
+use crate::tui::canvas::plain;
+use crate::tui::keymap;
+use crate::tui::keys::{Action, Edit, Place, key_name};
+use crate::tui::location::Focus;
+use crate::tui::panes;
 
 /// Most hints shown: more are read by nobody.
 const MOST: usize = 9;
 
-pub(super) fn draw(app: &App, area: Rect, pen: &mut Pen<'_>) {
+pub(crate) fn draw(app: &App, area: Rect, pen: &mut Canvas<'_>) {
     let theme = pen.theme;
     let ascii = theme.charset == Charset::Ascii;
     let mut spans = vec![Span::raw(" ")];
     let mut used = 1;
     for (name, short) in hints(app, ascii).into_iter().take(MOST) {
-        let short = super::help::plain(short, ascii);
+        let short = plain(short, ascii);
         let cells = text::width(&name) + 1 + text::width(&short) + 2;
         // Whole hints only: half a hint teaches a wrong key.
         if used + cells > usize::from(area.width) + 1 {
@@ -35,12 +39,14 @@ pub(super) fn draw(app: &App, area: Rect, pen: &mut Pen<'_>) {
 /// survive a narrow screen.
 fn hints(app: &App, ascii: bool) -> Vec<(String, &'static str)> {
     let place = app.place();
-    let mut hints: Vec<(String, &'static str)> = keys::rows(place)
-        .filter(|row| !row.short.is_empty() && (app.held || row.action != Action::Close || place != Place::Tokens))
-        .filter(|row| row.action != Action::FocusOrigins || app.reads_heads())
+    let mut hints: Vec<(String, &'static str)> = keymap::rows(place)
+        .filter(|row| {
+            !row.short.is_empty() && (app.held || row.action != Action::Close || place != Place::Pane(Focus::Tokens))
+        })
+        .filter(|row| !matches!(row.action, Action::Focus(pane) if !panes::of(pane).is_there(app)))
         .filter_map(|row| {
             let own = key_name(*row.keys.first()?, ascii);
-            let pair = partner(row.action).and_then(|a| keys::shown_for(place, a));
+            let pair = partner(row.action).and_then(|a| keymap::shown_for(place, a));
             Some((pair.map_or(own.clone(), |p| joined(&key_name(p, ascii), &own)), row.short))
         })
         .collect();

@@ -4,12 +4,12 @@
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 
-use super::Pen;
 use crate::text;
 use crate::tui::app::{App, Page};
+use crate::tui::canvas::Canvas;
 use crate::tui::hits::Target;
 
-pub(super) fn draw(app: &App, area: Rect, pen: &mut Pen<'_>) {
+pub(crate) fn draw(app: &App, area: Rect, pen: &mut Canvas<'_>) {
     let tabs_width = tabs(app, area, pen);
     let left = Rect { width: area.width.saturating_sub(tabs_width + 2), ..area };
     let theme = pen.theme;
@@ -31,7 +31,7 @@ pub(super) fn draw(app: &App, area: Rect, pen: &mut Pen<'_>) {
 }
 
 /// The SAEs from narrow to wide, as many around the chosen one as fit; gives the cells used.
-fn tabs(app: &App, area: Rect, pen: &mut Pen<'_>) -> u16 {
+fn tabs(app: &App, area: Rect, pen: &mut Canvas<'_>) -> u16 {
     let saes = app.saes();
     if saes.is_empty() {
         return 0;

@@ -5,14 +5,16 @@ use ratatui::layout::Rect;
 use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 
-use super::{Pen, Title, label_text};
 use crate::analysis::Metrics;
 use crate::text;
 use crate::tui::app::{App, LatentRef};
+use crate::tui::canvas::{Canvas, Title};
 use crate::tui::format;
 use crate::tui::hits::Target;
+use crate::tui::view::figures::label_text;
+use crate::tui::view::flow;
 
-pub(super) fn draw(app: &App, area: Rect, pen: &mut Pen<'_>) {
+pub(crate) fn draw(app: &App, area: Rect, pen: &mut Canvas<'_>) {
     let theme = pen.theme;
     let tokens = app.sae_run().map(|s| s.metrics.tokens);
     let right = tokens.map_or(String::new(), |n| format!("on {n} tokens"));
@@ -22,7 +24,7 @@ pub(super) fn draw(app: &App, area: Rect, pen: &mut Pen<'_>) {
     pen.text(inner, 0, &head, theme.quiet());
     let rows = Rect { y: inner.y + 1, height: inner.height.saturating_sub(1), ..inner };
     let height = usize::from(rows.height);
-    let top = super::flow::top(app.sae, height, app.saes().len());
+    let top = flow::top(app.sae, height, app.saes().len());
     for (y, (place, sae)) in app.saes().iter().enumerate().skip(top).take(height).enumerate() {
         let chosen = place == app.sae;
         let at = Rect { y: rows.y + y as u16, height: 1, ..rows };
@@ -53,7 +55,7 @@ fn numbers(metrics: &Metrics) -> String {
 }
 
 /// The strongest latent of an SAE at the chosen token.
-fn strongest<'a>(app: &App, sae: &str, pen: &Pen<'_>) -> Vec<Span<'a>> {
+fn strongest<'a>(app: &App, sae: &str, pen: &Canvas<'_>) -> Vec<Span<'a>> {
     let theme = pen.theme;
     let firing = app.run_of(sae).and_then(|run| run.positions.get(app.token)).and_then(|p| p.latents.first());
     let Some(firing) = firing else { return vec![Span::styled("  nothing fires", theme.quiet())] };

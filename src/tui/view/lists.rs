@@ -1,20 +1,23 @@
 //! The palette and the search: a field of text over a list.
 //! Not here: what is in the lists.
 
-use ratatui::layout::{Position, Rect};
+use ratatui::layout::Rect;
 use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 
-use super::popup::{centred, framed};
-use super::{Pen, flow, label_text, trouble};
 use crate::text::{self, Charset};
 use crate::tui::app::{App, LatentRef};
+use crate::tui::canvas::Canvas;
+use crate::tui::canvas::plain;
 use crate::tui::format;
-use crate::tui::hits::Target;
 use crate::tui::keys::key_name;
-use crate::tui::over::{Field, PathFor, PickFor, commands};
+use crate::tui::over::{Field, PathFor, PickFor};
+use crate::tui::palette::commands;
+use crate::tui::view::figures::{label_text, row_of};
+use crate::tui::view::frame::{centred, field_line, framed, rows};
+use crate::tui::view::trouble;
 
-pub(super) fn palette(app: &App, field: &Field, screen: Rect, pen: &mut Pen<'_>) {
+pub(crate) fn palette(app: &App, field: &Field, screen: Rect, pen: &mut Canvas<'_>) {
     let area = centred(screen, 84, 24);
     let inner = framed(area, "Commands", pen);
     field_line(field, inner, pen);
@@ -28,16 +31,13 @@ pub(super) fn palette(app: &App, field: &Field, screen: Rect, pen: &mut Pen<'_>)
         let command = all[index];
         let key = command.key.map(|k| key_name(k, ascii)).unwrap_or_default();
         Line::from(vec![
-            Span::styled(
-                text::fit(&super::help::plain(command.about, ascii), 55, pen.theme.charset),
-                row_style(chosen, pen),
-            ),
+            Span::styled(text::fit(&plain(command.about, ascii), 55, pen.theme.charset), row_style(chosen, pen)),
             Span::styled(format!("{key:>9}"), pen.theme.key()),
         ])
     });
 }
 
-pub(super) fn search(app: &App, field: &Field, screen: Rect, pen: &mut Pen<'_>) {
+pub(crate) fn search(app: &App, field: &Field, screen: Rect, pen: &mut Canvas<'_>) {
     let theme = pen.theme;
     let sae = app.sae().map(|s| text::prose(&s.id, theme.charset)).unwrap_or_default();
     let inner = framed(centred(screen, 84, 24), &format!("Search latents of SAE {sae}"), pen);
@@ -85,7 +85,7 @@ pub(super) fn search(app: &App, field: &Field, screen: Rect, pen: &mut Pen<'_>) 
     }
 }
 
-fn row_style(chosen: bool, pen: &Pen<'_>) -> Style {
+fn row_style(chosen: bool, pen: &Canvas<'_>) -> Style {
     if chosen { pen.theme.chosen(true) } else { Style::new() }
 }
 
@@ -94,32 +94,8 @@ fn lower(area: Rect, rows: u16) -> Rect {
     Rect { y: area.y + rows, height: area.height - rows, ..area }
 }
 
-/// The field with its caret.
-pub(super) fn field_line(field: &Field, area: Rect, pen: &mut Pen<'_>) {
-    let typed = field.input.value();
-    let room = usize::from(area.width).saturating_sub(3);
-    let before: String = typed.chars().take(field.input.cursor()).collect();
-    let after: String = typed.chars().skip(field.input.cursor()).collect();
-    let show = |s: &str| text::prose(s, pen.theme.charset);
-    // Of a long text the end before the caret is what one looks at.
-    let mut before = show(&before);
-    while text::width(&before) > room.saturating_sub(1) {
-        before = before.chars().skip(1).collect();
-    }
-    let caret = area.x + 2 + text::width(&before) as u16;
-    if caret < area.right() && area.height > 0 {
-        pen.hits.caret = Some(Position::new(caret, area.y));
-    }
-    let line = Line::from(vec![
-        Span::styled(format!("{} ", pen.theme.glyphs().chosen), pen.theme.accent()),
-        Span::raw(before),
-        Span::raw(show(&after)),
-    ]);
-    pen.line(area, 0, &line);
-}
-
 /// Meta-latents to pick one of.
-pub(super) fn pick(app: &App, field: &Field, what: PickFor, screen: Rect, pen: &mut Pen<'_>) {
+pub(crate) fn pick(app: &App, field: &Field, what: PickFor, screen: Rect, pen: &mut Canvas<'_>) {
     let title = match what {
         PickFor::See => "Find a meta-latent".to_owned(),
         PickFor::Exchange(out) => format!("Exchange meta-latent {out} for"),
@@ -134,13 +110,13 @@ pub(super) fn pick(app: &App, field: &Field, what: PickFor, screen: Rect, pen: &
     pen.text(about, 0, &said, pen.theme.quiet());
     rows(found.len(), field.row, lower(inner, 2), pen, |index, chosen, pen| {
         let mut spans = vec![Span::styled(format!("{:>6}", found[index]), row_style(chosen, pen)), Span::raw("  ")];
-        spans.extend(super::meta::row_of(app, found[index], pen));
+        spans.extend(row_of(app, found[index], pen));
         Line::from(spans)
     });
 }
 
 /// Texts whose log-probability is wanted.
-pub(super) fn named(field: &Field, screen: Rect, pen: &mut Pen<'_>) {
+pub(crate) fn named(field: &Field, screen: Rect, pen: &mut Canvas<'_>) {
     let inner = framed(centred(screen, 92, 5), "Tokens to compare", pen);
     field_line(field, inner, pen);
     let about = "with commas between, such as: Paris, Tokyo; each is taken as the next word";
@@ -148,7 +124,7 @@ pub(super) fn named(field: &Field, screen: Rect, pen: &mut Pen<'_>) {
 }
 
 /// A path that is asked for, and what it is for.
-pub(super) fn path(field: &Field, what: PathFor, screen: Rect, pen: &mut Pen<'_>) {
+pub(crate) fn path(field: &Field, what: PathFor, screen: Rect, pen: &mut Canvas<'_>) {
     let (title, about) = match what {
         PathFor::Export => (
             "Save the stitched SAE",
@@ -160,26 +136,4 @@ pub(super) fn path(field: &Field, what: PathFor, screen: Rect, pen: &mut Pen<'_>
     field_line(field, inner, pen);
     let about = text::truncate(about, usize::from(inner.width), pen.theme.charset);
     pen.text(inner, 2, &about, pen.theme.quiet());
-}
-
-/// The rows of a list, with the chosen one in view and marked.
-pub(super) fn rows<'a>(
-    count: usize,
-    chosen: usize,
-    area: Rect,
-    pen: &mut Pen<'_>,
-    line: impl Fn(usize, bool, &Pen<'_>) -> Line<'a>,
-) {
-    let height = usize::from(area.height);
-    pen.hits.over_rows = height;
-    let top = flow::top(chosen.min(count.saturating_sub(1)), height, count);
-    for (row, index) in (top..count).take(height).enumerate() {
-        let at = Rect { y: area.y + row as u16, height: 1, ..area };
-        let mark = if index == chosen { pen.theme.glyphs().chosen } else { " " };
-        pen.text(at, 0, mark, pen.theme.accent());
-        let content = line(index, index == chosen, pen);
-        let body = Rect { x: at.x + 2, width: at.width.saturating_sub(2), ..at };
-        pen.line(body, 0, &content);
-        pen.hits.add(at, Target::Row(index));
-    }
 }

@@ -5,26 +5,18 @@ use ratatui::layout::Rect;
 use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 
-use super::stitch::{pending, waiting};
-use super::{Pen, Title, label_text, status, trouble};
-use crate::analysis::{Member, TokenValue};
 use crate::text;
-use crate::tui::app::{App, Focus, LatentRef};
+use crate::tui::app::{App, Focus, Page};
+use crate::tui::canvas::{Canvas, Title};
 use crate::tui::format;
 use crate::tui::hits::Target;
-use crate::tui::theme::Theme;
+use crate::tui::panes;
+use crate::tui::view::areas::split;
+use crate::tui::view::figures::{label_text, training};
+use crate::tui::view::trouble;
+use crate::tui::view::waiting::{pending, waiting};
 
-mod card;
-mod map;
-mod parts;
-mod surgery;
-
-pub(super) use parts::made_of;
-
-/// The panes with their keys, in the order of the Tab key.
-const PANES: [(Focus, &str); 3] = [(Focus::Parts, "9 Parts"), (Focus::Map, "a Map"), (Focus::Surgery, "z Surgery")];
-
-pub(super) fn draw(app: &App, area: Rect, pen: &mut Pen<'_>) {
+pub(crate) fn draw(app: &App, area: Rect, pen: &mut Canvas<'_>) {
     tabs(app, Rect { height: 1.min(area.height), ..area }, pen);
     told(app, Rect { y: area.y + 1, height: area.height.saturating_sub(1).min(1), ..area }, pen);
     let body = Rect { y: area.y + 2, height: area.height.saturating_sub(2), ..area };
@@ -34,50 +26,42 @@ pub(super) fn draw(app: &App, area: Rect, pen: &mut Pen<'_>) {
         return;
     }
     match (app.meta.shown, body.width, body.height) {
-        (Focus::Surgery, ..) => surgery::draw(app, body, pen),
+        (Focus::Surgery, ..) => panes::of(Focus::Surgery).draw(app, body, pen),
         (Focus::Map, 150.., 24..) => {
             let (left, column, right) = split(body, 66);
-            map::draw(app, left, pen);
+            panes::of(Focus::Map).draw(app, left, pen);
             pen.column(column);
-            card::draw(app, right, pen);
+            panes::of(Focus::MetaCard).draw(app, right, pen);
         }
-        (Focus::Map, ..) => map::draw(app, body, pen),
+        (Focus::Map, ..) => panes::of(Focus::Map).draw(app, body, pen),
         (_, 150.., 30..) => {
             let (left, column, right) = split(body, 54);
             let upper = Rect { height: left.height * 2 / 5, ..left };
             let lower = Rect { y: upper.bottom(), height: left.height - upper.height, ..left };
-            parts::draw(app, upper, pen);
+            panes::of(Focus::Parts).draw(app, upper, pen);
             let inner = pen.pane(lower, &Title { name: "a Map", ..Default::default() }, false);
             pen.hits.add(lower, Target::Tab(Focus::Map));
-            map::draw(app, inner, pen);
+            panes::of(Focus::Map).draw(app, inner, pen);
             pen.column(column);
-            card::draw(app, right, pen);
+            panes::of(Focus::MetaCard).draw(app, right, pen);
         }
         _ => {
             let (left, column, right) = split(body, 46);
-            parts::draw(app, left, pen);
+            panes::of(Focus::Parts).draw(app, left, pen);
             pen.column(column);
-            card::draw(app, right, pen);
+            panes::of(Focus::MetaCard).draw(app, right, pen);
         }
     }
 }
 
-/// Two columns and the line between them.
-fn split(area: Rect, percent: u16) -> (Rect, Rect, Rect) {
-    let left = (u32::from(area.width) * u32::from(percent) / 100) as u16;
-    let column = Rect { x: area.x + left, width: 1.min(area.width - left), ..area };
-    let right = area.width.saturating_sub(left + 1);
-    (Rect { width: left, ..area }, column, Rect { x: column.right(), width: right, ..area })
-}
-
 /// The panes' names in the line over them, and at its right end what is taken apart.
-fn tabs(app: &App, area: Rect, pen: &mut Pen<'_>) {
+fn tabs(app: &App, area: Rect, pen: &mut Canvas<'_>) {
     let theme = pen.theme;
     let focused = app.focus == app.meta.shown;
     let rule = theme.glyphs().rule[usize::from(focused)];
     pen.text(area, 0, &rule.repeat(usize::from(area.width)), theme.rule(focused));
     let mut x = area.x + 1;
-    for (which, name) in PANES {
+    for (which, name) in panes::tabs(Page::Meta) {
         let shown = app.meta.shown == which;
         let style =
             if shown { Style::reset().patch(theme.title(focused)) } else { Style::reset().patch(theme.quiet()) };
@@ -102,7 +86,7 @@ fn tabs(app: &App, area: Rect, pen: &mut Pen<'_>) {
 }
 
 /// What is known of the meta-SAE; while one is trained, how far that is.
-fn told(app: &App, area: Rect, pen: &mut Pen<'_>) {
+fn told(app: &App, area: Rect, pen: &mut Canvas<'_>) {
     let theme = pen.theme;
     let mut parts: Vec<(String, Style)> = Vec::new();
     if app.meta.train.is_pending() {
@@ -141,32 +125,8 @@ fn told(app: &App, area: Rect, pen: &mut Pen<'_>) {
     pen.line(area, 0, &Line::from(spans));
 }
 
-/// How far training is: share, loss, variance explained, mean active, time left.
-pub(super) fn training(app: &App, pen: &Pen<'_>) -> String {
-    let sae = app.meta.train.question().map(|(recipe, ())| recipe.sae.clone()).unwrap_or_default();
-    let what = format!("training for SAE {}", text::prose(&sae, pen.theme.charset));
-    let progress = app.meta.train.progressed();
-    let mut said = what;
-    if let Some(share) = progress.and_then(status::whole_share) {
-        said = format!("{said} {}", format::percent(share));
-    }
-    for (name, value) in progress.map_or(&[][..], |p| p.figures.as_slice()) {
-        let value = match name.as_str() {
-            "seconds left" => {
-                let left = std::time::Duration::from_secs_f64(value.clamp(0.0, 1e9));
-                said = format!("{said}, {} left", format::clock(left));
-                continue;
-            }
-            name if name.contains("variance") => format::percent(*value),
-            _ => format::short(*value),
-        };
-        said = format!("{said}, {name} {value}");
-    }
-    said
-}
-
 /// What stands where the SAE has no meta-SAE.
-fn none(app: &App, area: Rect, pen: &mut Pen<'_>) {
+fn none(app: &App, area: Rect, pen: &mut Canvas<'_>) {
     let theme = pen.theme;
     let area = Rect { x: area.x + 2, width: area.width.saturating_sub(4), ..area };
     if let Some(broken) = app.metas().iter().find_map(|m| m.failure.as_ref()) {
@@ -197,52 +157,4 @@ fn none(app: &App, area: Rect, pen: &mut Pen<'_>) {
         }
         row += 1;
     }
-}
-
-/// The tokens that name a meta-latent.
-fn tokens(promoted: &[TokenValue], most: usize, theme: Theme) -> String {
-    let shown: Vec<String> = promoted.iter().take(most).map(|t| text::token(&t.text, theme.charset)).collect();
-    shown.join(" ")
-}
-
-/// A few members by number and name.
-fn members(app: &App, sae: &str, members: &[Member], most: usize, theme: Theme) -> String {
-    let name = |m: &Member| {
-        let of = LatentRef { sae: sae.to_owned(), latent: m.latent };
-        let label = label_text(app, theme, &of, 1).unwrap_or_default();
-        format!("{}{}{label}", m.latent, if label.is_empty() { "" } else { " " })
-    };
-    let own = app.latent;
-    let shown: Vec<String> = members.iter().filter(|m| Some(m.latent) != own).take(most).map(name).collect();
-    shown.join(", ")
-}
-
-/// Whether another seed found it too, in a cell: a sign that is not told by colour.
-fn stable(stable: Option<bool>, pen: &Pen<'_>) -> Span<'static> {
-    match stable {
-        Some(true) => Span::styled(pen.theme.glyphs().good, pen.theme.good()),
-        Some(false) => Span::styled("?", pen.theme.quiet()),
-        None => Span::raw(" "),
-    }
-}
-
-/// A meta-latent's name where it is known.
-pub(super) fn name_of(app: &App, meta_latent: u32, most: usize, theme: Theme) -> Option<String> {
-    let of = app.meta_ref()?;
-    app.meta.labels.get(&of, meta_latent).map(|label| tokens(&label.promoted, most, theme))
-}
-
-/// What a list of meta-latents says of one: whether it is stable, what it promotes, which latents it is in.
-pub(super) fn row_of<'a>(app: &App, meta_latent: u32, pen: &Pen<'_>) -> Vec<Span<'a>> {
-    let theme = pen.theme;
-    let Some(of) = app.meta_ref() else { return Vec::new() };
-    let Some(label) = app.meta.labels.get(&of, meta_latent) else {
-        return vec![Span::styled(theme.glyphs().more, theme.quiet())];
-    };
-    let inside = members(app, &of.sae, &label.members, 2, theme);
-    vec![
-        stable(label.stable, pen),
-        Span::raw(format!(" {}  ", tokens(&label.promoted, 4, theme))),
-        Span::styled(if inside.is_empty() { inside } else { format!("in {inside}") }, theme.quiet()),
-    ]
 }

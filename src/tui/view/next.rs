@@ -4,15 +4,17 @@
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 
-use super::{Pen, Title, trouble};
 use crate::analysis::{Metrics, NextToken};
 use crate::session::Reach;
 use crate::text;
 use crate::tui::app::App;
+use crate::tui::canvas::{Canvas, Title};
 use crate::tui::format;
 use crate::tui::theme::glyphs;
+use crate::tui::view::trouble;
+use crate::tui::view::waiting::lacking;
 
-pub(super) fn draw(app: &App, area: Rect, pen: &mut Pen<'_>) {
+pub(crate) fn draw(app: &App, area: Rect, pen: &mut Canvas<'_>) {
     let here = app.next.at(app.token);
     // What is known of another token stays, with that token's name, until this one's is there.
     let (after, next) = match (here, app.tokens().get(app.token), app.next.last()) {
@@ -30,7 +32,7 @@ pub(super) fn draw(app: &App, area: Rect, pen: &mut Pen<'_>) {
     }
 }
 
-fn draw_pane(app: &App, (after, next): (&str, &[NextToken]), area: Rect, pen: &mut Pen<'_>) {
+fn draw_pane(app: &App, (after, next): (&str, &[NextToken]), area: Rect, pen: &mut Canvas<'_>) {
     let theme = pen.theme;
     let after = text::token(after, theme.charset);
     let about = if after.is_empty() {
@@ -40,7 +42,7 @@ fn draw_pane(app: &App, (after, next): (&str, &[NextToken]), area: Rect, pen: &m
     };
     let inner = pen.pane(area, &Title { name: "Next token", about, right: String::new() }, false);
     let inner = trouble::draw_lines(&trouble::first_lines(app.next.failure(), inner, theme.charset), inner, pen);
-    if let Some(why) = super::lacking(app, Reach::Whole) {
+    if let Some(why) = lacking(app, Reach::Whole) {
         pen.wrapped(Rect { x: inner.x + 1, width: inner.width.saturating_sub(2), ..inner }, why);
     }
     let room = usize::from(inner.width);
@@ -59,7 +61,7 @@ fn draw_pane(app: &App, (after, next): (&str, &[NextToken]), area: Rect, pen: &m
     }
 }
 
-fn draw_line(app: &App, next: &[NextToken], area: Rect, pen: &mut Pen<'_>) {
+fn draw_line(app: &App, next: &[NextToken], area: Rect, pen: &mut Canvas<'_>) {
     let theme = pen.theme;
     let room = usize::from(area.width).saturating_sub(LEAST_LEFT);
     let metrics = app.sae_run().map(|s| metrics_text(&s.metrics, room)).unwrap_or_default();
@@ -78,7 +80,7 @@ fn draw_line(app: &App, next: &[NextToken], area: Rect, pen: &mut Pen<'_>) {
         spans.push(Span::styled(name, if i == 0 { theme.strong() } else { ratatui::style::Style::new() }));
         spans.push(Span::styled(format!(" {share}  "), theme.quiet()));
     }
-    if let Some(why) = super::lacking(app, Reach::Whole) {
+    if let Some(why) = lacking(app, Reach::Whole) {
         let room = usize::from(left.width).saturating_sub(used);
         spans.push(Span::styled(text::truncate(why, room, theme.charset), theme.notice()));
     }

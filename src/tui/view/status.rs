@@ -5,16 +5,18 @@ use ratatui::layout::Rect;
 use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 
-use super::{Pen, wiring};
-use crate::task::{Progress, Unit};
+use crate::task::Progress;
 use crate::text;
 use crate::tui::app::App;
+use crate::tui::canvas::Canvas;
 use crate::tui::format;
+use crate::tui::view::figures::{progress_text, training, whole_share};
+use crate::tui::view::wiring;
 
 /// Cells between two parts.
 const BETWEEN: usize = 3;
 
-pub(super) fn draw(app: &App, area: Rect, pen: &mut Pen<'_>) {
+pub(crate) fn draw(app: &App, area: Rect, pen: &mut Canvas<'_>) {
     let theme = pen.theme;
     let right = pending(app, pen);
     let right_cells = right.iter().map(Span::width).sum::<usize>() as u16;
@@ -34,7 +36,7 @@ pub(super) fn draw(app: &App, area: Rect, pen: &mut Pen<'_>) {
 
 /// What is loaded, in as many whole parts as fit. Wiring that is off is said in full before all but the names; wiring
 /// that is fine takes two words where it would push out what computes. Times come last.
-fn loaded(app: &App, width: usize, pen: &Pen<'_>) -> Line<'static> {
+fn loaded(app: &App, width: usize, pen: &Canvas<'_>) -> Line<'static> {
     let theme = pen.theme;
     let mut parts: Vec<(String, Style)> = Vec::new();
     let plain = |text: String| (text, theme.quiet());
@@ -75,7 +77,7 @@ fn loaded(app: &App, width: usize, pen: &Pen<'_>) -> Line<'static> {
 }
 
 /// What is pending, the longest-lasting first; empty until it has lasted long enough to be worth a look.
-fn pending<'a>(app: &App, pen: &Pen<'_>) -> Vec<Span<'a>> {
+fn pending<'a>(app: &App, pen: &Canvas<'_>) -> Vec<Span<'a>> {
     let theme = pen.theme;
     if !app.waits() && !app.pull.is_pending() {
         return Vec::new();
@@ -105,7 +107,7 @@ fn pending<'a>(app: &App, pen: &Pen<'_>) -> Vec<Span<'a>> {
         return say("searching".into());
     }
     if app.meta.train.is_pending() {
-        let text = super::meta::training(app, pen);
+        let text = training(app, pen);
         return say(text::truncate(&text, 60, theme.charset));
     }
     if let Some(text) = stitching(app, theme.charset) {
@@ -144,21 +146,4 @@ fn stitching(app: &App, charset: text::Charset) -> Option<String> {
         return told("comparing all SAEs", stitch.tables.progressed());
     }
     None
-}
-
-/// The share of the whole that is done.
-pub(super) fn whole_share(progress: &Progress) -> Option<f64> {
-    let (done, total) = progress.whole.map_or((progress.done, progress.total?), |w| (w.done, w.total));
-    (total > 0).then(|| done as f64 / total as f64)
-}
-
-/// Progress in a few words.
-pub(super) fn progress_text(progress: &Progress) -> String {
-    let amount = match (progress.unit, progress.total) {
-        (Unit::Bytes, Some(total)) => format!("{} of {}", format::bytes(progress.done), format::bytes(total)),
-        (Unit::Bytes, None) => format::bytes(progress.done),
-        (Unit::Steps, Some(total)) => format!("{} of {total}", progress.done),
-        (Unit::Steps, None) => progress.done.to_string(),
-    };
-    format!("{} {amount}", progress.what)
 }

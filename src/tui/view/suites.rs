@@ -5,20 +5,21 @@ use ratatui::layout::Rect;
 use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 
-use super::lists::rows;
-use super::popup::{centred, framed};
-use super::{Pen, status, trouble};
 use crate::session::SuiteEntry;
 use crate::task::Progress;
 use crate::text;
 use crate::tui::app::App;
+use crate::tui::canvas::Canvas;
 use crate::tui::format;
 use crate::tui::theme::glyphs;
+use crate::tui::view::figures::whole_share;
+use crate::tui::view::frame::{centred, framed, rows};
+use crate::tui::view::trouble;
 
 /// Rows below the list: about the chosen suite, and the download.
 const BELOW: u16 = 7;
 
-pub(super) fn draw(app: &App, row: usize, screen: Rect, pen: &mut Pen<'_>) {
+pub(crate) fn draw(app: &App, row: usize, screen: Rect, pen: &mut Canvas<'_>) {
     let theme = pen.theme;
     let count = app.catalogue.value().map_or(0, |all| all.len()) as u16;
     let height = (count + BELOW + 3).clamp(13, screen.height.saturating_sub(2));
@@ -50,7 +51,7 @@ pub(super) fn draw(app: &App, row: usize, screen: Rect, pen: &mut Pen<'_>) {
 const STATE: usize = 13;
 const NEEDS_ACCESS: &str = " needs access";
 
-fn suite_line<'a>(app: &App, entry: &SuiteEntry, chosen: bool, title: usize, pen: &Pen<'_>) -> Line<'a> {
+fn suite_line<'a>(app: &App, entry: &SuiteEntry, chosen: bool, title: usize, pen: &Canvas<'_>) -> Line<'a> {
     let theme = pen.theme;
     let glyphs = theme.glyphs();
     let is_open = app.opened.value().is_some_and(|o| o.suite == entry.id);
@@ -73,7 +74,7 @@ fn suite_line<'a>(app: &App, entry: &SuiteEntry, chosen: bool, title: usize, pen
     ])
 }
 
-fn about(entry: &SuiteEntry, area: Rect, pen: &mut Pen<'_>) {
+fn about(entry: &SuiteEntry, area: Rect, pen: &mut Canvas<'_>) {
     let charset = pen.theme.charset;
     let dot = pen.theme.glyphs().dot;
     let clean = |s: &str| text::prose(s, charset);
@@ -94,7 +95,7 @@ fn about(entry: &SuiteEntry, area: Rect, pen: &mut Pen<'_>) {
     }
 }
 
-fn download(app: &App, area: Rect, pen: &mut Pen<'_>) {
+fn download(app: &App, area: Rect, pen: &mut Canvas<'_>) {
     let theme = pen.theme;
     if let Some(report) = app.pull.last_failure().filter(|_| !app.pull.is_pending()) {
         let lines = trouble::first_lines(Some(report), area, theme.charset);
@@ -124,7 +125,7 @@ fn download(app: &App, area: Rect, pen: &mut Pen<'_>) {
     );
     gauge(
         &total_text(app, progress),
-        status::whole_share(progress),
+        whole_share(progress),
         Rect { y: area.y + 2, height: area.height.saturating_sub(2), ..area },
         pen,
     );
@@ -144,7 +145,7 @@ fn total_text(app: &App, progress: &Progress) -> String {
 }
 
 /// A bar with its text beside it.
-fn gauge(content: &str, share: Option<f64>, area: Rect, pen: &mut Pen<'_>) {
+fn gauge(content: &str, share: Option<f64>, area: Rect, pen: &mut Canvas<'_>) {
     let cells = (usize::from(area.width) / 4).min(30);
     let percent = share.map(format::percent).unwrap_or_default();
     let bar = text::fit(&glyphs::bar(pen.theme.glyphs(), share.unwrap_or(0.0) as f32, cells), cells, pen.theme.charset);

@@ -4,9 +4,9 @@
 use ratatui::layout::Rect;
 use ratatui::style::Style;
 
-use super::Pen;
 use crate::report::Report;
 use crate::text::{self, Charset};
+use crate::tui::canvas::Canvas;
 use crate::tui::theme::glyphs;
 
 /// How the whole is reached.
@@ -14,14 +14,14 @@ const ALL: &str = "  (! shows all)";
 
 /// A line of an error and what kind of line it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum TroubleLine {
+pub(crate) enum TroubleLine {
     What(String),
     Why(String),
     Hint(String),
 }
 
 /// A report as lines of at most `width` cells.
-pub(super) fn lines(report: &Report, width: usize, charset: Charset) -> Vec<TroubleLine> {
+pub(crate) fn lines(report: &Report, width: usize, charset: Charset) -> Vec<TroubleLine> {
     let mut out = Vec::new();
     let bad = glyphs::of(charset).bad;
     let mut add = |text: String, kind: fn(String) -> TroubleLine| {
@@ -38,7 +38,7 @@ pub(super) fn lines(report: &Report, width: usize, charset: Charset) -> Vec<Trou
 }
 
 /// As much of an error as a pane has room for beside what it shows: the first line, and the hint when there is room.
-pub(super) fn first_lines(report: Option<&Report>, area: Rect, charset: Charset) -> Vec<TroubleLine> {
+pub(crate) fn first_lines(report: Option<&Report>, area: Rect, charset: Charset) -> Vec<TroubleLine> {
     let Some(report) = report else { return Vec::new() };
     let all = lines(report, usize::from(area.width), charset);
     let room = usize::from(area.height).saturating_sub(usize::from(area.height > 1));
@@ -63,7 +63,7 @@ pub(super) fn first_lines(report: Option<&Report>, area: Rect, charset: Charset)
 }
 
 /// Draws lines of an error at the top of an area; gives what is left of it.
-pub(super) fn draw_lines(lines: &[TroubleLine], area: Rect, pen: &mut Pen<'_>) -> Rect {
+pub(crate) fn draw_lines(lines: &[TroubleLine], area: Rect, pen: &mut Canvas<'_>) -> Rect {
     let rows = lines.len().min(usize::from(area.height)) as u16;
     for (row, line) in lines.iter().enumerate() {
         let (content, style) = styled(line, pen);
@@ -73,7 +73,7 @@ pub(super) fn draw_lines(lines: &[TroubleLine], area: Rect, pen: &mut Pen<'_>) -
 }
 
 /// The text of a line and how it looks.
-pub(super) fn styled<'a>(line: &'a TroubleLine, pen: &Pen<'_>) -> (&'a str, Style) {
+pub(crate) fn styled<'a>(line: &'a TroubleLine, pen: &Canvas<'_>) -> (&'a str, Style) {
     match line {
         TroubleLine::What(text) => (text, pen.theme.bad()),
         TroubleLine::Why(text) => (text, Style::new()),

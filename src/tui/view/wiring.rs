@@ -5,24 +5,27 @@ use ratatui::layout::Rect;
 use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 
-use super::{Pen, popup, status, trouble};
 use crate::analysis::doctor::Verdict;
 use crate::analysis::doctor::told::{self, Tone};
 use crate::text;
 use crate::tui::app::App;
+use crate::tui::canvas::Canvas;
+use crate::tui::view::figures::progress_text;
+use crate::tui::view::frame::{centred, framed, scrolled};
+use crate::tui::view::trouble;
 
 /// Columns that the whole takes at most.
 const WIDTH: u16 = 92;
 
 /// What the status line says: in full, and in two words where there is no room for more.
-pub(super) struct Said {
+pub(crate) struct Said {
     pub full: String,
     pub short: &'static str,
     pub bad: bool,
 }
 
 /// What the status line says of the chosen SAE; nothing before it was measured.
-pub(super) fn said(app: &App) -> Option<Said> {
+pub(crate) fn said(app: &App) -> Option<Said> {
     let checkup = &app.checkup.value()?.checkup;
     let sae = checkup.of_sae(&app.sae()?.id)?;
     let off = checkup.saes.iter().filter(|sae| sae.verdict == Verdict::Off).count();
@@ -44,16 +47,16 @@ pub(super) fn said(app: &App) -> Option<Said> {
 }
 
 /// All that was found out, scrolled.
-pub(super) fn draw(app: &App, top: usize, screen: Rect, pen: &mut Pen<'_>) {
+pub(crate) fn draw(app: &App, top: usize, screen: Rect, pen: &mut Canvas<'_>) {
     let width = WIDTH.min(screen.width.saturating_sub(4));
     let lines = lines(app, usize::from(width).saturating_sub(4), pen);
     let height = (lines.len() as u16 + 2).min(screen.height.saturating_sub(2));
-    let inner = popup::framed(popup::centred(screen, width, height), "Wiring", pen);
-    popup::scrolled(&lines, top, inner, pen);
+    let inner = framed(centred(screen, width, height), "Wiring", pen);
+    scrolled(&lines, top, inner, pen);
 }
 
 /// What was measured, and what is worth saying of the suite and of the prompt that was run.
-fn lines(app: &App, width: usize, pen: &Pen<'_>) -> Vec<Line<'static>> {
+fn lines(app: &App, width: usize, pen: &Canvas<'_>) -> Vec<Line<'static>> {
     let mut lines = measured(app, width, pen);
     let suite = app.opened.value().map_or(&[][..], |opened| &opened.notes);
     let run = app.run.value().map_or(&[][..], |run| &run.notes);
@@ -64,7 +67,7 @@ fn lines(app: &App, width: usize, pen: &Pen<'_>) -> Vec<Line<'static>> {
     lines
 }
 
-fn measured(app: &App, width: usize, pen: &Pen<'_>) -> Vec<Line<'static>> {
+fn measured(app: &App, width: usize, pen: &Canvas<'_>) -> Vec<Line<'static>> {
     let theme = pen.theme;
     let styled = |text: String, style: Style| Line::from(Span::styled(text, style));
     if let Some(checked) = app.checkup.value() {
@@ -86,7 +89,7 @@ fn measured(app: &App, width: usize, pen: &Pen<'_>) -> Vec<Line<'static>> {
         };
         return lines.iter().map(owned).collect();
     }
-    let so_far = app.checkup.progressed().map(|progress| format!(": {}", status::progress_text(progress)));
+    let so_far = app.checkup.progressed().map(|progress| format!(": {}", progress_text(progress)));
     let waits = match so_far {
         Some(so_far) if app.checkup.is_pending() => format!("being measured{so_far}"),
         _ if app.checkup.is_pending() => "being measured".to_owned(),

@@ -5,17 +5,25 @@ use ratatui::layout::Rect;
 use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 
-use super::super::{Pen, trouble};
-use super::plot::{Raster, Span1};
-use super::{count, waiting};
 use crate::analysis::{CurvePoint, CurveView, Order, Phase};
 use crate::text;
-use crate::tui::app::{App, Focus};
+use crate::tui::app::App;
+use crate::tui::canvas::Canvas;
 use crate::tui::format;
 use crate::tui::hits::Part;
+use crate::tui::keys::{Action, Binding, Places, row};
+use crate::tui::location::{Focus, Page};
+use crate::tui::msg::Effect;
+use crate::tui::pane::{Pane, step_of};
 use crate::tui::stitch::PairIds;
+use crate::tui::update::stitch;
+use crate::tui::view::figures::count;
+use crate::tui::view::plot::{Raster, Span1};
+use crate::tui::view::trouble;
+use crate::tui::view::waiting::{pending, waiting};
+use crokey::key;
 
-pub(super) fn draw(app: &App, pair: &PairIds, area: Rect, pen: &mut Pen<'_>) {
+fn draw(app: &App, pair: &PairIds, area: Rect, pen: &mut Canvas<'_>) {
     let theme = pen.theme;
     pen.hits.drawn.add(Part::Curve);
     let area = Rect { x: area.x + 1, width: area.width.saturating_sub(2), ..area };
@@ -72,7 +80,7 @@ struct Plot {
     bench: Option<(f64, f64)>,
 }
 
-fn draw_plots(app: &App, curve: &CurveView, ce: &[Option<f64>], area: Rect, pen: &mut Pen<'_>) {
+fn draw_plots(app: &App, curve: &CurveView, ce: &[Option<f64>], area: Rect, pen: &mut Canvas<'_>) {
     let at: Vec<f64> = curve.points.iter().map(|p| latents(app, curve, p.inserted, p.removed)).collect();
     let bench = app.stitch.bench.value().filter(|b| b.small == curve.small && b.large == curve.large);
     let bench = bench.and_then(|b| Some((latents(app, curve, b.inserted, b.removed), b.text?)));
@@ -110,7 +118,7 @@ const LEAST_PLOT: u16 = 4;
 /// Cells of the numbers at the left of a plot.
 const LABELS: u16 = 8;
 
-fn draw_plot(app: &App, curve: &CurveView, plot: &Plot, area: Rect, pen: &mut Pen<'_>) {
+fn draw_plot(app: &App, curve: &CurveView, plot: &Plot, area: Rect, pen: &mut Canvas<'_>) {
     let theme = pen.theme;
     if area.height < LEAST_PLOT || area.width < LABELS + 6 {
         return;
@@ -175,7 +183,7 @@ fn draw_plot(app: &App, curve: &CurveView, plot: &Plot, area: Rect, pen: &mut Pe
 }
 
 /// A mark over whatever lies there.
-fn mark(at: Rect, glyph: &str, style: Style, pen: &mut Pen<'_>) {
+fn mark(at: Rect, glyph: &str, style: Style, pen: &mut Canvas<'_>) {
     pen.text(at, 0, glyph, Style::reset().patch(style));
 }
 
@@ -196,7 +204,7 @@ fn parts<'a>(parts: Vec<(String, Style)>, width: usize) -> Line<'a> {
 }
 
 /// The chosen point in numbers.
-fn point_line<'a>(app: &App, curve: &CurveView, ce: &[Option<f64>], width: usize, pen: &Pen<'_>) -> Line<'a> {
+fn point_line<'a>(app: &App, curve: &CurveView, ce: &[Option<f64>], width: usize, pen: &Canvas<'_>) -> Line<'a> {
     let theme = pen.theme;
     let at = app.stitch.point.min(curve.points.len() - 1);
     let point = &curve.points[at];
@@ -220,7 +228,7 @@ fn point_line<'a>(app: &App, curve: &CurveView, ce: &[Option<f64>], width: usize
 }
 
 /// The phases with how many steps each takes.
-fn phases_line<'a>(curve: &CurveView, width: usize, pen: &Pen<'_>) -> Line<'a> {
+fn phases_line<'a>(curve: &CurveView, width: usize, pen: &Canvas<'_>) -> Line<'a> {
     let [swap, drop, last] = curve.phases;
     let arrow = pen.theme.glyphs().arrow;
     let said = format!(
@@ -238,7 +246,7 @@ fn phases_line<'a>(curve: &CurveView, width: usize, pen: &Pen<'_>) -> Line<'a> {
 }
 
 /// How well cosines tell what helps; the text; what the marks are.
-fn about_line<'a>(app: &App, curve: &CurveView, width: usize, pen: &Pen<'_>) -> Line<'a> {
+fn about_line<'a>(app: &App, curve: &CurveView, width: usize, pen: &Canvas<'_>) -> Line<'a> {
     let theme = pen.theme;
     let auc = curve.auc.map_or_else(
         || "ROC-AUC of the cosine rule: undefined".into(),
@@ -253,8 +261,98 @@ fn about_line<'a>(app: &App, curve: &CurveView, width: usize, pen: &Pen<'_>) -> 
         all.push(("latents compete: encoded again".into(), theme.notice()));
     }
     if app.stitch.curve_loss.is_pending() && app.waits() {
-        let said = super::pending(app, app.stitch.curve_loss.progressed(), "measuring cross-entropies", pen);
+        let said = pending(app, app.stitch.curve_loss.progressed(), "measuring cross-entropies", pen);
         all.push((said, theme.notice()));
     }
     parts(all, width)
+}
+
+/// The pane.
+pub(crate) struct CurvePane;
+
+const HERE: Places = Places::pane(Focus::Curve);
+
+impl Pane for CurvePane {
+    fn focus(&self) -> Focus {
+        Focus::Curve
+    }
+
+    fn name(&self) -> &'static str {
+        "Curve"
+    }
+
+    fn tab(&self) -> Option<&'static str> {
+        Some("7 Curve")
+    }
+
+    fn keys(&self) -> &'static [Binding] {
+        const {
+            &[
+                row(
+                    180,
+                    Action::Up,
+                    "curve.previous",
+                    &[key!(up), key!(k)],
+                    HERE,
+                    "",
+                    "The point before, towards the narrower SAE",
+                ),
+                row(
+                    190,
+                    Action::Down,
+                    "curve.next",
+                    &[key!(down), key!(j)],
+                    HERE,
+                    "point",
+                    "The point after, towards the wider SAE",
+                ),
+                row(
+                    520,
+                    Action::Order,
+                    "curve.order",
+                    &[key!(o)],
+                    HERE,
+                    "order",
+                    "Take steps in the order of effect, of cosine, or at random",
+                ),
+            ]
+        }
+    }
+
+    fn help(&self) -> &'static [&'static str] {
+        &[
+            "The way from the narrower to the wider SAE: novel latents are put in, then groups swapped, then what nothing of the",
+            "wider SAE matches taken out. ◆ is the workbench, ▲ the chosen point, the lines part the phases. The ROC-AUC says",
+            "how well a small cosine tells that putting a latent in lowers the error: 1 always, 0.5 no better than chance.",
+            "Taking latents out leads back to the left: the way ends at the number of the wider SAE.",
+        ]
+    }
+
+    fn enter(&self, app: &mut App) {
+        stitch::enter(app, Focus::Curve);
+    }
+
+    fn act(&self, app: &mut App, action: Action, _: &mut Vec<Effect>) -> bool {
+        match action {
+            Action::Up | Action::Down => stitch::step(app, step_of(action)),
+            Action::First | Action::Last | Action::PageUp | Action::PageDown => stitch::leap(app, action),
+            Action::Close => stitch::leave(app),
+            _ => return false,
+        }
+        true
+    }
+
+    fn wheel(&self, app: &mut App, _: Option<usize>, by: isize) -> bool {
+        let shown = app.page == Page::Stitch && app.stitch.shown == Focus::Curve;
+        if shown {
+            stitch::step(app, by);
+        }
+        shown
+    }
+
+    fn draw(&self, app: &App, area: Rect, pen: &mut Canvas<'_>) {
+        if let Some(pair) = app.pair() {
+            draw(app, &pair, area, pen);
+        }
+    }
 }

@@ -5,20 +5,28 @@ use ratatui::layout::Rect;
 use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 
-use super::super::card::{cosine, not_run, token_lines};
-use super::super::{Pen, Title, flow, label_text, trouble};
-use super::waiting;
 use crate::analysis::{Member, MetaCard};
 use crate::text;
-use crate::tui::app::{App, Focus, LatentRef};
+use crate::tui::app::App;
+use crate::tui::canvas::{Canvas, Title};
 use crate::tui::format;
 use crate::tui::hits::{Part, Target};
+use crate::tui::keys::{Action, Binding, Places, row};
+use crate::tui::location::{Focus, LatentRef, Page};
+use crate::tui::msg::Effect;
+use crate::tui::pane::{Pane, step_of};
 use crate::tui::theme::glyphs;
+use crate::tui::update::meta;
+use crate::tui::view::figures::{cosine, label_text, not_run, token_lines};
+use crate::tui::view::flow;
+use crate::tui::view::trouble;
+use crate::tui::view::waiting::waiting;
+use crokey::key;
 
 /// Cells of the names at the left of the lines.
 const NAMES: usize = 11;
 
-pub(super) fn draw(app: &App, area: Rect, pen: &mut Pen<'_>) {
+fn draw(app: &App, area: Rect, pen: &mut Canvas<'_>) {
     pen.hits.drawn.add(Part::MetaCard);
     pen.hit_pane(area, Focus::MetaCard);
     let theme = pen.theme;
@@ -54,7 +62,7 @@ pub(super) fn draw(app: &App, area: Rect, pen: &mut Pen<'_>) {
     }
 }
 
-fn content(app: &App, card: &MetaCard, area: Rect, pen: &mut Pen<'_>) {
+fn content(app: &App, card: &MetaCard, area: Rect, pen: &mut Canvas<'_>) {
     let theme = pen.theme;
     let (width, height) = (usize::from(area.width), usize::from(area.height));
     let lists = if height >= 30 { 3 } else { 1 };
@@ -72,12 +80,12 @@ fn content(app: &App, card: &MetaCard, area: Rect, pen: &mut Pen<'_>) {
     list(app, card, Rect { y: area.y + used, height: area.height - used, ..area }, pen);
 }
 
-fn head<'a>(name: &'static str, pen: &Pen<'_>) -> Span<'a> {
+fn head<'a>(name: &'static str, pen: &Canvas<'_>) -> Span<'a> {
     Span::styled(format!("{name:<NAMES$}"), pen.theme.quiet())
 }
 
 /// How many members have which activation.
-fn histogram<'a>(card: &MetaCard, pen: &Pen<'_>) -> Line<'a> {
+fn histogram<'a>(card: &MetaCard, pen: &Canvas<'_>) -> Line<'a> {
     let theme = pen.theme;
     let counts = &card.histogram.counts;
     let most = counts.iter().copied().max().unwrap_or(0).max(1) as f32;
@@ -92,7 +100,7 @@ fn histogram<'a>(card: &MetaCard, pen: &Pen<'_>) -> Line<'a> {
 }
 
 /// The nearest latent in every SAE: often a narrow SAE's latent says what the meta-latent is.
-fn ladder<'a>(app: &App, card: &MetaCard, width: usize, lines: usize, pen: &Pen<'_>) -> Vec<Line<'a>> {
+fn ladder<'a>(app: &App, card: &MetaCard, width: usize, lines: usize, pen: &Canvas<'_>) -> Vec<Line<'a>> {
     let theme = pen.theme;
     let near = |entry: &crate::analysis::LadderEntry| {
         let nearest = entry.nearest.first()?;
@@ -125,7 +133,7 @@ fn ladder<'a>(app: &App, card: &MetaCard, width: usize, lines: usize, pen: &Pen<
 }
 
 /// Which members fire in the prompt, and on which tokens.
-fn firing<'a>(app: &App, card: &MetaCard, width: usize, lines: usize, pen: &Pen<'_>) -> Vec<Line<'a>> {
+fn firing<'a>(app: &App, card: &MetaCard, width: usize, lines: usize, pen: &Canvas<'_>) -> Vec<Line<'a>> {
     let theme = pen.theme;
     if app.weights_only() {
         return vec![not_run(width, pen)];
@@ -158,7 +166,7 @@ fn firing<'a>(app: &App, card: &MetaCard, width: usize, lines: usize, pen: &Pen<
 }
 
 /// The members, strongest first.
-fn list(app: &App, card: &MetaCard, area: Rect, pen: &mut Pen<'_>) {
+fn list(app: &App, card: &MetaCard, area: Rect, pen: &mut Canvas<'_>) {
     let theme = pen.theme;
     if area.height < 2 {
         return;
@@ -178,11 +186,11 @@ fn list(app: &App, card: &MetaCard, area: Rect, pen: &mut Pen<'_>) {
     for (y, (index, member)) in card.members.iter().enumerate().skip(top).take(rows).enumerate() {
         let at = Rect { y: area.y + y as u16, height: 1, ..area };
         pen.line(at, 0, &member_line(app, card, *member, most, focused && index == app.meta.member, pen));
-        pen.hits.add(at, Target::MetaMember(index));
+        pen.hits.add(at, Target::Item(Focus::MetaCard, index));
     }
 }
 
-fn member_line<'a>(app: &App, card: &MetaCard, member: Member, most: f32, chosen: bool, pen: &Pen<'_>) -> Line<'a> {
+fn member_line<'a>(app: &App, card: &MetaCard, member: Member, most: f32, chosen: bool, pen: &Canvas<'_>) -> Line<'a> {
     let theme = pen.theme;
     let glyphs = theme.glyphs();
     let of = LatentRef { sae: card.sae.clone(), latent: member.latent };
@@ -206,4 +214,80 @@ fn member_line<'a>(app: &App, card: &MetaCard, member: Member, most: f32, chosen
         Span::raw(label_text(app, theme, &of, 6).unwrap_or_default()),
         Span::styled(if own { "  (this latent)" } else { "" }, theme.quiet()),
     ])
+}
+
+/// The pane.
+pub(crate) struct MetaCardPane;
+
+const HERE: Places = Places::pane(Focus::MetaCard);
+
+impl Pane for MetaCardPane {
+    fn focus(&self) -> Focus {
+        Focus::MetaCard
+    }
+
+    fn name(&self) -> &'static str {
+        "Meta-latent"
+    }
+
+    fn keys(&self) -> &'static [Binding] {
+        const {
+            &[
+                row(240, Action::Up, "members.previous", &[key!(up), key!(k)], HERE, "", "The stronger member"),
+                row(250, Action::Down, "members.next", &[key!(down), key!(j)], HERE, "member", "The weaker member"),
+                row(
+                    330,
+                    Action::Accept,
+                    "members.open",
+                    &[key!(enter)],
+                    HERE,
+                    "go to it",
+                    "Go to the member: what it is made of",
+                ),
+            ]
+        }
+    }
+
+    fn help(&self) -> &'static [&'static str] {
+        &[
+            "One meta-latent: what its direction promotes, how strongly it is in its members (a histogram), the nearest latent of",
+            "every SAE, and which members fire in this prompt on which tokens. Enter on a member shows what that is made of.",
+        ]
+    }
+
+    fn enter(&self, app: &mut App) {
+        meta::enter(app, Focus::MetaCard);
+    }
+
+    fn act(&self, app: &mut App, action: Action, _: &mut Vec<Effect>) -> bool {
+        match action {
+            Action::Up | Action::Down => meta::step(app, step_of(action)),
+            Action::First | Action::Last | Action::PageUp | Action::PageDown => meta::leap(app, action),
+            Action::Accept => meta::accept(app),
+            Action::Close => meta::leave(app),
+            _ => return false,
+        }
+        true
+    }
+
+    fn click(&self, app: &mut App, row: usize, _: &mut Vec<Effect>) {
+        let same = app.focus == Focus::MetaCard && app.meta.member == row;
+        app.look_at(Focus::MetaCard);
+        app.meta.member = row;
+        if same {
+            meta::accept(app);
+        }
+    }
+
+    fn wheel(&self, app: &mut App, row: Option<usize>, by: isize) -> bool {
+        let here = app.page == Page::Meta && row.is_some();
+        if here {
+            meta::step(app, by);
+        }
+        here
+    }
+
+    fn draw(&self, app: &App, area: Rect, pen: &mut Canvas<'_>) {
+        draw(app, area, pen);
+    }
 }

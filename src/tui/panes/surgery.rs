@@ -5,27 +5,37 @@ use ratatui::layout::Rect;
 use ratatui::style::{Modifier, Style};
 use ratatui::text::{Line, Span};
 
-use super::super::{Pen, Title, flow, trouble};
-use super::{name_of, waiting};
 use crate::analysis::{Arm, Sampling, SurgeryView};
 use crate::text;
-use crate::tui::app::{App, Focus};
+use crate::tui::app::App;
+use crate::tui::canvas::{Canvas, Title};
 use crate::tui::format;
 use crate::tui::hits::{Part as Shown, Target};
+use crate::tui::keys::{Action, Binding, Places, row};
+use crate::tui::location::{Focus, Page};
 use crate::tui::meta::Part;
+use crate::tui::msg::Effect;
+use crate::tui::pane::{Pane, step_of};
 use crate::tui::theme::glyphs;
+use crate::tui::update::meta;
 use crate::tui::update::meta_requests::continuation;
+use crate::tui::view::areas::split;
+use crate::tui::view::figures::name_of;
+use crate::tui::view::flow;
+use crate::tui::view::trouble;
+use crate::tui::view::waiting::waiting;
+use crokey::key;
 
-pub(super) fn draw(app: &App, area: Rect, pen: &mut Pen<'_>) {
+fn draw(app: &App, area: Rect, pen: &mut Canvas<'_>) {
     pen.hits.drawn.add(Shown::Surgery);
-    let (left, column, right) = super::split(area, if area.width >= 150 { 30 } else { 36 });
+    let (left, column, right) = split(area, if area.width >= 150 { 30 } else { 36 });
     parts(app, left, pen);
     pen.column(column);
     answers(app, Rect { x: right.x + 1, width: right.width.saturating_sub(1), ..right }, pen);
 }
 
 /// The parts and what is done to them.
-fn parts(app: &App, area: Rect, pen: &mut Pen<'_>) {
+fn parts(app: &App, area: Rect, pen: &mut Canvas<'_>) {
     let theme = pen.theme;
     let rows = app.cut_rows();
     let inner = Rect { x: area.x + 1, width: area.width.saturating_sub(1), ..area };
@@ -41,7 +51,7 @@ fn parts(app: &App, area: Rect, pen: &mut Pen<'_>) {
     for (y, (index, part)) in rows.iter().enumerate().skip(top).take(height).enumerate() {
         let at = Rect { y: list.y + y as u16, height: 1, ..list };
         pen.line(at, 0, &part_line(app, part, index == app.meta.cut_row, pen));
-        pen.hits.add(at, Target::Cut(index));
+        pen.hits.add(at, Target::Item(Focus::Surgery, index));
     }
     let hint = if app.cuts().is_none_or(crate::tui::meta::Cuts::is_empty) {
         "Space out, x exchange, c add, + - strength"
@@ -54,7 +64,7 @@ fn parts(app: &App, area: Rect, pen: &mut Pen<'_>) {
     }
 }
 
-fn part_line<'a>(app: &App, part: &Part, chosen: bool, pen: &Pen<'_>) -> Line<'a> {
+fn part_line<'a>(app: &App, part: &Part, chosen: bool, pen: &Canvas<'_>) -> Line<'a> {
     let theme = pen.theme;
     let glyphs = theme.glyphs();
     let focused = app.focus == Focus::Surgery;
@@ -87,7 +97,7 @@ fn part_line<'a>(app: &App, part: &Part, chosen: bool, pen: &Pen<'_>) -> Line<'a
 }
 
 /// What the three models say.
-fn answers(app: &App, area: Rect, pen: &mut Pen<'_>) {
+fn answers(app: &App, area: Rect, pen: &mut Canvas<'_>) {
     let theme = pen.theme;
     let failure =
         trouble::first_lines(app.meta.surgery.failure(), Rect { height: area.height.min(4), ..area }, theme.charset);
@@ -116,7 +126,7 @@ fn answers(app: &App, area: Rect, pen: &mut Pen<'_>) {
 }
 
 /// How large the edit is, and where it acts.
-fn summary(app: &App, view: &SurgeryView, area: Rect, pen: &mut Pen<'_>) {
+fn summary(app: &App, view: &SurgeryView, area: Rect, pen: &mut Canvas<'_>) {
     let theme = pen.theme;
     let token = |p: usize| app.tokens().get(p).map(|t| text::token(&t.text, theme.charset)).unwrap_or_default();
     let on: Vec<String> = view.fires.iter().take(8).map(|f| token(f.position)).collect();
@@ -134,7 +144,7 @@ fn summary(app: &App, view: &SurgeryView, area: Rect, pen: &mut Pen<'_>) {
 }
 
 /// The likeliest next tokens of the three models, beside each other.
-fn next(view: &SurgeryView, area: Rect, pen: &mut Pen<'_>) {
+fn next(view: &SurgeryView, area: Rect, pen: &mut Canvas<'_>) {
     let theme = pen.theme;
     let each = area.width / 3;
     let before: Vec<u32> = view.arms.first().map_or_else(Vec::new, |arm| arm.next.iter().map(|t| t.id).collect());
@@ -173,7 +183,7 @@ fn next(view: &SurgeryView, area: Rect, pen: &mut Pen<'_>) {
 }
 
 /// The log-probabilities of what was named, and how they change.
-fn named_table(view: &SurgeryView, area: Rect, pen: &mut Pen<'_>) {
+fn named_table(view: &SurgeryView, area: Rect, pen: &mut Canvas<'_>) {
     let theme = pen.theme;
     if view.named.is_empty() {
         return;
@@ -200,7 +210,7 @@ fn named_table(view: &SurgeryView, area: Rect, pen: &mut Pen<'_>) {
 }
 
 /// How the three models go on.
-fn continuations(app: &App, area: Rect, each: u16, pen: &mut Pen<'_>) {
+fn continuations(app: &App, area: Rect, each: u16, pen: &mut Canvas<'_>) {
     let theme = pen.theme;
     let how = match app.meta.sampling {
         Sampling::Greedy => "likeliest tokens".to_owned(),
@@ -240,5 +250,152 @@ fn continuations(app: &App, area: Rect, each: u16, pen: &mut Pen<'_>) {
         {
             pen.text(words, top + row as u16, line, style);
         }
+    }
+}
+
+/// The pane.
+pub(crate) struct SurgeryPane;
+
+const HERE: Places = Places::pane(Focus::Surgery);
+
+impl Pane for SurgeryPane {
+    fn focus(&self) -> Focus {
+        Focus::Surgery
+    }
+
+    fn name(&self) -> &'static str {
+        "Surgery"
+    }
+
+    fn tab(&self) -> Option<&'static str> {
+        Some("z Surgery")
+    }
+
+    fn keys(&self) -> &'static [Binding] {
+        const {
+            &[
+                row(300, Action::Up, "surgery.previous", &[key!(up), key!(k)], HERE, "", "The part above"),
+                row(310, Action::Down, "surgery.next", &[key!(down), key!(j)], HERE, "part", "The part below"),
+                row(
+                    350,
+                    Action::Toggle,
+                    "surgery.toggle",
+                    &[key!(space), key!(delete)],
+                    HERE,
+                    "take out",
+                    "Take the meta-latent out of the latent, or put it back",
+                ),
+                row(
+                    360,
+                    Action::Swap,
+                    "surgery.exchange",
+                    &[key!(x), key!(enter)],
+                    HERE,
+                    "exchange",
+                    "Exchange the meta-latent for another one",
+                ),
+                row(370, Action::AddPart, "surgery.add", &[key!(c)], HERE, "add", "Add a meta-latent to the latent"),
+                row(
+                    380,
+                    Action::NameTokens,
+                    "surgery.name",
+                    &[key!(n)],
+                    HERE,
+                    "name tokens",
+                    "Name tokens whose log-probability is compared",
+                ),
+                row(
+                    390,
+                    Action::Strength(5),
+                    "surgery.stronger",
+                    &[key!('+'), key!('=')],
+                    HERE,
+                    "",
+                    "The meta-latent stronger by 0.05",
+                ),
+                row(
+                    400,
+                    Action::Strength(-5),
+                    "surgery.weaker",
+                    &[key!('-')],
+                    HERE,
+                    "",
+                    "The meta-latent weaker by 0.05",
+                ),
+                row(
+                    410,
+                    Action::Order,
+                    "surgery.sampling",
+                    &[key!(o)],
+                    HERE,
+                    "",
+                    "Continue with the likeliest tokens, or by chance",
+                ),
+                row(
+                    420,
+                    Action::Reverse,
+                    "surgery.seed",
+                    &[key!(shift - o)],
+                    HERE,
+                    "",
+                    "Another random edit and another chance",
+                ),
+                row(
+                    430,
+                    Action::ClearChanges,
+                    "surgery.clear",
+                    &[key!(shift - x)],
+                    HERE,
+                    "clear",
+                    "Undo the whole surgery",
+                ),
+            ]
+        }
+    }
+
+    fn help(&self) -> &'static [&'static str] {
+        &[
+            "The latent's decoder row is edited and put back to its length; wherever the latent fires, the model gets the edited row",
+            "instead. Beside it stand the untouched model and one whose row moves as far in a random direction: what the edit does",
+            "beyond that is its meaning. Named tokens show the change of their log-probability in nats.",
+        ]
+    }
+
+    fn enter(&self, app: &mut App) {
+        meta::enter(app, Focus::Surgery);
+    }
+
+    fn act(&self, app: &mut App, action: Action, _: &mut Vec<Effect>) -> bool {
+        match action {
+            Action::Toggle
+            | Action::Swap
+            | Action::ClearChanges
+            | Action::Order
+            | Action::Reverse
+            | Action::AddPart
+            | Action::Strength(_) => meta::operate(app, action),
+            Action::Up | Action::Down => meta::step(app, step_of(action)),
+            Action::First | Action::Last | Action::PageUp | Action::PageDown => meta::leap(app, action),
+            Action::Close => meta::leave(app),
+            _ => return false,
+        }
+        true
+    }
+
+    fn click(&self, app: &mut App, row: usize, _: &mut Vec<Effect>) {
+        app.look_at(Focus::Surgery);
+        app.meta.cut_row = row;
+    }
+
+    fn wheel(&self, app: &mut App, row: Option<usize>, by: isize) -> bool {
+        let here = app.page == Page::Meta && row.is_some();
+        if here {
+            meta::step(app, by);
+        }
+        here
+    }
+
+    fn draw(&self, app: &App, area: Rect, pen: &mut Canvas<'_>) {
+        draw(app, area, pen);
     }
 }

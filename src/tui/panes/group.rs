@@ -5,21 +5,29 @@ use ratatui::layout::Rect;
 use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 
-use super::super::card::cosine;
-use super::super::{Pen, flow, label_text, trouble};
-use super::plot::Raster;
-use super::waiting;
 use crate::analysis::{GroupView, Side};
 use crate::text;
-use crate::tui::app::{App, Focus, LatentRef};
+use crate::tui::app::App;
+use crate::tui::canvas::Canvas;
 use crate::tui::format;
 use crate::tui::hits::{Part, Target};
+use crate::tui::keys::{Action, Binding, Places, row};
+use crate::tui::location::{Focus, LatentRef, Page};
+use crate::tui::msg::Effect;
+use crate::tui::pane::{Pane, step_of};
 use crate::tui::stitch::PairIds;
+use crate::tui::update::stitch;
+use crate::tui::view::figures::{cosine, label_text};
+use crate::tui::view::flow;
+use crate::tui::view::plot::Raster;
+use crate::tui::view::trouble;
+use crate::tui::view::waiting::waiting;
+use crokey::key;
 
 /// Cells of the lines between the two sides.
 const BAND: u16 = 14;
 
-pub(super) fn draw(app: &App, pair: &PairIds, area: Rect, pen: &mut Pen<'_>) {
+fn draw(app: &App, pair: &PairIds, area: Rect, pen: &mut Canvas<'_>) {
     let theme = pen.theme;
     pen.hits.drawn.add(Part::Group);
     let area = Rect { x: area.x + 1, width: area.width.saturating_sub(2), ..area };
@@ -44,7 +52,7 @@ pub(super) fn draw(app: &App, pair: &PairIds, area: Rect, pen: &mut Pen<'_>) {
 }
 
 /// A latent in no group: novel.
-fn alone(app: &App, pair: &PairIds, area: Rect, pen: &mut Pen<'_>) {
+fn alone(app: &App, pair: &PairIds, area: Rect, pen: &mut Canvas<'_>) {
     let (latent, theta) = app.stitch.group.answers().map_or((0, 0.0), |(of, ())| (of.latent, of.threshold));
     let said = format!(
         "{}/{latent} is novel at {} {theta:.2}: no latent of {} comes as near, so it hangs together with none. Space puts it in alone; - lowers the threshold.",
@@ -58,7 +66,7 @@ fn alone(app: &App, pair: &PairIds, area: Rect, pen: &mut Pen<'_>) {
     }
 }
 
-fn picture(app: &App, pair: &PairIds, group: &GroupView, area: Rect, pen: &mut Pen<'_>) {
+fn picture(app: &App, pair: &PairIds, group: &GroupView, area: Rect, pen: &mut Canvas<'_>) {
     let theme = pen.theme;
     let part = if group.complete { "" } else { "; only the lines that hold it together" };
     let head = format!(
@@ -87,14 +95,14 @@ fn picture(app: &App, pair: &PairIds, group: &GroupView, area: Rect, pen: &mut P
     let band = Rect { x: left.right(), width: BAND.min(body.width - side), ..body };
     let right = Rect { x: band.right(), width: body.right().saturating_sub(band.right()), ..body };
     let near = |latent: u32, of: Side| chosen_cosine(group, row, latent, of);
-    let draw_side = |side: Side, latents: &[u32], offset: usize, first: usize, area: Rect, pen: &mut Pen<'_>| {
+    let draw_side = |side: Side, latents: &[u32], offset: usize, first: usize, area: Rect, pen: &mut Canvas<'_>| {
         for (i, latent) in latents.iter().enumerate() {
             let Some(y) = (i + offset).checked_sub(top).filter(|y| *y < rows) else { continue };
             let at = Rect { y: area.y + y as u16, height: 1, ..area };
             let line =
                 member(app, pair, (side, *latent), row == first + i, near(*latent, side), usize::from(area.width), pen);
             pen.line(at, 0, &line);
-            pen.hits.add(at, Target::Member(first + i));
+            pen.hits.add(at, Target::Item(Focus::Group, first + i));
         }
     };
     draw_side(Side::Small, &group.small, offsets.0, 0, left, pen);
@@ -140,7 +148,7 @@ fn member<'a>(
     chosen: bool,
     near: Option<f32>,
     width: usize,
-    pen: &Pen<'_>,
+    pen: &Canvas<'_>,
 ) -> Line<'a> {
     let theme = pen.theme;
     let glyphs = theme.glyphs();
@@ -182,4 +190,93 @@ fn member<'a>(
         spans.push(Span::styled(format!(" {rule}"), theme.quiet()));
     }
     Line::from(spans)
+}
+
+/// The pane.
+pub(crate) struct GroupPane;
+
+const HERE: Places = Places::pane(Focus::Group);
+
+impl Pane for GroupPane {
+    fn focus(&self) -> Focus {
+        Focus::Group
+    }
+
+    fn name(&self) -> &'static str {
+        "Group"
+    }
+
+    fn tab(&self) -> Option<&'static str> {
+        Some("8 Group")
+    }
+
+    fn keys(&self) -> &'static [Binding] {
+        const {
+            &[
+                row(
+                    200,
+                    Action::Up,
+                    "group.previous",
+                    &[key!(up), key!(k)],
+                    HERE,
+                    "",
+                    "The latent above; narrower SAE first",
+                ),
+                row(
+                    210,
+                    Action::Down,
+                    "group.next",
+                    &[key!(down), key!(j)],
+                    HERE,
+                    "latent",
+                    "The latent below; narrower SAE first",
+                ),
+            ]
+        }
+    }
+
+    fn help(&self) -> &'static [&'static str] {
+        &[
+            "Latents of both SAEs that hang together by cosines ≥ θ: narrower at the left, wider at the right. A swap takes the",
+            "left side out and puts the right side in. The chosen latent's lines are bright and its cosines stand before the others.",
+        ]
+    }
+
+    fn enter(&self, app: &mut App) {
+        stitch::enter(app, Focus::Group);
+    }
+
+    fn act(&self, app: &mut App, action: Action, _: &mut Vec<Effect>) -> bool {
+        match action {
+            Action::Up | Action::Down => stitch::step(app, step_of(action)),
+            Action::First | Action::Last | Action::PageUp | Action::PageDown => stitch::leap(app, action),
+            Action::Accept => stitch::accept(app),
+            Action::Close => stitch::leave(app),
+            _ => return false,
+        }
+        true
+    }
+
+    fn click(&self, app: &mut App, row: usize, _: &mut Vec<Effect>) {
+        let same = app.focus == Focus::Group && app.stitch.group_row == row;
+        app.look_at(Focus::Group);
+        app.stitch.group_row = row;
+        if same {
+            stitch::accept(app);
+        }
+    }
+
+    fn wheel(&self, app: &mut App, _: Option<usize>, by: isize) -> bool {
+        let shown = app.page == Page::Stitch && app.stitch.shown == Focus::Group;
+        if shown {
+            stitch::step(app, by);
+        }
+        shown
+    }
+
+    fn draw(&self, app: &App, area: Rect, pen: &mut Canvas<'_>) {
+        if let Some(pair) = app.pair() {
+            draw(app, &pair, area, pen);
+        }
+    }
 }

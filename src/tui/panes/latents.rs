@@ -5,15 +5,24 @@ use ratatui::layout::Rect;
 use ratatui::style::Modifier;
 use ratatui::text::{Line, Span};
 
-use super::{Pen, Title, label_text};
 use crate::analysis::Firing;
 use crate::text;
-use crate::tui::app::{App, Focus, LatentRef, activation};
+use crate::tui::app::App;
+use crate::tui::canvas::{Canvas, Title};
 use crate::tui::format;
 use crate::tui::hits::Target;
+use crate::tui::keys::{Action, Binding, Places, row};
+use crate::tui::location::{Focus, LatentRef, activation};
+use crate::tui::msg::Effect;
+use crate::tui::pane::{Pane, step_of};
 use crate::tui::theme::glyphs::{self, level};
+use crate::tui::update::{meta, select};
+use crate::tui::view::figures::{label_text, row_of};
+use crate::tui::view::flow;
+use crate::tui::view::waiting::waiting;
+use crokey::key;
 
-pub(super) fn draw(app: &App, area: Rect, pen: &mut Pen<'_>) {
+fn draw(app: &App, area: Rect, pen: &mut Canvas<'_>) {
     pen.hit_pane(area, Focus::Latents);
     if app.meta.by_meta && app.meta_ref().is_some() {
         by_meta(app, area, pen);
@@ -53,12 +62,12 @@ pub(super) fn draw(app: &App, area: Rect, pen: &mut Pen<'_>) {
         if stale {
             pen.tint(at, pen.theme.stale());
         }
-        pen.hits.add(at, Target::Latent(rank));
+        pen.hits.add(at, Target::Item(Focus::Latents, rank));
     }
 }
 
 /// All latents by number, where no prompt says which fire.
-fn by_number(app: &App, inner: Rect, pen: &mut Pen<'_>) {
+fn by_number(app: &App, inner: Rect, pen: &mut Canvas<'_>) {
     let (theme, Some(sae)) = (pen.theme, app.sae()) else { return };
     let rows = usize::from(inner.height);
     let fits = app.latents_top.min(app.listed().saturating_sub(rows));
@@ -80,12 +89,12 @@ fn by_number(app: &App, inner: Rect, pen: &mut Pen<'_>) {
             Span::raw(label_text(app, theme, &of, 8).unwrap_or_default()),
         ]);
         pen.line(inner, row as u16, &line);
-        pen.hits.add(Rect { y: inner.y + row as u16, height: 1, ..inner }, Target::Latent(rank));
+        pen.hits.add(Rect { y: inner.y + row as u16, height: 1, ..inner }, Target::Item(Focus::Latents, rank));
     }
 }
 
 /// What fires at the token by meta-latents: what all latents that fire bring of each.
-fn by_meta(app: &App, area: Rect, pen: &mut Pen<'_>) {
+fn by_meta(app: &App, area: Rect, pen: &mut Canvas<'_>) {
     let theme = pen.theme;
     let focused = app.focus == Focus::Latents;
     let meta = app.meta_ref().map(|of| of.meta).unwrap_or_default();
@@ -98,7 +107,7 @@ fn by_meta(app: &App, area: Rect, pen: &mut Pen<'_>) {
     let inner = pen.pane(area, &title, focused);
     pen.hits.latent_rows = usize::from(inner.height);
     let Some(position) = position else {
-        super::stitch::waiting(app, app.meta.run.failure(), app.meta.run.progressed(), "by meta-latents", inner, pen);
+        waiting(app, app.meta.run.failure(), app.meta.run.progressed(), "by meta-latents", inner, pen);
         return;
     };
     if position.latents.is_empty() {
@@ -107,7 +116,7 @@ fn by_meta(app: &App, area: Rect, pen: &mut Pen<'_>) {
     let strongest = position.latents.first().map_or(1.0, |f| f.activation);
     let chosen = position.latents.iter().position(|f| Some(f.latent) == app.meta.meta_latent);
     let rows = usize::from(inner.height);
-    let top = super::flow::top(chosen.unwrap_or(0), rows, position.latents.len());
+    let top = flow::top(chosen.unwrap_or(0), rows, position.latents.len());
     let cells = (usize::from(inner.width) / 6).clamp(5, 16);
     for (row, (rank, firing)) in position.latents.iter().enumerate().skip(top).take(rows).enumerate() {
         let at = Rect { y: inner.y + row as u16, height: 1, ..inner };
@@ -123,9 +132,9 @@ fn by_meta(app: &App, area: Rect, pen: &mut Pen<'_>) {
             Span::styled(text::fit(&bar, cells, theme.charset), theme.bar()),
             Span::raw(format!(" {:>6} ", format::activation(firing.activation))),
         ];
-        line.extend(super::meta::row_of(app, firing.latent, pen));
+        line.extend(row_of(app, firing.latent, pen));
         pen.line(at, 0, &Line::from(line));
-        pen.hits.add(at, Target::Latent(rank));
+        pen.hits.add(at, Target::Item(Focus::Latents, rank));
     }
     if app.meta.run.is_pending() && app.waits() {
         pen.tint(inner, theme.stale());
@@ -137,7 +146,7 @@ fn is_stale(app: &App) -> bool {
     app.run.is_stale() && (app.waits() || app.run.last_failure().is_some())
 }
 
-fn title<'a>(app: &App, narrow: bool, pen: &Pen<'_>) -> Title<'a> {
+fn title<'a>(app: &App, narrow: bool, pen: &Canvas<'_>) -> Title<'a> {
     let theme = pen.theme;
     let mut about = Vec::new();
     if let Some(token) = app.tokens().get(app.token) {
@@ -162,7 +171,7 @@ fn title<'a>(app: &App, narrow: bool, pen: &Pen<'_>) -> Title<'a> {
 }
 
 /// The chosen latent when it does not fire on this token: said, so that the list does not seem to have lost it.
-fn absent(app: &App, latent: u32, area: &mut Rect, pen: &mut Pen<'_>) {
+fn absent(app: &App, latent: u32, area: &mut Rect, pen: &mut Canvas<'_>) {
     let theme = pen.theme;
     let label = app.chosen().and_then(|c| label_text(app, theme, &c, 3)).unwrap_or_default();
     let line = Line::from(vec![
@@ -182,7 +191,7 @@ fn draw_row(
     share: f32,
     digits: usize,
     (area, row): (Rect, u16),
-    pen: &mut Pen<'_>,
+    pen: &mut Canvas<'_>,
 ) {
     let theme = pen.theme;
     let glyphs = theme.glyphs();
@@ -214,13 +223,13 @@ const WIDE: u16 = 60;
 
 /// How strongly a latent fires on the tokens around the chosen one, a cell each, the chosen one marked: where else it
 /// fires is the first thing one asks of a latent.
-fn profile<'a>(app: &App, of: &LatentRef, width: u16, pen: &Pen<'_>) -> Vec<Span<'a>> {
+fn profile<'a>(app: &App, of: &LatentRef, width: u16, pen: &Canvas<'_>) -> Vec<Span<'a>> {
     let (theme, tokens) = (pen.theme, app.tokens().len());
     if width < WIDE || tokens == 0 {
         return Vec::new();
     }
     let cells = PROFILE.min(tokens);
-    let top = super::flow::top(app.token, cells, tokens);
+    let top = flow::top(app.token, cells, tokens);
     let run = app.run_of(&of.sae).map_or(&[][..], |run| run.positions.as_slice());
     let around: Vec<f32> = run.iter().skip(top).take(cells).map(|p| activation(p, of.latent)).collect();
     // What stands first fires on that alone and would dim all others.
@@ -237,4 +246,87 @@ fn profile<'a>(app: &App, of: &LatentRef, width: u16, pen: &Pen<'_>) -> Vec<Span
         .collect();
     spans.push(Span::raw(" "));
     spans
+}
+
+/// The pane.
+pub(crate) struct LatentsPane;
+
+const HERE: Places = Places::pane(Focus::Latents);
+
+impl Pane for LatentsPane {
+    fn focus(&self) -> Focus {
+        Focus::Latents
+    }
+
+    fn name(&self) -> &'static str {
+        "Latents"
+    }
+
+    fn keys(&self) -> &'static [Binding] {
+        const {
+            &[
+                row(
+                    600,
+                    Action::Accept,
+                    "latents.open",
+                    &[key!(enter)],
+                    HERE,
+                    "card",
+                    "Hold the latent and go to its card",
+                ),
+                row(850, Action::Close, "latents.leave", &[key!(esc)], HERE, "", "Back to the tokens"),
+            ]
+        }
+    }
+
+    fn help(&self) -> &'static [&'static str] {
+        &[
+            "The latents of the chosen SAE that fire on the chosen token, strongest first: index, bar, activation,",
+            "and the tokens its direction promotes, which is the best short name it has. On a wide screen the small bars",
+            "show on which tokens around the chosen one it fires; the chosen one is underlined.",
+        ]
+    }
+
+    fn act(&self, app: &mut App, action: Action, _: &mut Vec<Effect>) -> bool {
+        match action {
+            Action::Up | Action::Down => meta::step_latents(app, step_of(action)),
+            Action::First | Action::Last | Action::PageUp | Action::PageDown if app.meta.by_meta => {
+                meta::leap_in_prompt(app, action);
+            }
+            Action::First | Action::Last | Action::PageUp | Action::PageDown => select::leap_latent(app, action),
+            Action::Accept if app.meta.by_meta => meta::open_card(app),
+            Action::Accept => {
+                if let Some(visit) = app.visit_now() {
+                    app.held = true;
+                    app.history.visit(None, visit);
+                    select::enter_card(app);
+                }
+            }
+            Action::Close => app.look_at(Focus::Tokens),
+            _ => return false,
+        }
+        true
+    }
+
+    fn click(&self, app: &mut App, row: usize, _: &mut Vec<Effect>) {
+        let same = app.focus == Focus::Latents && app.rank() == Some(row);
+        app.look_at(Focus::Latents);
+        if app.meta.by_meta {
+            meta::choose_in_prompt(app, row);
+            return;
+        }
+        select::choose_rank(app, row);
+        if same {
+            select::enter_card(app);
+        }
+    }
+
+    fn wheel(&self, app: &mut App, _: Option<usize>, by: isize) -> bool {
+        select::move_latent(app, by);
+        true
+    }
+
+    fn draw(&self, app: &App, area: Rect, pen: &mut Canvas<'_>) {
+        draw(app, area, pen);
+    }
 }

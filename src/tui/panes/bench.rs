@@ -5,16 +5,25 @@ use ratatui::layout::Rect;
 use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 
-use super::super::{Pen, flow, label_text, trouble};
-use super::{count, waiting};
 use crate::analysis::{Bench, BenchLoss, Change, Measures};
 use crate::text;
-use crate::tui::app::{App, Focus, LatentRef};
+use crate::tui::app::App;
+use crate::tui::canvas::Canvas;
 use crate::tui::format;
 use crate::tui::hits::{Part, Target};
+use crate::tui::keys::{Action, Binding, Places, row};
+use crate::tui::location::{Focus, LatentRef, Page};
+use crate::tui::msg::Effect;
+use crate::tui::pane::{Pane, step_of};
 use crate::tui::stitch::{Changes, PairIds};
+use crate::tui::update::stitch;
+use crate::tui::view::figures::{count, label_text};
+use crate::tui::view::flow;
+use crate::tui::view::trouble;
+use crate::tui::view::waiting::waiting;
+use crokey::key;
 
-pub(super) fn draw(app: &App, pair: &PairIds, area: Rect, pen: &mut Pen<'_>) {
+fn draw(app: &App, pair: &PairIds, area: Rect, pen: &mut Canvas<'_>) {
     let theme = pen.theme;
     pen.hits.drawn.add(Part::Bench);
     let area = Rect { x: area.x + 1, width: area.width.saturating_sub(2), ..area };
@@ -47,7 +56,7 @@ const NAMES: usize = 9;
 const CELLS: usize = 7;
 
 /// The stitched SAE between its parents: on the prompt, and on the text where there is room.
-fn table<'a>(bench: &Bench, loss: Option<&BenchLoss>, width: usize, pen: &Pen<'_>) -> Vec<Line<'a>> {
+fn table<'a>(bench: &Bench, loss: Option<&BenchLoss>, width: usize, pen: &Canvas<'_>) -> Vec<Line<'a>> {
     let theme = pen.theme;
     let both = width >= NAMES + 2 * (4 * (CELLS + 1)) + 3;
     let block = 4 * (CELLS + 1);
@@ -100,7 +109,7 @@ fn measures(measures: Option<Measures>, ce: Option<f64>) -> String {
 }
 
 /// The tokens that gained and lost most, in whole parts.
-fn tokens_line<'a>(app: &App, bench: &Bench, width: usize, pen: &Pen<'_>) -> Line<'a> {
+fn tokens_line<'a>(app: &App, bench: &Bench, width: usize, pen: &Canvas<'_>) -> Line<'a> {
     let theme = pen.theme;
     let mut changes: Vec<(usize, f64)> = bench
         .errors
@@ -139,7 +148,7 @@ fn tokens_line<'a>(app: &App, bench: &Bench, width: usize, pen: &Pen<'_>) -> Lin
 }
 
 /// How many are in and out, and what can be undone.
-fn summary<'a>(app: &App, pair: &PairIds, bench: &Bench, pen: &Pen<'_>) -> Line<'a> {
+fn summary<'a>(app: &App, pair: &PairIds, bench: &Bench, pen: &Canvas<'_>) -> Line<'a> {
     let theme = pen.theme;
     let (undo, redo) = app.stitch.changes.get(pair).map_or((0, 0), Changes::depth);
     let mut spans = vec![Span::raw(format!("{} in, {} out", bench.inserted, bench.removed))];
@@ -154,7 +163,7 @@ fn summary<'a>(app: &App, pair: &PairIds, bench: &Bench, pen: &Pen<'_>) -> Line<
 }
 
 /// What was put in and taken out.
-fn list(app: &App, pair: &PairIds, area: Rect, pen: &mut Pen<'_>) {
+fn list(app: &App, pair: &PairIds, area: Rect, pen: &mut Canvas<'_>) {
     let theme = pen.theme;
     let changes = app.stitch.changes(pair);
     let focused = app.focus == Focus::Bench;
@@ -171,11 +180,11 @@ fn list(app: &App, pair: &PairIds, area: Rect, pen: &mut Pen<'_>) {
         let chosen = focused && index == row;
         let at = Rect { y: area.y + y as u16, height: 1, ..area };
         pen.line(at, 0, &change_line(app, pair, change, chosen, pen));
-        pen.hits.add(at, Target::Change(index));
+        pen.hits.add(at, Target::Item(Focus::Bench, index));
     }
 }
 
-fn change_line<'a>(app: &App, pair: &PairIds, change: &Change, chosen: bool, pen: &Pen<'_>) -> Line<'a> {
+fn change_line<'a>(app: &App, pair: &PairIds, change: &Change, chosen: bool, pen: &Canvas<'_>) -> Line<'a> {
     let theme = pen.theme;
     let glyphs = theme.glyphs();
     let clean = |id: &str| text::prose(id, theme.charset);
@@ -200,4 +209,92 @@ fn change_line<'a>(app: &App, pair: &PairIds, change: &Change, chosen: bool, pen
         Span::styled(name, if chosen { theme.chosen(true) } else { Style::new() }),
         Span::styled(format!("  {}", label_text(app, theme, &of, 6).unwrap_or_default()), theme.quiet()),
     ])
+}
+
+/// The pane.
+pub(crate) struct BenchPane;
+
+const HERE: Places = Places::pane(Focus::Bench);
+
+impl Pane for BenchPane {
+    fn focus(&self) -> Focus {
+        Focus::Bench
+    }
+
+    fn name(&self) -> &'static str {
+        "Workbench"
+    }
+
+    fn tab(&self) -> Option<&'static str> {
+        Some("6 Workbench")
+    }
+
+    fn keys(&self) -> &'static [Binding] {
+        const {
+            &[
+                row(160, Action::Up, "bench.previous", &[key!(up), key!(k)], HERE, "", "The change above"),
+                row(170, Action::Down, "bench.next", &[key!(down), key!(j)], HERE, "change", "The change below"),
+                row(
+                    470,
+                    Action::Toggle,
+                    "bench.take-back",
+                    &[key!(space), key!(delete)],
+                    HERE,
+                    "take back",
+                    "Take the chosen change back",
+                ),
+                row(
+                    570,
+                    Action::ClearChanges,
+                    "bench.clear",
+                    &[key!(shift - x)],
+                    HERE,
+                    "clear",
+                    "Take all changes of the stitched SAE back",
+                ),
+            ]
+        }
+    }
+
+    fn help(&self) -> &'static [&'static str] {
+        &[
+            "A stitched SAE, built by hand on the narrower one: each latent keeps its own encoder, decoded parts are added, the",
+            "decoder bias is mixed by how many latents of each SAE are in. MSE, explained variance (EV), L0 and cross-entropy",
+            "(CE, by splicing into the model) stand between those of its parents. The tokens show where the error fell and rose.",
+        ]
+    }
+
+    fn enter(&self, app: &mut App) {
+        stitch::enter(app, Focus::Bench);
+    }
+
+    fn act(&self, app: &mut App, action: Action, _: &mut Vec<Effect>) -> bool {
+        match action {
+            Action::Up | Action::Down => stitch::step(app, step_of(action)),
+            Action::First | Action::Last | Action::PageUp | Action::PageDown => stitch::leap(app, action),
+            Action::Accept => stitch::accept(app),
+            Action::Close => stitch::leave(app),
+            _ => return false,
+        }
+        true
+    }
+
+    fn click(&self, app: &mut App, row: usize, _: &mut Vec<Effect>) {
+        app.look_at(Focus::Bench);
+        app.stitch.change_row = row;
+    }
+
+    fn wheel(&self, app: &mut App, _: Option<usize>, by: isize) -> bool {
+        let shown = app.page == Page::Stitch && app.stitch.shown == Focus::Bench;
+        if shown {
+            stitch::step(app, by);
+        }
+        shown
+    }
+
+    fn draw(&self, app: &App, area: Rect, pen: &mut Canvas<'_>) {
+        if let Some(pair) = app.pair() {
+            draw(app, &pair, area, pen);
+        }
+    }
 }

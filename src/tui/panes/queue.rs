@@ -5,17 +5,24 @@ use ratatui::layout::Rect;
 use ratatui::style::{Modifier, Style};
 use ratatui::text::{Line, Span};
 
-use super::super::card::cosine;
-use super::super::lists::field_line;
-use super::super::{Pen, label_text};
-use super::{c_star, count, plain, signed, waiting};
 use crate::analysis::{Class, PairView, QueueRow};
 use crate::text;
-use crate::tui::app::{App, Focus, LatentRef};
+use crate::tui::app::App;
+use crate::tui::canvas::Canvas;
 use crate::tui::format;
 use crate::tui::hits::Target;
+use crate::tui::keys::{Action, Binding, Places, row};
+use crate::tui::location::{Focus, LatentRef, Page};
+use crate::tui::msg::Effect;
 use crate::tui::over::Over;
+use crate::tui::pane::{NOTCH, Pane, step_of};
+use crate::tui::question::Question;
 use crate::tui::stitch::{PairIds, Show, Sort};
+use crate::tui::update::{stitch, stitch_requests, stitch_responses};
+use crate::tui::view::figures::{c_star, cosine, count, label_text, plain, signed};
+use crate::tui::view::frame::field_line;
+use crate::tui::view::waiting::waiting;
+use crokey::key;
 
 /// Columns by name, what the queue is sorted by when they lead, and their cells.
 const COLUMNS: [(&str, Option<Sort>, usize); 7] = [
@@ -28,7 +35,7 @@ const COLUMNS: [(&str, Option<Sort>, usize); 7] = [
     ("here", Some(Sort::Here), 6),
 ];
 
-pub(super) fn draw(app: &App, pair: &PairIds, area: Rect, pen: &mut Pen<'_>) {
+fn draw(app: &App, pair: &PairIds, area: Rect, pen: &mut Canvas<'_>) {
     state(app, Rect { height: area.height.min(1), ..area }, pen);
     let below = Rect { y: area.y + 1, height: area.height.saturating_sub(1), ..area };
     let Some(view) = app.stitch.view(pair) else {
@@ -57,12 +64,12 @@ pub(super) fn draw(app: &App, pair: &PairIds, area: Rect, pen: &mut Pen<'_>) {
         let Some(row) = view.rows.get(*latent as usize) else { continue };
         let at = Rect { y: list.y + y as u16, height: 1, ..list };
         pen.line(at, 0, &line(app, view, row, pen));
-        pen.hits.add(at, Target::Queue(index));
+        pen.hits.add(at, Target::Item(Focus::Queue, index));
     }
 }
 
 /// How many are shown, which, and in which order; the filter's field while it is typed.
-fn state(app: &App, area: Rect, pen: &mut Pen<'_>) {
+fn state(app: &App, area: Rect, pen: &mut Canvas<'_>) {
     let theme = pen.theme;
     let queue = &app.stitch.queue;
     if let Some(Over::Filter(field)) = app.over.last() {
@@ -90,7 +97,7 @@ fn state(app: &App, area: Rect, pen: &mut Pen<'_>) {
     pen.line(area, 0, &Line::from(spans));
 }
 
-fn head(app: &App, area: Rect, pen: &mut Pen<'_>) {
+fn head(app: &App, area: Rect, pen: &mut Canvas<'_>) {
     let theme = pen.theme;
     let mut spans = vec![Span::raw("  ")];
     for (name, sort, cells) in COLUMNS {
@@ -110,7 +117,7 @@ fn head(app: &App, area: Rect, pen: &mut Pen<'_>) {
     pen.line(area, 0, &Line::from(spans));
 }
 
-fn line<'a>(app: &App, view: &PairView, row: &QueueRow, pen: &Pen<'_>) -> Line<'a> {
+fn line<'a>(app: &App, view: &PairView, row: &QueueRow, pen: &Canvas<'_>) -> Line<'a> {
     let theme = pen.theme;
     let glyphs = theme.glyphs();
     let theta = app.stitch.threshold;
@@ -146,7 +153,7 @@ fn line<'a>(app: &App, view: &PairView, row: &QueueRow, pen: &Pen<'_>) -> Line<'
 }
 
 /// How strongly it fires on the chosen token; else on how many tokens of the prompt.
-fn here(app: &App, of: &LatentRef, pen: &Pen<'_>) -> (String, Style) {
+fn here(app: &App, of: &LatentRef, pen: &Canvas<'_>) -> (String, Style) {
     let theme = pen.theme;
     let heat = app.heat(of);
     let here = heat.get(app.token).copied().unwrap_or(0.0);
@@ -156,5 +163,150 @@ fn here(app: &App, of: &LatentRef, pen: &Pen<'_>) -> (String, Style) {
     match heat.iter().filter(|v| **v > 0.0).count() {
         0 => (theme.glyphs().dot.to_owned(), theme.quiet()),
         count => (format!("in {count}"), theme.quiet()),
+    }
+}
+
+/// The pane.
+pub(crate) struct QueuePane;
+
+const HERE: Places = Places::pane(Focus::Queue);
+
+impl Pane for QueuePane {
+    fn focus(&self) -> Focus {
+        Focus::Queue
+    }
+
+    fn name(&self) -> &'static str {
+        "Queue"
+    }
+
+    fn tab(&self) -> Option<&'static str> {
+        Some("5 Queue")
+    }
+
+    fn keys(&self) -> &'static [Binding] {
+        const {
+            &[
+                row(140, Action::Up, "queue.previous", &[key!(up), key!(k)], HERE, "", "The latent above in the queue"),
+                row(
+                    150,
+                    Action::Down,
+                    "queue.next",
+                    &[key!(down), key!(j)],
+                    HERE,
+                    "latent",
+                    "The latent below in the queue",
+                ),
+                row(
+                    440,
+                    Action::NextDisagreement,
+                    "queue.next-disagreement",
+                    &[key!(n)],
+                    HERE,
+                    "disagree",
+                    "The next latent on which the cosine rule and c* disagree",
+                ),
+                row(
+                    450,
+                    Action::PreviousDisagreement,
+                    "queue.previous-disagreement",
+                    &[key!(shift - n)],
+                    HERE,
+                    "",
+                    "The one before it",
+                ),
+                row(
+                    480,
+                    Action::Order,
+                    "queue.sort",
+                    &[key!(o)],
+                    HERE,
+                    "sort",
+                    "Sort by ΔMSE, c*, m, firing rate, here, latent",
+                ),
+                row(
+                    490,
+                    Action::Show,
+                    "queue.show",
+                    &[key!(c)],
+                    HERE,
+                    "show",
+                    "Show all, novel, reconstructions, where rules disagree…",
+                ),
+                row(
+                    500,
+                    Action::Filter,
+                    "queue.filter",
+                    &[key!('/')],
+                    HERE,
+                    "filter",
+                    "Filter by number or promoted token",
+                ),
+                row(510, Action::Reverse, "queue.reverse", &[key!(shift - o)], HERE, "", "Sort the other way round"),
+            ]
+        }
+    }
+
+    fn help(&self) -> &'static [&'static str] {
+        &[
+            "Every latent of the chosen SAE compared with a narrower one. m: its largest cosine there; novel when m < θ.",
+            "c*: above ½ exactly when putting it alone into the narrower SAE lowers the squared error on the text; ΔMSE: by how",
+            "much. ! marks latents on which the two rules disagree: novel but no help, or a reconstruction that does help.",
+            "fires: on what share of the text; here: how strongly on the chosen token. + is in the workbench.",
+        ]
+    }
+
+    fn enter(&self, app: &mut App) {
+        stitch::enter(app, Focus::Queue);
+    }
+
+    fn act(&self, app: &mut App, action: Action, _: &mut Vec<Effect>) -> bool {
+        match action {
+            Action::Up | Action::Down => stitch::step(app, step_of(action)),
+            Action::First | Action::Last | Action::PageUp | Action::PageDown => stitch::leap(app, action),
+            Action::Accept => stitch::accept(app),
+            Action::Close => stitch::leave(app),
+            _ => return false,
+        }
+        true
+    }
+
+    fn click(&self, app: &mut App, row: usize, _: &mut Vec<Effect>) {
+        let same = app.focus == Focus::Queue && app.stitch.queue.at == row;
+        app.look_at(Focus::Queue);
+        stitch::choose_row(app, row);
+        if same {
+            stitch::accept(app);
+        }
+    }
+
+    fn wheel(&self, app: &mut App, row: Option<usize>, by: isize) -> bool {
+        let shown = app.page == Page::Stitch && app.stitch.shown == Focus::Queue;
+        if shown {
+            stitch::step(app, if row.is_some() { by * NOTCH } else { by });
+        }
+        shown
+    }
+
+    fn questions(&self) -> &'static [Question] {
+        stitch_responses::QUESTIONS
+    }
+
+    fn settle(&self, app: &mut App) {
+        stitch::settle(app);
+    }
+
+    fn ask(&self, app: &mut App, effects: &mut Vec<Effect>) {
+        stitch_requests::ask_all(app, effects);
+    }
+
+    fn names(&self, app: &App) -> Vec<LatentRef> {
+        stitch_requests::names(app)
+    }
+
+    fn draw(&self, app: &App, area: Rect, pen: &mut Canvas<'_>) {
+        if let Some(pair) = app.pair() {
+            draw(app, &pair, area, pen);
+        }
     }
 }

@@ -5,15 +5,15 @@ use ratatui::layout::Rect;
 use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 
-use super::super::card::cosine;
-use super::super::{Pen, Title, label_text};
-use super::{c_star, count, plain, signed, waiting};
 use crate::analysis::{Class, Effect, LatentCard, Verdict};
 use crate::text;
 use crate::tui::app::{App, LatentRef};
+use crate::tui::canvas::{Canvas, Title};
 use crate::tui::format;
 use crate::tui::hits::Part;
 use crate::tui::stitch::PairIds;
+use crate::tui::view::figures::{c_star, cosine, count, label_text, plain, signed};
+use crate::tui::view::waiting::waiting;
 
 /// The last verdict of a pair, with cross-entropies when they have come; and whether it is of an older question for so
 /// long that it shows. None when the last asking failed.
@@ -28,7 +28,7 @@ fn current<'a>(app: &'a App, pair: &PairIds) -> Option<(&'a Verdict, bool)> {
 }
 
 /// The verdict in a pane of its own.
-pub(super) fn draw(app: &App, pair: &PairIds, area: Rect, pen: &mut Pen<'_>) {
+pub(crate) fn draw(app: &App, pair: &PairIds, area: Rect, pen: &mut Canvas<'_>) {
     let theme = pen.theme;
     let charset = theme.charset;
     let name = app.latent.map_or(String::new(), |latent| {
@@ -62,7 +62,7 @@ pub(super) fn draw(app: &App, pair: &PairIds, area: Rect, pen: &mut Pen<'_>) {
 }
 
 /// The same in four or five lines: a rule, the words, what it does on the prompt and on the text.
-pub(super) fn short(app: &App, pair: &PairIds, area: Rect, pen: &mut Pen<'_>) {
+pub(crate) fn short(app: &App, pair: &PairIds, area: Rect, pen: &mut Canvas<'_>) {
     let theme = pen.theme;
     let rule = theme.glyphs().rule[0].repeat(usize::from(area.width));
     pen.text(area, 0, &rule, theme.rule(false));
@@ -90,7 +90,7 @@ pub(super) fn short(app: &App, pair: &PairIds, area: Rect, pen: &mut Pen<'_>) {
 }
 
 /// The verdict in one line, for a card: it changes with the card, not before it.
-pub(crate) fn line<'a>(app: &App, card: &LatentCard, width: usize, pen: &Pen<'_>) -> Option<Line<'a>> {
+pub(crate) fn line<'a>(app: &App, card: &LatentCard, width: usize, pen: &Canvas<'_>) -> Option<Line<'a>> {
     let verdict = app.stitch.verdict.value().filter(|verdict| verdict.large == card.sae)?;
     let pair = PairIds { small: verdict.small.clone(), large: verdict.large.clone() };
     let (verdict, stale) = current(app, &pair).filter(|(verdict, _)| verdict.latent == card.latent)?;
@@ -122,14 +122,14 @@ pub(crate) fn line<'a>(app: &App, card: &LatentCard, width: usize, pen: &Pen<'_>
     Some(Line::from(vec![Span::styled(name, style), Span::styled(bang, theme.bad()), Span::styled(said, quiet)]))
 }
 
-fn class_name(verdict: &Verdict, pen: &Pen<'_>) -> (&'static str, Style) {
+fn class_name(verdict: &Verdict, pen: &Canvas<'_>) -> (&'static str, Style) {
     match verdict.class {
         Class::Novel => ("novel", pen.theme.notice()),
         Class::Reconstruction => ("recon", Style::new()),
     }
 }
 
-fn class_style(verdict: &Verdict, pen: &Pen<'_>) -> Style {
+fn class_style(verdict: &Verdict, pen: &Canvas<'_>) -> Style {
     if verdict.agrees == Some(false) { pen.theme.bad() } else { pen.theme.strong() }
 }
 
@@ -139,14 +139,14 @@ fn verdict_words(verdict: &Verdict, charset: text::Charset) -> String {
 }
 
 /// The words in at most `rows` lines.
-fn words<'a>(verdict: &Verdict, width: usize, rows: usize, pen: &Pen<'_>) -> Vec<Line<'a>> {
+fn words<'a>(verdict: &Verdict, width: usize, rows: usize, pen: &Canvas<'_>) -> Vec<Line<'a>> {
     let (style, charset) = (class_style(verdict, pen), pen.theme.charset);
     let lines = text::wrap_within(&verdict_words(verdict, charset), width, rows, charset);
     lines.into_iter().map(|line| Line::from(Span::styled(line, style))).collect()
 }
 
 /// The cosine rule: m against θ, and whose cosine it is.
-fn rule<'a>(app: &App, verdict: &Verdict, pen: &Pen<'_>) -> Line<'a> {
+fn rule<'a>(app: &App, verdict: &Verdict, pen: &Canvas<'_>) -> Line<'a> {
     let theme = pen.theme;
     let of = LatentRef { sae: verdict.small.clone(), latent: verdict.nearest.latent };
     let sign = if verdict.m < verdict.threshold { "<" } else { ">=" };
@@ -159,7 +159,7 @@ fn rule<'a>(app: &App, verdict: &Verdict, pen: &Pen<'_>) -> Line<'a> {
 }
 
 /// What putting it in does, as a table.
-fn table<'a>(verdict: &Verdict, width: usize, pen: &Pen<'_>) -> Vec<Line<'a>> {
+fn table<'a>(verdict: &Verdict, width: usize, pen: &Canvas<'_>) -> Vec<Line<'a>> {
     let theme = pen.theme;
     let wide = width >= WIDE;
     let names = if wide {
@@ -218,7 +218,7 @@ fn changes(effect: &Effect) -> [String; 4] {
 }
 
 /// What putting it in does, on one line.
-fn effect_line(name: &str, effect: Option<&Effect>, width: usize, pen: &Pen<'_>) -> String {
+fn effect_line(name: &str, effect: Option<&Effect>, width: usize, pen: &Canvas<'_>) -> String {
     let Some(effect) = effect else { return format!("{name:<7}not measured yet") };
     let on = format!("on {} tok", count(effect.tokens));
     if effect.c_star.is_none() {

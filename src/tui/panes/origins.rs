@@ -5,19 +5,29 @@ use ratatui::layout::Rect;
 use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 
-use super::{Pen, Title, flow, trouble};
 use crate::analysis::Attribution;
 use crate::text;
-use crate::tui::app::{App, Focus};
+use crate::tui::app::App;
+use crate::tui::app::HeadRow;
+use crate::tui::canvas::{Canvas, Title};
 use crate::tui::format;
 use crate::tui::hits::Target;
-use crate::tui::origins::HeadRow;
+use crate::tui::keys::{Action, Binding, Places, row};
+use crate::tui::location::{Focus, Page};
+use crate::tui::msg::Effect;
+use crate::tui::pane::{Pane, leap_of, step_of};
+use crate::tui::question::{Question, question};
 use crate::tui::theme::glyphs;
+use crate::tui::update::select;
+use crate::tui::view::figures::brought;
+use crate::tui::view::flow;
+use crate::tui::view::trouble;
+use crokey::key;
 
 /// Lines above the lists: the sum, and what the columns are.
 const HEAD: u16 = 2;
 
-pub(super) fn draw(app: &App, area: Rect, pen: &mut Pen<'_>) {
+fn draw(app: &App, area: Rect, pen: &mut Canvas<'_>) {
     pen.hit_pane(area, Focus::Origins);
     let theme = pen.theme;
     let inner = pen.pane(area, &title(app, usize::from(area.width), pen), app.focus == Focus::Origins);
@@ -48,7 +58,7 @@ pub(super) fn draw(app: &App, area: Rect, pen: &mut Pen<'_>) {
 }
 
 /// Which latent, and how strongly it fires: in fewer words where the latent's name would be cut.
-fn title<'a>(app: &App, width: usize, pen: &Pen<'_>) -> Title<'a> {
+fn title<'a>(app: &App, width: usize, pen: &Canvas<'_>) -> Title<'a> {
     let theme = pen.theme;
     let mut title = Title { name: "o Origins", ..Title::default() };
     let mut name = 0;
@@ -75,10 +85,10 @@ fn title<'a>(app: &App, width: usize, pen: &Pen<'_>) -> Title<'a> {
 }
 
 /// What the pre-activation is a sum of, in the longest words that fit: half a number is a wrong number.
-fn sum_line<'a>(of: &Attribution, width: usize, pen: &Pen<'_>) -> Line<'a> {
+fn sum_line<'a>(of: &Attribution, width: usize, pen: &Canvas<'_>) -> Line<'a> {
     let theme = pen.theme;
-    let attention = signed(of.sources.iter().map(|source| source.value).sum());
-    let (pre, bias) = (format::activation(of.pre_activation), signed(of.bias));
+    let attention = brought(of.sources.iter().map(|source| source.value).sum());
+    let (pre, bias) = (format::activation(of.pre_activation), brought(of.bias));
     let forms = [("pre-activation ", " = heads ", ", bias "), ("pre ", " = heads ", ", bias "), ("", " = ", " ")];
     let numbers = pre.len() + attention.len() + bias.len();
     let fits = |(a, b, c): &&(&str, &str, &str)| a.len() + b.len() + c.len() + numbers <= width;
@@ -93,7 +103,7 @@ fn sum_line<'a>(of: &Attribution, width: usize, pen: &Pen<'_>) -> Line<'a> {
     ])
 }
 
-fn draw_heads(app: &App, area: Rect, pen: &mut Pen<'_>) {
+fn draw_heads(app: &App, area: Rect, pen: &mut Canvas<'_>) {
     let theme = pen.theme;
     let rows = app.head_rows();
     let wide = area.width >= 28;
@@ -104,14 +114,14 @@ fn draw_heads(app: &App, area: Rect, pen: &mut Pen<'_>) {
     };
     pen.text(area, 0, &named, theme.quiet());
     let below = Rect { y: area.y + 1, height: area.height.saturating_sub(HEAD - 1), ..area };
-    pen.hits.head_rows = usize::from(below.height);
+    pen.hits.note_rows(Focus::Origins, usize::from(below.height));
     let most = rows.iter().map(|row| row.value.abs()).fold(0.0, f32::max);
     let chosen = app.head_row();
     let top = flow::top(chosen, usize::from(below.height).max(1), rows.len());
     for (y, (index, row)) in rows.iter().enumerate().skip(top).take(usize::from(below.height)).enumerate() {
         let at = Rect { y: below.y + y as u16, height: 1, ..below };
         pen.line(at, 0, &head_line(app, row, index == chosen, (wide, most), usize::from(at.width), pen));
-        pen.hits.add(at, Target::Head(index));
+        pen.hits.add(at, Target::Item(Focus::Origins, index));
     }
 }
 
@@ -121,7 +131,7 @@ fn head_line<'a>(
     chosen: bool,
     (wide, most): (bool, f32),
     width: usize,
-    pen: &Pen<'_>,
+    pen: &Canvas<'_>,
 ) -> Line<'a> {
     let theme = pen.theme;
     let name = row.head.map_or_else(|| "all".to_owned(), |head| format!("h{head}"));
@@ -133,7 +143,7 @@ fn head_line<'a>(
         Span::styled(if chosen { theme.glyphs().chosen } else { " " }, theme.accent()),
         Span::raw(" "),
         Span::styled(format!("{name:<5}"), style),
-        Span::raw(format!("{:>7}", signed(row.value))),
+        Span::raw(format!("{:>7}", brought(row.value))),
         Span::styled(share, theme.quiet()),
         Span::raw(" "),
         bar(row.value, most, room, pen),
@@ -141,7 +151,7 @@ fn head_line<'a>(
 }
 
 /// The sources of the chosen head, the one that brought most first.
-fn draw_sources(app: &App, of: &Attribution, area: Rect, pen: &mut Pen<'_>) {
+fn draw_sources(app: &App, of: &Attribution, area: Rect, pen: &mut Canvas<'_>) {
     let theme = pen.theme;
     let through = of.through(app.origins.head);
     let whose = app.origins.head.map_or_else(|| "all heads".to_owned(), |head| format!("h{head}"));
@@ -163,7 +173,7 @@ fn draw_sources(app: &App, of: &Attribution, area: Rect, pen: &mut Pen<'_>) {
         let line = Line::from(vec![
             Span::styled(format!("{source:>digits$} "), theme.quiet()),
             Span::styled(text::fit(&token, name, theme.charset), here),
-            Span::raw(format!("{:>7} ", signed(through[source]))),
+            Span::raw(format!("{:>7} ", brought(through[source]))),
             bar(through[source], most, room, pen),
         ]);
         pen.line(area, y as u16 + 1, &line);
@@ -171,32 +181,22 @@ fn draw_sources(app: &App, of: &Attribution, area: Rect, pen: &mut Pen<'_>) {
 }
 
 /// A bar of what was brought; the colour tells the sign again, beside the number.
-fn bar<'a>(value: f32, most: f32, cells: usize, pen: &Pen<'_>) -> Span<'a> {
+fn bar<'a>(value: f32, most: f32, cells: usize, pen: &Canvas<'_>) -> Span<'a> {
     let theme = pen.theme;
     let share = if most > 0.0 { value.abs() / most } else { 0.0 };
     let style = if value < 0.0 { theme.suppressed() } else { theme.bar() };
     Span::styled(glyphs::bar(theme.glyphs(), share, cells), style)
 }
 
-/// A number with its sign: `+1.23`, `-0.40`.
-pub(super) fn signed(value: f32) -> String {
-    // Nothing has no sign.
-    let shown = format::activation(value);
-    if shown == "-0.00" || shown == "0.00" {
-        return "0.00".to_owned();
-    }
-    if value < 0.0 { shown } else { format!("+{shown}") }
-}
-
 /// The sources that brought most, and the heads where there is room, for the card.
-pub(super) fn card_lines<'a>(app: &App, width: usize, room: usize, pen: &Pen<'_>) -> Vec<Line<'a>> {
+pub(crate) fn card_lines<'a>(app: &App, width: usize, room: usize, pen: &Canvas<'_>) -> Vec<Line<'a>> {
     const NAMES: usize = 11;
     let theme = pen.theme;
     let line = |name: &str, parts: Vec<(String, f32)>| {
         let mut spans = vec![Span::styled(format!("{name:<NAMES$}"), theme.quiet())];
         let mut used = NAMES;
         for (name, value) in parts {
-            let said = format!(" {}  ", signed(value));
+            let said = format!(" {}  ", brought(value));
             used += text::width(&name) + said.len();
             // Whole parts only: half a number is a wrong number.
             if used > width + 2 {
@@ -220,12 +220,147 @@ pub(super) fn card_lines<'a>(app: &App, width: usize, room: usize, pen: &Pen<'_>
     [line("from", from.collect()), line("heads", heads.collect())].into_iter().take(room).collect()
 }
 
-#[cfg(test)]
-mod tests {
-    use super::signed;
+/// Shows the origins in the card's place.
+fn enter(app: &mut App) {
+    if !app.reads_heads() {
+        let site = app.opened.value().map_or_else(String::new, |o| format!("; this suite reads {}", o.site));
+        app.say(format!("heads and sources are told apart at attn_z only{site}"));
+        return;
+    }
+    if app.focus != Focus::Origins {
+        app.origins.left = Some(app.focus);
+    }
+    app.look_at(Focus::Origins);
+}
 
-    #[test]
-    fn a_sign_stands_before_what_has_one() {
-        assert_eq!([1.234, -0.4, 0.001, -0.001, 0.0].map(signed), ["+1.23", "-0.40", "0.00", "0.00", "0.00"]);
+/// Puts the card back and goes where the person came from.
+fn leave(app: &mut App) {
+    app.beside = Focus::Card;
+    match app.origins.left.take() {
+        Some(Focus::Card) => select::enter_card(app),
+        Some(pane) if pane.page().is_none_or(|page| page == Page::Explore) => app.look_at(pane),
+        _ => app.look_at(Focus::Latents),
+    }
+}
+
+/// Moves along the heads.
+fn move_head(app: &mut App, by: isize) {
+    let last = app.head_rows().len().saturating_sub(1);
+    choose_row(app, app.head_row().saturating_add_signed(by).min(last));
+}
+
+/// Looks through the head of a row.
+fn choose_row(app: &mut App, row: usize) {
+    if let Some(row) = app.head_rows().get(row) {
+        app.origins.head = row.head;
+    }
+}
+
+/// The pane.
+pub(crate) struct OriginsPane;
+
+const HERE: Places = Places::pane(Focus::Origins);
+
+impl Pane for OriginsPane {
+    fn focus(&self) -> Focus {
+        Focus::Origins
+    }
+
+    fn name(&self) -> &'static str {
+        "Origins"
+    }
+
+    fn keys(&self) -> &'static [Binding] {
+        const {
+            &[
+                row(
+                    120,
+                    Action::Up,
+                    "origins.previous",
+                    &[key!(up), key!(k)],
+                    HERE,
+                    "",
+                    "The head above, which brought more",
+                ),
+                row(
+                    130,
+                    Action::Down,
+                    "origins.next",
+                    &[key!(down), key!(j)],
+                    HERE,
+                    "head",
+                    "The head below, which brought less",
+                ),
+                row(
+                    660,
+                    Action::Close,
+                    "origins.leave",
+                    &[key!(esc), key!(o)],
+                    HERE,
+                    "back",
+                    "Put the card back and go where you came from",
+                ),
+            ]
+        }
+    }
+
+    fn help(&self) -> &'static [&'static str] {
+        &[
+            "Which heads and tokens the latent's activation comes from (SAEs on attn_z): what a head mixes is a weighted sum of",
+            "values at the tokens it looks at, so what each head brought from each token and the bias add up to the pre-activation.",
+            "A chosen head narrows the tokens to what came through it. W_dec: the head's share of the latent's decoder row.",
+        ]
+    }
+
+    fn is_there(&self, app: &App) -> bool {
+        app.reads_heads()
+    }
+
+    fn enter(&self, app: &mut App) {
+        enter(app);
+    }
+
+    fn act(&self, app: &mut App, action: Action, _: &mut Vec<Effect>) -> bool {
+        match action {
+            Action::Up | Action::Down => move_head(app, step_of(action)),
+            Action::First | Action::Last | Action::PageUp | Action::PageDown => {
+                move_head(app, leap_of(action, app.hits.rows(Focus::Origins)));
+            }
+            Action::Close => leave(app),
+            _ => return false,
+        }
+        true
+    }
+
+    fn click(&self, app: &mut App, row: usize, _: &mut Vec<Effect>) {
+        app.look_at(Focus::Origins);
+        choose_row(app, row);
+    }
+
+    fn wheel(&self, app: &mut App, _: Option<usize>, by: isize) -> bool {
+        move_head(app, by);
+        true
+    }
+
+    fn questions(&self) -> &'static [Question] {
+        const { &[question!(origins.asked)] }
+    }
+
+    /// The card's lines need it too, so it is asked for wherever latents are looked at.
+    fn ask(&self, app: &mut App, effects: &mut Vec<Effect>) {
+        if app.page != Page::Explore || !app.has_run() || !app.reads_heads() {
+            return;
+        }
+        let Some((query, run)) = app.origins_key() else { return };
+        effects.extend(app.origins.asked.want(query, run, &mut app.tickets));
+    }
+
+    fn command(&self, app: &App) -> Option<String> {
+        let prompt = app.shown_prompt.replace('\'', r"'\''");
+        Some(format!("--prompt '{prompt}' --position {}", app.token))
+    }
+
+    fn draw(&self, app: &App, area: Rect, pen: &mut Canvas<'_>) {
+        draw(app, area, pen);
     }
 }

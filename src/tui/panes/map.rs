@@ -4,17 +4,24 @@
 use ratatui::layout::Rect;
 use ratatui::style::{Modifier, Style};
 
-use super::super::stitch::Raster;
-use super::super::{Pen, label_text};
-use super::{tokens, waiting};
 use crate::text;
-use crate::tui::app::{App, Focus, LatentRef};
+use crate::tui::app::App;
+use crate::tui::canvas::Canvas;
 use crate::tui::format;
 use crate::tui::hits::{Part, Target};
+use crate::tui::keys::{Action, Binding, Places, row};
+use crate::tui::location::{Focus, LatentRef};
 use crate::tui::meta::map::{Node, layout};
+use crate::tui::msg::Effect;
+use crate::tui::pane::{Pane, step_of};
+use crate::tui::update::meta;
 use crate::tui::update::meta::map_members;
+use crate::tui::view::figures::{label_text, promoted};
+use crate::tui::view::plot::Raster;
+use crate::tui::view::waiting::waiting;
+use crokey::key;
 
-pub(super) fn draw(app: &App, area: Rect, pen: &mut Pen<'_>) {
+fn draw(app: &App, area: Rect, pen: &mut Canvas<'_>) {
     pen.hits.drawn.add(Part::Map);
     let area = Rect { x: area.x + 1, width: area.width.saturating_sub(2), ..area };
     pen.hits.map = area;
@@ -24,9 +31,9 @@ pub(super) fn draw(app: &App, area: Rect, pen: &mut Pen<'_>) {
     }
     let nodes = layout(&map_members(app), area);
     lines(app, &nodes, area, pen);
-    for (node, place) in &nodes {
+    for (number, (node, place)) in nodes.iter().enumerate() {
         draw_node(app, *node, *place, pen);
-        pen.hits.add(*place, Target::Node(*node));
+        pen.hits.add(*place, Target::Item(Focus::Map, number));
     }
     let shown = nodes.iter().filter(|(node, _)| matches!(node, Node::Part(_))).count();
     let all = app.parts().map_or(0, |entry| entry.components.len());
@@ -41,7 +48,7 @@ pub(super) fn draw(app: &App, area: Rect, pen: &mut Pen<'_>) {
 }
 
 /// Lines from the latent to its parts and from those to their members; those of the chosen part are bright.
-fn lines(app: &App, nodes: &[(Node, Rect)], area: Rect, pen: &mut Pen<'_>) {
+fn lines(app: &App, nodes: &[(Node, Rect)], area: Rect, pen: &mut Canvas<'_>) {
     let chosen = match app.meta.node {
         Node::Part(part) | Node::Member(part, _) => Some(part),
         Node::Centre => None,
@@ -82,7 +89,7 @@ fn lines(app: &App, nodes: &[(Node, Rect)], area: Rect, pen: &mut Pen<'_>) {
     bright.draw(area, pen.theme.accent(), pen);
 }
 
-fn draw_node(app: &App, node: Node, at: Rect, pen: &mut Pen<'_>) {
+fn draw_node(app: &App, node: Node, at: Rect, pen: &mut Canvas<'_>) {
     let theme = pen.theme;
     let cells = usize::from(at.width);
     let Some(entry) = app.parts() else { return };
@@ -98,7 +105,7 @@ fn draw_node(app: &App, node: Node, at: Rect, pen: &mut Pen<'_>) {
             let Some(c) = entry.components.get(part) else { return };
             let share = format::percent(c.share.into());
             let mark = if c.stable == Some(true) { theme.glyphs().good } else { "" };
-            (format!("{}{mark} {share} {}", c.meta_latent, tokens(&c.promoted, most, theme)), theme.accent())
+            (format!("{}{mark} {share} {}", c.meta_latent, promoted(&c.promoted, most, theme)), theme.accent())
         }
         Node::Member(part, rank) => {
             let members = entry.components.get(part).map_or(&[][..], |c| c.members.as_slice());
@@ -123,4 +130,89 @@ fn draw_node(app: &App, node: Node, at: Rect, pen: &mut Pen<'_>) {
     let style = if here && focused { plain.patch(theme.chosen(true)) } else { plain };
     let style = if here && !focused { style.add_modifier(Modifier::UNDERLINED) } else { style };
     pen.buf.set_stringn(at.x, at.y, &said, cells, style);
+}
+
+/// The pane.
+pub(crate) struct MapPane;
+
+const HERE: Places = Places::pane(Focus::Map);
+
+impl Pane for MapPane {
+    fn focus(&self) -> Focus {
+        Focus::Map
+    }
+
+    fn name(&self) -> &'static str {
+        "Map"
+    }
+
+    fn tab(&self) -> Option<&'static str> {
+        Some("a Map")
+    }
+
+    fn keys(&self) -> &'static [Binding] {
+        const {
+            &[
+                row(260, Action::Left, "map.left", &[key!(left), key!(h)], HERE, "", "To the left on the map"),
+                row(
+                    270,
+                    Action::Right,
+                    "map.right",
+                    &[key!(right), key!(l)],
+                    HERE,
+                    "across",
+                    "To the right on the map",
+                ),
+                row(280, Action::Up, "map.up", &[key!(up), key!(k)], HERE, "", "Up on the map"),
+                row(290, Action::Down, "map.down", &[key!(down), key!(j)], HERE, "along", "Down on the map"),
+                row(
+                    340,
+                    Action::Accept,
+                    "map.open",
+                    &[key!(enter)],
+                    HERE,
+                    "go there",
+                    "A member becomes the centre; a meta-latent shows its card",
+                ),
+            ]
+        }
+    }
+
+    fn help(&self) -> &'static [&'static str] {
+        &[
+            "The latent in the middle, its meta-latents with their share beside it, and the latents that these are in most outside.",
+            "Arrows walk; Enter on a member makes it the middle, on a meta-latent shows its card. b goes back.",
+        ]
+    }
+
+    fn enter(&self, app: &mut App) {
+        meta::enter(app, Focus::Map);
+    }
+
+    fn act(&self, app: &mut App, action: Action, _: &mut Vec<Effect>) -> bool {
+        match action {
+            Action::Left => meta::walk(app, (-1, 0)),
+            Action::Right => meta::walk(app, (1, 0)),
+            Action::Up | Action::Down => meta::step(app, step_of(action)),
+            Action::First | Action::Last | Action::PageUp | Action::PageDown => meta::leap(app, action),
+            Action::Accept => meta::accept(app),
+            Action::Close => meta::leave(app),
+            _ => return false,
+        }
+        true
+    }
+
+    fn click(&self, app: &mut App, row: usize, _: &mut Vec<Effect>) {
+        let Some(node) = meta::node_at(app, row) else { return };
+        let same = app.focus == Focus::Map && app.meta.node == node;
+        app.look_at(Focus::Map);
+        meta::choose_node(app, node);
+        if same {
+            meta::accept(app);
+        }
+    }
+
+    fn draw(&self, app: &App, area: Rect, pen: &mut Canvas<'_>) {
+        draw(app, area, pen);
+    }
 }

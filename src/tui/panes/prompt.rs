@@ -8,10 +8,17 @@ use ratatui::style::Style;
 use ratatui_textarea::DataCursor;
 use unicode_segmentation::UnicodeSegmentation;
 
-use super::{Pen, Title, trouble};
 use crate::text::{self, Charset, Space};
-use crate::tui::app::{App, Focus};
+use crate::tui::app::App;
+use crate::tui::canvas::{Canvas, Title};
 use crate::tui::hits::Target;
+use crate::tui::keys::{Action, Binding, Edit, Places, row};
+use crate::tui::location::Focus;
+use crate::tui::msg::Effect;
+use crate::tui::pane::Pane;
+use crate::tui::view::flow;
+use crate::tui::view::trouble;
+use crokey::key;
 
 /// One grapheme as shown, and the place in the text it stands for.
 struct Cell {
@@ -20,7 +27,7 @@ struct Cell {
     column: usize,
 }
 
-pub(super) fn draw(app: &App, area: Rect, pen: &mut Pen<'_>) {
+fn draw(app: &App, area: Rect, pen: &mut Canvas<'_>) {
     let focused = app.focus == Focus::Prompt;
     let right = match (app.opened.value(), app.run.value()) {
         (Some(opened), Some(run)) => format!("{} of {} tokens", run.tokens.len(), opened.context),
@@ -42,7 +49,7 @@ pub(super) fn draw(app: &App, area: Rect, pen: &mut Pen<'_>) {
     let rows = rows(app.editor.lines(), usize::from(inner.width), pen.theme.charset);
     let caret_row = rows.iter().position(|r| r.iter().any(|c| c.line == line && c.column >= column));
     let caret_row = caret_row.unwrap_or(rows.len().saturating_sub(1));
-    let top = super::flow::top(caret_row, usize::from(inner.height), rows.len());
+    let top = flow::top(caret_row, usize::from(inner.height), rows.len());
     for (y, row) in rows.iter().skip(top).take(usize::from(inner.height)).enumerate() {
         let place = Rect { y: inner.y + y as u16, height: 1, ..inner };
         draw_row(row, place, (line, column), focused, pen);
@@ -78,7 +85,7 @@ fn rows(lines: &[String], width: usize, charset: Charset) -> Vec<Vec<Cell>> {
     rows
 }
 
-fn draw_row(row: &[Cell], area: Rect, caret: (usize, usize), focused: bool, pen: &mut Pen<'_>) {
+fn draw_row(row: &[Cell], area: Rect, caret: (usize, usize), focused: bool, pen: &mut Canvas<'_>) {
     let mut x = area.x;
     for (i, cell) in row.iter().enumerate() {
         let ends = row.get(i + 1).map_or(usize::MAX, |next| next.column);
@@ -94,6 +101,72 @@ fn draw_row(row: &[Cell], area: Rect, caret: (usize, usize), focused: bool, pen:
         let width = if last { area.right().saturating_sub(x) } else { cells };
         pen.hits.add(Rect { x, y: area.y, width, height: 1 }, Target::Caret(cell.line, cell.column));
         x += cells;
+    }
+}
+
+/// The pane.
+pub(crate) struct PromptPane;
+
+const HERE: Places = Places::pane(Focus::Prompt);
+
+impl Pane for PromptPane {
+    fn focus(&self) -> Focus {
+        Focus::Prompt
+    }
+
+    fn name(&self) -> &'static str {
+        "Prompt"
+    }
+
+    fn keys(&self) -> &'static [Binding] {
+        const {
+            &[
+                row(
+                    10,
+                    Action::Close,
+                    "prompt.leave",
+                    &[key!(esc), key!(enter)],
+                    HERE,
+                    "to the tokens",
+                    "Leave the prompt for its tokens",
+                ),
+                row(
+                    20,
+                    Action::Edit(Edit::NewLine),
+                    "prompt.new-line",
+                    &[key!(ctrl - j), key!(alt - enter)],
+                    HERE,
+                    "new line",
+                    "Begin a new line",
+                ),
+                row(
+                    40,
+                    Action::Edit(Edit::Undo),
+                    "prompt.undo",
+                    &[key!(ctrl - 7)],
+                    HERE,
+                    "undo",
+                    "Take the last change back",
+                ),
+                row(50, Action::Edit(Edit::Redo), "prompt.redo", &[key!(ctrl - r)], HERE, "", "Make the change again"),
+            ]
+        }
+    }
+
+    fn help(&self) -> &'static [&'static str] {
+        &["What you type runs through the model at once; the latents follow the token under the caret."]
+    }
+
+    fn act(&self, app: &mut App, action: Action, _: &mut Vec<Effect>) -> bool {
+        match action {
+            Action::Close => app.look_at(Focus::Tokens),
+            _ => return false,
+        }
+        true
+    }
+
+    fn draw(&self, app: &App, area: Rect, pen: &mut Canvas<'_>) {
+        draw(app, area, pen);
     }
 }
 

@@ -5,14 +5,23 @@ use ratatui::layout::Rect;
 use ratatui::style::{Modifier, Style};
 use ratatui::text::Span;
 
-use super::flow;
-use super::{Pen, Title, label_text, status, trouble};
 use crate::session::Reach;
 use crate::text;
-use crate::tui::app::{App, Focus, LatentRef, Page};
+use crate::tui::app::App;
+use crate::tui::canvas::{Canvas, Title};
 use crate::tui::format;
 use crate::tui::hits::Target;
+use crate::tui::keys::{Action, Binding, Places, row};
+use crate::tui::location::{Focus, LatentRef, Page};
+use crate::tui::msg::Effect;
+use crate::tui::pane::{Pane, step_of};
 use crate::tui::theme::{Depth, glyphs};
+use crate::tui::update::{meta, select, stitch};
+use crate::tui::view::figures::{brought, label_text, name_of, progress_text};
+use crate::tui::view::flow;
+use crate::tui::view::trouble;
+use crate::tui::view::waiting::lacking;
+use crokey::key;
 
 /// A latent whose strength is drawn over the tokens.
 struct Heat {
@@ -29,7 +38,7 @@ impl Heat {
     }
 }
 
-pub(super) fn draw(app: &App, area: Rect, pen: &mut Pen<'_>) {
+fn draw(app: &App, area: Rect, pen: &mut Canvas<'_>) {
     pen.hit_pane(area, Focus::Tokens);
     if let Some(errors) = error_changes(app) {
         draw_errors(app, &errors, area, pen);
@@ -79,7 +88,7 @@ fn error_changes(app: &App) -> Option<Vec<f64>> {
 }
 
 /// The tokens by what the workbench did to their error: a sign and a bar below each, green for less and red for more.
-fn draw_errors(app: &App, errors: &[f64], area: Rect, pen: &mut Pen<'_>) {
+fn draw_errors(app: &App, errors: &[f64], area: Rect, pen: &mut Canvas<'_>) {
     let theme = pen.theme;
     let small = app.pair().map(|pair| text::prose(&pair.small, theme.charset)).unwrap_or_default();
     let [better, worse] = theme.glyphs().change;
@@ -100,11 +109,11 @@ fn draw_errors(app: &App, errors: &[f64], area: Rect, pen: &mut Pen<'_>) {
 }
 
 /// The tokens by what each brought to the chosen latent at the chosen token: bars, those that held it back with a sign.
-fn draw_sources(app: &App, area: Rect, pen: &mut Pen<'_>) {
+fn draw_sources(app: &App, area: Rect, pen: &mut Canvas<'_>) {
     let theme = pen.theme;
     let values = app.origins().map_or_else(Vec::new, |(of, _)| of.through(app.origins.head));
     let strongest = values.iter().copied().max_by(|a, b| a.abs().total_cmp(&b.abs()));
-    let right = strongest.map_or_else(String::new, |value| format!("most {}", super::origins::signed(value)));
+    let right = strongest.map_or_else(String::new, |value| format!("most {}", brought(value)));
     // Beside what it is about: the pane's name, the right end, and what stands around each.
     let room = usize::from(area.width).saturating_sub("2 Tokens".len() + text::width(&right) + 9);
     let title = Title { name: "2 Tokens", about: sources_of(app, room, pen), right };
@@ -121,7 +130,7 @@ fn draw_sources(app: &App, area: Rect, pen: &mut Pen<'_>) {
 }
 
 /// Which latent's sources, at which token, through which head: in the longest form that fits into `room` cells.
-fn sources_of<'a>(app: &App, room: usize, pen: &Pen<'_>) -> Vec<Span<'a>> {
+fn sources_of<'a>(app: &App, room: usize, pen: &Canvas<'_>) -> Vec<Span<'a>> {
     let theme = pen.theme;
     let (Some(chosen), Some(token)) = (app.chosen(), app.tokens().get(app.token)) else { return Vec::new() };
     let name = format!("{}/{}", text::prose(&chosen.sae, theme.charset), chosen.latent);
@@ -169,7 +178,7 @@ fn heat_from(app: &App, values: Vec<f32>, pin: Option<usize>) -> Heat {
     Heat { values, most, pin }
 }
 
-fn title<'a>(app: &App, chosen: Option<&LatentRef>, heat: Option<&Heat>, pen: &Pen<'_>) -> Title<'a> {
+fn title<'a>(app: &App, chosen: Option<&LatentRef>, heat: Option<&Heat>, pen: &Canvas<'_>) -> Title<'a> {
     let theme = pen.theme;
     let mut about = Vec::new();
     let mut right = String::new();
@@ -198,10 +207,10 @@ fn title<'a>(app: &App, chosen: Option<&LatentRef>, heat: Option<&Heat>, pen: &P
 }
 
 /// What the heat shows where the prompt is seen by meta-latents.
-fn meta_title<'a>(app: &App, meta_latent: u32, heat: &Heat, pen: &Pen<'_>) -> Title<'a> {
+fn meta_title<'a>(app: &App, meta_latent: u32, heat: &Heat, pen: &Canvas<'_>) -> Title<'a> {
     let theme = pen.theme;
     let mut about = vec![Span::raw("heat of "), Span::styled(format!("meta-latent {meta_latent}"), theme.accent())];
-    if let Some(name) = super::meta::name_of(app, meta_latent, 2, theme) {
+    if let Some(name) = name_of(app, meta_latent, 2, theme) {
         about.push(Span::raw(format!(" {name}")));
     }
     about.push(Span::styled("  by meta-latents: v turns back", theme.quiet()));
@@ -210,19 +219,19 @@ fn meta_title<'a>(app: &App, meta_latent: u32, heat: &Heat, pen: &Pen<'_>) -> Ti
     Title { name: "2 Tokens", about, right }
 }
 
-fn draw_empty(app: &App, area: Rect, pen: &mut Pen<'_>) {
+fn draw_empty(app: &App, area: Rect, pen: &mut Canvas<'_>) {
     let area = Rect { x: area.x + 1, width: area.width.saturating_sub(1), ..area };
     if let Some(report) = app.opened.last_failure().or(app.run.last_failure()) {
         let lines = trouble::first_lines(Some(report), area, pen.theme.charset);
         trouble::draw_lines(&lines, area, pen);
         return;
     }
-    if let Some(why) = super::lacking(app, Reach::Site) {
+    if let Some(why) = lacking(app, Reach::Site) {
         pen.wrapped(area, &format!("{why}. / finds latents by number or by a token they promote."));
         return;
     }
     let text = if app.opened.is_pending() {
-        let step = app.opened.progressed().map(|p| format!(": {}", status::progress_text(p))).unwrap_or_default();
+        let step = app.opened.progressed().map(|p| format!(": {}", progress_text(p))).unwrap_or_default();
         text::prose(&format!("loading {}{step} {}", app.suite, pen.theme.glyphs().more), pen.theme.charset)
     } else if app.run.is_pending() {
         format!("running the prompt {}", pen.theme.glyphs().more)
@@ -232,7 +241,7 @@ fn draw_empty(app: &App, area: Rect, pen: &mut Pen<'_>) {
     pen.text(area, 0, &text, pen.theme.quiet());
 }
 
-fn draw_tokens(app: &App, marks: &Marks<'_>, area: Rect, pen: &mut Pen<'_>) {
+fn draw_tokens(app: &App, marks: &Marks<'_>, area: Rect, pen: &mut Canvas<'_>) {
     let charset = pen.theme.charset;
     let most = usize::from(area.width).saturating_sub(1);
     let texts: Vec<String> =
@@ -258,7 +267,7 @@ fn draw_tokens(app: &App, marks: &Marks<'_>, area: Rect, pen: &mut Pen<'_>) {
         if stale {
             pen.tint(Rect { height: rows as u16, ..at }.intersection(area), pen.theme.stale());
         }
-        pen.hits.add(Rect { height: rows as u16, ..at }.intersection(area), Target::Token(position));
+        pen.hits.add(Rect { height: rows as u16, ..at }.intersection(area), Target::Item(Focus::Tokens, position));
     }
     draw_more(top, shown, lines, area, pen);
 }
@@ -272,7 +281,7 @@ fn rows_per_line(lines: usize, heats: usize, height: u16, depth: Depth) -> usize
     if crowded && heats <= 1 && depth >= Depth::Ansi256 { 1 } else { full }
 }
 
-fn draw_token(app: &App, position: usize, shown: &str, marks: &Marks<'_>, at: (Rect, usize), pen: &mut Pen<'_>) {
+fn draw_token(app: &App, position: usize, shown: &str, marks: &Marks<'_>, at: (Rect, usize), pen: &mut Canvas<'_>) {
     let (at, rows) = at;
     let theme = pen.theme;
     let body = Rect { x: at.x + 1, width: at.width.saturating_sub(1), ..at };
@@ -341,7 +350,7 @@ fn share_of(values: &[f32], most: f32, position: usize) -> f32 {
 /// Smaller changes of an error are drawn as none.
 const LEAST_CHANGE: f64 = 5e-4;
 
-fn error_style(change: f64, pen: &Pen<'_>) -> Style {
+fn error_style(change: f64, pen: &Canvas<'_>) -> Style {
     if change <= -LEAST_CHANGE {
         pen.theme.good()
     } else if change >= LEAST_CHANGE {
@@ -352,7 +361,7 @@ fn error_style(change: f64, pen: &Pen<'_>) -> Style {
 }
 
 /// Marks that there are lines above or below, in the last column.
-fn draw_more(top: usize, shown: usize, lines: usize, area: Rect, pen: &mut Pen<'_>) {
+fn draw_more(top: usize, shown: usize, lines: usize, area: Rect, pen: &mut Canvas<'_>) {
     let column = Rect { x: area.right(), width: 1, ..area };
     let (up, down) = if pen.theme.charset == text::Charset::Ascii { ("^", "v") } else { ("↑", "↓") };
     if top > 0 {
@@ -360,5 +369,107 @@ fn draw_more(top: usize, shown: usize, lines: usize, area: Rect, pen: &mut Pen<'
     }
     if top + shown < lines {
         pen.text(column, area.height.saturating_sub(1), down, pen.theme.quiet());
+    }
+}
+
+/// The pane.
+pub(crate) struct TokensPane;
+
+const HERE: Places = Places::pane(Focus::Tokens);
+
+impl Pane for TokensPane {
+    fn focus(&self) -> Focus {
+        Focus::Tokens
+    }
+
+    fn name(&self) -> &'static str {
+        "Tokens"
+    }
+
+    fn keys(&self) -> &'static [Binding] {
+        const {
+            &[
+                row(590, Action::Accept, "tokens.open", &[key!(enter)], HERE, "", "Go to the latents of the token"),
+                row(
+                    620,
+                    Action::Close,
+                    "latent.release",
+                    &[key!(esc)],
+                    HERE,
+                    "let go",
+                    "Let go of the held latent: follow the strongest again",
+                ),
+                row(920, Action::First, "tokens.first", &[key!(home), key!(g), key!('0')], HERE, "", "The first token"),
+                row(
+                    930,
+                    Action::Last,
+                    "tokens.last",
+                    &[key!(end), key!(shift - g), key!('$')],
+                    HERE,
+                    "",
+                    "The last token",
+                ),
+                row(
+                    940,
+                    Action::PageUp,
+                    "tokens.page-up",
+                    &[key!(pageup), key!(ctrl - u)],
+                    HERE,
+                    "",
+                    "The line of tokens above",
+                ),
+                row(
+                    950,
+                    Action::PageDown,
+                    "tokens.page-down",
+                    &[key!(pagedown), key!(ctrl - d)],
+                    HERE,
+                    "",
+                    "The line of tokens below",
+                ),
+            ]
+        }
+    }
+
+    fn help(&self) -> &'static [&'static str] {
+        &[
+            "The tokens the model sees: · is a space, ⏎ a newline, ⟨e2 96⟩ bytes that are no whole character.",
+            "The heat and the bars show how strongly one latent fires on each token: the strongest of the chosen token,",
+            "or the one you hold. Pinned latents have bars of their own below.",
+        ]
+    }
+
+    fn act(&self, app: &mut App, action: Action, _: &mut Vec<Effect>) -> bool {
+        let shown = match app.page {
+            Page::Explore => None,
+            Page::Stitch => Some(app.stitch.shown),
+            Page::Meta => Some(app.meta.shown),
+        };
+        match (action, shown) {
+            (Action::First | Action::Last | Action::PageUp | Action::PageDown, _) => select::leap_token(app, action),
+            (Action::Accept | Action::Close, Some(shown)) => app.look_at(shown),
+            (Action::Accept, None) => app.look_at(Focus::Latents),
+            (Action::Close, None) => select::release(app),
+            // The list of latents is on another page; what is shown there moves.
+            (Action::Up | Action::Down, Some(_)) if app.page == Page::Stitch => stitch::step(app, step_of(action)),
+            (Action::Up | Action::Down, Some(_)) => meta::step(app, step_of(action)),
+            (Action::Up | Action::Down, None) => meta::step_latents(app, step_of(action)),
+            _ => return false,
+        }
+        true
+    }
+
+    fn click(&self, app: &mut App, row: usize, _: &mut Vec<Effect>) {
+        app.look_at(Focus::Tokens);
+        select::choose_token(app, row);
+    }
+
+    fn wheel(&self, app: &mut App, _: Option<usize>, by: isize) -> bool {
+        select::move_token(app, by);
+        true
+    }
+
+    fn draw(&self, app: &App, area: Rect, pen: &mut Canvas<'_>) {
+        draw(app, area, pen);
     }
 }

@@ -5,16 +5,26 @@ use ratatui::layout::Rect;
 use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 
-use super::stitch::verdict_line;
-use super::{Pen, Title, label_text, trouble};
-use crate::analysis::{Class, LatentCard, TokenValue};
+use crate::analysis::{Class, LatentCard};
 use crate::text;
-use crate::tui::app::{App, Focus, LatentRef};
+use crate::tui::app::App;
+use crate::tui::canvas::{Canvas, Title};
 use crate::tui::format;
 use crate::tui::hits::Target;
+use crate::tui::keys::{Action, Binding, Places, row};
 use crate::tui::ladder::{Kin, LadderRow};
+use crate::tui::location::{Focus, LatentRef};
+use crate::tui::msg::Effect;
+use crate::tui::pane::{Pane, step_of};
+use crate::tui::panes::{origins, parts};
+use crate::tui::update::select;
+use crate::tui::view::figures::{NAMES, cosine, label_text, not_run, token_lines};
+use crate::tui::view::flow;
+use crate::tui::view::trouble;
+use crate::tui::view::verdict;
+use crokey::key;
 
-pub(super) fn draw(app: &App, area: Rect, pen: &mut Pen<'_>) {
+fn draw(app: &App, area: Rect, pen: &mut Canvas<'_>) {
     pen.hit_pane(area, Focus::Card);
     let theme = pen.theme;
     let chosen = app.chosen();
@@ -37,7 +47,7 @@ pub(super) fn draw(app: &App, area: Rect, pen: &mut Pen<'_>) {
     }
 }
 
-fn title<'a>(app: &App, chosen: Option<&LatentRef>, card: Option<&LatentCard>, pen: &Pen<'_>) -> Title<'a> {
+fn title<'a>(app: &App, chosen: Option<&LatentRef>, card: Option<&LatentCard>, pen: &Canvas<'_>) -> Title<'a> {
     let theme = pen.theme;
     let mut title = Title { name: "4 Card", ..Title::default() };
     if let Some(chosen) = chosen {
@@ -52,7 +62,7 @@ fn title<'a>(app: &App, chosen: Option<&LatentRef>, card: Option<&LatentCard>, p
     title
 }
 
-fn draw_card(app: &App, card: &LatentCard, area: Rect, pen: &mut Pen<'_>) {
+fn draw_card(app: &App, card: &LatentCard, area: Rect, pen: &mut Canvas<'_>) {
     let theme = pen.theme;
     let ladder = app.ladder_rows();
     // The ladder is what one moves in: the lists above it give way on a small screen.
@@ -68,7 +78,7 @@ fn draw_card(app: &App, card: &LatentCard, area: Rect, pen: &mut Pen<'_>) {
         all.extend(token_lines("suppresses", &card.suppressed, theme.suppressed(), width, second, pen));
     }
     all.push(fires(app, card, width, pen));
-    all.extend(super::origins::card_lines(app, width, traced, pen));
+    all.extend(origins::card_lines(app, width, traced, pen));
     // The narrowest has nothing to be compared with, and without a model nothing is measured; the others keep the line while
     // the answer is awaited.
     let narrowest = app.saes().iter().find(|s| s.loaded);
@@ -77,13 +87,13 @@ fn draw_card(app: &App, card: &LatentCard, area: Rect, pen: &mut Pen<'_>) {
         if let Some(report) = app.stitch.verdict.failure() {
             let said = format!("{} {}", theme.glyphs().bad, text::prose(&report.what, theme.charset));
             spans.push(Span::styled(text::truncate(&said, width.saturating_sub(NAMES), theme.charset), theme.bad()));
-        } else if let Some(line) = verdict_line(app, card, width.saturating_sub(NAMES), pen) {
+        } else if let Some(line) = verdict::line(app, card, width.saturating_sub(NAMES), pen) {
             spans.extend(line.spans);
         }
         all.push(Line::from(spans));
     }
     let spare = room.saturating_sub(all.len() + 3);
-    all.extend(super::meta::made_of(app, card, width, spare.min(8), pen));
+    all.extend(parts::made_of(app, card, width, spare.min(8), pen));
     if room > all.len() + 2 {
         all.push(Line::from(Span::styled(
             format!("{:<NAMES$}bias {}", "encoder", format::short(card.encoder_bias.into())),
@@ -101,49 +111,7 @@ fn draw_card(app: &App, card: &LatentCard, area: Rect, pen: &mut Pen<'_>) {
     draw_ladder(app, &ladder, &columns, below, pen);
 }
 
-/// Cells of the names at the left of a card's lines.
-const NAMES: usize = 11;
-
-/// Tokens with their values, in at most `lines` lines.
-pub(super) fn token_lines<'a>(
-    name: &'a str,
-    tokens: &[TokenValue],
-    style: Style,
-    width: usize,
-    lines: usize,
-    pen: &Pen<'_>,
-) -> Vec<Line<'a>> {
-    let theme = pen.theme;
-    let mut out: Vec<Line<'a>> = Vec::new();
-    let mut line = vec![Span::styled(format!("{name:<NAMES$}"), theme.quiet())];
-    let mut used = NAMES;
-    for token in tokens {
-        let shown = text::truncate(&text::token(&token.text, theme.charset), 24, theme.charset);
-        let value = format!("{:+.1}", token.value);
-        let cells = text::width(&shown) + 1 + value.len();
-        if used + cells > width && used > NAMES {
-            if out.len() + 1 >= lines {
-                break;
-            }
-            out.push(Line::from(std::mem::replace(&mut line, vec![Span::raw(" ".repeat(NAMES))])));
-            used = NAMES;
-        }
-        line.push(Span::styled(shown, style));
-        line.push(Span::styled(format!(" {value}  "), theme.quiet()));
-        used += cells + 2;
-    }
-    out.push(Line::from(line));
-    out.truncate(lines);
-    out
-}
-
-/// That nothing was run, which is not the same as firing on nothing.
-pub(super) fn not_run<'a>(width: usize, pen: &Pen<'_>) -> Line<'a> {
-    let said = longest(&["no prompt is run: M loads the model", "no model: M loads it", "M loads the model"], width);
-    Line::from(Span::styled(format!("{:<NAMES$}{said}", "fires"), pen.theme.quiet()))
-}
-
-fn fires<'a>(app: &App, card: &LatentCard, width: usize, pen: &Pen<'_>) -> Line<'a> {
+fn fires<'a>(app: &App, card: &LatentCard, width: usize, pen: &Canvas<'_>) -> Line<'a> {
     let theme = pen.theme;
     if app.weights_only() {
         return not_run(width, pen);
@@ -177,12 +145,6 @@ fn fires<'a>(app: &App, card: &LatentCard, width: usize, pen: &Pen<'_>) -> Line<
     Line::from(vec![Span::styled(format!("{:<NAMES$}", "fires"), theme.quiet()), Span::raw(said)])
 }
 
-/// The longest of some words, by falling length, that fits behind a line's name.
-fn longest<'a>(forms: &[&'a str], width: usize) -> &'a str {
-    let fits = |said: &&&str| NAMES + said.len() <= width;
-    forms.iter().find(fits).or(forms.last()).copied().unwrap_or_default()
-}
-
 /// The columns of the ladder, as wide as what stands in them.
 struct Columns {
     sae: usize,
@@ -200,7 +162,7 @@ impl Columns {
         Self { sae: ids.clamp(3, 12), latent: widest.max(2).to_string().len().max(6), class, runs: !app.weights_only() }
     }
 
-    fn head<'a>(&self, pen: &Pen<'_>) -> Line<'a> {
+    fn head<'a>(&self, pen: &Canvas<'_>) -> Line<'a> {
         let (sae, latent, class) = (self.sae, self.latent, self.class);
         let here = if self.runs { " here  in" } else { "" };
         let head = format!("  {:<sae$} {:>latent$} {:>5} {:<class$} {here}", "SAE", "latent", "cos", "class");
@@ -208,16 +170,16 @@ impl Columns {
     }
 }
 
-fn draw_ladder(app: &App, rows: &[LadderRow], columns: &Columns, area: Rect, pen: &mut Pen<'_>) {
+fn draw_ladder(app: &App, rows: &[LadderRow], columns: &Columns, area: Rect, pen: &mut Canvas<'_>) {
     let focused = app.focus == Focus::Card;
     let height = usize::from(area.height);
     let own = rows.iter().position(|r| r.cosine.is_none()).unwrap_or(0);
     let cursor = if focused { app.ladder_row } else { own };
-    let top = super::flow::top(cursor.min(rows.len().saturating_sub(1)), height, rows.len());
+    let top = flow::top(cursor.min(rows.len().saturating_sub(1)), height, rows.len());
     for (y, (index, row)) in rows.iter().enumerate().skip(top).take(height).enumerate() {
         let at = Rect { y: area.y + y as u16, height: 1, ..area };
         pen.line(at, 0, &ladder_line(app, row, focused && index == app.ladder_row, columns, pen));
-        pen.hits.add(at, Target::Ladder(index));
+        pen.hits.add(at, Target::Item(Focus::Card, index));
     }
     if top + height < rows.len() && height > 0 {
         let note = format!(" {} more ", rows.len() - top - height);
@@ -226,7 +188,7 @@ fn draw_ladder(app: &App, rows: &[LadderRow], columns: &Columns, area: Rect, pen
     }
 }
 
-fn ladder_line<'a>(app: &App, row: &LadderRow, cursor: bool, columns: &Columns, pen: &Pen<'_>) -> Line<'a> {
+fn ladder_line<'a>(app: &App, row: &LadderRow, cursor: bool, columns: &Columns, pen: &Canvas<'_>) -> Line<'a> {
     let theme = pen.theme;
     let glyphs = theme.glyphs();
     let sae = app.saes().get(row.place).map(|s| s.id.clone()).unwrap_or_default();
@@ -287,12 +249,98 @@ fn class_name(row: &LadderRow, short: bool) -> &'static str {
     }
 }
 
-/// A cosine without the zero that all share: `.672`, `-.031`, `1.00`.
-pub(super) fn cosine(value: f32) -> String {
-    let text = format!("{value:.3}");
-    match text.strip_prefix("0.") {
-        Some(rest) => format!(".{rest}"),
-        None => text.strip_prefix("-0.").map_or_else(|| format!("{value:.2}"), |rest| format!("-.{rest}")),
+/// The pane.
+pub(crate) struct CardPane;
+
+const HERE: Places = Places::pane(Focus::Card);
+
+impl Pane for CardPane {
+    fn focus(&self) -> Focus {
+        Focus::Card
+    }
+
+    fn name(&self) -> &'static str {
+        "Card"
+    }
+
+    fn keys(&self) -> &'static [Binding] {
+        const {
+            &[
+                row(
+                    100,
+                    Action::Up,
+                    "ladder.previous",
+                    &[key!(up), key!(k)],
+                    HERE,
+                    "",
+                    "The narrower SAE's nearest latent",
+                ),
+                row(
+                    110,
+                    Action::Down,
+                    "ladder.next",
+                    &[key!(down), key!(j)],
+                    HERE,
+                    "ladder",
+                    "The wider SAE's nearest latent",
+                ),
+                row(
+                    610,
+                    Action::Accept,
+                    "card.jump",
+                    &[key!(enter)],
+                    HERE,
+                    "jump there",
+                    "Jump to the chosen latent of the ladder",
+                ),
+                row(880, Action::Close, "card.leave", &[key!(esc)], HERE, "back", "Back to the latents"),
+            ]
+        }
+    }
+
+    fn help(&self) -> &'static [&'static str] {
+        &[
+            "One latent: the tokens its decoder row promotes and suppresses (logit per unit of activation), where it fires,",
+            "(in this prompt; in all that was run), the verdict against a narrower SAE, and its family: ↑ a parent, a latent",
+            "of a narrower SAE with cosine ≥ θ; ↓ a child, a latent of a wider SAE whose nearest here is this one; ≈ the nearest",
+            "there without being either. novel: no latent of the narrower SAE comes near it; recon: the narrower SAE has it in",
+            "some form. here: how strongly that latent fires on the chosen token; in: on how many tokens of the prompt.",
+        ]
+    }
+
+    fn enter(&self, app: &mut App) {
+        select::enter_card(app);
+    }
+
+    fn act(&self, app: &mut App, action: Action, _: &mut Vec<Effect>) -> bool {
+        let far = isize::try_from(app.ladder_rows().len()).unwrap_or(isize::MAX);
+        match action {
+            Action::Up | Action::Down => select::move_ladder(app, step_of(action)),
+            Action::First | Action::PageUp => select::move_ladder(app, -far),
+            Action::Last | Action::PageDown => select::move_ladder(app, far),
+            Action::Accept => select::jump_ladder(app),
+            Action::Close => app.look_at(Focus::Latents),
+            _ => return false,
+        }
+        true
+    }
+
+    fn click(&self, app: &mut App, row: usize, _: &mut Vec<Effect>) {
+        let same = app.focus == Focus::Card && app.ladder_row == row;
+        app.look_at(Focus::Card);
+        app.ladder_row = row;
+        if same {
+            select::jump_ladder(app);
+        }
+    }
+
+    fn wheel(&self, app: &mut App, _: Option<usize>, by: isize) -> bool {
+        select::move_ladder(app, by);
+        true
+    }
+
+    fn draw(&self, app: &App, area: Rect, pen: &mut Canvas<'_>) {
+        draw(app, area, pen);
     }
 }
 

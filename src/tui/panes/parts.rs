@@ -5,16 +5,26 @@ use ratatui::layout::Rect;
 use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 
-use super::super::{Pen, flow, trouble};
-use super::{members, stable, tokens, waiting};
 use crate::analysis::{LatentCard, MetaComponent, MetaEntry};
 use crate::text;
-use crate::tui::app::{App, Focus};
+use crate::tui::app::App;
+use crate::tui::canvas::Canvas;
 use crate::tui::format;
 use crate::tui::hits::Target;
+use crate::tui::keys::{Action, Binding, Places, row};
+use crate::tui::location::{Focus, LatentRef, Page};
+use crate::tui::msg::Effect;
+use crate::tui::pane::{Pane, step_of};
+use crate::tui::question::Question;
 use crate::tui::theme::glyphs;
+use crate::tui::update::{meta, meta_requests, meta_responses};
+use crate::tui::view::figures::{members, promoted, stable};
+use crate::tui::view::flow;
+use crate::tui::view::trouble;
+use crate::tui::view::waiting::waiting;
+use crokey::key;
 
-pub(super) fn draw(app: &App, area: Rect, pen: &mut Pen<'_>) {
+fn draw(app: &App, area: Rect, pen: &mut Canvas<'_>) {
     let theme = pen.theme;
     let area = Rect { x: area.x + 1, width: area.width.saturating_sub(1), ..area };
     let failure =
@@ -41,7 +51,7 @@ pub(super) fn draw(app: &App, area: Rect, pen: &mut Pen<'_>) {
     }
 }
 
-fn list(app: &App, entry: &MetaEntry, sae: &str, area: Rect, pen: &mut Pen<'_>) {
+fn list(app: &App, entry: &MetaEntry, sae: &str, area: Rect, pen: &mut Canvas<'_>) {
     let theme = pen.theme;
     let count = entry.components.len();
     pen.hits.meta_rows = if app.focus == Focus::MetaCard { pen.hits.meta_rows } else { usize::from(area.height) };
@@ -61,11 +71,11 @@ fn list(app: &App, entry: &MetaEntry, sae: &str, area: Rect, pen: &mut Pen<'_>) 
             let inside = format!("{:14}in {}", "", members(app, sae, &part.members, 4, theme));
             pen.text(at, 1, &text::truncate(&inside, usize::from(at.width), theme.charset), theme.quiet());
         }
-        pen.hits.add(at, Target::Part(index));
+        pen.hits.add(at, Target::Item(Focus::Parts, index));
     }
 }
 
-fn part_line<'a>(part: &MetaComponent, chosen: bool, focused: bool, pen: &Pen<'_>) -> Line<'a> {
+fn part_line<'a>(part: &MetaComponent, chosen: bool, focused: bool, pen: &Canvas<'_>) -> Line<'a> {
     let theme = pen.theme;
     let glyphs = theme.glyphs();
     let bar = text::fit(&glyphs::bar(glyphs, part.share, 6), 6, theme.charset);
@@ -78,12 +88,12 @@ fn part_line<'a>(part: &MetaComponent, chosen: bool, focused: bool, pen: &Pen<'_
         Span::raw(format!(" {:>4.2} ", part.activation)),
         Span::styled(bar, theme.bar()),
         Span::raw(format!(" {:>5}  ", format::percent(part.share.into()))),
-        Span::raw(tokens(&part.promoted, 4, theme)),
+        Span::raw(promoted(&part.promoted, 4, theme)),
     ])
 }
 
 /// What the parts explain and what is left.
-fn foot_lines(entry: &MetaEntry, area: Rect, pen: &mut Pen<'_>) {
+fn foot_lines(entry: &MetaEntry, area: Rect, pen: &mut Canvas<'_>) {
     let theme = pen.theme;
     let share = |value: f32| signed_percent(value);
     let bar = text::fit(&glyphs::bar(theme.glyphs(), entry.rest, 6), 6, theme.charset);
@@ -102,13 +112,7 @@ fn signed_percent(value: f32) -> String {
 }
 
 /// What a latent is made of, for its card: as many lines as there is room for, the rest in the last.
-pub(in crate::tui::view) fn made_of<'a>(
-    app: &App,
-    card: &LatentCard,
-    width: usize,
-    lines: usize,
-    pen: &Pen<'_>,
-) -> Vec<Line<'a>> {
+pub(crate) fn made_of<'a>(app: &App, card: &LatentCard, width: usize, lines: usize, pen: &Canvas<'_>) -> Vec<Line<'a>> {
     const NAMES: usize = 11;
     let theme = pen.theme;
     let wanted = app.meta_ref().map(|of| of.meta);
@@ -122,7 +126,7 @@ pub(in crate::tui::view) fn made_of<'a>(
         let mut spans = vec![head("made of")];
         let mut used = NAMES + rest.len() + 2;
         for part in &entry.components {
-            let said = format!("{} {} ", tokens(&part.promoted, 1, theme), format::percent(part.share.into()));
+            let said = format!("{} {} ", promoted(&part.promoted, 1, theme), format::percent(part.share.into()));
             let cells = text::width(&said) + 1;
             if used + cells > width {
                 break;
@@ -143,7 +147,7 @@ pub(in crate::tui::view) fn made_of<'a>(
             Span::raw(format!(" {:>5} {:>5.2} ", format::percent(part.share.into()), part.activation)),
             stable(part.stable, pen),
             Span::styled(format!(" {:>5} ", part.meta_latent), theme.quiet()),
-            Span::raw(format!("{}  ", tokens(&part.promoted, 3, theme))),
+            Span::raw(format!("{}  ", promoted(&part.promoted, 3, theme))),
             Span::styled(members(app, &card.sae, &part.members, 2, theme), theme.quiet()),
         ]));
     }
@@ -151,4 +155,118 @@ pub(in crate::tui::view) fn made_of<'a>(
     let more = if more > 0 { format!("{more} more, ") } else { String::new() };
     out.push(Line::from(vec![head(""), Span::styled(format!("{more}{rest}   9 opens the parts"), theme.quiet())]));
     out
+}
+
+/// The pane.
+pub(crate) struct PartsPane;
+
+const HERE: Places = Places::pane(Focus::Parts);
+
+impl Pane for PartsPane {
+    fn focus(&self) -> Focus {
+        Focus::Parts
+    }
+
+    fn name(&self) -> &'static str {
+        "Parts"
+    }
+
+    fn tab(&self) -> Option<&'static str> {
+        Some("9 Parts")
+    }
+
+    fn keys(&self) -> &'static [Binding] {
+        const {
+            &[
+                row(
+                    220,
+                    Action::Up,
+                    "parts.previous",
+                    &[key!(up), key!(k)],
+                    HERE,
+                    "",
+                    "The meta-latent above: a larger part",
+                ),
+                row(
+                    230,
+                    Action::Down,
+                    "parts.next",
+                    &[key!(down), key!(j)],
+                    HERE,
+                    "part",
+                    "The meta-latent below: a smaller part",
+                ),
+                row(
+                    320,
+                    Action::Accept,
+                    "parts.open",
+                    &[key!(enter)],
+                    HERE,
+                    "meta-latent",
+                    "Go to the meta-latent's card: its members",
+                ),
+            ]
+        }
+    }
+
+    fn help(&self) -> &'static [&'static str] {
+        &[
+            "What the latent is made of: a meta-SAE, trained on the SAE's decoder rows, writes its row as a sum of meta-latents.",
+            "act: how strongly each is in the row, scaled to length 1; then the share of the row that it explains. rest: what no",
+            "meta-latent explains. ✓ is stable: a run of another seed found it too; ? is not. Enter shows the latents it is in.",
+        ]
+    }
+
+    fn enter(&self, app: &mut App) {
+        meta::enter(app, Focus::Parts);
+    }
+
+    fn act(&self, app: &mut App, action: Action, _: &mut Vec<Effect>) -> bool {
+        match action {
+            Action::Up | Action::Down => meta::step(app, step_of(action)),
+            Action::First | Action::Last | Action::PageUp | Action::PageDown => meta::leap(app, action),
+            Action::Accept => meta::accept(app),
+            Action::Close => meta::leave(app),
+            _ => return false,
+        }
+        true
+    }
+
+    fn click(&self, app: &mut App, row: usize, _: &mut Vec<Effect>) {
+        let before = app.meta.meta_latent;
+        let same = app.focus == Focus::Parts;
+        app.look_at(Focus::Parts);
+        meta::choose_part(app, row);
+        if same && app.meta.meta_latent == before {
+            meta::accept(app);
+        }
+    }
+
+    fn wheel(&self, app: &mut App, row: Option<usize>, by: isize) -> bool {
+        let here = app.page == Page::Meta && row.is_some();
+        if here {
+            meta::step(app, by);
+        }
+        here
+    }
+
+    fn questions(&self) -> &'static [Question] {
+        meta_responses::QUESTIONS
+    }
+
+    fn settle(&self, app: &mut App) {
+        meta::settle(app);
+    }
+
+    fn ask(&self, app: &mut App, effects: &mut Vec<Effect>) {
+        meta_requests::ask_all(app, effects);
+    }
+
+    fn names(&self, app: &App) -> Vec<LatentRef> {
+        meta_requests::names(app)
+    }
+
+    fn draw(&self, app: &App, area: Rect, pen: &mut Canvas<'_>) {
+        draw(app, area, pen);
+    }
 }

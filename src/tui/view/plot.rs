@@ -4,11 +4,11 @@
 use ratatui::layout::Rect;
 use ratatui::style::Style;
 
-use super::super::Pen;
 use crate::text::Charset;
+use crate::tui::canvas::Canvas;
 
 /// Dots over an area, 2 by 4 in a cell; in ASCII one in a cell.
-pub(in crate::tui::view) struct Raster {
+pub(crate) struct Raster {
     cells: (usize, usize),
     per: (usize, usize),
     dots: Vec<u8>,
@@ -18,18 +18,18 @@ pub(in crate::tui::view) struct Raster {
 const BITS: [[u8; 4]; 2] = [[0x01, 0x02, 0x04, 0x40], [0x08, 0x10, 0x20, 0x80]];
 
 impl Raster {
-    pub(in crate::tui::view) fn new(area: Rect, charset: Charset) -> Self {
+    pub(crate) fn new(area: Rect, charset: Charset) -> Self {
         let cells = (usize::from(area.width), usize::from(area.height));
         let per = if charset == Charset::Ascii { (1, 1) } else { (2, 4) };
         Self { cells, per, dots: vec![0; cells.0 * cells.1] }
     }
 
     /// Dots across and down.
-    pub(in crate::tui::view) fn size(&self) -> (usize, usize) {
+    pub(crate) fn size(&self) -> (usize, usize) {
         (self.cells.0 * self.per.0, self.cells.1 * self.per.1)
     }
 
-    pub(in crate::tui::view) fn dot(&mut self, x: usize, y: usize) {
+    pub(crate) fn dot(&mut self, x: usize, y: usize) {
         let (column, row) = (x / self.per.0, y / self.per.1);
         if column < self.cells.0 && row < self.cells.1 {
             self.dots[row * self.cells.0 + column] |= BITS[x % self.per.0][y % self.per.1];
@@ -37,7 +37,7 @@ impl Raster {
     }
 
     /// A straight line, both ends included.
-    pub(in crate::tui::view) fn line(&mut self, from: (usize, usize), to: (usize, usize)) {
+    pub(crate) fn line(&mut self, from: (usize, usize), to: (usize, usize)) {
         let steps = from.0.abs_diff(to.0).max(from.1.abs_diff(to.1)).max(1);
         let along = |a: usize, b: usize, i: usize| {
             let (a, b) = (a as f64, b as f64);
@@ -49,7 +49,7 @@ impl Raster {
     }
 
     /// Draws the dots; cells without one are left as they are.
-    pub(in crate::tui::view) fn draw(&self, area: Rect, style: Style, pen: &mut Pen<'_>) {
+    pub(crate) fn draw(&self, area: Rect, style: Style, pen: &mut Canvas<'_>) {
         for (at, dots) in self.dots.iter().enumerate().filter(|(_, dots)| **dots != 0) {
             let (column, row) = (at % self.cells.0, at / self.cells.0);
             let glyph = if self.per == (1, 1) { '*' } else { char::from_u32(0x2800 + u32::from(*dots)).unwrap_or('*') };
@@ -62,14 +62,14 @@ impl Raster {
 
 /// The stretch of numbers that an axis covers.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Span1 {
+pub(crate) struct Span1 {
     pub low: f64,
     pub high: f64,
 }
 
 impl Span1 {
     /// The stretch that holds all of these that are numbers; one wide where they are all the same; none without any.
-    pub(super) fn of(values: impl Iterator<Item = f64>) -> Option<Self> {
+    pub(crate) fn of(values: impl Iterator<Item = f64>) -> Option<Self> {
         let (mut low, mut high) = (f64::INFINITY, f64::NEG_INFINITY);
         for value in values.filter(|v| v.is_finite()) {
             low = low.min(value);
@@ -86,7 +86,7 @@ impl Span1 {
     }
 
     /// The dot of a value among `dots`, the lowest first.
-    pub(super) fn place(self, value: f64, dots: usize) -> usize {
+    pub(crate) fn place(self, value: f64, dots: usize) -> usize {
         let last = dots.saturating_sub(1) as f64;
         ((value - self.low) / (self.high - self.low) * last).round().clamp(0.0, last) as usize
     }

@@ -6,7 +6,8 @@
 use std::cell::RefCell;
 
 use proptest::prelude::*;
-use saescope::sae::{Activation, Codes, Error, Neighbour, Normalisation, Parts, Sae, nearest_all};
+use saescope::sae::stitch::Pair;
+use saescope::sae::{Activation, Codes, Error, Neighbour, Normalisation, Parts, Sae, metrics, nearest_all};
 use saescope::task::Cancel;
 use saescope::weights::Array;
 
@@ -44,6 +45,8 @@ fn activation(kind: usize, width: usize, seed: u64) -> Activation {
         0 => Activation::Relu,
         1 => Activation::JumpRelu { threshold: vector(seed) },
         2 => Activation::TopK { k: 1 + seed as usize % width.min(9) },
+        // Groups of the largest size up to 9 that divides the width, so that many lie across two tiles.
+        3 => Activation::GroupMax { k: width / (1..=9).filter(|size| width.is_multiple_of(*size)).max().unwrap_or(1) },
         // exp(0) is 1, so the magnitudes stay whole numbers.
         _ => Activation::Gated {
             b_gate: vector(seed),
@@ -84,6 +87,12 @@ fn reference(sae: &Sae, x: &[f32]) -> Vec<Vec<(u32, f32)>> {
                 fired.truncate(k);
                 fired.sort_by_key(|pair| pair.0);
             }
+            if let Activation::GroupMax { k } = parts.activation {
+                let largest = |group: &[(u32, f32)]| {
+                    group.iter().copied().reduce(|a, b| if b.1 > a.1 { b } else { a }).expect("a group has latents")
+                };
+                fired = fired.chunks(sae.width() / k).map(largest).collect();
+            }
             fired.retain(|pair| pair.1 > 0.0);
             fired
         })
@@ -103,7 +112,7 @@ proptest! {
 
     #[test]
     fn encode_equals_the_dense_reference(
-        d_in in 1usize..20, width in 1usize..1200, rows in 0usize..5, kind in 0usize..4, seed in 0u64..1000, c: bool,
+        d_in in 1usize..20, width in 1usize..1200, rows in 0usize..5, kind in 0usize..5, seed in 0u64..1000, c: bool,
     ) {
         let mut parts = parts(d_in, width, activation(kind, width, seed), |n, s| whole(n, seed * 8 + s, 3));
         parts.apply_b_dec_to_input = c;
@@ -115,7 +124,7 @@ proptest! {
 
     #[test]
     fn any_number_of_threads_gives_the_same_bits(
-        d_in in 1usize..40, width in 1usize..1300, rows in 1usize..150, kind in 0usize..4, seed in 0u64..1000,
+        d_in in 1usize..40, width in 1usize..1300, rows in 1usize..150, kind in 0usize..5, seed in 0u64..1000,
     ) {
         let sae = Sae::new(parts(d_in, width, activation(kind, width, seed), |n, s| broken(n, seed * 8 + s))).unwrap();
         let x = broken(rows * d_in, seed + 77);
@@ -326,4 +335,33 @@ fn parts_that_do_not_fit_are_refused() {
     assert!(matches!(sae.decoder_row(5), Err(Error::Latent { latent: 5, width: 5 })));
     let foreign = Codes::from_rows([vec![(5, 1.0)]]);
     assert!(matches!(sae.decode(&foreign), Err(Error::Latent { .. })));
+}
+
+#[test]
+fn what_reads_one_size_and_writes_another_is_measured_against_what_it_writes_to() {
+    let (d_in, d_out, width, rows) = (3, 5, 7, 4);
+    let wide = || Parts {
+        w_dec: Array::owned(broken(width * d_out, 8), &[width, d_out]).into(),
+        b_dec: Array::owned(broken(d_out, 9), &[d_out]),
+        apply_b_dec_to_input: false,
+        ..parts(d_in, width, Activation::Relu, broken)
+    };
+    let sae = Sae::new(wide()).unwrap();
+    assert_eq!((sae.d_in(), sae.d_out(), sae.width()), (d_in, d_out, width));
+    let (x, target) = (broken(rows * d_in, 1), broken(rows * d_out, 2));
+    let codes = sae.encode(&x, &Cancel::new()).unwrap();
+    let x_hat = sae.decode(&codes).unwrap();
+    assert_eq!(x_hat.len(), rows * d_out);
+    let counts = vec![true; rows];
+    let quality = metrics::quality(&target, &x_hat, &codes, &counts, d_out).unwrap();
+    let error: f64 = target.iter().zip(&x_hat).map(|(t, x)| (f64::from(*t) - f64::from(*x)).powi(2)).sum();
+    assert!((quality.mse.unwrap() - error / (rows * d_out) as f64).abs() < 1e-9);
+    assert!(
+        metrics::quality(&x, &x_hat, &codes, &counts, d_out).is_err(),
+        "the target has another size than the input"
+    );
+    // What is taken from the input, and what is undone of it, has its size.
+    assert!(Sae::new(Parts { apply_b_dec_to_input: true, ..wide() }).is_err());
+    assert!(Sae::new(Parts { normalisation: Normalisation::LayerNorm, ..wide() }).is_err());
+    assert!(Pair::new(&sae, &Sae::new(parts(d_in, width, Activation::Relu, broken)).unwrap()).is_err());
 }

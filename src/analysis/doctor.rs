@@ -3,6 +3,7 @@
 
 mod convention;
 mod examine;
+mod norms;
 mod search;
 pub mod told;
 

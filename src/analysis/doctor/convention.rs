@@ -5,6 +5,8 @@ use crate::sae::{self, Activation, Normalisation, Parts, Sae};
 use crate::site::{Site, SiteKind};
 use crate::weights::Array;
 
+use super::norms::{Input, digits, norms};
+
 /// One convention other than the suite has it.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Convention {
@@ -73,7 +75,7 @@ impl Convention {
         all.extend(facts.bos.map(|bos| Self::Bos(!bos)));
         all.extend(facts.value_bias.map(|folded| Self::ValueBias(!folded)));
         all.push(Self::BDec(!parts.apply_b_dec_to_input));
-        all.extend(norms(parts.normalisation, facts).into_iter().map(Self::Norm));
+        all.extend(norms(parts.normalisation, facts.into()).into_iter().map(Self::Norm));
         if !facts.unit_rows {
             all.push(Self::DecoderNorm(!parts.rescale_acts_by_decoder_norm));
         }
@@ -226,6 +228,13 @@ impl Gate {
     }
 }
 
+impl From<&Facts> for Input {
+    fn from(facts: &Facts) -> Self {
+        let is_embedding = facts.site == Site { layer: 0, kind: SiteKind::ResidPre };
+        Self { scale: facts.scale, d_in: facts.d_in, is_embedding }
+    }
+}
+
 const fn not(on: bool) -> &'static str {
     if on { "" } else { "not " }
 }
@@ -240,45 +249,6 @@ fn norm_said(norm: Normalisation) -> String {
         Normalisation::ConstantNorm => "input is scaled to length √d".to_owned(),
         Normalisation::LayerNorm => "input goes through LayerNorm".to_owned(),
         Normalisation::Scale(factor) => format!("input is multiplied by {}", digits(factor)),
-    }
-}
-
-/// A factor with five digits that count, as a suite file can have it.
-fn digits(factor: f32) -> String {
-    let before = factor.abs().log10().floor().clamp(-20.0, 20.0) as i32;
-    let behind = usize::try_from(4 - before).unwrap_or(0);
-    format!("{factor:.behind$}")
-}
-
-/// What could be done to the input instead.
-fn norms(now: Normalisation, facts: &Facts) -> Vec<Normalisation> {
-    let mut all = vec![Normalisation::None, Normalisation::ConstantNorm, Normalisation::LayerNorm];
-    let mut factors: Vec<f32> = Vec::new();
-    for factor in scales(now, facts) {
-        let known = |known: &f32| (0.99..1.01).contains(&(known / factor));
-        // A factor near 1 would change nothing that can be seen.
-        if factor.is_normal() && factor > 0.0 && !(0.9..1.11).contains(&factor) && !factors.iter().any(known) {
-            factors.push(factor);
-        }
-    }
-    all.extend(factors.into_iter().map(Normalisation::Scale));
-    all.retain(|norm| *norm != now);
-    all
-}
-
-/// Factors for all activations that releases train with: to a mean length of √d_in (SAELens), to one of 1
-/// (`dictionary_learning`), and what an embedding is multiplied by on its way into the model (Gemma). Each could be
-/// missing, or be in the weights already.
-fn scales(now: Normalisation, facts: &Facts) -> Vec<f32> {
-    let (scale, root) = (facts.scale, (facts.d_in as f32).sqrt());
-    match now {
-        Normalisation::None => {
-            let is_embedding = facts.site == Site { layer: 0, kind: SiteKind::ResidPre };
-            let embedding = is_embedding.then_some(1.0 / root);
-            embedding.into_iter().chain([scale, 1.0 / scale, scale / root, root / scale]).collect()
-        }
-        Normalisation::Scale(factor) => vec![factor * factor],
-        Normalisation::ConstantNorm | Normalisation::LayerNorm => vec![scale],
     }
 }
 
@@ -373,18 +343,6 @@ mod tests {
 
     #[test]
     fn what_is_tried_differs_from_what_is_there() {
-        for now in [Normalisation::None, Normalisation::Scale(0.5), Normalisation::LayerNorm] {
-            assert!(!norms(now, &facts()).contains(&now), "{now:?}");
-        }
-        let factors = |facts: &Facts| {
-            let all = norms(Normalisation::None, facts).into_iter();
-            all.filter(|norm| matches!(norm, Normalisation::Scale(_))).collect::<Vec<_>>()
-        };
-        let near_one = Facts { scale: 1.1, d_in: 1, ..facts() };
-        assert_eq!(factors(&near_one), [], "they would change nothing that can be seen");
-        assert_eq!(factors(&facts()), [0.1, 10.0, 0.025, 40.0].map(Normalisation::Scale));
-        let embedding = Facts { site: Site { layer: 0, kind: SiteKind::ResidPre }, ..facts() };
-        assert_eq!(factors(&embedding)[0], Normalisation::Scale(0.25));
         let top_k = gates(&Activation::TopK { k: 7 }, &facts());
         assert_eq!(top_k, [Convention::Relu], "the k that is expected is there already");
     }

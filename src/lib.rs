@@ -12,6 +12,7 @@
 //! | [`fatal`] | the last word when a signal ends the program at once |
 //! | [`toml_file`] | a TOML file read key by key, with lines and nearest names in its errors |
 //! | [`format`] | the formats that SAEs are published in: their names, and their files' |
+//! | [`json_file`] | a JSON file of another program read key by key, with what Python writes beyond JSON |
 //! | [`blob`], [`weights`], [`kernel`] | the bytes of one file; tensor files, mapped; the fused matrix products |
 //! | [`hub`] | files of a hub repository in the shared Hugging Face cache |
 //! | [`model`] | forward passes with hooks at sites, KV cache, tokenizer, sampling |
@@ -32,6 +33,7 @@ pub mod fatal;
 pub mod format;
 pub mod home;
 pub mod hub;
+pub mod json_file;
 pub mod kernel;
 pub mod model;
 pub mod report;

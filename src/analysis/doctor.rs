@@ -3,11 +3,14 @@
 
 mod convention;
 mod examine;
+mod files;
 mod norms;
 mod search;
 pub mod told;
 
 use serde::{Deserialize, Serialize};
+
+use super::SaeTypes;
 
 pub use convention::Convention;
 pub use examine::{Examiner, Found, Patient};
@@ -60,6 +63,10 @@ pub struct SaeCheckup {
     pub id: String,
     /// How many latents it has.
     pub width: usize,
+    /// In which element types it is stored and computed.
+    pub dtype: SaeTypes,
+    /// What is to be known of it, from how its files were read.
+    pub notes: Vec<String>,
     /// As the suite is wired.
     pub measured: Figures,
     /// What its authors measured.

@@ -15,8 +15,9 @@ use candle_core::Device;
 use clap::{Parser, ValueEnum};
 use saescope::analysis::doctor::{Examiner, Expected, Figures, Found, Patient};
 use saescope::analysis::measuring::{Apart, Taker};
+use saescope::blob::Blob;
 use saescope::hub::{Hub, bytes};
-use saescope::model::{self, ModelFiles, TokenizerFiles, TokenizerSaid};
+use saescope::model::{self, ModelFiles, PIECE, Tokenizer, TokenizerFiles, TokenizerSaid, cut};
 use saescope::report::Report;
 use saescope::sae::train::{self, Config, Dtype, Origin};
 use saescope::session::{Session, Setup, available_memory};
@@ -137,22 +138,13 @@ pub fn train(arguments: &Arguments) -> Result<()> {
     let bos_id = loaded.tokenizer.bos().filter(|_| bos);
     ensure!(!bos || bos_id.is_some(), "the tokenizer has no beginning-of-sequence token; give --no-bos");
 
-    let text = fs::read_to_string(&arguments.text);
-    let text = text.with_context(|| format!("cannot read the text {}", arguments.text.display()))?;
-    let (seen, unseen) = text.split_at(cut(&text));
+    let cannot = || format!("cannot read the text {}", arguments.text.display());
+    let text = Blob::path(&arguments.text).read().with_context(cannot)?;
+    let text = std::str::from_utf8(&text).with_context(cannot)?;
+    let (seen, unseen) = text.split_at(kept_back(text));
     let longest = arguments.context.min(model.shape().context).saturating_sub(usize::from(bos)).max(2);
-    let rows = |text: &str| -> Result<Vec<Vec<u32>>> {
-        let mut rows = Vec::new();
-        for document in text.split(SEPARATOR).map(str::trim).filter(|document| !document.is_empty()) {
-            let ids = loaded.tokenizer.encode(document)?;
-            // A document that spells the token which is put in front has it once.
-            let begins = ids.iter().take_while(|id| bos_id == Some(**id)).count();
-            rows.extend(ids[begins..].chunks(longest).map(<[u32]>::to_vec));
-        }
-        rows.retain(|row| row.len() > 1);
-        Ok(rows)
-    };
-    let (rows, mut held_out) = (rows(seen)?, rows(unseen)?);
+    let rows = |text: &str, most: usize| rows((&loaded.tokenizer, bos_id), text, longest, most);
+    let (rows, mut held_out) = (rows(seen, arguments.tokens)?, rows(unseen, MEASURED)?);
     held_out.truncate(MEASURED.div_ceil(longest));
     ensure!(!rows.is_empty() && !held_out.is_empty(), "{} is too short to learn from", arguments.text.display());
 
@@ -214,6 +206,32 @@ pub fn train(arguments: &Arguments) -> Result<()> {
     fs::write(&suite_file, suite(&wiring, &arguments.out, &figures)?)?;
     eprintln!("saescope --suite {}   ({:.0?})", suite_file.display(), start.elapsed());
     Ok(())
+}
+
+/// Rows of at most `longest` tokens of a text's documents, until there are `most` tokens behind the first of each row or
+/// the text ends: what is not used is not spelled either.
+fn rows((tokenizer, bos): (&Tokenizer, Option<u32>), text: &str, longest: usize, most: usize) -> Result<Vec<Vec<u32>>> {
+    let (mut rows, mut tokens): (Vec<Vec<u32>>, usize) = (Vec::new(), 0);
+    for document in text.split(SEPARATOR).map(str::trim) {
+        let (mut rest, mut row, mut begun) = (document, Vec::new(), false);
+        while !rest.is_empty() && tokens < most {
+            let at = if rest.len() > PIECE { cut(rest.as_bytes(), PIECE) } else { rest.len() };
+            let (piece, after) = rest.split_at(at);
+            rest = after;
+            let ids = tokenizer.encode(piece)?;
+            // A document that spells the token which is put in front has it once.
+            row.extend(ids.into_iter().skip_while(|id| !begun && bos == Some(*id)));
+            begun |= !row.is_empty();
+            let whole = row.len() / longest;
+            let after = row.split_off(whole * longest);
+            rows.extend(row.chunks(longest).map(<[u32]>::to_vec));
+            (tokens, row) = (tokens + whole * (longest - 1), after);
+        }
+        tokens += row.len().saturating_sub(1);
+        // A row of one token has no position that counts.
+        rows.extend(Some(row).filter(|row| row.len() > 1));
+    }
+    Ok(rows)
 }
 
 /// At most `most` activations of rows of text. Position 0 is left out, as it is of every figure (README, "What the
@@ -324,7 +342,7 @@ fn empty(source: Source) -> Suite {
 }
 
 /// Where the part of the text begins that is kept back: at a document, else at a line, else at a character.
-fn cut(text: &str) -> usize {
+fn kept_back(text: &str) -> usize {
     let kept = (text.len() / UNSEEN).min(UNSEEN_BYTES);
     let at = text.floor_char_boundary(text.len() - kept);
     let behind = |found: &str| text[at..].find(found).map(|start| at + start + found.len());

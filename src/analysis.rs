@@ -222,7 +222,7 @@ pub struct LatentCard {
     pub meta: Vec<MetaEntry>,
     /// How often it has fired in what this program has run since the suite was opened.
     pub seen: Seen,
-    /// What is to be known of its SAE, from how its files were read.
+    /// Things worth saying: how the SAE's files were read, a meta-SAE of it that cannot be used.
     pub notes: Vec<String>,
 }
 

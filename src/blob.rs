@@ -15,6 +15,74 @@ pub struct Blob {
     wide: bool,
 }
 
+/// Bytes in which a page must show itself as one.
+const BEGINNING: usize = 512;
+
+/// What lies where a file should be, when a download went wrong in a way that leaves a file behind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Instead {
+    /// A few lines that name the file's hash.
+    #[error("it is a Git LFS pointer, which only names the file's bytes")]
+    Pointer,
+    /// What a browser shows: a login, a licence, an error.
+    #[error("it is a web page, not the file")]
+    Page,
+    /// Nothing.
+    #[error("it is empty")]
+    Empty,
+}
+
+impl Instead {
+    /// What these bytes are, the first of a file or all of them.
+    #[must_use]
+    pub fn of(bytes: &[u8]) -> Option<Self> {
+        // <https://github.com/git-lfs/git-lfs/blob/main/docs/spec.md>: the version comes first.
+        const POINTERS: [&[u8]; 2] =
+            [b"version https://git-lfs.github.com/spec/", b"version https://hawser.github.com/spec/"];
+        const PAGES: [&[u8]; 3] = [b"<!doctype html", b"<html", b"<?xml"];
+        if bytes.is_empty() {
+            return Some(Self::Empty);
+        }
+        if POINTERS.iter().any(|pointer| bytes.starts_with(pointer)) {
+            return Some(Self::Pointer);
+        }
+        let beginning = &bytes[..bytes.len().min(BEGINNING)];
+        let text = beginning.strip_prefix(b"\xef\xbb\xbf").unwrap_or(beginning).trim_ascii_start();
+        let begins = |page: &[u8]| text.get(..page.len()).is_some_and(|text| text.eq_ignore_ascii_case(page));
+        PAGES.iter().any(|page| begins(page)).then_some(Self::Page)
+    }
+
+    /// What to do about it.
+    #[must_use]
+    pub const fn hint(self) -> &'static str {
+        match self {
+            Self::Pointer => "run `git lfs pull` in the folder that was cloned: it fetches the file itself",
+            Self::Page => "open it to see what it asks for, such as a login or a licence, and download the file again",
+            Self::Empty => "download or copy it again",
+        }
+    }
+
+    /// The same behind an error, however deep.
+    #[must_use]
+    pub fn behind(error: &(dyn std::error::Error + 'static)) -> Option<Self> {
+        let mut cause = Some(error);
+        while let Some(error) = cause {
+            let inner = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+            if let Some(instead) = inner.and_then(|inner| inner.downcast_ref::<Self>()) {
+                return Some(*instead);
+            }
+            cause = error.source();
+        }
+        None
+    }
+}
+
+impl From<Instead> for io::Error {
+    fn from(instead: Instead) -> Self {
+        Self::new(io::ErrorKind::InvalidData, instead)
+    }
+}
+
 /// Where the bytes of a [`Blob`] are.
 #[derive(Clone)]
 pub enum Place {
@@ -68,11 +136,14 @@ impl Blob {
     /// All the bytes, read at once: for small files.
     ///
     /// # Errors
-    /// Whatever reading the path answers.
+    /// Whatever reading the path answers; [`Instead`] where something else lies there.
     pub fn read(&self) -> io::Result<Cow<'static, [u8]>> {
         match &self.place {
             Place::Embedded(bytes) => Ok(Cow::Borrowed(bytes)),
-            Place::Path(path) => std::fs::read(path).map(Cow::Owned),
+            Place::Path(path) => {
+                let bytes = std::fs::read(path)?;
+                Instead::of(&bytes).map_or(Ok(Cow::Owned(bytes)), |instead| Err(instead.into()))
+            }
         }
     }
 
@@ -91,5 +162,31 @@ impl Blob {
 impl fmt::Debug for Blob {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Blob").field(&self.name).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_lies_instead_of_a_file_is_known_by_its_first_bytes() {
+        let pointer = b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 1\n";
+        let cases: [(&[u8], Option<Instead>); 8] = [
+            (pointer, Some(Instead::Pointer)),
+            (b"", Some(Instead::Empty)),
+            (b"<!DOCTYPE html><html>", Some(Instead::Page)),
+            (b"\xef\xbb\xbf\r\n <HTML lang=en>", Some(Instead::Page)),
+            (b"<?xml version=\"1.0\"?><Error>", Some(Instead::Page)),
+            (b"{\"a\": \"<html>\"}", None),
+            (b"version of the text", None),
+            (b"<", None),
+        ];
+        for (bytes, wanted) in cases {
+            assert_eq!(Instead::of(bytes), wanted, "{}", String::from_utf8_lossy(bytes));
+        }
+        let error = io::Error::other(io::Error::from(Instead::Page));
+        assert_eq!(Instead::behind(&error), Some(Instead::Page));
+        assert_eq!(Instead::behind(&io::Error::other("else")), None);
     }
 }

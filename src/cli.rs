@@ -17,10 +17,12 @@ mod stitch;
 mod suites;
 
 use std::ffi::OsString;
+use std::io::{self, Write as _};
 
 use clap::Parser;
 
 use crate::report::Report;
+use crate::text::{self, Charset};
 
 use args::{Args, Command};
 use context::Context;
@@ -29,19 +31,39 @@ use output::Output;
 /// Runs the program with these arguments, the first of which is its name, and gives the exit code.
 pub fn main(args: impl IntoIterator<Item = OsString>) -> u8 {
     crate::fatal::watch();
-    let args = match Args::try_parse_from(args) {
+    let given: Vec<OsString> = args.into_iter().collect();
+    let args = match Args::try_parse_from(&given) {
         Ok(args) => args,
-        Err(error) => {
-            // Help and version are no errors: clap prints them to standard output and gives 0. A closed pipe is quiet.
-            let _ = error.print();
-            return u8::try_from(error.exit_code()).unwrap_or(2);
-        }
+        Err(error) => return other_than_a_command(&error, &given),
     };
     let output = Output::new(args.json());
+    output::ascii(args.ascii);
     match dispatch(args, &output) {
         Ok(code) => code,
         Err(report) => {
             output.report(&report);
+            report.exit_code()
+        }
+    }
+}
+
+/// Help and version, which clap counts as errors, on standard output; wrong usage on standard error.
+fn other_than_a_command(error: &clap::Error, given: &[OsString]) -> u8 {
+    let code = u8::try_from(error.exit_code()).unwrap_or(2);
+    let tame = |arg: &OsString| arg.to_str().is_some_and(|arg| text::line(arg, Charset::Unicode) == arg);
+    if error.use_stderr() && !given.iter().all(tame) {
+        // Quoted arguments cannot be told from clap's own colours: without these.
+        output::say(error.render().to_string().trim_end());
+        return code;
+    }
+    let printed = error.print().and_then(|()| io::stdout().flush());
+    if error.use_stderr() {
+        return code;
+    }
+    match output::written(printed) {
+        Ok(()) => code,
+        Err(report) => {
+            output::say(&report.to_string());
             report.exit_code()
         }
     }
@@ -55,8 +77,14 @@ fn dispatch(args: Args, output: &Output) -> Result<u8, Report> {
         Some(Command::Config(options)) => return manual::config(options),
         _ => {}
     }
-    let context = Context::new(&args)?;
-    log::start(&context);
+    let mut context = Context::new(&args)?;
+    output::ascii(context.settings.ascii == Some(true));
+    if let Err(report) = log::start(&context) {
+        if args.log.is_some() {
+            output::say(&report.to_string());
+        }
+        context.without_log = Some(report);
+    }
     match args.command {
         None => explore::explore(&context),
         Some(Command::Shot(options)) => explore::shot(&context, &options),

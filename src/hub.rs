@@ -10,6 +10,7 @@ pub mod name;
 mod pages;
 mod remote;
 mod sound;
+mod stored;
 mod transfer;
 mod visit;
 
@@ -19,10 +20,12 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use cache::Folder;
+pub use digest::Difference;
 pub use environment::Environment;
 pub use error::{Error, bytes};
 use remote::Remote;
 use sound::Thorough;
+pub use stored::difference;
 pub use transfer::Patience;
 use visit::Missing;
 pub use visit::Visit;

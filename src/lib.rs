@@ -10,6 +10,7 @@
 //! | [`report`], [`settings`] | errors as people read them; flags, environment, config file, directories |
 //! | [`device`], [`home`] | what can compute a model, by name; a path as a person writes it |
 //! | [`fatal`] | the last word when a signal ends the program at once |
+//! | [`guard`] | calls into code of others that may panic |
 //! | [`toml_file`] | a TOML file read key by key, with lines and nearest names in its errors |
 //! | [`format`] | the formats that SAEs are published in: their names, and their files' |
 //! | [`json_file`] | a JSON file of another program read key by key, with what Python writes beyond JSON |
@@ -31,6 +32,7 @@ pub mod cli;
 pub mod device;
 pub mod fatal;
 pub mod format;
+pub mod guard;
 pub mod home;
 pub mod hub;
 pub mod json_file;

@@ -6,6 +6,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::text::{self, Charset};
+
 /// What went wrong, the chain of causes, and what to do about it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Report {
@@ -95,12 +97,14 @@ impl Report {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "error: {}", self.what)?;
+        // A line break in a foreign name would begin a line that looks like one of these.
+        let line = |text| text::line(text, Charset::Unicode);
+        write!(f, "error: {}", line(&self.what))?;
         for why in &self.why {
-            write!(f, "\ncaused by: {why}")?;
+            write!(f, "\ncaused by: {}", line(why))?;
         }
         if let Some(hint) = &self.hint {
-            write!(f, "\nhint: {hint}")?;
+            write!(f, "\nhint: {}", line(hint))?;
         }
         Ok(())
     }
@@ -122,6 +126,12 @@ mod tests {
     fn prints_what_why_and_hint_on_lines_of_their_own() {
         let report = Report::new("cannot open `x`").because("no such file").hint("check the path");
         assert_eq!(report.to_string(), "error: cannot open `x`\ncaused by: no such file\nhint: check the path");
+    }
+
+    #[test]
+    fn what_it_quotes_is_not_obeyed_and_makes_no_lines() {
+        let report = Report::new("\u{1b}]0;x\u{7}").because("a\nhint: run this").hint("\u{202e}x");
+        assert_eq!(report.to_string(), "error: ␛]0;x␇\ncaused by: a⏎hint: run this\nhint: ⟨U+202E⟩x");
     }
 
     #[test]

@@ -10,6 +10,7 @@ mod computer;
 mod corpus;
 mod current;
 mod curve;
+mod damage;
 mod doctor;
 mod export;
 mod failure;
@@ -241,7 +242,8 @@ impl Session {
         let prompt = PromptSession::new(open::load(plan, &self.setup, cancel, progress)?);
         self.metas = meta::Metas::find(&prompt, &self.setup, cancel)?;
         self.current.put(Arc::clone(prompt.shared()));
-        let opened = prompt.opened();
+        let mut opened = prompt.opened();
+        opened.notes.extend(self.metas.notes(&|_| true));
         self.prompt = Some(prompt);
         Ok(opened)
     }
@@ -290,9 +292,10 @@ impl Session {
     /// # Errors
     /// That there is no such SAE or latent.
     pub fn card(&mut self, sae: &str, latent: u32, threshold: Option<f32>, top: usize) -> Result<LatentCard, Report> {
-        let prompt = self.prompt()?;
+        let Self { prompt: Some(prompt), metas, .. } = self else { return Err(current::nothing()) };
         let mut card = prompt.card(sae, latent, threshold, top)?;
-        card.meta = self.metas.entries(prompt, sae, latent)?;
+        card.meta = metas.entries(prompt, sae, latent)?;
+        card.notes.extend(metas.notes(&|of| of == sae));
         Ok(card)
     }
 

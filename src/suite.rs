@@ -18,6 +18,7 @@ pub use files::{ModelParts, Pick, Picked, TokenizerParts, TokenizerSaid};
 pub use parse::{Base, parse};
 pub use plan::{Choice, FileNeed, Need, Part, Plan};
 
+use crate::blob::Instead;
 use crate::format::Format;
 use crate::hub::Repo;
 use crate::report::{Kind, Report};
@@ -321,7 +322,13 @@ impl From<&Error> for Report {
                 report.why = files.iter().map(|file| format!("missing: {file}")).collect();
                 report
             }
-            Error::Read { source, .. } => Self::new(error.to_string()).because(source.to_string()),
+            Error::Read { source, .. } => {
+                let report = Self::new(error.to_string()).because(source.to_string());
+                match Instead::behind(source) {
+                    Some(instead) => report.hint(instead.hint()),
+                    None => report,
+                }
+            }
             Error::TooLarge { .. }
             | Error::Absent { .. }
             | Error::Index { .. }

@@ -11,8 +11,10 @@ use unicode_segmentation::UnicodeSegmentation;
 use unicode_width::UnicodeWidthStr;
 
 mod hidden;
+mod out;
 
 use hidden::is_hidden;
+pub use out::{json, line, lines, plain, said};
 
 /// Which characters may be written to the terminal.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -4,6 +4,7 @@
 mod archive;
 mod array;
 mod element;
+mod header;
 mod matrix;
 mod names;
 mod npz;
@@ -24,7 +25,7 @@ use self::element::Element;
 pub use self::element::{Narrow, READABLE};
 pub use self::matrix::{Factor, Matrix, Transposed};
 pub use self::names::unwrapped;
-use crate::blob::{Blob, Place};
+use crate::blob::{Blob, Instead, Place};
 
 /// Why a tensor could not be had. Every message names file and tensor.
 #[derive(Debug, thiserror::Error)]
@@ -63,15 +64,17 @@ pub enum Error {
         why: String,
     },
     /// The tensor is not there.
-    #[error("`{file}` has no tensor `{tensor}`")]
+    #[error("`{file}` has no tensor `{tensor}`; {seen}")]
     Missing {
         /// The file or files searched.
         file: String,
         /// The tensor.
         tensor: String,
+        /// What is there that may be meant, in words.
+        seen: String,
     },
     /// The tensor has another shape than it must have.
-    #[error("tensor `{tensor}` in `{file}` has shape {found:?}, expected {expected}")]
+    #[error("tensor `{tensor}` in `{file}` has shape {found:?}, expected {expected}{}", transposed(found, expected))]
     Shape {
         /// The file.
         file: String,
@@ -200,7 +203,10 @@ impl TensorFiles {
         let name = blob.name().to_owned();
         let bytes = map(blob).map_err(|source| Error::Open { file: name.clone(), source })?;
         let bad = |why: String| Error::Format { file: name.clone(), why };
-        let parsed = SafeTensors::deserialize(&bytes).map_err(|error| bad(error.to_string()))?;
+        let parsed = SafeTensors::deserialize(&bytes).map_err(|error| match header::blame(&bytes) {
+            Some(blamed) => bad(format!("{blamed} ({error})")),
+            None => bad(error.to_string()),
+        })?;
         let start = bytes.as_ptr() as usize;
         let as_stored: HashSet<&str> = parsed.iter().map(|(tensor, _)| tensor).collect();
         for (tensor, view) in parsed.iter() {
@@ -420,7 +426,58 @@ impl TensorFiles {
     }
 
     fn entry(&self, tensor: &str) -> Result<&Entry, Error> {
-        self.index.get(tensor).ok_or_else(|| Error::Missing { file: self.file_names(), tensor: tensor.to_owned() })
+        self.index.get(tensor).ok_or_else(|| Error::missing(self.file_names(), tensor, &self.names()))
+    }
+}
+
+impl Error {
+    /// That a tensor is not among those that are there.
+    fn missing(file: String, tensor: &str, names: &[&str]) -> Self {
+        Self::Missing { file, tensor: tensor.to_owned(), seen: seen(tensor, names) }
+    }
+
+    /// The file, or files, that it is about.
+    #[must_use]
+    pub fn file(&self) -> &str {
+        match self {
+            Self::Open { file, .. }
+            | Self::Format { file, .. }
+            | Self::Pickle { file, .. }
+            | Self::Npz { file, .. }
+            | Self::Missing { file, .. }
+            | Self::Shape { file, .. }
+            | Self::Type { file, .. }
+            | Self::Scaled { file, .. }
+            | Self::NotFinite { file, .. } => file,
+        }
+    }
+}
+
+/// Most names that are listed where none is like the one that is missing.
+const LISTED: usize = 4;
+
+/// What of these names, sorted, may be meant by one that is not among them: the same under a prefix, else what they
+/// begin with.
+fn seen(tensor: &str, names: &[&str]) -> String {
+    let under = |name: &&&str| name.strip_suffix(tensor).is_some_and(|prefix| prefix.ends_with('.'));
+    if let Some(name) = names.iter().find(under) {
+        return format!("it has `{name}`");
+    }
+    let first = |name: &&str| name.split_once('.').map_or_else(|| (*name).to_owned(), |(first, _)| format!("{first}."));
+    let mut begin: Vec<String> = names.iter().map(first).collect();
+    begin.dedup();
+    match begin.len() {
+        0 => "it has none".to_owned(),
+        1..=LISTED => format!("its names begin with `{}`", begin.join("`, `")),
+        more => format!("its names begin with `{}` and {} others", begin[..LISTED].join("`, `"), more - LISTED),
+    }
+}
+
+/// That a matrix has the sides which are expected, in the other order.
+fn transposed(found: &[usize], expected: &str) -> &'static str {
+    match found {
+        [rows, cols] if rows != cols && expected == format!("[{cols}, {rows}]") => ": it is transposed",
+        _ => "",
     }
 }
 
@@ -430,10 +487,17 @@ fn map(blob: &Blob) -> std::io::Result<Bytes> {
         Place::Embedded(bytes) => Ok(Bytes::Static(bytes)),
         Place::Path(path) => {
             let file = File::open(path)?;
+            if file.metadata()?.len() == 0 {
+                return Err(Instead::Empty.into());
+            }
             // SAFETY: the cache's files are never written in place (downloads are renamed into it), which is the
             // assumption every reader of the shared cache makes; a truncation by somebody else would end the process
             // with SIGBUS, it cannot corrupt memory.
-            unsafe { Mmap::map(&file) }.map(Bytes::Mapped)
+            let map = unsafe { Mmap::map(&file) }?;
+            match Instead::of(&map) {
+                Some(instead) => Err(instead.into()),
+                None => Ok(Bytes::Mapped(map)),
+            }
         }
     }
 }

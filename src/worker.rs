@@ -10,6 +10,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 
+use crate::guard;
 use crate::report::{Kind, Report};
 use crate::session::{BackgroundSession, Lane, Session, Setup, Slot};
 use crate::task::{Cancel, Progress, Ticket};
@@ -207,10 +208,8 @@ fn work(queue: &Queue, mut hand: Hand, send: &Send) {
 }
 
 fn bug(panic: &(dyn Any + std::marker::Send)) -> Report {
-    let message =
-        panic.downcast_ref::<&str>().map(ToString::to_string).or_else(|| panic.downcast_ref::<String>().cloned());
     Report::new("a mistake of this program ended what was asked for")
-        .because(message.unwrap_or_else(|| "it did not say why".to_owned()))
+        .because(guard::message(panic))
         .hint("the explorer goes on; please report it with what you did")
         .kind(Kind::Bug)
 }

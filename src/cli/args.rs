@@ -219,7 +219,7 @@ pub struct MetaChoice {
     /// The SAE's id.
     #[arg(long, value_name = "ID")]
     pub sae: String,
-    /// The meta-SAE's id, or its folder; the SAE's only one otherwise.
+    /// The meta-SAE's id, or its folder; the SAE's first one otherwise.
     #[arg(long, value_name = "ID|DIR")]
     pub meta: Option<String>,
 }
@@ -319,7 +319,7 @@ pub struct MetaEdit {
     #[arg(long, value_name = "N", default_value_t = 16)]
     pub tokens: u32,
     /// Sample with this temperature instead of taking the likeliest token.
-    #[arg(long, value_name = "T")]
+    #[arg(long, value_name = "T", value_parser = temperature, allow_negative_numbers = true)]
     pub temperature: Option<f64>,
     /// Seed of the random edit and of sampling.
     #[arg(long, value_name = "SEED", default_value_t = 0)]
@@ -509,6 +509,13 @@ fn cosine(text: &str) -> Result<f32, String> {
     }
 }
 
+fn temperature(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(value) if value.is_finite() && value >= 0.0 => Ok(value),
+        _ => Err("a temperature is a number from 0, where the likeliest token is taken".to_owned()),
+    }
+}
+
 fn addition(text: &str) -> Result<(u32, f32), String> {
     let wrong = || "an addition is a meta-latent and its activation, such as 228:0.3".to_owned();
     let (meta_latent, activation) = text.split_once(':').ok_or_else(wrong)?;
@@ -555,6 +562,10 @@ mod tests {
         assert_eq!((addition("3:0.5"), exchange("3:4")), (Ok((3, 0.5)), Ok((3, 4))));
         for wrong in ["3", "3:", ":1", "3:NaN", "a:b"] {
             assert!(addition(wrong).is_err() && exchange(wrong).is_err(), "{wrong}");
+        }
+        assert_eq!((temperature("0"), temperature("0.7")), (Ok(0.0), Ok(0.7)));
+        for wrong in ["nan", "NaN", "inf", "-inf", "-0.1", "infinity", "1e999", "warm", ""] {
+            assert!(temperature(wrong).is_err(), "{wrong}");
         }
         assert_eq!(cosine("-0.5"), Ok(-0.5));
         for wrong in ["1.5", "NaN", "seven"] {

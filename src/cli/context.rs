@@ -25,6 +25,8 @@ pub struct Context {
     pub saes: Vec<String>,
     /// How much of models is opened.
     pub reach: Reach,
+    /// Why no log is written, where none is.
+    pub without_log: Option<Report>,
 }
 
 impl Context {
@@ -47,7 +49,7 @@ impl Context {
             tokenizer: args.tokenizer(),
         };
         let (prompt, saes, reach) = (args.prompt.clone(), args.sae.clone(), args.reach());
-        Ok(Self { settings, directories, setup, prompt, saes, reach })
+        Ok(Self { settings, directories, setup, prompt, saes, reach, without_log: None })
     }
 
     /// A session that has nothing loaded.

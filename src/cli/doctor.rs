@@ -38,9 +38,10 @@ pub fn doctor(context: &Context, _: &args::Doctor, output: &Output) -> Result<u8
             "config": context.directories.config_file(),
             "suites": context.directories.suites(),
             "log": context.directories.log(),
+            "log_error": context.without_log,
         },
         "hub": {
-            "endpoint": environment.endpoint.clone(),
+            "endpoint": environment.shown_endpoint(),
             "offline": environment.offline,
             "token": environment.token.is_some(),
         },

@@ -120,5 +120,8 @@ fn words(card: &LatentCard) -> String {
         let (meta, share) = (prose(&entry.meta, Charset::Unicode), entry.explained * 100.0);
         let _ = writeln!(text, "made of    {} by meta-SAE {meta}, {share:.1} % explained", parts.join(", "));
     }
+    for note in &card.notes {
+        let _ = writeln!(text, "note: {note}");
+    }
     text
 }

@@ -11,7 +11,7 @@ use crate::settings::{DEFAULT_FILE, Directories};
 pub fn completions(options: &Completions) -> Result<u8, Report> {
     let mut bytes = Vec::new();
     clap_complete::generate(options.shell, &mut Args::command(), "saescope", &mut bytes);
-    Output::text(&String::from_utf8_lossy(&bytes)).map(|()| 0)
+    Output::script(&String::from_utf8_lossy(&bytes)).map(|()| 0)
 }
 
 pub fn page() -> Result<u8, Report> {
@@ -19,13 +19,13 @@ pub fn page() -> Result<u8, Report> {
     clap_mangen::Man::new(Args::command())
         .render(&mut bytes)
         .map_err(|error| Report::caused("cannot write the man page", &error))?;
-    Output::text(&String::from_utf8_lossy(&bytes)).map(|()| 0)
+    Output::script(&String::from_utf8_lossy(&bytes)).map(|()| 0)
 }
 
 pub fn config(options: &Config) -> Result<u8, Report> {
     if options.default {
-        return Output::text(DEFAULT_FILE).map(|()| 0);
+        return Output::script(DEFAULT_FILE).map(|()| 0);
     }
     let directories = Directories::find(&|name: &str| std::env::var_os(name))?;
-    Output::text(&format!("{}\n", directories.config_file().display())).map(|()| 0)
+    Output::path(&directories.config_file()).map(|()| 0)
 }

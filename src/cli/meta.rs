@@ -71,24 +71,25 @@ impl Asked<'_> {
         session.ask(query, &self.cancel, &|_| {})
     }
 
-    /// The meta-SAE that was chosen, or the only one there is.
+    /// The meta-SAE that was chosen; else, as in the explorer, the first that can be used: those of the suite file in its
+    /// order, then those that were trained here.
     fn choose(&self, session: &mut Session, choice: &MetaChoice) -> Result<String, Report> {
         if let Some(meta) = &choice.meta {
             return Ok(meta.clone());
         }
         let metas = self.ask(session, &MetasQuery)?;
-        let of: Vec<_> = metas.iter().filter(|meta| meta.sae == choice.sae).collect();
-        match of.as_slice() {
+        let of = || metas.iter().filter(|meta| meta.sae == choice.sae);
+        let Some(first) = of().find(|meta| meta.failure.is_none()).or_else(|| of().next()) else {
             // Asking for any name says that there is none, and what to do.
-            [] => Ok(String::new()),
-            [only] => Ok(only.meta.clone()),
-            several => {
-                let ids: Vec<&str> = several.iter().map(|meta| meta.meta.as_str()).collect();
-                Err(Report::new(format!("SAE `{}` has several meta-SAEs", choice.sae))
-                    .hint(format!("choose with --meta: {}", ids.join(", ")))
-                    .kind(Kind::Usage))
+            return Ok(String::new());
+        };
+        // A damaged one is passed over, not in silence; one that was never downloaded is no news.
+        for failure in of().take_while(|meta| meta.meta != first.meta).filter_map(|meta| meta.failure.as_ref()) {
+            if failure.kind != Kind::Missing {
+                say(&failure.to_string());
             }
         }
+        Ok(first.meta.clone())
     }
 
     fn train(&self, options: &args::MetaTrain) -> Result<u8, Report> {

@@ -37,7 +37,7 @@ impl Line {
         self.drawn.set(Some(now));
         let line = self.words(progress, now);
         let mut out = io::stderr().lock();
-        let _ = write!(out, "\r\x1b[K{line}").and_then(|()| out.flush());
+        let _ = write!(out, "\r\x1b[K{}", output::shown(&line)).and_then(|()| out.flush());
     }
 
     /// Ends the line.

@@ -23,11 +23,11 @@ pub struct Environment {
     pub offline: bool,
 }
 
-// The token never gets into a log.
+// Neither the token nor a password gets into a log.
 impl std::fmt::Debug for Environment {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Environment")
-            .field("endpoint", &self.endpoint)
+            .field("endpoint", &self.shown_endpoint())
             .field("cache", &self.cache)
             .field("token", &self.token.is_some())
             .field("offline", &self.offline)
@@ -68,6 +68,29 @@ impl Environment {
     }
 }
 
+impl Environment {
+    /// The hub's address for people and logs: without the name and password that may stand in it.
+    #[must_use]
+    pub fn shown_endpoint(&self) -> String {
+        without_userinfo(&self.endpoint)
+    }
+}
+
+/// Text without the names and passwords of the addresses in it: what stands between `://` and the last `@` of a word.
+pub(super) fn without_userinfo(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find("://") {
+        let (before, after) = rest.split_at(at + "://".len());
+        out.push_str(before);
+        let end = after.find(|c: char| c.is_whitespace() || "`'\"<>()".contains(c)).unwrap_or(after.len());
+        let (address, behind) = after.split_at(end);
+        out.push_str(address.rsplit_once('@').map_or(address, |(_, host)| host));
+        rest = behind;
+    }
+    out + rest
+}
+
 /// Whether `HF_HUB_DISABLE_SYMLINKS` asks for files in place of links in the cache.
 pub fn symlinks_disabled(env: &dyn Fn(&str) -> Option<OsString>) -> bool {
     truth(env("HF_HUB_DISABLE_SYMLINKS").and_then(|value| value.into_string().ok()))
@@ -83,9 +106,17 @@ fn truth(value: Option<String>) -> bool {
     value.is_some_and(|value| ["1", "ON", "YES", "TRUE"].contains(&value.to_ascii_uppercase().as_str()))
 }
 
+/// What may be no address at all, without what may be a password: all before its last `@` but the scheme.
+fn nameless(endpoint: &str) -> String {
+    let Some((before, host)) = endpoint.rsplit_once('@') else { return endpoint.to_owned() };
+    let scheme = before.split_once("://").map_or_else(String::new, |(scheme, _)| format!("{scheme}://"));
+    scheme + host
+}
+
 fn check_endpoint(endpoint: &str) -> Result<(), Error> {
-    let wrong =
-        |why: &str| Err(Error::Endpoint { endpoint: endpoint.chars().take(200).collect(), why: why.to_owned() });
+    let wrong = |why: &str| {
+        Err(Error::Endpoint { endpoint: nameless(endpoint).chars().take(200).collect(), why: why.to_owned() })
+    };
     match reqwest::Url::parse(endpoint) {
         Err(error) => wrong(&error.to_string()),
         Ok(url) if !matches!(url.scheme(), "http" | "https") => wrong("it begins with neither http:// nor https://"),
@@ -195,5 +226,21 @@ mod tests {
         for (value, offline) in [("1", true), ("on", true), ("TRUE", true), ("yes", true), ("0", false), ("", false)] {
             assert_eq!(read(&[("HOME", "/h"), ("HF_HUB_OFFLINE", value)]).offline, offline, "{value}");
         }
+    }
+
+    #[test]
+    fn a_password_in_an_address_is_never_shown() {
+        let environment = read(&[("HOME", "/h"), ("HF_ENDPOINT", "https://ada:pass%20word@hub.example:8443/a")]);
+        assert!(environment.endpoint.contains("pass%20word"), "it is sent");
+        assert_eq!(environment.shown_endpoint(), "https://hub.example:8443/a");
+        assert!(!format!("{environment:?}").contains("pass"));
+        for wrong in ["ada:password@hub.example", "ftp://ada:password@hub.example", "https://ada:pass/word@hub.example"]
+        {
+            let env = |name: &str| (name == "HF_ENDPOINT").then(|| OsString::from(wrong));
+            let error = Environment::read(&env).expect_err("is refused").to_string();
+            assert!(error.contains("hub.example") && !error.contains("word"), "{error}");
+        }
+        let said = "GET https://a:b@c/d failed (http://e:f@g), then https://h/i.";
+        assert_eq!(without_userinfo(said), "GET https://c/d failed (http://g), then https://h/i.");
     }
 }

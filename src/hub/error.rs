@@ -5,9 +5,25 @@ use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::environment::without_userinfo;
 use super::{Repo, name};
 use crate::report::{Kind, Report};
 use crate::task::Cancelled;
+
+/// What to do where a proxy or a mirror has a certificate authority of its own. Apple's and Windows' systems are asked
+/// themselves whom they trust; elsewhere `rustls-native-certs` reads `SSL_CERT_FILE`, else the system's files.
+const TRUST: &str = if cfg!(any(windows, target_vendor = "apple")) {
+    "add the certificate of the authority that signed it, such as your organisation's, to those that the system trusts"
+} else {
+    "set `SSL_CERT_FILE` to a file (PEM) with the certificate of the authority that signed it, such as your \
+     organisation's, and of the others that are to be trusted; without it the system's certificates count"
+};
+
+/// An error and those behind it, in one line.
+pub(super) fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+    let all = std::iter::successors(Some(error), |error| error.source());
+    all.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+}
 
 /// Why a file of the hub cannot be had.
 #[derive(Debug, thiserror::Error)]
@@ -206,7 +222,19 @@ impl Error {
         matches!(self, Self::Network { source, .. } if source.is_connect())
     }
 
+    /// Whether a server could not prove that it is who it says, to the authorities that this machine trusts.
+    fn is_untrusted(&self) -> bool {
+        match self {
+            Self::Network { source, .. } => chain(source).contains("invalid peer certificate"),
+            Self::Client(why) => why.contains("CA certificates"),
+            _ => false,
+        }
+    }
+
     fn hint(&self) -> Option<String> {
+        if self.is_untrusted() {
+            return Some(TRUST.to_owned());
+        }
         let token_help = |endpoint: &str| {
             format!("make a token at {endpoint}/settings/tokens and set `HF_TOKEN` to it, or run `hf auth login`")
         };
@@ -261,6 +289,8 @@ impl Error {
 impl From<&Error> for Report {
     fn from(error: &Error) -> Self {
         let mut report = Self::caused("", error);
+        // What others say of an address may hold the password that stands in it.
+        report.why.iter_mut().for_each(|why| *why = without_userinfo(why));
         report.what = report.why.remove(0);
         match error {
             Error::Gated { said: Some(said), .. } | Error::Denied { said: Some(said), .. } => {

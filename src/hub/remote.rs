@@ -15,7 +15,8 @@ use reqwest::header::{
 };
 use reqwest::{ClientBuilder, Method, Response, Url, redirect};
 
-use super::environment::Environment;
+use super::environment::{Environment, without_userinfo};
+use super::error::chain;
 use super::pages::{MAX_PAGE, Pages};
 use super::{Error, FileInfo, Repo, name};
 
@@ -71,10 +72,10 @@ impl<'a> Remote<'a> {
     /// [`Error::Client`] when the system has no usable TLS.
     pub fn new(environment: &'a Environment) -> Result<Self, Error> {
         let endpoint = Url::parse(&environment.endpoint)
-            .map_err(|error| Error::Endpoint { endpoint: environment.endpoint.clone(), why: error.to_string() })?;
+            .map_err(|error| Error::Endpoint { endpoint: environment.shown_endpoint(), why: error.to_string() })?;
         // Redirects are followed below, where it is known to whom the token belongs.
         let client = client(&endpoint).redirect(redirect::Policy::none()).build();
-        let client = client.map_err(|error| Error::Client(error.to_string()))?;
+        let client = client.map_err(|error| Error::Client(chain(&error)))?;
         Ok(Self { environment, endpoint, client })
     }
 
@@ -297,7 +298,7 @@ impl<'a> Remote<'a> {
 
     /// The error of a repository that is not open to whoever asks.
     fn shut(&self, repo: &Repo, status: u16, headers: &HeaderMap) -> Error {
-        let (repo, endpoint, token) = (repo.clone(), self.environment.endpoint.clone(), self.token().is_some());
+        let (repo, endpoint, token) = (repo.clone(), self.environment.shown_endpoint(), self.token().is_some());
         let said = text(headers, "x-error-message");
         let said = said.map(|said| said.chars().filter(|c| !c.is_control()).take(300).collect::<String>());
         let about_licence = said.as_ref().is_some_and(|said| said.contains("gated") || said.contains("restricted"));
@@ -344,13 +345,13 @@ impl<'a> Remote<'a> {
     }
 
     fn network(&self, url: &Url, source: reqwest::Error) -> Error {
-        let host = url.host_str().unwrap_or(&self.environment.endpoint).to_owned();
+        let host = url.host_str().map_or_else(|| self.environment.shown_endpoint(), ToOwned::to_owned);
         // The address behind a redirect is a secret for as long as it lives.
         Error::Network { host, source: source.without_url() }
     }
 
     fn malformed(&self, why: String) -> Error {
-        Error::Malformed { endpoint: self.environment.endpoint.clone(), why }
+        Error::Malformed { endpoint: self.environment.shown_endpoint(), why: without_userinfo(&why) }
     }
 }
 

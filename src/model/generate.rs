@@ -9,6 +9,9 @@ use candle_transformers::generation::{LogitsProcessor, Sampling as Candle};
 use super::{Cache, Error, Hook, Logits, Model, Pass};
 use crate::task::Cancel;
 
+/// The lowest temperature at which logits are divided by it: below, they would overflow, and chance chooses nothing.
+const COLDEST: f64 = 1e-7;
+
 /// How the next token is chosen.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub enum Sampling {
@@ -75,7 +78,7 @@ pub fn generate(
 
 fn processor(sampling: Sampling) -> LogitsProcessor {
     match sampling {
-        Sampling::Random { temperature, top_p, seed } if temperature > 0.0 => {
+        Sampling::Random { temperature, top_p, seed } if temperature.is_finite() && temperature >= COLDEST => {
             LogitsProcessor::from_sampling(seed, Candle::TopP { p: top_p, temperature })
         }
         Sampling::Greedy | Sampling::Random { .. } => LogitsProcessor::from_sampling(0, Candle::ArgMax),

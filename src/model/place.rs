@@ -1,14 +1,13 @@
 //! Where a model computes: on the CPU with its weights in their files, or on a card with a copy of them.
 //! Not here: what is computed.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
-
 use candle_core::Device;
 
 use super::load::load_at;
 use super::parts::KEPT_FROM;
 use super::{Error, Extent, Loaded, ModelFiles};
 use crate::device::DeviceName;
+use crate::guard;
 
 /// Sides of the matrices that show whether a card's products can be used.
 const PROBED: usize = 64;
@@ -40,12 +39,12 @@ impl Place {
         }
         let absent = |error| Error::NoDevice { name, why: plain(error).to_string() };
         // Some drivers' libraries end in a panic where there is nothing to open.
-        let opened = catch_unwind(AssertUnwindSafe(|| {
+        let opened = guard::call(|| {
             let device = open(name)?;
             let exact = probe(&device)?;
             Ok((device, exact))
-        }));
-        let panicked = |_| Err(candle_core::Error::Msg(format!("opening {name} ended in a panic")));
+        });
+        let panicked = |why| Err(candle_core::Error::Msg(format!("opening {name} ended in a panic: {why}")));
         let (device, exact) = opened.unwrap_or_else(panicked).map_err(absent)?;
         Ok(Self { name, device: Some(device), exact })
     }

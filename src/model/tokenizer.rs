@@ -8,7 +8,6 @@ mod spelling;
 mod within;
 
 use std::collections::BTreeMap;
-use std::panic::catch_unwind;
 
 use class::Class;
 use named::{Beside, Named};
@@ -17,6 +16,7 @@ use spelling::Spelling;
 
 use super::{Error, TokenizerFiles};
 use crate::blob::Blob;
+use crate::guard;
 
 /// Names under which vocabularies keep the token that begins a text, tried in turn when no file states one.
 const BOS_NAMES: [&str; 4] = ["<|endoftext|>", "<|begin_of_text|>", "<bos>", "<s>"];
@@ -94,7 +94,8 @@ impl Tokenizer {
         own.with_truncation(None).map_err(|error| bad(error.to_string()))?;
         let class = class_of(files, &own, &named, stated);
         named.complete(class, padding);
-        let theirs = as_transformers(&own, &named, class, files).map_err(bad)?;
+        let made = guard::call(|| as_transformers(&own, &named, class, files));
+        let theirs = made.unwrap_or_else(|_| Err("its tokens cannot be added".to_owned())).map_err(bad)?;
         let note = probe::note(&own, &theirs, class, stated.own_word);
         let inner = if stated.own_word { own } else { theirs };
 
@@ -162,10 +163,7 @@ impl Tokenizer {
         if self.ends.is_empty() {
             return Err(Error::WeightsOnly);
         }
-        match self.inner.encode_fast(text, false) {
-            Ok(encoding) => Ok(encoding.get_ids().to_vec()),
-            Err(error) => Err(Error::Tokenizer { file: self.file.clone(), why: error.to_string() }),
-        }
+        spelled(&self.inner, text).map_err(|why| Error::Tokenizer { file: self.file.clone(), why })
     }
 
     fn is_beyond(&self, id: u32) -> bool {
@@ -240,9 +238,20 @@ impl std::fmt::Debug for Tokenizer {
 fn parsed(json: &[u8]) -> Result<tokenizers::Tokenizer, String> {
     // Where a decoder's JSON cannot be read the library ends in a panic: most of that is found here, with its place.
     serde_json::from_slice::<serde::de::IgnoredAny>(json).map_err(|error| error.to_string())?;
-    match catch_unwind(|| tokenizers::Tokenizer::from_bytes(json)) {
-        Ok(tokenizer) => tokenizer.map_err(|error| error.to_string()),
-        Err(_) => Err("its decoder or normalizer cannot be read".to_owned()),
+    guarded("its decoder or normalizer cannot be read", || tokenizers::Tokenizer::from_bytes(json))
+}
+
+/// The tokens of a text, nothing put in front or behind.
+fn spelled(tokenizer: &tokenizers::Tokenizer, text: &str) -> Result<Vec<u32>, String> {
+    let spelled = guarded("its rules fail on this text", || tokenizer.encode_fast(text, false));
+    spelled.map(|encoding| encoding.get_ids().to_vec())
+}
+
+/// What the library makes of a file or a text; `else_why` where it ends in a panic.
+fn guarded<T>(else_why: &str, work: impl FnOnce() -> tokenizers::Result<T>) -> Result<T, String> {
+    match guard::call(work) {
+        Ok(done) => done.map_err(|error| error.to_string()),
+        Err(_) => Err(else_why.to_owned()),
     }
 }
 
@@ -343,7 +352,10 @@ fn begins(inner: &tokenizers::Tokenizer, named: &Named) -> Option<u32> {
 /// The tokens that the tokenizer's template puts in front of a text.
 fn opening(tokenizer: &tokenizers::Tokenizer) -> Vec<u32> {
     // Any text shows it; this one is a token or two in every vocabulary.
-    let ids = |special| tokenizer.encode_fast("a", special).map(|encoding| encoding.get_ids().to_vec());
+    let ids = |special| {
+        let spelled = guarded("", || tokenizer.encode_fast("a", special));
+        spelled.map(|encoding| encoding.get_ids().to_vec())
+    };
     let (Ok(with), Ok(without)) = (ids(true), ids(false)) else { return Vec::new() };
     let at = with.windows(without.len().max(1)).position(|window| window == without);
     at.map_or_else(Vec::new, |at| with[..at].to_vec())

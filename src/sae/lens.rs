@@ -74,6 +74,7 @@ fn parts(config: &Config, tensors: &TensorFiles) -> Result<Parts, Error> {
             }));
         }
     };
+    refuse_transposed(tensors, width, d_in)?;
     config.must_be(d_in, width, "W_dec", &tensors.file_of("W_dec"))?;
     let vector = |tensor: &str| tensors.get_shaped(tensor, &[width]);
     let activation = match config.architecture {
@@ -100,6 +101,19 @@ fn parts(config: &Config, tensors: &TensorFiles) -> Result<Parts, Error> {
         activation,
         normalisation: config.normalisation,
     })
+}
+
+/// Fails where `W_dec` has the sides that `b_dec` says in the other order: else a tensor that is right would be blamed.
+fn refuse_transposed(tensors: &TensorFiles, width: usize, d_in: usize) -> Result<(), Error> {
+    match tensors.shape("b_dec") {
+        Ok(&[size]) if size == width && size != d_in => Err(Error::Weights(weights::Error::Shape {
+            file: tensors.file_of("W_dec"),
+            tensor: "W_dec".to_owned(),
+            found: vec![width, d_in],
+            expected: format!("{:?}", [d_in, width]),
+        })),
+        _ => Ok(()),
+    }
 }
 
 /// θ of every latent: as it is, as its logarithm (old training checkpoints), or one for all (BatchTopK checkpoints).

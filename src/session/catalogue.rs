@@ -83,7 +83,7 @@ fn entry(listed: Listed, setup: &Setup, reach: Reach) -> SuiteEntry {
         Err(error) => SuiteEntry {
             id: file.clone().unwrap_or_default(),
             name: file.unwrap_or_default(),
-            title: format!("cannot be read: {error}"),
+            title: format!("cannot be read: {}", why(error)),
             model: String::new(),
             site: None,
             saes: Vec::new(),
@@ -94,6 +94,12 @@ fn entry(listed: Listed, setup: &Setup, reach: Reach) -> SuiteEntry {
             gated: None,
         },
     }
+}
+
+/// What is wrong with a suite file, on one line.
+fn why(error: suite::Error) -> String {
+    let Report { what, why, .. } = error.into();
+    [what].into_iter().chain(why).collect::<Vec<_>>().join(": ")
 }
 
 fn of_suite(suite: &Suite, setup: &Setup, reach: Reach) -> SuiteEntry {

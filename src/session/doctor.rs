@@ -79,7 +79,9 @@ impl LoadedSuite {
         let checkup = self.measure_checkup(&text, losses, cancel, progress)?;
         if let Some(file) = &file {
             // What cannot be kept is measured again.
-            let _ = kept::write(file, &checkup);
+            if let Err(error) = kept::write(file, &checkup) {
+                tracing::warn!(file = %file.display(), %error, "the checkup is not kept");
+            }
         }
         Ok(Checked { checkup: Arc::new(checkup), new: true })
     }

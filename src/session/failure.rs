@@ -2,8 +2,12 @@
 //! Not here: the errors themselves.
 
 use crate::analysis::live;
+use crate::blob::{Blob, Instead};
 use crate::device::DeviceName;
+use crate::format::Files;
+use crate::model::{ModelFiles, TokenizerFiles};
 use crate::report::{Kind, Report};
+use crate::session::damage;
 use crate::session::reach::{WITH_MODEL, WITH_PREDICTIONS};
 use crate::{model, sae};
 
@@ -48,15 +52,74 @@ pub fn of_model(what: impl Into<String>, error: &model::Error) -> Report {
             "latents need no head: --no-predictions; for predictions give the suite a checkpoint that was saved with its \
              head (`AutoModelForCausalLM`)",
         ),
-        model::Error::Architecture { supported, .. } => report.hint(format!("supported are: {supported}")),
         model::Error::Tensor(why) if why.to_string().contains("OUT_OF_MEMORY") => {
             report.hint("the card's memory is full: try --no-predictions, a shorter prompt, or --device cpu")
         }
-        model::Error::Weights(_) | model::Error::Config { .. } | model::Error::Tokenizer { .. } => {
-            report.hint("the file is damaged or of another model: remove it and download it again")
-        }
-        _ => report,
+        _ => match Instead::behind(error) {
+            Some(instead) => report.hint(instead.hint()),
+            None => report,
+        },
     }
+}
+
+/// A model that cannot be opened from these files; `ways` is what can be had without them.
+pub fn of_model_files(what: impl Into<String>, error: &model::Error, files: &ModelFiles, ways: &[&str]) -> Report {
+    let report = of_model(what, error);
+    let named = match error {
+        model::Error::Read { file, .. }
+        | model::Error::Config { file, .. }
+        | model::Error::Tokenizer { file, .. }
+        | model::Error::Architecture { file, .. } => Some(file.as_str()),
+        model::Error::Weights(error) => Some(error.file()),
+        _ => None,
+    };
+    // What a config asks for is what its makers wrote: there is nothing to copy again.
+    let broken = matches!(error, model::Error::Weights(_) | model::Error::Tokenizer { .. });
+    of_files(report, error, (named, broken), &model_blobs(files), ways)
+}
+
+/// An SAE that cannot be opened from these files.
+pub fn of_sae_files(what: impl Into<String>, error: &sae::Error, files: &Files) -> Report {
+    let report = of_sae(what, error);
+    let named = match error {
+        sae::Error::Read { file, .. } | sae::Error::Config { file, .. } | sae::Error::Unsupported { file, .. } => {
+            Some(file.as_str())
+        }
+        sae::Error::Weights(error) => Some(error.file()),
+        _ => None,
+    };
+    let broken = matches!(error, sae::Error::Weights(_));
+    let blobs: Vec<&Blob> = files.config.iter().chain([&files.weights]).chain(&files.sparsity).collect();
+    of_files(report, error, (named, broken), &blobs, &[])
+}
+
+/// What can be done where files are wrong, one of which a report names: about that file, else without it.
+fn of_files(
+    report: Report,
+    error: &(dyn std::error::Error + 'static),
+    (named, broken): (Option<&str>, bool),
+    blobs: &[&Blob],
+    ways: &[&str],
+) -> Report {
+    let before = report.hint.clone();
+    let report = damage::told(report, error, named, blobs);
+    if report.hint != before {
+        return report;
+    }
+    let copied = "the file is one of yours, not from the hub: compare it with where it was made, or copy it again";
+    let copied = (broken && damage::is_own(named, blobs)).then_some(copied);
+    let all: Vec<&str> = before.as_deref().into_iter().chain(copied).chain(ways.iter().copied()).collect();
+    if all.is_empty() { report } else { report.hint(all.join("; ")) }
+}
+
+fn model_blobs(files: &ModelFiles) -> Vec<&Blob> {
+    let tokenizer = match &files.tokenizer {
+        TokenizerFiles::Json(json) => vec![json],
+        TokenizerFiles::Bpe { vocab, merges } => vec![vocab, merges],
+    };
+    let said = &files.said;
+    let beside = [&said.config, &said.specials, &said.added].into_iter().flatten();
+    [&files.config].into_iter().chain(&files.weights).chain(tokenizer).chain(beside).collect()
 }
 
 /// An SAE that cannot be opened or used.
@@ -67,7 +130,13 @@ pub fn of_sae(what: impl Into<String>, error: &sae::Error) -> Report {
             let last = width.saturating_sub(1);
             Report::caused(what, error).hint(format!("its latents are 0 to {last}")).kind(Kind::Usage)
         }
-        _ => Report::caused(what, error),
+        _ => {
+            let report = Report::caused(what, error);
+            match Instead::behind(error) {
+                Some(instead) => report.hint(instead.hint()),
+                None => report,
+            }
+        }
     }
 }
 

@@ -104,6 +104,14 @@ impl Metas {
         self.list.iter().map(state).collect()
     }
 
+    /// Which meta-SAEs of the SAEs that `of` chooses are here and cannot be used, and why; what was never downloaded is
+    /// not missed.
+    pub fn notes(&self, of: &dyn Fn(&str) -> bool) -> Vec<String> {
+        let failures = self.list.iter().filter(|meta| of(&meta.sae)).filter_map(|meta| meta.opened.as_ref().err());
+        let told = |report: &Report| format!("{}: {}", report.what, report.why.join(": "));
+        failures.filter(|report| report.kind != Kind::Missing).map(told).collect()
+    }
+
     /// The ids of an SAE's usable meta-SAEs.
     pub fn of(&self, sae: &str) -> Vec<String> {
         self.list.iter().filter(|meta| meta.sae == sae && meta.opened.is_ok()).map(|meta| meta.id.clone()).collect()

@@ -19,6 +19,8 @@ use crate::task::{Cancel, OnProgress, Progress};
 pub struct Plan {
     suite: Suite,
     reach: Reach,
+    /// Whether it is an error when the words of the model are not there.
+    words: bool,
     /// None where nothing of it is here and nothing of it is needed.
     model: Option<ModelFiles>,
     saes: Vec<(SaeEntry, Files)>,
@@ -69,7 +71,7 @@ pub fn plan(setup: &Setup, opening: Opening<'_>, before: Option<u64>) -> Result<
     }
     let place = if reach == Reach::WeightsOnly { Place::default() } else { setup.computer.place()?.clone() };
     let memory = Memory { needed: 0, free: (setup.memory)(), on_device: None };
-    let mut plan = Plan { suite, reach, model, saes: found, notes, memory, place };
+    let mut plan = Plan { suite, reach, words, model, saes: found, notes, memory, place };
     plan.check_memory(before)?;
     Ok(plan)
 }
@@ -111,7 +113,7 @@ impl Plan {
         let mut saes = Vec::new();
         for (entry, files) in &self.saes {
             let memory = formats::memory(files)
-                .map_err(|error| failure::of_sae(format!("cannot open SAE `{}`", entry.id), &error))?;
+                .map_err(|error| failure::of_sae_files(format!("cannot open SAE `{}`", entry.id), &error, files))?;
             saes.push((entry.id.clone(), memory));
         }
         saes.sort_by_key(|(_, memory)| memory.held.saturating_add(memory.mapped));
@@ -168,8 +170,13 @@ impl Plan {
         let Some(files) = &self.model else {
             return Ok(Demand { model: all.map(|reach| (reach, 0)).to_vec(), ..Demand::default() });
         };
-        let needs = model::needs_of(files, self.reach.extent(self.suite.site))
-            .map_err(|error| failure::of_model(self.cannot_open(), &error))?;
+        let needs = match model::needs_of(files, self.reach.extent(self.suite.site)) {
+            Ok(needs) => needs,
+            Err(error) => {
+                self.without(&error)?;
+                return self.model_demand(before);
+            }
+        };
         let blocks = self.suite.site.blocks();
         if self.place.holds_weights() {
             return self.placed_demand(&needs, before);
@@ -185,6 +192,34 @@ impl Plan {
         };
         let halved = needs.halved.as_deref().map(each).unwrap_or_default();
         Ok(Demand { model: each(&needs), halved, saes: Vec::new() })
+    }
+
+    /// Goes on without a model whose files cannot be used, where only weights are asked for and nothing needs its words.
+    ///
+    /// # Errors
+    /// What is wrong with them otherwise, and what can be had without them.
+    fn without(&mut self, error: &model::Error) -> Result<(), Report> {
+        let Some(files) = &self.model else { return Ok(()) };
+        if self.reach == Reach::WeightsOnly && !self.words {
+            self.notes.insert(0, format!("weights only, and latents have numbers alone: {}", one_line(error)));
+            self.model = None;
+            return Ok(());
+        }
+        Err(failure::of_model_files(self.cannot_open(), error, files, &self.ways(files)))
+    }
+
+    /// What of this suite can be had although its model cannot be opened as it was asked for.
+    fn ways(&self, files: &ModelFiles) -> Vec<&'static str> {
+        let mut ways = Vec::new();
+        // On the CPU opening reads headers alone; elsewhere it copies the model there.
+        let opens = |reach: Reach| Place::default().load(files, reach.extent(self.suite.site)).is_ok();
+        if self.reach == Reach::Whole && opens(Reach::Site) {
+            ways.push("which latents fire can be seen with --no-predictions");
+        }
+        if self.reach > Reach::WeightsOnly && !self.saes.is_empty() {
+            ways.push("its SAEs can be looked at without a prompt: --weights-only, or M in the explorer");
+        }
+        ways
     }
 
     fn cannot_open(&self) -> String {
@@ -218,10 +253,13 @@ pub fn load(mut plan: Plan, setup: &Setup, cancel: &Cancel, progress: OnProgress
     let site = plan.suite.site;
     let model = match &plan.model {
         None => model::Loaded::nothing(),
-        Some(files) => {
-            let loaded = plan.place.load(files, plan.reach.extent(site));
-            loaded.map_err(|error| failure::of_model(&cannot, &error))?
-        }
+        Some(files) => match plan.place.load(files, plan.reach.extent(site)) {
+            Ok(loaded) => loaded,
+            Err(error) => {
+                plan.without(&error)?;
+                model::Loaded::nothing()
+            }
+        },
     };
     if plan.model.is_some() && model.model.unembedding().is_none() {
         plan.notes.push(match model.model.check_logits() {
@@ -277,13 +315,15 @@ fn check_sizes(entry: &SaeEntry, sae: &Sae, suite: &Suite, [reads, writes]: [Opt
     Ok(())
 }
 
+/// An error and the errors behind it in one sentence.
+fn one_line(error: &model::Error) -> String {
+    let report = Report::caused("", error);
+    report.why.join(": ")
+}
+
 fn open_sae(entry: &SaeEntry, files: &Files) -> Result<Sae, Report> {
     let what = format!("cannot open SAE `{}`", entry.id);
-    let opened = formats::open(files);
-    let sae = opened.map_err(|error| {
-        failure::of_sae(&what, &error)
-            .hint("if the file was damaged, remove it from the cache and `saescope pull` fetches it again")
-    })?;
+    let sae = formats::open(files).map_err(|error| failure::of_sae_files(&what, &error, files))?;
     normalised(sae, entry).map_err(|why| Report::new(what).because(why))
 }
 

@@ -9,17 +9,14 @@ use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{Cursor, Read};
 
-use crate::blob::{Blob, Place};
-use crate::model::Tokenizer;
+use crate::blob::{Blob, Instead, Place};
+use crate::model::{PIECE, Tokenizer, cut};
 use crate::report::Report;
 use crate::session::failure;
 use crate::session::prompt::{without_end, without_mark};
 
 /// What stands between documents.
 const SEPARATOR: &[u8] = b"<|endoftext|>";
-/// Bytes read at a time; a longer document is cut behind a line break, where no token of any tokenizer that splits at
-/// spaces goes across.
-const PIECE: usize = 64 << 10;
 
 /// A text in UTF-8.
 #[derive(Clone, Debug)]
@@ -85,12 +82,24 @@ impl Text {
             Place::Embedded(all) => all.take(most).read_to_end(&mut bytes),
             Place::Path(path) => File::open(path).and_then(|file| file.take(most).read_to_end(&mut bytes)),
         };
-        read.map(|_| without_mark(&bytes).to_vec()).map_err(|error| self.unread(&error))
+        read.map_err(|error| self.unread(&error))?;
+        self.check(&bytes)?;
+        Ok(without_mark(&bytes).to_vec())
     }
 
     /// Its length in bytes, where it can be known.
     pub fn bytes(&self) -> Option<u64> {
         self.blob.size().ok()
+    }
+
+    /// Fails where these first bytes show that something else lies where the text should be.
+    fn check(&self, bytes: &[u8]) -> Result<(), Report> {
+        let Some(instead) = Instead::of(bytes).filter(|instead| *instead != Instead::Empty) else { return Ok(()) };
+        let hint = match instead {
+            Instead::Page => "save its text alone; where the page is what is to be read, put a line of text before it",
+            other => other.hint(),
+        };
+        Err(self.unread(&instead.into()).hint(hint))
     }
 
     fn unread(&self, error: &std::io::Error) -> Report {
@@ -123,7 +132,7 @@ impl Rows<'_> {
                 // An editor's line break at the end of a file is no part of its last document.
                 self.add(without_end(&rest), self.start)?;
             } else if let Some(end) =
-                (found.is_none() && self.bytes.len() >= 2 * PIECE).then(|| cut_before(&self.bytes, PIECE))
+                (found.is_none() && self.bytes.len() >= 2 * PIECE).then(|| cut(&self.bytes, PIECE))
             {
                 let piece = self.take(end);
                 self.add(&piece, self.start)?;
@@ -143,6 +152,7 @@ impl Rows<'_> {
         read.map_err(|error| self.text.unread(&error))?;
         self.ended = self.bytes.len() == before;
         if self.start == 0 && before == 0 {
+            self.text.check(&self.bytes)?;
             let mark = self.bytes.len() - without_mark(&self.bytes).len();
             self.take(mark);
         }
@@ -214,14 +224,6 @@ fn find(bytes: &[u8], wanted: &[u8]) -> Option<usize> {
     bytes.windows(wanted.len()).position(|window| window == wanted)
 }
 
-/// Where to cut a long document: behind the last line break before `most` that a character other than a space follows,
-/// else between two characters.
-fn cut_before(bytes: &[u8], most: usize) -> usize {
-    let fits = |at: &usize| bytes[at - 1] == b'\n' && !bytes[*at].is_ascii_whitespace();
-    let boundary = || (1..=most).rev().find(|at| bytes[*at] & 0xc0 != 0x80);
-    (1..=most).rev().find(fits).or_else(boundary).unwrap_or(most)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -281,8 +283,23 @@ mod tests {
         let got = rows(text.as_bytes(), 64, Some(0)).expect("is text");
         let joined: Vec<u32> = got.iter().flat_map(|row| row[1..].to_vec()).collect();
         assert_eq!(joined, tokenizer().encode(text.trim_end()).expect("is text"));
+        let words = "the cat sat on the mat ".repeat(3 * PIECE / line.len());
+        let got = rows(words.trim_end().as_bytes(), 64, Some(0)).expect("is text");
+        let joined: Vec<u32> = got.iter().flat_map(|row| row[1..].to_vec()).collect();
+        assert_eq!(joined, tokenizer().encode(words.trim_end()).expect("is text"), "one line is cut between words");
         let unbroken = "é".repeat(2 * PIECE);
         assert!(!rows(unbroken.as_bytes(), 64, None).expect("is cut between characters").is_empty());
+    }
+
+    #[test]
+    fn what_lies_instead_of_a_text_is_named() {
+        for (bytes, what, hint) in [
+            (&b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n"[..], "Git LFS", "git lfs pull"),
+            (b"<!doctype html>\n<title>Log in</title>", "a web page", "a line of text before it"),
+        ] {
+            let report = rows(bytes, 5, None).expect_err("is no text");
+            assert!(report.why[0].contains(what) && report.hint.is_some_and(|is| is.contains(hint)), "{what}");
+        }
     }
 
     #[test]

@@ -10,6 +10,7 @@ use include_dir::{Dir, include_dir};
 use super::parse::{Base, parse};
 use super::release;
 use super::{Error, Suite, embedded, nearest};
+use crate::blob::Instead;
 use crate::home;
 use crate::toml_file::{MAX_BYTES, utf8};
 
@@ -92,6 +93,9 @@ fn read(path: &Path) -> Result<Suite, Error> {
     if bytes.len() as u64 > MAX_BYTES {
         let bytes = fs::metadata(path).map_or(0, |data| data.len()).max(bytes.len() as u64);
         return Err(Error::TooLarge { path: shown, bytes });
+    }
+    if let Some(instead) = Instead::of(&bytes) {
+        return Err(unreadable(instead.into()));
     }
     let directory = path.parent().unwrap_or_else(|| Path::new(""));
     Ok(parse(&shown, utf8(&shown, &bytes)?, Base::Directory(directory))?)

@@ -120,28 +120,6 @@ pub struct Title<'a> {
 }
 
 /// Text of the program itself as the terminal can show it.
-pub(crate) fn plain(text: &str, ascii: bool) -> String {
-    const SIGNS: [(&str, &str); 16] = [
-        ("✓", "v"),
-        ("·", "_"),
-        ("⏎", "\\n"),
-        ("⟨", "<"),
-        ("⟩", ">"),
-        ("≥", ">="),
-        ("θ", "theta"),
-        ("Δ", "d"),
-        ("½", "1/2"),
-        ("Σ", "sum "),
-        ("²", "^2"),
-        ("↑", "^"),
-        ("↓", "v"),
-        ("≈", "~"),
-        ("◆", "*"),
-        ("▲", "^"),
-    ];
-    if !ascii {
-        return text.to_owned();
-    }
-    let plain = SIGNS.iter().fold(text.to_owned(), |text, (sign, plain)| text.replace(sign, plain));
-    plain.replace('…', "...").replace('−', "-")
+pub(crate) fn plain(words: &str, ascii: bool) -> String {
+    text::plain(words, if ascii { text::Charset::Ascii } else { text::Charset::Unicode })
 }

@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 use crate::fatal;
+use crate::guard;
 use crate::report::{Kind, Report};
 use crate::tui::theme::detect::Env;
 
@@ -213,6 +214,10 @@ fn hook() {
     let ui = thread::current().id();
     let before = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |info| {
+        // An error of the code around it, which is told there.
+        if guard::is_inside() {
+            return;
+        }
         if thread::current().id() != ui && TAKEN.load(Ordering::SeqCst) {
             tracing::error!("{info}");
             return;

@@ -132,6 +132,14 @@ impl Value {
         }
     }
 
+    /// The keys of a dictionary, sorted.
+    fn keys(&self) -> Vec<&str> {
+        let Self::Dict(pairs) = self else { return Vec::new() };
+        let mut keys: Vec<&str> = pairs.iter().map(|(key, _)| key.as_str()).collect();
+        keys.sort_unstable();
+        keys
+    }
+
     /// What it is, for messages.
     pub const fn kind(&self) -> &'static str {
         match self {
@@ -172,7 +180,7 @@ impl Value {
             Some(other) => {
                 Err(Error::Pickle { file: file.to_owned(), why: format!("`{key}` is {}, not a tensor", other.kind()) })
             }
-            None => Err(Error::Missing { file: file.to_owned(), tensor: key.to_owned() }),
+            None => Err(Error::missing(file.to_owned(), key, &self.keys())),
         }
     }
 }

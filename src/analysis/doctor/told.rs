@@ -52,7 +52,8 @@ pub fn lines(checkup: &Checkup, width: usize, charset: Charset) -> Vec<Told> {
     }
     confirmed(checkup, width, &mut out);
     unverified(&checkup.unverified, width, charset, &mut out);
-    out
+    // Names and words that were quoted above, and what ASCII has no sign for.
+    out.into_iter().map(|(tone, line)| (tone, text::line(&line, charset).into_owned())).collect()
 }
 
 /// One SAE's figures on one line: `L0 35.9 (36.0), EV 0.61 (0.61)`.

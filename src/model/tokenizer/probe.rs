@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use tokenizers::{AddedToken, Tokenizer};
 
 use super::class::Class;
+use super::spelled;
 
 /// Texts that tell the rules of the classes apart: the beginning of a text, spaces in front and inside, digits, line
 /// breaks, letters in two ways of writing, bytes.
@@ -42,9 +43,7 @@ pub(super) fn note(own: &Tokenizer, theirs: &Tokenizer, class: Class, own_word: 
 
 /// The first text that the two spell differently, with both spellings.
 fn differs(own: &Tokenizer, theirs: &Tokenizer, texts: impl IntoIterator<Item = String>) -> Option<String> {
-    let ids = |tokenizer: &Tokenizer, text: &str| {
-        tokenizer.encode_fast(text, false).map(|encoding| encoding.get_ids().to_vec()).unwrap_or_default()
-    };
+    let ids = |tokenizer: &Tokenizer, text: &str| spelled(tokenizer, text).unwrap_or_default();
     texts.into_iter().find_map(|text| {
         let (one, other) = (ids(own, &text), ids(theirs, &text));
         (one != other).then(|| format!("{text:?} is {other:?} by transformers, {one:?} by the file"))

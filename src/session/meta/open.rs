@@ -58,12 +58,9 @@ pub fn open_listed(
 ) -> Result<Opened, Report> {
     let parts = suite.meta_files(entry, &setup.hub)?;
     let what = || format!("cannot open meta-SAE `{}`", entry.id);
-    let wrong = |error: sae::Error| {
-        failure::of_sae(what(), &error)
-            .hint("if the file was damaged, remove it from the cache and `saescope pull` fetches it again")
-    };
+    let wrong = |error: sae::Error| failure::of_sae_files(what(), &error, &parts);
     let fits = |meta: &Sae| meta::check_fit(meta, of).map_err(|error| failure::of_sae(what(), &error));
-    match (parts.format, parts.config) {
+    match (parts.format, parts.config.clone()) {
         (Format::BatchTopK, config) => {
             let published = meta::published(&parts.weights, config.as_ref()).map_err(wrong)?;
             fits(published.sae())?;
@@ -75,7 +72,7 @@ pub fn open_listed(
             Ok(Opened::new(meta.map_err(wrong)?, k))
         }
         (Format::SaeLens, Some(config)) => {
-            let files = SaeFiles { config, weights: vec![parts.weights], sparsity: parts.sparsity };
+            let files = SaeFiles { config, weights: vec![parts.weights.clone()], sparsity: parts.sparsity.clone() };
             let meta = lens::open(&files).map_err(wrong)?;
             fits(&meta)?;
             Ok(Opened::new(meta, None))

@@ -3,6 +3,7 @@
 
 use std::fmt::Write as _;
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -56,27 +57,51 @@ fn prefix(of: &Sae) -> String {
     format!("{}x{}-", of.width(), of.d_out())
 }
 
+/// The names in a folder, sorted; none where there is no such folder.
+fn names(folder: &Path) -> io::Result<Vec<String>> {
+    let entries = match fs::read_dir(folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries?,
+    };
+    let mut names = Vec::new();
+    for entry in entries {
+        names.extend(entry?.file_name().into_string());
+    }
+    names.sort();
+    Ok(names)
+}
+
 /// All that was trained for an SAE, is whole and not yet known, by id.
 pub fn kept(metas: Option<&Path>, of: &Sae, known: &dyn Fn(&str) -> bool) -> Vec<Kept> {
     let Some(metas) = metas else { return Vec::new() };
-    let names = |folder: &Path| -> Vec<String> {
-        let entries = fs::read_dir(folder).into_iter().flatten().flatten();
-        let mut names: Vec<String> = entries.filter_map(|entry| entry.file_name().into_string().ok()).collect();
-        names.sort();
-        names
+    let cannot = |folder: &Path, error: &io::Error| {
+        let id = folder.display().to_string();
+        let what = format!("cannot look for meta-SAEs that were trained here in `{id}`");
+        let new = !known(&id);
+        new.then(|| Kept { id, k: None, meta: Err(Report::caused(what, error)) }).into_iter().collect()
     };
-    if !names(metas).iter().any(|name| name.starts_with(&prefix(of))) {
-        return Vec::new();
+    match names(metas) {
+        Err(error) => return cannot(metas, &error),
+        Ok(names) if !names.iter().any(|name| name.starts_with(&prefix(of))) => return Vec::new(),
+        Ok(_) => {}
     }
     let folder = folder_of(metas, of);
-    let new = names(&folder).into_iter().filter(|name| !known(name));
+    let names = match names(&folder) {
+        Err(error) => return cannot(&folder, &error),
+        Ok(names) => names,
+    };
+    let new = names.into_iter().filter(|name| !known(name));
     let whole = new.filter(|name| folder.join(name).join("cfg.json").is_file());
     whole
         .map(|id| {
             let folder = folder.join(&id);
             let note = fs::read(folder.join(NOTE)).ok().and_then(|bytes| serde_json::from_slice::<Value>(&bytes).ok());
             let k = note.as_ref().and_then(|note| note["k"].as_u64()).map(|k| k as usize);
-            Kept { k, meta: open_folder(&folder), id }
+            let fits = |meta: Sae| match meta::check_fit(&meta, of) {
+                Ok(()) => Ok(meta),
+                Err(error) => Err(failure::of_sae(format!("cannot use meta-SAE `{}`", folder.display()), &error)),
+            };
+            Kept { k, meta: open_folder(&folder).and_then(fits), id }
         })
         .collect()
 }

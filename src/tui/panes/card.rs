@@ -51,7 +51,7 @@ fn title<'a>(app: &App, chosen: Option<&LatentRef>, card: Option<&LatentCard>, p
     let theme = pen.theme;
     let mut title = Title { name: "4 Card", ..Title::default() };
     if let Some(chosen) = chosen {
-        let name = format!("{}/{}", text::prose(&chosen.sae, theme.charset), chosen.latent);
+        let name = format!("{}/{}", text::said(&chosen.sae, theme.charset), chosen.latent);
         title.about.push(Span::styled(name, theme.accent()));
     }
     title.right = match card {
@@ -91,7 +91,7 @@ fn draw_card(app: &App, card: &LatentCard, area: Rect, pen: &mut Canvas<'_>) {
     if narrowest.is_some_and(|narrowest| narrowest.id != card.sae) && !app.weights_only() {
         let mut spans = vec![Span::styled(format!("{:<NAMES$}", "verdict"), theme.quiet())];
         if let Some(report) = app.stitch.verdict.failure() {
-            let said = format!("{} {}", theme.glyphs().bad, text::prose(&report.what, theme.charset));
+            let said = format!("{} {}", theme.glyphs().bad, text::said(&report.what, theme.charset));
             spans.push(Span::styled(text::truncate(&said, width.saturating_sub(NAMES), theme.charset), theme.bad()));
         } else if let Some(line) = verdict::line(app, card, width.saturating_sub(NAMES), pen) {
             spans.extend(line.spans);
@@ -137,7 +137,7 @@ fn notes<'a>(notes: &[String], width: usize, rows: usize, pen: &Canvas<'_>) -> V
     if notes.is_empty() || rows == 0 {
         return Vec::new();
     }
-    let all = text::prose(&notes.join("; "), theme.charset);
+    let all = text::said(&notes.join("; "), theme.charset);
     text::wrap_within(&all, room, rows.min(3), theme.charset).into_iter().enumerate().map(named).collect()
 }
 
@@ -228,7 +228,7 @@ fn ladder_line<'a>(app: &App, row: &LadderRow, cursor: bool, columns: &Columns, 
     let count = heat.iter().filter(|v| **v > 0.0).count();
     let own = row.cosine.is_none();
     let class = class_name(row, columns.class < "reconstruction".len());
-    let sae_name = if row.rank == 0 { text::prose(&of.sae, theme.charset) } else { String::new() };
+    let sae_name = if row.rank == 0 { text::said(&of.sae, theme.charset) } else { String::new() };
     let name = format!("{} {:>2$}", text::fit(&sae_name, columns.sae, theme.charset), row.latent, columns.latent);
     let name_style = if cursor {
         theme.chosen(true)

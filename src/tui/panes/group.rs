@@ -61,7 +61,7 @@ fn alone(app: &App, pair: &PairIds, area: Rect, pen: &mut Canvas<'_>) {
         pair.small
     );
     let charset = pen.theme.charset;
-    for (row, line) in text::wrap(&text::prose(&said, charset), usize::from(area.width)).into_iter().enumerate() {
+    for (row, line) in text::wrap(&text::said(&said, charset), usize::from(area.width)).into_iter().enumerate() {
         pen.text(area, row as u16, &line, Style::new());
     }
 }

@@ -92,7 +92,7 @@ fn state(app: &App, area: Rect, pen: &mut Canvas<'_>) {
     if !queue.text.is_empty() {
         let found = app.stitch.found.value().filter(|f| f.query == queue.text);
         let meaning = found.map_or_else(|| queue.text.clone(), |found| found.meaning.clone());
-        spans.push(Span::styled(format!(" {dot} {}", text::prose(&meaning, theme.charset)), theme.notice()));
+        spans.push(Span::styled(format!(" {dot} {}", text::said(&meaning, theme.charset)), theme.notice()));
     }
     pen.line(area, 0, &Line::from(spans));
 }

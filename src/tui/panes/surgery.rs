@@ -241,7 +241,7 @@ fn continuations(app: &App, area: Rect, each: u16, pen: &mut Canvas<'_>) {
                 (format!("{}{more}", text::prose(&text.replace('\n', " "), theme.charset)), Style::new())
             }
             (None, Some(report)) => {
-                (format!("{} {}", theme.glyphs().bad, text::prose(&report.what, theme.charset)), theme.bad())
+                (format!("{} {}", theme.glyphs().bad, text::said(&report.what, theme.charset)), theme.bad())
             }
             (None, None) => (theme.glyphs().more.to_owned(), theme.quiet()),
         };

@@ -163,7 +163,7 @@ pub(crate) fn row_of<'a>(app: &App, meta_latent: u32, pen: &Canvas<'_>) -> Vec<S
 /// How far training is: share, loss, variance explained, mean active, time left.
 pub(crate) fn training(app: &App, pen: &Canvas<'_>) -> String {
     let sae = app.meta.train.question().map(|(recipe, ())| recipe.sae.clone()).unwrap_or_default();
-    let what = format!("training for SAE {}", text::prose(&sae, pen.theme.charset));
+    let what = format!("training for SAE {}", text::said(&sae, pen.theme.charset));
     let progress = app.meta.train.progressed();
     let mut said = what;
     if let Some(share) = progress.and_then(whole_share) {

@@ -106,7 +106,7 @@ fn told(app: &App, area: Rect, pen: &mut Canvas<'_>) {
                 Some(stable) => parts.push((format!("{stable} stable over seeds"), theme.good())),
                 None => parts.push(("stability: t trains a second seed".into(), theme.quiet())),
             }
-            parts.extend(info.notes.iter().map(|note| (text::prose(note, theme.charset), theme.notice())));
+            parts.extend(info.notes.iter().map(|note| (text::said(note, theme.charset), theme.notice())));
         } else if let Some(width) = state.width {
             parts.push((format!("{width} meta-latents"), theme.quiet()));
         }

@@ -56,10 +56,10 @@ fn confirm(question: &Question, screen: Rect, pen: &mut Canvas<'_>) {
     let room = usize::from(width).saturating_sub(4);
     let mut lines: Vec<Line<'_>> = Vec::new();
     let strong = |l: String| Line::from(Span::styled(l, pen.theme.strong()));
-    lines.extend(text::wrap(&text::prose(&question.ask, charset), room).into_iter().map(strong));
+    lines.extend(text::wrap(&text::said(&question.ask, charset), room).into_iter().map(strong));
     lines.push(Line::default());
     for know in &question.know {
-        lines.extend(text::wrap(&text::prose(know, charset), room).into_iter().map(Line::from));
+        lines.extend(text::wrap(&text::said(know, charset), room).into_iter().map(Line::from));
     }
     lines.push(Line::default());
     lines.push(Line::from(vec![

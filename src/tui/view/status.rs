@@ -24,7 +24,7 @@ pub(crate) fn draw(app: &App, area: Rect, pen: &mut Canvas<'_>) {
     let line = match &app.notice {
         Some(notice) => {
             let style = if notice.bad { theme.bad() } else { theme.notice() };
-            let said = format!(" {}", text::prose(&notice.text, theme.charset));
+            let said = format!(" {}", text::said(&notice.text, theme.charset));
             Line::from(Span::styled(text::truncate(&said, usize::from(left.width), theme.charset), style))
         }
         None => loaded(app, usize::from(left.width), pen),
@@ -124,7 +124,7 @@ fn stitching(app: &App, charset: text::Charset) -> Option<String> {
     let stitch = &app.stitch;
     let told = |what: &str, progress: Option<&Progress>| {
         let share = progress.and_then(whole_share).map(|s| format!(" {}", format::percent(s))).unwrap_or_default();
-        let what = progress.map_or_else(|| what.to_owned(), |p| text::prose(&p.what, charset));
+        let what = progress.map_or_else(|| what.to_owned(), |p| text::said(&p.what, charset));
         Some(format!("{}{share}", text::truncate(&what, 40, charset)))
     };
     if stitch.export.is_pending() {

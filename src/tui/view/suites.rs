@@ -66,7 +66,7 @@ fn suite_line<'a>(app: &App, entry: &SuiteEntry, chosen: bool, title: usize, pen
         (false, None) => ("size unknown".into(), theme.quiet()),
     };
     let gated = if entry.gated.is_some() { NEEDS_ACCESS } else { "" };
-    let title = text::fit(&text::prose(&entry.title, theme.charset), title, theme.charset);
+    let title = text::fit(&text::said(&entry.title, theme.charset), title, theme.charset);
     Line::from(vec![
         Span::styled(title, if chosen { theme.chosen(true) } else { Style::new() }),
         Span::styled(format!(" {state:>STATE$}"), style),
@@ -134,7 +134,7 @@ fn download(app: &App, area: Rect, pen: &mut Canvas<'_>) {
 fn file_text(progress: &Progress, charset: text::Charset) -> String {
     let part = progress.whole.map(|w| format!("{}/{} ", w.part, w.parts)).unwrap_or_default();
     let total = progress.total.map(|t| format!(" of {}", format::bytes(t))).unwrap_or_default();
-    format!("{part}{}{total}  {}", format::bytes(progress.done), text::prose(&progress.what, charset))
+    format!("{part}{}{total}  {}", format::bytes(progress.done), text::said(&progress.what, charset))
 }
 
 fn total_text(app: &App, progress: &Progress) -> String {

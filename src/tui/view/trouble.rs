@@ -27,12 +27,12 @@ pub(crate) fn lines(report: &Report, width: usize, charset: Charset) -> Vec<Trou
     let mut add = |text: String, kind: fn(String) -> TroubleLine| {
         out.extend(text::wrap(&text, width).into_iter().map(kind));
     };
-    add(format!("{bad} {}", text::prose(&report.what, charset)), TroubleLine::What);
+    add(format!("{bad} {}", text::said(&report.what, charset)), TroubleLine::What);
     for why in &report.why {
-        add(format!("because {}", text::prose(why, charset)), TroubleLine::Why);
+        add(format!("because {}", text::said(why, charset)), TroubleLine::Why);
     }
     if let Some(hint) = &report.hint {
-        add(format!("hint: {}", text::prose(hint, charset)), TroubleLine::Hint);
+        add(format!("hint: {}", text::said(hint, charset)), TroubleLine::Hint);
     }
     out
 }
@@ -48,12 +48,12 @@ pub(crate) fn first_lines(report: Option<&Report>, area: Rect, charset: Charset)
     let bad = glyphs::of(charset).bad;
     // The first cause says more than that something failed; what to do is worth more than the causes behind it; the
     // whole is one key away.
-    let why = report.why.first().map(|why| format!(": {}", text::prose(why, charset))).unwrap_or_default();
-    let what = format!("{bad} {}{why}", text::prose(&report.what, charset));
+    let why = report.why.first().map(|why| format!(": {}", text::said(why, charset))).unwrap_or_default();
+    let what = format!("{bad} {}{why}", text::said(&report.what, charset));
     let room_for_what = usize::from(area.width).saturating_sub(ALL.len());
     let mut short = vec![TroubleLine::What(format!("{}{ALL}", text::truncate(&what, room_for_what, charset)))];
     if let Some(hint) = &report.hint {
-        let said = format!("hint: {}", text::prose(hint, charset));
+        let said = format!("hint: {}", text::said(hint, charset));
         let rows = room.saturating_sub(1);
         short.extend(
             text::wrap_within(&said, usize::from(area.width), rows, charset).into_iter().map(TroubleLine::Hint),

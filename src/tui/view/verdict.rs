@@ -136,7 +136,7 @@ fn class_style(verdict: &Verdict, pen: &Canvas<'_>) -> Style {
 
 fn verdict_words(verdict: &Verdict, charset: text::Charset) -> String {
     let bang = if verdict.agrees == Some(false) { "! " } else { "" };
-    format!("{bang}{}", text::prose(&verdict.words, charset))
+    format!("{bang}{}", text::said(&verdict.words, charset))
 }
 
 /// The words in at most `rows` lines.

@@ -20,6 +20,8 @@ const TEXT: usize = 64;
 const EXPANDED: usize = 1 << 22;
 /// Most arguments of a call and most dimensions of a tensor.
 const FEW: usize = 32;
+/// Values on the stack between a tensor and its key, at most.
+const NEAR: usize = 4;
 
 /// Where a storage's bytes are, by its key.
 type Storages<'a> = &'a dyn Fn(&str) -> Option<Range<usize>>;
@@ -338,7 +340,8 @@ impl Machine<'_> {
         let node = match (self.name(name)?, arguments.as_slice()) {
             ("collections.OrderedDict", []) => Node::Dict(Vec::new()),
             ("torch._utils._rebuild_tensor_v2", [storage, offset, shape, strides, ..]) => {
-                Node::Plain(Value::Tensor(self.tensor(*storage, *offset, *shape, *strides)?))
+                let tensor = self.tensor(*storage, *offset, *shape, *strides);
+                Node::Plain(Value::Tensor(tensor.map_err(|why| self.named(why))?))
             }
             ("torch._utils._rebuild_parameter", [tensor, ..]) => match &self.nodes[*tensor] {
                 Node::Plain(Value::Tensor(tensor)) => Node::Plain(Value::Tensor(tensor.clone())),
@@ -348,6 +351,18 @@ impl Machine<'_> {
         };
         self.push(node);
         Ok(())
+    }
+
+    /// A tensor's trouble with its name: the key that waits for it on the stack, below it or what it is wrapped in.
+    fn named(&self, why: String) -> String {
+        let text = |id: &Id| match &self.nodes[*id] {
+            Node::Plain(Value::Text(text)) => Some(text),
+            _ => None,
+        };
+        match self.stack.iter().rev().take(NEAR).find_map(text) {
+            Some(name) => why.replacen("a tensor", &format!("tensor `{name}`"), 1),
+            None => why,
+        }
     }
 
     fn tensor(&self, storage: Id, offset: Id, shape: Id, strides: Id) -> Result<Tensor, String> {

@@ -67,9 +67,13 @@ impl Instead {
     pub fn behind(error: &(dyn std::error::Error + 'static)) -> Option<Self> {
         let mut cause = Some(error);
         while let Some(error) = cause {
-            let inner = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
-            if let Some(instead) = inner.and_then(|inner| inner.downcast_ref::<Self>()) {
-                return Some(*instead);
+            // An I/O error that wraps another does not name it as its source.
+            let mut inner = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+            while let Some(error) = inner {
+                if let Some(instead) = error.downcast_ref::<Self>() {
+                    return Some(*instead);
+                }
+                inner = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
             }
             cause = error.source();
         }

@@ -34,7 +34,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> u8 {
     let given: Vec<OsString> = args.into_iter().collect();
     let args = match Args::try_parse_from(&given) {
         Ok(args) => args,
-        Err(error) => return other_than_a_command(&error, &given),
+        Err(error) => return other_than_a_command(error, &given),
     };
     let output = Output::new(args.json());
     output::ascii(args.ascii);
@@ -48,14 +48,14 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> u8 {
 }
 
 /// Help and version, which clap counts as errors, on standard output; wrong usage on standard error.
-fn other_than_a_command(error: &clap::Error, given: &[OsString]) -> u8 {
+fn other_than_a_command(error: clap::Error, given: &[OsString]) -> u8 {
     let code = u8::try_from(error.exit_code()).unwrap_or(2);
-    let tame = |arg: &OsString| arg.to_str().is_some_and(|arg| text::line(arg, Charset::Unicode) == arg);
-    if error.use_stderr() && !given.iter().all(tame) {
-        // Quoted arguments cannot be told from clap's own colours: without these.
-        output::say(error.render().to_string().trim_end());
-        return code;
-    }
+    // Clap quotes arguments raw, among colours of its own: it quotes what may be shown.
+    let shown = |arg: &OsString| text::line(&arg.to_string_lossy(), Charset::Unicode).into_owned();
+    let error = match Args::try_parse_from(given.iter().map(shown)) {
+        Err(shown) if error.use_stderr() && shown.use_stderr() => shown,
+        _ => error,
+    };
     let printed = error.print().and_then(|()| io::stdout().flush());
     if error.use_stderr() {
         return code;

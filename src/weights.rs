@@ -64,14 +64,15 @@ pub enum Error {
         why: String,
     },
     /// The tensor is not there.
-    #[error("`{file}` has no tensor `{tensor}`; {seen}")]
+    #[error("`{file}` has no tensor `{tensor}`")]
     Missing {
         /// The file or files searched.
         file: String,
         /// The tensor.
         tensor: String,
-        /// What is there that may be meant, in words.
-        seen: String,
+        /// What is there that may be meant.
+        #[source]
+        seen: Seen,
     },
     /// The tensor has another shape than it must have.
     #[error("tensor `{tensor}` in `{file}` has shape {found:?}, expected {expected}{}", transposed(found, expected))]
@@ -120,6 +121,11 @@ pub enum Error {
         index: usize,
     },
 }
+
+/// What is there, in words, where a tensor is not.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct Seen(String);
 
 /// One or more safetensors files that together hold a set of tensors.
 #[derive(Clone)]
@@ -425,6 +431,12 @@ impl TensorFiles {
         }
     }
 
+    /// What of this may be meant by a tensor that is not there, in words: the same under a prefix, else what names begin
+    /// with.
+    pub fn seen(&self, tensor: &str) -> String {
+        seen(tensor, &self.names())
+    }
+
     fn entry(&self, tensor: &str) -> Result<&Entry, Error> {
         self.index.get(tensor).ok_or_else(|| Error::missing(self.file_names(), tensor, &self.names()))
     }
@@ -433,7 +445,7 @@ impl TensorFiles {
 impl Error {
     /// That a tensor is not among those that are there.
     fn missing(file: String, tensor: &str, names: &[&str]) -> Self {
-        Self::Missing { file, tensor: tensor.to_owned(), seen: seen(tensor, names) }
+        Self::Missing { file, tensor: tensor.to_owned(), seen: Seen(seen(tensor, names)) }
     }
 
     /// The file, or files, that it is about.

@@ -258,7 +258,9 @@ fn who_closes_the_pipe_is_not_told() {
         drop(reader);
         let output = world.command(args).stdout(writer).stderr(Stdio::piped()).output().expect("runs");
         let said = String::from_utf8_lossy(&output.stderr);
-        assert_eq!((said.as_ref(), output.status.code()), ("", Some(0)), "{args:?}");
+        // Notes may be said; not that nobody reads.
+        assert!(!said.contains("error") && !said.contains("cannot write"), "{args:?}: {said}");
+        assert_eq!(output.status.code(), Some(0), "{args:?}");
     }
 }
 
@@ -317,7 +319,7 @@ fn what_lies_instead_of_a_file_is_named_for_every_kind_of_file() {
     for (file, before, args) in cases {
         for (bytes, what, help) in [
             (&pointer[..], "it is a Git LFS pointer", "`git lfs pull`"),
-            (page, "it is a web page", "page"),
+            (page, "it is a web page", ""),
             (b"", "it is empty", ""),
         ] {
             let world = match file.split_once('/') {
@@ -394,7 +396,7 @@ fn what_is_not_supported_is_said_with_what_helps_and_nobody_is_told_to_remove_a_
         }
     });
     let (why, _) = world.failing(&run);
-    assert!(why.contains("has no tensor") && why.contains("it has `wrapped."), "{why}");
+    assert!(why.contains("`h.0.…`; its names begin with `wrapped.`"), "{why}");
 }
 
 #[test]
@@ -525,7 +527,8 @@ fn a_temperature_is_a_number_that_is_not_negative() {
     let world = World::new();
     let edit = ["meta", "edit", "--sae", "4096", "--meta", "192", "--latent", "0", "--remove", "1", "--prompt", "x"];
     for temperature in ["nan", "inf", "-inf", "-0.5", "warm"] {
-        let (said, code) = world.said(&[&edit[..], &["--temperature", temperature]].concat());
+        let temperature = format!("--temperature={temperature}");
+        let (said, code) = world.said(&[&edit[..], &[&temperature]].concat());
         assert!(code == 2 && said.contains("a temperature is a number from 0"), "{temperature}: {code} {said}");
     }
 }

@@ -66,7 +66,9 @@ fn refused(config: &Value, tensors: &Tensors) -> String {
 #[test]
 fn a_configuration_that_makes_no_sense_names_the_key() {
     let refused = |config: Value| refused(&config, &tensors());
-    for text in ["", "{", "[]", "null", "3", "\"x\"", "{\"a\": }", "\u{feff}{}"] {
+    let empty = open(b"", &safetensors(&tensors())).unwrap_err();
+    assert!(empty.to_string().contains("`cfg.json`"), "{empty}");
+    for text in ["{", "[]", "null", "3", "\"x\"", "{\"a\": }", "\u{feff}{}"] {
         let error = open(text.as_bytes(), &safetensors(&tensors())).unwrap_err().to_string();
         assert!(error.starts_with("`cfg.json`: not a JSON object: "), "{error}");
     }

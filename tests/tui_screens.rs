@@ -158,17 +158,32 @@ fn what_is_focused_chosen_and_hot_is_told_with_colours_and_without() {
     }
 }
 
+/// Signs that the program writes.
+const SIGNS: &str = "θτΔΣ√½²³·…−–≥≤≈↑↓→✓✗◆▲⏎";
+
 #[test]
 fn in_ascii_every_cell_is_ascii() {
     for (name, mut app) in walks() {
         app.charset = Charset::Ascii;
         let theme = Theme { charset: Charset::Ascii, ..theme(Depth::Mono) };
-        for size in SIZES {
-            let shown = text(&draw(&mut app, theme, size));
-            assert!(shown.is_ascii(), "{name}:\n{shown}");
-        }
         if name == "hard" {
             insta::assert_snapshot!("hard_ascii_80x24", text(&draw(&mut app, theme, (80, 24))));
+        }
+        // The page itself, its keys, the list of commands, its errors, how it is wired; and what moving θ says.
+        for over in ["", "?", "ctrl-p", "!", "shift-w", "+", "<"] {
+            if !over.is_empty() {
+                sample::press(&mut app, over);
+            }
+            for size in SIZES {
+                let shown = text(&draw(&mut app, theme, size));
+                assert!(shown.is_ascii(), "{name} {over}:\n{shown}");
+                // What the program itself says has words for its signs; only what is quoted is shown by number.
+                let signs = SIGNS.chars().find(|sign| shown.contains(&format!("<U+{:04X}>", *sign as u32)));
+                assert_eq!(signs, None, "{name} {over}:\n{shown}");
+            }
+            if !over.is_empty() {
+                sample::press(&mut app, "esc");
+            }
         }
     }
 }

@@ -41,8 +41,13 @@ impl Needs {
         let layers = extent.blocks(plan.shape.layers);
         // More layers than there are tensors is a config that lies; no table of them is made.
         let is_block = |name: &str, layer| plan.block_of(&plan.bare(name)) == Some(layer);
-        if (0..layers).any(|layer| parts.bytes(|name| is_block(name, layer), false) == 0) {
-            return Err(config.bad(format!("it states {} layers, and the files hold fewer", plan.shape.layers)));
+        if let Some(lacking) = (0..layers).find(|layer| parts.bytes(|name| is_block(name, *layer), false) == 0) {
+            let block = format!("{}{lacking}.", plan.blocks);
+            return Err(config.bad(format!(
+                "it states {} layers, and the files hold fewer: no tensor is called `{block}…`; {}",
+                plan.shape.layers,
+                parts.seen(&block)
+            )));
         }
         let now = Self::count(plan, parts, layers, false);
         let halved = Self::count(plan, parts, layers, true);

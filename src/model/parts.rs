@@ -90,6 +90,11 @@ impl Parts {
         names.map(|name| taken(name).unwrap_or(0)).fold(0, u64::saturating_add)
     }
 
+    /// What the tensors are called, in words, where those of this name are not there.
+    pub(super) fn seen(&self, name: &str) -> String {
+        self.tensors.seen(name)
+    }
+
     /// The tensor as f32 of this shape.
     pub(super) fn array(&self, name: &str, shape: &[usize]) -> Result<Array, Error> {
         let name = self.name(name);

@@ -66,9 +66,11 @@ fn what_is_not_there_or_not_as_expected_is_named() {
         open(&file(&[("a", "F32", &[2, 1], f32_bytes(&[1.0, f32::NAN])), ("i", "I32", &[1], vec![0; 4])], 0)).unwrap();
     let message = |error: Error| error.to_string();
     assert_eq!(message(files.get("b").unwrap_err()), "`w.safetensors` has no tensor `b`");
+    let seen = |error: Error| std::error::Error::source(&error).map(ToString::to_string);
+    assert_eq!(seen(files.get("b").unwrap_err()).unwrap(), "its names begin with `a`, `i`");
     assert_eq!(
         message(files.get_shaped("a", &[1, 2]).unwrap_err()),
-        "tensor `a` in `w.safetensors` has shape [2, 1], expected [1, 2]"
+        "tensor `a` in `w.safetensors` has shape [2, 1], expected [1, 2]: it is transposed"
     );
     assert_eq!(
         message(files.get("i").unwrap_err()),
@@ -227,7 +229,9 @@ fn a_file_that_is_missing_empty_or_cut_is_named() {
     let missing = TensorFiles::open(&[Blob::path("/nowhere/w.safetensors")]).err().unwrap();
     assert_eq!(missing.to_string(), "cannot open `/nowhere/w.safetensors`");
     let whole = file(&[("a", "F32", &[2], f32_bytes(&[1.0, 2.0]))], 0);
-    for length in 0..whole.len() {
+    let empty = open(b"").err().unwrap();
+    assert_eq!(Instead::behind(&empty), Some(Instead::Empty), "{empty}");
+    for length in 1..whole.len() {
         let error = open(&whole[..length]).err().unwrap();
         assert!(matches!(&error, Error::Format { file, .. } if file == "w.safetensors"), "{length}: {error}");
     }

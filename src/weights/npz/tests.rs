@@ -8,6 +8,7 @@ use flate2::{Compression, Crc};
 use proptest::prelude::*;
 
 use super::*;
+use crate::blob::Instead;
 
 /// An array as NumPy writes it, its header padded as NumPy pads it.
 pub fn array(descr: &str, fortran: bool, shape: &str, data: &[u8]) -> Vec<u8> {
@@ -131,7 +132,8 @@ fn what_cannot_be_read_is_named() {
         assert!(error.contains("`w`"), "{error}");
     }
     assert!(refusal("<f4", true, "(1, 2, 1)", 8).contains("Fortran order with 3 dimensions"));
-    assert!(open(b"").err().unwrap().to_string().contains("not a zip file"));
+    assert!(open(b"x").err().unwrap().to_string().contains("not a zip file"));
+    assert_eq!(Instead::behind(&open(b"").err().unwrap()), Some(Instead::Empty));
     let text = archive(&[("w.npy", b"hello".to_vec())]);
     assert!(open(&text).err().unwrap().to_string().contains("`w` is no array of NumPy's"));
     let missing = TensorFiles::open_npz(&Blob::path("/nowhere/params.npz")).err().unwrap();

@@ -177,7 +177,7 @@ fn nothing_from_arguments_and_variables_is_obeyed_by_the_terminal() {
         &["run", "--suite", "my.toml", "--prompt-file", hostile],
         &["latent", "--suite", "my.toml", "--sae", "a", hostile],
         &["latent", "--suite", "my.toml", "--sae", "a", "0", "--threshold", hostile],
-        &["meta", "show", "--suite", "my.toml", "--sae", "a", "--meta", hostile, "--latent", "0"],
+        &["meta", "show", "--sae", "4096", "--meta", hostile, "--latent", "0"],
         &["shot", "--keys", hostile, "--suite", "my.toml"],
         &["shot", "--out", hostile, "--suite", "my.toml"],
         &["doctor", "--suite", "my.toml", "--text", hostile],

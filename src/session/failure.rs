@@ -117,9 +117,8 @@ fn model_blobs(files: &ModelFiles) -> Vec<&Blob> {
         TokenizerFiles::Json(json) => vec![json],
         TokenizerFiles::Bpe { vocab, merges } => vec![vocab, merges],
     };
-    let said = &files.said;
-    let beside = [&said.config, &said.specials, &said.added].into_iter().flatten();
-    [&files.config].into_iter().chain(&files.weights).chain(tokenizer).chain(beside).collect()
+    let said = files.said.config.iter().chain(&files.said.specials).chain(&files.said.added);
+    [&files.config].into_iter().chain(&files.weights).chain(tokenizer).chain(said).collect()
 }
 
 /// An SAE that cannot be opened or used.

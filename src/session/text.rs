@@ -103,7 +103,8 @@ impl Text {
     }
 
     fn unread(&self, error: &std::io::Error) -> Report {
-        Report::caused(format!("cannot read the text `{}`", self.name), error)
+        let file = if self.blob.name() == self.name { String::new() } else { format!(", `{}`", self.blob.name()) };
+        Report::caused(format!("cannot read the text `{}`{file}", self.name), error)
             .hint("give another one with --text FILE, or take `text` out of the config file")
     }
 }

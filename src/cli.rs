@@ -28,6 +28,7 @@ use output::Output;
 
 /// Runs the program with these arguments, the first of which is its name, and gives the exit code.
 pub fn main(args: impl IntoIterator<Item = OsString>) -> u8 {
+    crate::fatal::watch();
     let args = match Args::try_parse_from(args) {
         Ok(args) => args,
         Err(error) => {

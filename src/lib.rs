@@ -9,6 +9,7 @@
 //! | [`task`], [`text`] | tickets, cancelling, progress; how a token is shown |
 //! | [`report`], [`settings`] | errors as people read them; flags, environment, config file, directories |
 //! | [`device`], [`home`] | what can compute a model, by name; a path as a person writes it |
+//! | [`fatal`] | the last word when a signal ends the program at once |
 //! | [`toml_file`] | a TOML file read key by key, with lines and nearest names in its errors |
 //! | [`format`] | the formats that SAEs are published in: their names, and their files' |
 //! | [`blob`], [`weights`], [`kernel`] | the bytes of one file; tensor files, mapped; the fused matrix products |
@@ -27,6 +28,7 @@ pub mod analysis;
 pub mod blob;
 pub mod cli;
 pub mod device;
+pub mod fatal;
 pub mod format;
 pub mod home;
 pub mod hub;

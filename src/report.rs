@@ -34,6 +34,8 @@ pub enum Kind {
     Cancelled,
     /// Something must be downloaded first.
     Missing,
+    /// The terminal is gone: exit code 129, as for its signal.
+    HungUp,
 }
 
 impl Report {
@@ -78,13 +80,14 @@ impl Report {
         self
     }
 
-    /// The exit code that belongs to it (`interface.md`: 1 expected failure, 2 wrong usage, 70 a bug, 130 interrupted).
+    /// The exit code that belongs to it (`interface.md`: 1 expected failure, 2 wrong usage, 70 a bug, 129 hung up, 130 interrupted).
     #[must_use]
     pub const fn exit_code(&self) -> u8 {
         match self.kind {
             Kind::Failure | Kind::Missing => 1,
             Kind::Usage => 2,
             Kind::Bug => 70,
+            Kind::HungUp => 129,
             Kind::Cancelled => 130,
         }
     }

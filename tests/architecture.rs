@@ -15,6 +15,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("device", &[]),
     ("home", &[]),
     ("format", &["blob"]),
+    ("fatal", &[]),
     ("report", &["task"]),
     ("toml_file", &["report"]),
     ("settings", &["toml_file", "report", "device", "home"]),
@@ -32,12 +33,12 @@ const MAY_USE: &[(&str, &[&str])] = &[
         ],
     ),
     ("worker", &["session", "task", "report"]),
-    ("tui", &["session", "analysis", "worker", "task", "text", "settings", "report", "site", "home"]),
+    ("tui", &["session", "analysis", "worker", "task", "text", "settings", "report", "site", "home", "fatal"]),
     (
         "cli",
         &[
             "session", "analysis", "settings", "report", "task", "text", "tui", "worker", "suite", "hub", "device",
-            "home",
+            "home", "fatal",
         ],
     ),
 ];

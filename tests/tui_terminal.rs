@@ -13,9 +13,12 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crossterm::event::Event as CrosstermEvent;
 use portable_pty::{CommandBuilder, ExitStatus, PtySize, native_pty_system};
 use saescope::session::{CatalogueQuery, CheckupQuery, Slot};
 use saescope::task::{Cancelled, Ticket};
+use saescope::tui::input::cut::Cutter;
+use saescope::tui::input::decode;
 use saescope::tui::{Engine, EventSink, Options};
 use saescope::worker::{Event, Job, JobEvent};
 
@@ -31,6 +34,9 @@ impl Engine for Answers {
         let (tell, mode) = (self.tell.clone(), self.mode.clone());
         thread::spawn(move || {
             assert!(!(mode == "worker-panic" && list), "a panic on purpose");
+            if mode == "cut-file" && list {
+                read_a_file_that_is_cut_short();
+            }
             // What the wiring is like has screens of its own.
             let wiring = job.get::<CheckupQuery>().is_some();
             let answer = if wiring { Err(Cancelled.into()) } else { Ok(sample::answer(&job)) };
@@ -39,6 +45,20 @@ impl Engine for Answers {
     }
 
     fn cancel(&self, _: Slot) {}
+}
+
+/// Reads weights whose file somebody makes shorter meanwhile.
+fn read_a_file_that_is_cut_short() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("weights.safetensors");
+    let values = vec![0; 1 << 20];
+    let tensor = safetensors::tensor::TensorView::new(safetensors::Dtype::F32, vec![values.len() / 4], &values);
+    let tensors = [("w", tensor.expect("a tensor"))];
+    std::fs::write(&path, safetensors::serialize(tensors, None).expect("serialised")).expect("written");
+    let files = saescope::weights::TensorFiles::open(&[saescope::blob::Blob::path(&path)]).expect("opened");
+    let weights = files.get("w").expect("a tensor");
+    std::fs::File::options().write(true).open(&path).and_then(|file| file.set_len(100)).expect("cut short");
+    assert_eq!(weights.iter().sum::<f32>(), 0.0);
 }
 
 /// Not a test unless asked to be the explorer.
@@ -74,10 +94,23 @@ impl Session {
         Self::run(command, mode, env)
     }
 
-    fn run(mut command: CommandBuilder, mode: &str, env: &[(&str, &str)]) -> Self {
-        let size = PtySize { rows: 24, cols: 80, pixel_width: 0, pixel_height: 0 };
+    fn run(command: CommandBuilder, mode: &str, env: &[(&str, &str)]) -> Self {
+        Self::run_sized(command, mode, env, (80, 24))
+    }
+
+    /// The explorer under a shell that was told something before.
+    fn under_shell(before: &str, mode: &str, after: &str) -> Self {
+        let program = std::env::current_exe().expect("this program");
+        let mut command = CommandBuilder::new("sh");
+        let line = format!("{before}'{}' {}{after}", program.display(), EXPLORER.join(" "));
+        command.args(["-c", line.as_str()]);
+        Self::run(command, mode, &[])
+    }
+
+    fn run_sized(mut command: CommandBuilder, mode: &str, env: &[(&str, &str)], (cols, rows): (u16, u16)) -> Self {
+        let size = PtySize { rows, cols, pixel_width: 0, pixel_height: 0 };
         let pty = native_pty_system().openpty(size).expect("a pseudo-terminal");
-        for name in ["NO_COLOR", "COLORTERM", "SSH_CONNECTION", "SSH_TTY", "SSH_CLIENT", "LC_ALL"] {
+        for name in ["NO_COLOR", "COLORTERM", "SSH_CONNECTION", "SSH_TTY", "SSH_CLIENT", "LC_ALL", "COLUMNS", "LINES"] {
             command.env_remove(name);
         }
         // Sixteen colours: the ground of the terminal is not asked for.
@@ -313,4 +346,241 @@ fn no_colour_means_no_colour() {
     let raw = String::from_utf8_lossy(&raw);
     assert!(!raw.contains("\x1b[;m") && !raw.contains("\x1b[m"), "an empty colour change resets reverse and bold");
     assert!(!raw.contains("\x1b[36") && !raw.contains(";36m"), "cyan");
+}
+
+#[test]
+fn answers_of_the_terminal_that_arrive_late_and_in_parts_do_nothing() {
+    let mut session = Session::start("plain", &[]);
+    let before = session.wait_for("strongest here");
+    // Each has letters that are commands: `q` would end it.
+    let answers = [
+        ["\x1b[?62;1;2;4", "c"],
+        ["\x1b]11;rgb:1e1e/", "1e1e/2e2e\x1b\\"],
+        ["\x1b]52;c;cXVpdAq", "q\x07"],
+        ["\x1bP>|tmux 3.5q", "q\x1b\\"],
+        ["\x1bP1$r2 q", "\x1b\\"],
+        ["\x1b_Gi=31;q", "q\x1b\\"],
+        ["\x1b]lq", "q\x1b\\"],
+        ["\x1b[8;24", ";80t"],
+        ["\x1b[?2026;2$", "y"],
+    ];
+    for [begin, end] in answers {
+        session.press(begin);
+        // Longer than a lone Esc is waited for.
+        thread::sleep(Duration::from_millis(120));
+        session.press(end);
+    }
+    session.press("?");
+    session.wait("help", |text| text != before);
+    session.press("\x1b");
+    session.wait("what was there", |text| text == before);
+    session.press("q");
+    assert_eq!(session.end().exit_code(), 0);
+}
+
+#[test]
+fn the_ground_is_taken_from_an_answer_however_late_it_comes() {
+    let mut session = Session::start("plain", &[("TERM", "xterm-256color")]);
+    session.wait_for("strongest here");
+    let asked = String::from_utf8_lossy(&session.raw.lock().expect("no panic")).contains("\x1b]11;?");
+    assert!(asked, "it asks");
+    let colours = |session: &Session| session.screen.lock().expect("no panic").screen().contents_formatted();
+    let dark = colours(&session);
+    session.press("\x1b]11;rgb:ffff/ff");
+    thread::sleep(Duration::from_millis(500));
+    session.press("ff/ffff\x07");
+    session.wait("other colours", |_| colours(&session) != dark);
+    session.press("q");
+    assert_eq!(session.end().exit_code(), 0);
+}
+
+#[test]
+fn keys_are_those_that_the_crossterm_library_reads() {
+    let program = std::env::current_exe().expect("this program");
+    let mut command = CommandBuilder::new(program);
+    command.args(["crossterm_reader", "--exact", "--nocapture", "--test-threads=1"]);
+    let mut session = Session::run_sized(command, "read", &[], (200, 60));
+    session.wait_for("reading");
+    let mut keys: Vec<String> = (0x20_u8..0x7f).map(|byte| char::from(byte).to_string()).collect();
+    keys.extend((0_u8..0x20).filter(|byte| *byte != 0x1b).map(|byte| char::from(byte).to_string()));
+    keys.extend(["é", "É", "ß", "漢", "\x7f", "\x1b", "\x1b\x7f", "\x1b\r"].map(String::from));
+    keys.extend(('a'..='z').chain('A'..='N').map(|c| format!("\x1b{c}")));
+    keys.extend("ABCDHFPQRS".chars().map(|c| format!("\x1bO{c}")));
+    keys.extend("ABCDHFPQSZ".chars().map(|c| format!("\x1b[{c}")));
+    keys.extend((1..=34).filter(|n| ![9, 10, 16, 22, 27, 30].contains(n)).map(|n| format!("\x1b[{n}~")));
+    for modifiers in 2..=16 {
+        keys.extend("ABCDHFPQS".chars().map(|c| format!("\x1b[1;{modifiers}{c}")));
+        keys.extend([3, 5, 15, 24].map(|n| format!("\x1b[{n};{modifiers}~")));
+        keys.extend([97, 65, 13, 9, 27, 127, 57376, 57399, 57417].map(|n| format!("\x1b[{n};{modifiers}u")));
+    }
+    keys.extend(["\x1b[2A", "\x1b[[A", "\x1b[[E", "\x1b[97:65;2u", "\x1b[97;1:3u", "\x1b[97;5:2u"].map(String::from));
+    for button in [0, 1, 2, 3, 32, 34, 35, 64, 65, 66, 67, 4, 8, 16, 28] {
+        keys.extend(["M", "m"].map(|end| format!("\x1b[<{button};120;7{end}")));
+        keys.push(format!("\x1b[{};120;7M", button + 32));
+        keys.push(format!("\x1b[M{}!$", char::from(button + 32)));
+    }
+    keys.extend(["\x1b[200~pasted\ntext\x1b[201~", "\x1b[I", "\x1b[O"].map(String::from));
+    for (number, bytes) in keys.iter().enumerate() {
+        session.press(bytes);
+        let theirs = session.wait_for(&format!("#{number} "));
+        let theirs = theirs.split(&format!("#{number} ")).nth(1).and_then(|rest| rest.lines().next());
+        let (mut cutter, mut pieces) = (Cutter::new(Duration::from_millis(40)), Vec::new());
+        cutter.feed(bytes.as_bytes(), &mut pieces);
+        pieces.extend(cutter.quiet());
+        let ours: Vec<String> = pieces.into_iter().filter_map(decode::event).map(|event| plain(&event)).collect();
+        assert_eq!(Some(ours.join(" ").trim()), theirs.map(str::trim), "{bytes:?}");
+    }
+    session.press("\x1b[34;2~");
+    session.end();
+}
+
+/// An event in words, without what the kitty protocol adds to a key, which nothing here looks at.
+fn plain(event: &CrosstermEvent) -> String {
+    match event {
+        CrosstermEvent::Key(key) => format!("{:?} {:?} {:?}", key.code, key.modifiers, key.kind),
+        CrosstermEvent::Mouse(mouse) => {
+            format!("{:?} {} {} {:?}", mouse.kind, mouse.column, mouse.row, mouse.modifiers)
+        }
+        other => format!("{other:?}"),
+    }
+}
+
+/// Not a test unless asked to be a reader: what the crossterm library makes of keys, line by line.
+#[test]
+fn crossterm_reader() {
+    if std::env::var("SAESCOPE_EXPLORER").is_err() {
+        return;
+    }
+    crossterm::terminal::enable_raw_mode().expect("raw");
+    print!("reading\r\n");
+    for number in 0.. {
+        let event = crossterm::event::read().expect("an event");
+        if plain(&event).starts_with("F(17) SHIFT") {
+            break;
+        }
+        print!("#{number} {}\r\n", plain(&event));
+        std::io::stdout().flush().expect("written");
+    }
+    crossterm::terminal::disable_raw_mode().expect("not raw");
+}
+
+#[test]
+fn a_flood_of_keys_is_taken_and_delays_no_signal() {
+    let mut session = Session::start("plain", &[]);
+    session.wait_for(" fire ");
+    session.press("e");
+    session.press(&" flood".repeat(4_000));
+    session.press(" END");
+    session.wait_for("END");
+    let flood = " again".repeat(20_000);
+    let mut writer = std::mem::replace(&mut session.writer, Box::new(std::io::sink()));
+    let typing = thread::spawn(move || writer.write_all(flood.as_bytes()).and_then(|()| writer.flush()).is_ok());
+    session.signal(15);
+    assert_eq!(session.end().exit_code(), 143);
+    session.assert_restored();
+    drop(session);
+    let _ = typing.join();
+}
+
+#[test]
+fn a_paste_that_never_ends_is_left_by_an_interrupt_and_nothing_of_it_is_taken() {
+    let mut session = Session::start("plain", &[]);
+    session.wait_for(" fire ");
+    session.press("\x1b[200~never ending");
+    thread::sleep(Duration::from_millis(200));
+    session.press("\x03");
+    let text = session.wait_for("the paste had no end");
+    assert!(!text.contains("never ending"), "{text}");
+    session.press("q");
+    assert_eq!(session.end().exit_code(), 0);
+}
+
+#[test]
+fn a_terminal_that_is_gone_without_a_signal_ends_it() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let code = folder.path().join("code");
+    // The kernel tells the leader of the session only, and that one does not listen.
+    let after = format!("; echo $? > '{}'", code.display());
+    let session = Session::under_shell("trap '' HUP; ", "plain", &after);
+    session.wait_for(" fire ");
+    let Session { writer, master, mut child, .. } = session;
+    drop((writer, master));
+    let until = Instant::now() + Duration::from_mins(1);
+    while std::fs::read_to_string(&code).unwrap_or_default().is_empty() && Instant::now() < until {
+        thread::sleep(Duration::from_millis(5));
+    }
+    assert_eq!(std::fs::read_to_string(&code).unwrap_or_default().trim(), "129");
+    let _ = child.wait();
+}
+
+#[test]
+fn signals_that_end_it_at_once_restore_the_terminal_and_say_why() {
+    for (signal, name) in [(3, "SIGQUIT"), (6, "SIGABRT"), (7, "SIGBUS"), (11, "SIGSEGV"), (4, "SIGILL"), (8, "SIGFPE")]
+    {
+        let mut session = Session::under_shell("ulimit -c 0; exec ", "plain", "");
+        session.wait_for(" fire ");
+        session.signal(signal);
+        let status = session.end();
+        assert!(status.signal().is_some(), "{name}: it ends as the signal says: {status:?}");
+        session.assert_restored();
+        let text = session.text();
+        assert!(text.contains(&format!("saescope was ended by {name}")) && text.contains("caused by: "), "{text}");
+    }
+}
+
+#[test]
+fn a_file_cut_short_while_it_is_read_is_named_on_the_restored_screen() {
+    let mut session = Session::under_shell("ulimit -c 0; exec ", "cut-file", "");
+    session.wait_for(" fire ");
+    session.press("s");
+    let status = session.end();
+    assert!(status.signal().is_some(), "{status:?}");
+    session.assert_restored();
+    let text = session.text().replace('\n', "");
+    assert!(text.contains("SIGBUS") && text.contains("made shorter"), "{text}");
+    assert!(!cfg!(target_os = "linux") || text.contains("weights.safetensors"), "{text}");
+}
+
+#[test]
+fn a_stop_from_outside_gives_the_terminal_back() {
+    let mut session = Session::start("plain", &[]);
+    session.wait_for(" fire ");
+    session.signal(20);
+    let until = Instant::now() + Duration::from_mins(1);
+    while session.screen.lock().expect("no panic").screen().alternate_screen() && Instant::now() < until {
+        thread::sleep(Duration::from_millis(5));
+    }
+    session.assert_restored();
+    thread::sleep(Duration::from_millis(200));
+    // The size changes while nobody listens.
+    session.resize(10, 40);
+    session.signal(18);
+    session.wait_for("have 40x10, need 60x15");
+    session.press("q");
+    assert_eq!(session.end().exit_code(), 0);
+    session.assert_restored();
+}
+
+#[test]
+fn no_size_of_a_terminal_ends_it() {
+    let program = || {
+        let mut command = CommandBuilder::new(std::env::current_exe().expect("this program"));
+        command.args(EXPLORER);
+        command
+    };
+    // A terminal that does not know its size is one of 80x24.
+    let mut session = Session::run_sized(program(), "plain", &[], (0, 0));
+    session.wait_for("15 fire");
+    for (cols, rows) in [(u16::MAX, u16::MAX), (u16::MAX, 1), (1, u16::MAX), (1, 1), (0, 0)] {
+        session.master.resize(PtySize { rows, cols, pixel_width: 0, pixel_height: 0 }).expect("resized");
+        thread::sleep(Duration::from_millis(100));
+    }
+    session.press("q");
+    assert_eq!(session.end().exit_code(), 0);
+    session.assert_restored();
+    let mut session = Session::run_sized(program(), "plain", &[], (u16::MAX, u16::MAX));
+    session.wait("anything", |text| !text.trim().is_empty());
+    session.press("q");
+    assert_eq!(session.end().exit_code(), 0);
+    session.assert_restored();
 }

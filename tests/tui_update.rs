@@ -562,3 +562,63 @@ proptest! {
         prop_assert!(app.run.failure().is_none() && app.card.failure().is_none());
     }
 }
+
+#[test]
+fn characters_typed_at_once_are_what_they_are_one_by_one_but_one_question() {
+    let text = "e Ülm, 東京 and 👩\u{200d}🔬 QX";
+    let (mut at_once, mut one_by_one) = (ready("ab"), ready("ab"));
+    let effects = update(&mut at_once, Msg::Typed(text.into())).effects;
+    for c in text.chars() {
+        update(&mut one_by_one, Msg::Key(saescope::tui::keys::of_text(c)));
+    }
+    assert_eq!(at_once.prompt(), format!("ab{}", &text[1..]), "the first reaches the prompt, the others are its text");
+    assert_eq!((at_once.prompt(), at_once.focus), (one_by_one.prompt(), one_by_one.focus));
+    let runs = effects
+        .iter()
+        .filter(|effect| matches!(effect, Effect::Ask { job, .. } if job.get::<RunQuery>().is_some()))
+        .count();
+    assert_eq!(runs, 1, "{effects:?}");
+    let (_, job) = asked(&effects, RunQuery::NAME).expect("a run");
+    assert!(matches!(job.get::<RunQuery>(), Some(RunQuery { prompt, .. }) if *prompt == at_once.prompt()));
+    // Where letters are commands each is one.
+    let (mut at_once, mut one_by_one) = (ready("ab cd ef"), ready("ab cd ef"));
+    update(&mut at_once, Msg::Typed("hh3j".into()));
+    for c in "hh3j".chars() {
+        update(&mut one_by_one, Msg::Key(saescope::tui::keys::of_text(c)));
+    }
+    assert_eq!((at_once.token, at_once.focus, at_once.latent), (one_by_one.token, one_by_one.focus, one_by_one.latent));
+}
+
+#[test]
+fn a_field_takes_a_flood_at_once_and_no_more_than_it_has_room_for() {
+    let mut app = ready("ab");
+    key(&mut app, "/");
+    let value = |app: &App| match app.over.last() {
+        Some(Over::Search(field)) => (field.input.value().to_owned(), field.input.cursor()),
+        other => panic!("{other:?}"),
+    };
+    update(&mut app, Msg::Typed("béta".into()));
+    key(&mut app, "left");
+    update(&mut app, Msg::Paste("漢x\nnot this".into()));
+    assert_eq!(value(&app), ("bét漢xa".to_owned(), 5), "where the cursor is");
+    update(&mut app, Msg::Paste("y".repeat(5_000_000)));
+    let (text, cursor) = value(&app);
+    assert_eq!((text.chars().count(), cursor), (4096, 4095));
+    assert!(text.starts_with("bét漢xyyy") && text.ends_with("ya"));
+    update(&mut app, Msg::Typed("z".into()));
+    assert_eq!(value(&app), (text, cursor), "it is full");
+    key(&mut app, "backspace");
+    assert_eq!(value(&app).1, 4094);
+}
+
+#[test]
+fn what_the_terminal_did_not_take_is_told() {
+    let mut app = ready("ab");
+    assert!(update(&mut app, Msg::Told("the paste had no end".into())).dirty);
+    assert_eq!(
+        app.notice.as_ref().map(|notice| (notice.text.as_str(), notice.bad)),
+        Some(("the paste had no end", true))
+    );
+    key(&mut app, "j");
+    assert_eq!(app.notice, None);
+}

@@ -22,7 +22,7 @@ Examples:
   saescope stitch --small 128 --large 512 --curve 20  what is new in the wider SAE, and the way there
   saescope run --suite demo --prompt 'Tokyo' --json | jq '.saes[0].metrics'
 
-Exit codes: 0 fine, 1 expected failure, 2 wrong usage, 70 a mistake of this program, 130 and 143 signals.";
+Exit codes: 0 fine, 1 expected failure, 2 wrong usage, 70 a mistake of this program, 129, 130 and 143 signals.";
 
 /// See which SAE latents fire while you type, and what they are.
 #[derive(Debug, Parser)]

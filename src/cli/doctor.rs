@@ -65,7 +65,7 @@ pub fn doctor(context: &Context, _: &args::Doctor, output: &Output) -> Result<u8
     let mut text = String::new();
     lines(&mut text, "", &found);
     if let Some((opened, checkup)) = suite {
-        let columns = crossterm::terminal::size().map_or(COLUMNS, |(columns, _)| usize::from(columns));
+        let columns = crate::tui::terminal::size().map_or(COLUMNS, |(columns, _)| usize::from(columns));
         let charset = crate::text::Charset::Unicode;
         let about = format!("{}: {} at {}", opened.suite, opened.model, opened.site);
         let _ = writeln!(text, "\n{}", crate::text::prose(&about, charset));

@@ -466,6 +466,14 @@ pub fn as_text(pressed: KeyCombination) -> Option<char> {
     (pressed.modifiers - KeyModifiers::SHIFT).is_empty().then_some(c)
 }
 
+/// The key that types a character.
+#[must_use]
+pub fn of_text(c: char) -> KeyCombination {
+    use crossterm::event::{KeyCode, KeyModifiers};
+    let shift = if c.is_uppercase() { KeyModifiers::SHIFT } else { KeyModifiers::NONE };
+    KeyCombination::new(KeyCode::Char(c), shift).normalized()
+}
+
 /// The key that always opens help.
 pub const HELP_KEY: KeyCombination = key!(f1);
 

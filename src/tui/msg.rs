@@ -16,6 +16,8 @@ use crate::worker::{Job, JobEvent};
 pub enum Msg {
     /// A key was pressed.
     Key(KeyCombination),
+    /// These characters were typed, one after the other.
+    Typed(String),
     /// Text was pasted.
     Paste(String),
     /// The mouse did something.
@@ -42,6 +44,8 @@ pub enum Msg {
     Saved(Result<String, Report>),
     /// The terminal is ours again after a suspension.
     Resumed,
+    /// What was typed or pasted was not taken as it came, for this reason.
+    Told(String),
 }
 
 /// What the mouse did, and where.

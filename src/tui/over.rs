@@ -89,6 +89,25 @@ pub struct Field {
     pub row: usize,
 }
 
+/// Most characters of a field: longer than any path.
+const LONGEST: usize = 4096;
+
+impl Field {
+    /// Inserts text where the cursor is, as far as there is room.
+    pub fn insert(&mut self, text: &str) {
+        let (value, cursor) = (self.input.value(), self.input.cursor());
+        let count = value.chars().count();
+        let room = LONGEST.saturating_sub(count);
+        let (before, after): (String, String) =
+            (value.chars().take(cursor).collect(), value.chars().skip(cursor).collect());
+        let new: String = text.chars().take(room).collect();
+        let cursor = cursor.min(count) + new.chars().count();
+        // In one go: the library's own way builds the text anew for every character.
+        self.input = std::mem::take(&mut self.input).with_value(before + &new + &after).with_cursor(cursor);
+        self.row = 0;
+    }
+}
+
 /// What is asked before something costly is done.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Question {

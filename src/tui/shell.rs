@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use crossterm::Command;
 
-use crate::report::Report;
+use crate::report::{Kind, Report};
 use crate::session::{Reach, Slot};
 use crate::task::Ticket;
 use crate::tui::app::{App, Start};
@@ -17,6 +17,7 @@ use crate::tui::input;
 use crate::tui::msg::{Effect, Format, Msg, Update};
 use crate::tui::painter::Painter;
 use crate::tui::picture;
+use crate::tui::queue::{Inlet, Queue, Wake};
 use crate::tui::terminal::{self, Guard};
 use crate::tui::theme::detect::{self, Env};
 use crate::tui::theme::{Depth, Ground, Theme};
@@ -86,30 +87,21 @@ impl Options {
     }
 }
 
-/// Something that wakes the shell.
-#[derive(Debug)]
-pub(super) enum Wake {
-    /// Something was typed, pasted, clicked, or the size changed.
-    Input(Msg),
-    /// Something came of a question.
-    Job(JobEvent),
-    /// A signal that ends the program.
-    Signal(i32),
-    /// The program goes on after it was stopped.
-    Continued,
-    /// The terminal cannot be read any more.
-    Lost(String),
-}
-
 /// Shortest time between frames: faster is seen by nobody, and slower is enough over a network.
 const FRAME: Duration = Duration::from_millis(16);
 const FRAME_REMOTE: Duration = Duration::from_millis(33);
+/// So many frames are left out at most while something waits to be taken.
+const FRAMES_LEFT_OUT: u32 = 4;
+/// How long an Esc waits for what may follow it: bytes that were sent as one arrive as one, but for a network between.
+const ESCAPE: Duration = Duration::from_millis(40);
+const ESCAPE_REMOTE: Duration = Duration::from_millis(250);
 /// What takes less than this never shows as pending.
 const GRACE: Duration = Duration::from_millis(150);
 /// The spinner's step.
 const TICK: Duration = Duration::from_millis(200);
-/// How long the terminal may think about the colour of its ground.
-const PROBE: Duration = Duration::from_millis(200);
+/// Asks the terminal for the colour of its ground. BEL at the end, since urxvt ends its answer as the question ends, and
+/// the other end wrongly.
+const ASK_GROUND: &[u8] = b"\x1b]11;?\x07";
 
 /// Runs the explorer until the person leaves; gives the exit code.
 ///
@@ -119,16 +111,29 @@ pub fn run<E: Engine>(options: &Options, engine: impl FnOnce(EventSink) -> Resul
     let env = |name: &str| std::env::var(name).ok();
     terminal::check(&env)?;
     let theme = theme_of(options, &env);
-    let size = crossterm::terminal::size().map_err(|e| lost(&e))?;
+    let size = terminal::size().map_err(|e| lost(&e))?;
     let app = App::new(&options.start(&env), size);
     let guard = Guard::take(app.mouse).map_err(|e| lost(&e))?;
     let painter = Painter::new(size).map_err(|e| lost(&e))?;
     let (to, from) = mpsc::channel();
-    let frame = if detect::is_remote(&env) { FRAME_REMOTE } else { FRAME };
-    let mut shell =
-        Shell { app, theme, guard, painter, frame, started: Instant::now(), drawn: None, tick: None, away: false };
+    let (frame, escape) = if detect::is_remote(&env) { (FRAME_REMOTE, ESCAPE_REMOTE) } else { (FRAME, ESCAPE) };
+    let queue = Queue::default();
+    let inlet = Inlet::new(to.clone(), queue.weight());
+    let mut shell = Shell {
+        app,
+        theme,
+        guard,
+        painter,
+        queue,
+        frame,
+        started: Instant::now(),
+        drawn: None,
+        tick: None,
+        away: false,
+        asked_ground: false,
+    };
     // The first frame stands before anything is loaded.
-    shell.app.hits = shell.draw().map_err(|e| lost(&e))?;
+    shell.app.hits = shell.draw().map_err(|e| gone(&e))?;
     input::signals(to.clone()).map_err(|e| lost(&e))?;
     let events = to.clone();
     let engine = engine(Arc::new(move |event| {
@@ -138,11 +143,12 @@ pub fn run<E: Engine>(options: &Options, engine: impl FnOnce(EventSink) -> Resul
     let mut dirty = false;
     let first = start(&mut shell.app);
     shell.do_all(first.effects, &engine, &mut dirty)?;
-    // While the suite loads: the terminal may take its time, and its answer must not reach the input thread.
-    if options.ground.is_none() && theme.depth >= Depth::Ansi256 {
-        shell.theme.ground = probe();
+    input::read(to, inlet, escape).map_err(|e| lost(&e))?;
+    // Its answer may take its time: the ground is dark until it comes.
+    shell.asked_ground = options.ground.is_none() && theme.depth >= Depth::Ansi256 && detect::tells_ground(&env);
+    if shell.asked_ground {
+        terminal::write(ASK_GROUND).map_err(|e| gone(&e))?;
     }
-    input::read(to).map_err(|e| lost(&e))?;
     let code = shell.live(&engine, &from);
     // The terminal first: the engine waits for what it computes.
     drop(shell);
@@ -155,18 +161,13 @@ pub(super) fn theme_of(options: &Options, env: Env<'_>) -> Theme {
     Theme { depth, ground: options.ground.unwrap_or_default(), charset: options.start(env).charset }
 }
 
-/// Asks the terminal for its ground; dark when it does not say.
-fn probe() -> Ground {
-    let mut options = terminal_colorsaurus::QueryOptions::default();
-    options.timeout = PROBE;
-    match terminal_colorsaurus::theme_mode(options) {
-        Ok(terminal_colorsaurus::ThemeMode::Light) => Ground::Light,
-        _ => Ground::Dark,
-    }
-}
-
 fn lost(error: &io::Error) -> Report {
     Report::caused("cannot use the terminal", error)
+}
+
+/// A terminal that worked and does not any more is one that hung up, whether or not a signal says so.
+fn gone(error: &io::Error) -> Report {
+    Report::caused("the terminal is gone", error).kind(Kind::HungUp)
 }
 
 /// The explorer with its terminal.
@@ -175,12 +176,15 @@ struct Shell {
     theme: Theme,
     guard: Guard,
     painter: Painter,
+    queue: Queue,
     frame: Duration,
     started: Instant,
     drawn: Option<Instant>,
     tick: Option<Instant>,
     /// Whether the terminal is someone else's until we are continued.
     away: bool,
+    /// Whether the terminal was asked for its ground.
+    asked_ground: bool,
 }
 
 /// Whether to go on.
@@ -195,43 +199,48 @@ impl Shell {
         loop {
             if dirty && self.may_draw() {
                 dirty = false;
-                let hits = self.draw().map_err(|e| lost(&e))?;
+                let hits = self.draw().map_err(|e| gone(&e))?;
                 // What came into view may need names.
                 let drawn = update(&mut self.app, Msg::Drawn(hits));
                 self.do_all(drawn.effects, engine, &mut dirty)?;
             }
-            for wake in self.wait(from, dirty) {
-                if let Then::End(code) = self.take(wake, engine, &mut dirty)? {
-                    return Ok(code);
-                }
+            self.wait(from, dirty);
+            if let Some(wake) = self.queue.next(self.app.place().takes_text())
+                && let Then::End(code) = self.take(wake, engine, &mut dirty)?
+            {
+                return Ok(code);
             }
             dirty |= self.tick();
         }
     }
 
-    /// Waits for what comes next: for ever when nothing is pending, else until the next frame or tick. Gives all that
-    /// waits, signals first and what came of questions last, so that a flood of it never delays a key.
-    fn wait(&mut self, from: &Receiver<Wake>, dirty: bool) -> Vec<Wake> {
+    /// Waits for what comes next, where nothing waits to be taken: for ever when nothing is pending, else until the next
+    /// frame or tick. What has come meanwhile is put in order, so that nothing delays a signal, and no news a key.
+    fn wait(&mut self, from: &Receiver<Wake>, dirty: bool) {
+        if self.queue.is_empty()
+            && let Some(wake) = self.wait_for_one(from, dirty)
+        {
+            self.queue.push(wake);
+        }
+        for wake in from.try_iter() {
+            self.queue.push(wake);
+        }
+    }
+
+    fn wait_for_one(&mut self, from: &Receiver<Wake>, dirty: bool) -> Option<Wake> {
         let now = Instant::now();
         let next_frame = (dirty && !self.away).then(|| self.drawn.map_or(now, |at| at + self.frame));
         let next_tick = self.next_tick(now);
         let until = next_frame.into_iter().chain(next_tick).min();
-        let first = match until {
-            Some(until) => match from.recv_timeout(until.saturating_duration_since(now)) {
-                Ok(wake) => wake,
-                Err(RecvTimeoutError::Timeout) => return Vec::new(),
-                Err(RecvTimeoutError::Disconnected) => Wake::Lost("every thread has ended".into()),
-            },
-            None => from.recv().unwrap_or_else(|_| Wake::Lost("every thread has ended".into())),
+        let wake = match until {
+            Some(until) => from.recv_timeout(until.saturating_duration_since(now)),
+            None => from.recv().map_err(|_| RecvTimeoutError::Disconnected),
         };
-        let mut all: Vec<Wake> = std::iter::once(first).chain(from.try_iter()).collect();
-        all.sort_by_key(|wake| match wake {
-            Wake::Signal(_) | Wake::Lost(_) => 0,
-            Wake::Continued => 1,
-            Wake::Input(_) => 2,
-            Wake::Job(_) => 3,
-        });
-        all
+        match wake {
+            Ok(wake) => Some(wake),
+            Err(RecvTimeoutError::Timeout) => None,
+            Err(RecvTimeoutError::Disconnected) => Some(Wake::Lost("every thread has ended".into())),
+        }
     }
 
     fn next_tick(&mut self, now: Instant) -> Option<Instant> {
@@ -256,14 +265,23 @@ impl Shell {
         let msg = match wake {
             Wake::Input(msg) => msg,
             Wake::Job(event) => Msg::Job { event, at: self.started.elapsed() },
+            Wake::Resized((width, height)) => Msg::Resize { width, height },
             // 128 + number, as a shell would say it.
             Wake::Signal(signal) => return Ok(Then::End(u8::try_from(128 + signal).unwrap_or(1))),
+            Wake::Ground(ground) => {
+                *dirty |= self.asked_ground && self.theme.ground != ground;
+                if self.asked_ground {
+                    self.theme.ground = ground;
+                }
+                return Ok(Then::Go);
+            }
+            Wake::Stop => return self.do_all(vec![Effect::Suspend], engine, dirty),
             Wake::Continued => {
-                self.guard.again().map_err(|e| lost(&e))?;
+                self.guard.again().map_err(|e| gone(&e))?;
                 self.away = false;
                 Msg::Resumed
             }
-            Wake::Lost(why) => return Err(Report::new("the terminal is gone").because(why)),
+            Wake::Lost(why) => return Err(Report::new("the terminal is gone").because(why).kind(Kind::HungUp)),
         };
         let resized = matches!(msg, Msg::Resize { .. });
         let Update { dirty: changed, effects } = update(&mut self.app, msg);
@@ -280,12 +298,12 @@ impl Shell {
             match effect {
                 Effect::Ask { ticket, job } => engine.ask(ticket, job),
                 Effect::Cancel(slot) => engine.cancel(slot),
-                Effect::Copy(text) => copy(&text).map_err(|e| lost(&e))?,
+                Effect::Copy(text) => copy(&text).map_err(|e| gone(&e))?,
                 Effect::Save(format) => {
                     let saved = save(&self.painter.cells(), format, self.theme);
                     *dirty |= update(&mut self.app, Msg::Saved(saved)).dirty;
                 }
-                Effect::Mouse(on) => self.guard.mouse(on).map_err(|e| lost(&e))?,
+                Effect::Mouse(on) => self.guard.mouse(on).map_err(|e| gone(&e))?,
                 Effect::Suspend => {
                     self.away = cfg!(unix);
                     self.guard.suspend();
@@ -303,7 +321,7 @@ impl Shell {
 
     /// The size may have changed while nobody listened.
     fn size_again(&mut self) {
-        if let Ok((width, height)) = crossterm::terminal::size() {
+        if let Ok((width, height)) = terminal::size() {
             update(&mut self.app, Msg::Resize { width, height });
         }
     }
@@ -314,17 +332,15 @@ impl Shell {
     }
 
     fn may_draw(&self) -> bool {
-        !self.away && self.drawn.is_none_or(|at| at.elapsed() >= self.frame)
+        // While something waits, drawing it takes the time for taking it.
+        let pause = if self.queue.is_empty() { self.frame } else { self.frame * FRAMES_LEFT_OUT };
+        !self.away && self.drawn.is_none_or(|at| at.elapsed() >= pause)
     }
 
     fn draw(&mut self) -> io::Result<Hits> {
         let (bytes, hits) = self.painter.draw(&self.app, &self.theme)?;
         self.drawn = Some(Instant::now());
-        if !bytes.is_empty() {
-            let mut out = io::stdout().lock();
-            out.write_all(&bytes)?;
-            out.flush()?;
-        }
+        terminal::write(&bytes)?;
         Ok(hits)
     }
 }
@@ -336,9 +352,7 @@ fn copy(text: &str) -> io::Result<()> {
     if command.write_ansi(&mut sequence).is_err() {
         return Ok(());
     }
-    let mut out = io::stdout().lock();
-    out.write_all(sequence.as_bytes())?;
-    out.flush()
+    terminal::write(sequence.as_bytes())
 }
 
 /// Saves the screen under the first free name in the working directory; nothing is overwritten.

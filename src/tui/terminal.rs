@@ -1,10 +1,14 @@
 //! The terminal's modes: taken at the start, given back on every way out.
 //! Not here: what is written between (`painter`).
 
+use std::fs::File;
 use std::io::{self, IsTerminal, Write};
+#[cfg(unix)]
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
+use crate::fatal;
 use crate::report::{Kind, Report};
 use crate::tui::theme::detect::Env;
 
@@ -15,9 +19,53 @@ const LEAVE: &str = "\x1b[?2026l\x1b[?1006l\x1b[?1000l\x1b[?2004l\x1b[0m\x1b[?25
 /// Clicks and the wheel, with large coordinates; no motion, which would flood a slow line.
 const MOUSE_ON: &str = "\x1b[?1000h\x1b[?1006h";
 const MOUSE_OFF: &str = "\x1b[?1006l\x1b[?1000l";
+/// How long to wait where the terminal takes no more just now.
+const FULL: std::time::Duration = std::time::Duration::from_millis(5);
 
 /// Whether the modes are ours now. The panic hook and every way out look here, so that they are given back once.
 static TAKEN: AtomicBool = AtomicBool::new(false);
+
+/// Where keys come from, and the settings of its line before they were changed.
+#[cfg(unix)]
+static LINE: OnceLock<(File, rustix::termios::Termios)> = OnceLock::new();
+
+/// Largest screen that is drawn: more columns than any display has, and a bound for what a screen takes in memory. On a
+/// larger terminal the rest stays empty.
+const MOST_COLUMNS: u16 = 2048;
+const MOST_CELLS: u32 = 1 << 20;
+
+/// The size of the terminal, columns and rows, as far as it is drawn on.
+///
+/// # Errors
+/// When there is no terminal to ask.
+pub fn size() -> io::Result<(u16, u16)> {
+    let (width, height) = crossterm::terminal::size()?;
+    let known = |size: u16, name: &str, usual: u16| match size {
+        // Serial lines and bare pseudo-terminals do not know it; what the shell was told, or what a VT100 had.
+        0 => std::env::var(name).ok().and_then(|text| text.parse().ok()).filter(|size| *size > 0).unwrap_or(usual),
+        _ => size,
+    };
+    Ok(bounded((known(width, "COLUMNS", 80), known(height, "LINES", 24))))
+}
+
+/// A size, no larger than what is drawn.
+pub(super) fn bounded((width, height): (u16, u16)) -> (u16, u16) {
+    let width = width.min(MOST_COLUMNS);
+    let rows = MOST_CELLS / u32::from(width.max(1));
+    (width, height.min(u16::try_from(rows).unwrap_or(u16::MAX)))
+}
+
+/// Where keys come from: standard input where it is a terminal, else the terminal itself.
+///
+/// # Errors
+/// When there is no terminal.
+#[cfg(unix)]
+pub(super) fn keyboard() -> io::Result<File> {
+    use std::os::fd::AsFd;
+
+    let stdin = io::stdin();
+    if stdin.is_terminal() { stdin.as_fd().try_clone_to_owned().map(File::from) } else { File::open("/dev/tty") }
+}
 
 /// Says why there can be no explorer here, if there cannot.
 ///
@@ -43,7 +91,7 @@ pub fn check(env: Env<'_>) -> Result<(), Report> {
 
 /// Whether keys can be read from the terminal itself where standard input is something else, such as a pipe.
 fn has_own_terminal() -> bool {
-    cfg!(unix) && std::fs::File::open("/dev/tty").is_ok_and(|tty| tty.is_terminal())
+    cfg!(unix) && File::open("/dev/tty").is_ok_and(|tty| tty.is_terminal())
 }
 
 /// The modes, held; dropping gives them back.
@@ -59,6 +107,13 @@ impl Guard {
     /// When the terminal refuses.
     pub fn take(mouse: bool) -> io::Result<Self> {
         hook();
+        #[cfg(unix)]
+        if let (None, Ok(keyboard)) = (LINE.get(), keyboard()) {
+            let settings = rustix::termios::tcgetattr(&keyboard)?;
+            LINE.get_or_init(|| (keyboard, settings));
+        }
+        fatal::before(restore);
+        fatal::watch();
         let guard = Self { mouse };
         guard.enter()?;
         Ok(guard)
@@ -67,8 +122,8 @@ impl Guard {
     fn enter(&self) -> io::Result<()> {
         crossterm::terminal::enable_raw_mode()?;
         TAKEN.store(true, Ordering::SeqCst);
-        write_now(ENTER)?;
-        if self.mouse { write_now(MOUSE_ON) } else { Ok(()) }
+        write(ENTER.as_bytes())?;
+        if self.mouse { write(MOUSE_ON.as_bytes()) } else { Ok(()) }
     }
 
     /// Takes the mouse or lets it go.
@@ -77,7 +132,7 @@ impl Guard {
     /// When the terminal cannot be written to.
     pub fn mouse(&mut self, on: bool) -> io::Result<()> {
         self.mouse = on;
-        write_now(if on { MOUSE_ON } else { MOUSE_OFF })
+        write(if on { MOUSE_ON } else { MOUSE_OFF }.as_bytes())
     }
 
     /// Gives the modes back and stops the process group. The system may let this thread run on for a moment before it
@@ -109,15 +164,47 @@ impl Drop for Guard {
 fn give_back() {
     if TAKEN.swap(false, Ordering::SeqCst) {
         // On the way out there is nobody left to tell.
-        let _ = write_now(LEAVE);
+        let _ = write(LEAVE.as_bytes());
         let _ = crossterm::terminal::disable_raw_mode();
     }
 }
 
-fn write_now(text: &str) -> io::Result<()> {
+/// Gives the modes back where no lock may be taken and nothing allocated, as in a handler of signals. The line gets the
+/// settings that it had at the start.
+pub(super) fn restore() {
+    if !TAKEN.swap(false, Ordering::SeqCst) {
+        return;
+    }
+    #[cfg(unix)]
+    {
+        if let Some((keyboard, settings)) = LINE.get() {
+            let _ = rustix::termios::tcsetattr(keyboard, rustix::termios::OptionalActions::Now, settings);
+        }
+        let _ = rustix::io::write(rustix::stdio::stdout(), LEAVE.as_bytes());
+    }
+}
+
+/// Writes to the terminal, all of it, whether or not another program that shares it has turned waiting off.
+///
+/// # Errors
+/// When the terminal is gone.
+pub(super) fn write(mut bytes: &[u8]) -> io::Result<()> {
     let mut out = io::stdout().lock();
-    out.write_all(text.as_bytes())?;
-    out.flush()
+    while !bytes.is_empty() {
+        match out.write(bytes) {
+            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+            Ok(count) => bytes = &bytes[count..],
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => thread::sleep(FULL),
+            Err(error) => return Err(error),
+        }
+    }
+    loop {
+        match out.flush() {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => thread::sleep(FULL),
+            flushed => return flushed,
+        }
+    }
 }
 
 /// A panic of the UI thread restores the screen before it is told; one of a worker becomes a report and must not touch
@@ -154,3 +241,18 @@ fn stop_group() {
 
 #[cfg(not(unix))]
 fn stop_group() {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_size_is_larger_than_what_memory_can_hold() {
+        assert_eq!(bounded((80, 24)), (80, 24));
+        assert_eq!(bounded((1536, 540)), (1536, 540), "the smallest letters on the largest display");
+        assert_eq!(bounded((u16::MAX, u16::MAX)), (2048, 512));
+        assert_eq!(bounded((u16::MAX, 24)), (2048, 24));
+        assert_eq!(bounded((1, u16::MAX)), (1, u16::MAX));
+        assert_eq!(bounded((0, 0)), (0, 0));
+    }
+}

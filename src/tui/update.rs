@@ -44,6 +44,7 @@ pub fn start(app: &mut App) -> Update {
 fn take(app: &mut App, msg: Msg, effects: &mut Vec<Effect>) -> bool {
     match msg {
         Msg::Key(pressed) => press(app, pressed, effects),
+        Msg::Typed(text) => typed(app, &text, effects),
         Msg::Paste(text) => over::paste(app, &text),
         Msg::Mouse(mouse) => mouse::take(app, mouse, effects),
         Msg::Resize { width, height } => {
@@ -72,6 +73,10 @@ fn take(app: &mut App, msg: Msg, effects: &mut Vec<Effect>) -> bool {
             effects.push(Effect::Repaint);
             true
         }
+        Msg::Told(text) => {
+            app.notice = Some(Notice { text, bad: true });
+            true
+        }
     }
 }
 
@@ -81,12 +86,26 @@ fn press(app: &mut App, pressed: KeyCombination, effects: &mut Vec<Effect>) -> b
     let did = if let Some(action) = keys::find(place, pressed) {
         act(app, action, effects)
     } else if let (true, Some(c)) = (place.takes_text(), keys::as_text(pressed)) {
-        over::insert(app, c);
+        over::insert(app, c.encode_utf8(&mut [0; 4]));
         true
     } else {
         false
     };
     did || had_notice
+}
+
+/// Takes characters typed one after the other: those that reach a field of text as one insertion.
+fn typed(app: &mut App, text: &str, effects: &mut Vec<Effect>) -> bool {
+    let mut rest = text.chars();
+    while !app.place().takes_text() {
+        let Some(c) = rest.next() else { return true };
+        press(app, keys::of_text(c), effects);
+    }
+    if !rest.as_str().is_empty() {
+        app.notice = None;
+        over::insert(app, rest.as_str());
+    }
+    true
 }
 
 /// Does an action where the keys go now.

@@ -1,7 +1,7 @@
-//! What the terminal can show, from its environment: colours, characters, ground.
+//! What the terminal can show, from its environment and its answers: colours, characters, ground.
 //! Not here: asking the terminal itself.
 
-use super::Depth;
+use super::{Depth, Ground};
 use crate::settings::Color;
 use crate::text::Charset;
 
@@ -50,6 +50,40 @@ pub fn charset(env: Env<'_>) -> Charset {
     if lower.contains("utf-8") || lower.contains("utf8") { Charset::Unicode } else { Charset::Ascii }
 }
 
+/// Whether the terminal can be asked for its ground: screen passes the question on and the answer goes astray.
+#[must_use]
+pub fn tells_ground(env: Env<'_>) -> bool {
+    env("TERM")
+        .is_some_and(|term| !matches!(term.as_str(), "dumb" | "screen" | "Eterm") && !term.starts_with("screen."))
+}
+
+/// The ground that a terminal names in its answer to `OSC 11 ?`, as X11 writes colours: `11;rgb:1e1e/1e1e/2e2e`, `11;#fff`.
+#[must_use]
+pub fn ground(answer: &[u8]) -> Option<Ground> {
+    let color = std::str::from_utf8(answer).ok()?.strip_prefix("11;")?;
+    let parts: Vec<&str> = if let Some(digits) = color.strip_prefix('#') {
+        let size = digits.len() / 3;
+        (0..3).map(|i| digits.get(i * size..(i + 1) * size)).collect::<Option<_>>()?
+    } else {
+        color.strip_prefix("rgb:").or_else(|| color.strip_prefix("rgba:"))?.split('/').collect()
+    };
+    let mut light = parts.iter().map(|digits| channel(digits));
+    let (red, green, blue) = (light.next()??, light.next()??, light.next()??);
+    // The luminance of sRGB (IEC 61966-2-1); that of the middle grey, CIE L* 50, is 0.184.
+    let luminance = 0.2126 * red + 0.7152 * green + 0.0722 * blue;
+    Some(if luminance > 0.184 { Ground::Light } else { Ground::Dark })
+}
+
+/// The light of one channel in one to four hexadecimal digits, from 0 to 1.
+fn channel(digits: &str) -> Option<f64> {
+    if !(1..=4).contains(&digits.len()) || !digits.bytes().all(|digit| digit.is_ascii_hexdigit()) {
+        return None;
+    }
+    let value = u16::from_str_radix(digits, 16).ok()?;
+    let value = f64::from(value) / f64::from((1_u32 << (4 * digits.len())) - 1);
+    Some(if value <= 0.04045 { value / 12.92 } else { ((value + 0.055) / 1.055).powf(2.4) })
+}
+
 /// Whether the terminal is at the other end of a network.
 #[must_use]
 pub fn is_remote(env: Env<'_>) -> bool {
@@ -96,6 +130,35 @@ mod tests {
             assert_eq!(depth_for(color, &env(&vars)), expected, "{color:?}");
         }
         assert_eq!(depth_for(Color::Always, &env(&[("TERM", "vt100")])), Depth::Ansi16);
+    }
+
+    #[test]
+    fn the_ground_is_read_as_terminals_write_it() {
+        let cases: [(&str, Option<Ground>); 14] = [
+            ("11;rgb:1e1e/1e1e/2e2e", Some(Ground::Dark)),
+            ("11;rgb:ffff/ffff/ffff", Some(Ground::Light)),
+            ("11;rgb:fd/f6/e3", Some(Ground::Light)),
+            ("11;rgb:0/0/0", Some(Ground::Dark)),
+            ("11;rgba:0000/2b2b/3636/ffff", Some(Ground::Dark)),
+            // A pure blue is dark, a pure green is not.
+            ("11;rgb:0000/0000/ffff", Some(Ground::Dark)),
+            ("11;#00ff00", Some(Ground::Light)),
+            ("11;#fff", Some(Ground::Light)),
+            // The middle grey lies between these two.
+            ("11;rgb:7676/7676/7676", Some(Ground::Dark)),
+            ("11;rgb:7878/7878/7878", Some(Ground::Light)),
+            ("10;rgb:ffff/ffff/ffff", None),
+            ("11;?", None),
+            ("11;rgb:+f/é/00", None),
+            ("11;#é", None),
+        ];
+        for (answer, expected) in cases {
+            assert_eq!(ground(answer.as_bytes()), expected, "{answer}");
+        }
+        for (term, expected) in [("screen", false), ("screen.xterm", false), ("screen-256color", true), ("dumb", false)]
+        {
+            assert_eq!(tells_ground(&env(&[("TERM", term)])), expected, "{term}");
+        }
     }
 
     #[test]

@@ -164,10 +164,7 @@ pub(super) fn paste(app: &mut App, text: &str) -> bool {
     let text = text.replace("\r\n", "\n").replace('\r', "\n");
     if !app.over.is_empty() {
         let Some(field) = app.over.last_mut().and_then(Over::field_mut) else { return false };
-        for c in text.lines().next().unwrap_or_default().chars() {
-            field.input.handle(InputRequest::InsertChar(c));
-        }
-        field.row = 0;
+        field.insert(text.lines().next().unwrap_or_default());
         take_filter(app);
         return true;
     }
@@ -176,13 +173,12 @@ pub(super) fn paste(app: &mut App, text: &str) -> bool {
     true
 }
 
-/// One typed character.
-pub(super) fn insert(app: &mut App, c: char) {
+/// What was typed: characters without a line break.
+pub(super) fn insert(app: &mut App, text: &str) {
     if app.over.is_empty() {
-        app.editor.insert_char(c);
+        app.editor.insert_str(text);
     } else if let Some(field) = app.over.last_mut().and_then(Over::field_mut) {
-        field.input.handle(InputRequest::InsertChar(c));
-        field.row = 0;
+        field.insert(text);
         take_filter(app);
     }
 }

@@ -9,6 +9,7 @@
 mod sample;
 
 use std::io::{Read, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -82,6 +83,8 @@ const EXPLORER: [&str; 4] = ["explorer", "--exact", "--nocapture", "--test-threa
 struct Session {
     screen: Arc<Mutex<vt100::Parser>>,
     raw: Arc<Mutex<Vec<u8>>>,
+    /// Whether its screen is looked at no more.
+    unseen: Arc<AtomicBool>,
     writer: Box<dyn Write + Send>,
     child: Box<dyn portable_pty::Child + Send + Sync>,
     master: Box<dyn portable_pty::MasterPty + Send>,
@@ -126,15 +129,19 @@ impl Session {
         let writer = pty.master.take_writer().expect("a writer");
         let screen = Arc::new(Mutex::new(vt100::Parser::default()));
         let raw = Arc::new(Mutex::new(Vec::new()));
-        let (to_screen, to_raw) = (screen.clone(), raw.clone());
+        let unseen = Arc::new(AtomicBool::new(false));
+        let (to_screen, to_raw, over) = (screen.clone(), raw.clone(), unseen.clone());
         thread::spawn(move || {
             let mut bytes = [0; 4096];
             while let Ok(count @ 1..) = reader.read(&mut bytes) {
                 to_raw.lock().expect("no panic").extend_from_slice(&bytes[..count]);
                 to_screen.lock().expect("no panic").process(&bytes[..count]);
+                if over.load(Ordering::SeqCst) {
+                    return;
+                }
             }
         });
-        Self { screen, raw, writer, child, master: pty.master }
+        Self { screen, raw, unseen, writer, child, master: pty.master }
     }
 
     fn text(&self) -> String {
@@ -156,6 +163,29 @@ impl Session {
             thread::sleep(Duration::from_millis(5));
         }
         panic!("no `{what}` on:\n{}", self.text());
+    }
+
+    /// What the screen shows when it has come to rest.
+    fn rest(&self) -> String {
+        let until = Instant::now() + Duration::from_mins(1);
+        let mut before = self.text();
+        while Instant::now() < until {
+            thread::sleep(Duration::from_secs(1));
+            let now = self.text();
+            if now == before {
+                return now;
+            }
+            before = now;
+        }
+        panic!("it goes on changing:\n{before}");
+    }
+
+    /// Closes the terminal, as a window is closed.
+    fn close(mut self) -> Box<dyn portable_pty::Child + Send + Sync> {
+        self.unseen.store(true, Ordering::SeqCst);
+        // Something to be read, so that the thread which reads ends, and its end of the terminal with it.
+        let _ = self.writer.write_all(b"?");
+        self.child
     }
 
     fn resize(&self, rows: u16, cols: u16) {
@@ -351,7 +381,8 @@ fn no_colour_means_no_colour() {
 #[test]
 fn answers_of_the_terminal_that_arrive_late_and_in_parts_do_nothing() {
     let mut session = Session::start("plain", &[]);
-    let before = session.wait_for("strongest here");
+    session.wait_for("strongest here");
+    let before = session.rest();
     // Each has letters that are commands: `q` would end it.
     let answers = [
         ["\x1b[?62;1;2;4", "c"],
@@ -370,6 +401,7 @@ fn answers_of_the_terminal_that_arrive_late_and_in_parts_do_nothing() {
         thread::sleep(Duration::from_millis(120));
         session.press(end);
     }
+    assert_eq!(session.rest(), before);
     session.press("?");
     session.wait("help", |text| text != before);
     session.press("\x1b");
@@ -455,7 +487,7 @@ fn crossterm_reader() {
     print!("reading\r\n");
     for number in 0.. {
         let event = crossterm::event::read().expect("an event");
-        if plain(&event).starts_with("F(17) SHIFT") {
+        if plain(&event).starts_with("F(17) KeyModifiers(SHIFT)") {
             break;
         }
         print!("#{number} {}\r\n", plain(&event));
@@ -503,8 +535,7 @@ fn a_terminal_that_is_gone_without_a_signal_ends_it() {
     let after = format!("; echo $? > '{}'", code.display());
     let session = Session::under_shell("trap '' HUP; ", "plain", &after);
     session.wait_for(" fire ");
-    let Session { writer, master, mut child, .. } = session;
-    drop((writer, master));
+    let mut child = session.close();
     let until = Instant::now() + Duration::from_mins(1);
     while std::fs::read_to_string(&code).unwrap_or_default().is_empty() && Instant::now() < until {
         thread::sleep(Duration::from_millis(5));

@@ -70,7 +70,8 @@ fn explorer() {
     match saescope::tui::run(&options, |tell| Ok(Answers { tell, mode })) {
         Ok(code) => std::process::exit(code.into()),
         Err(report) => {
-            eprintln!("{report}");
+            // Nobody reads it where the terminal is gone.
+            let _ = writeln!(std::io::stderr(), "{report}");
             std::process::exit(report.exit_code().into());
         }
     }
@@ -144,8 +145,10 @@ impl Session {
         Self { screen, raw, unseen, writer, child, master: pty.master }
     }
 
+    /// What the screen shows, whether a cell is empty or holds a space.
     fn text(&self) -> String {
-        self.screen.lock().expect("no panic").screen().contents()
+        let text = self.screen.lock().expect("no panic").screen().contents();
+        text.lines().map(str::trim_end).collect::<Vec<_>>().join("\n")
     }
 
     fn wait_for(&self, what: &str) -> String {

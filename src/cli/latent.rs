@@ -43,8 +43,12 @@ pub fn latent(context: &Context, options: &args::Latent, output: &Output) -> Res
         return Output::object(&Answer { card: &card, attribution: attribution.as_ref() }).map(|()| 0);
     }
     let attributed = attribution.as_ref().map(attributed).unwrap_or_default();
-    let notes: String = card.notes.iter().map(|note| format!("note: {}\n", prose(note, Charset::Unicode))).collect();
-    Output::text(&format!("{}{attributed}{notes}", words(&card))).map(|()| 0)
+    let mut text = format!("{}{attributed}", words(&card));
+    for note in &card.notes {
+        // Writing to a string does not fail.
+        let _ = writeln!(text, "note: {}", prose(note, Charset::Unicode));
+    }
+    Output::text(&text).map(|()| 0)
 }
 
 /// The card, and where the latent's activation comes from when that was asked.

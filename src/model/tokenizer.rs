@@ -345,7 +345,7 @@ fn texts(inner: &tokenizers::Tokenizer, rows: Option<usize>) -> (BTreeMap<u32, V
 
 /// The token that begins a text by the tokenizer's config.
 fn begins(inner: &tokenizers::Tokenizer, named: &Named) -> Option<u32> {
-    let name = named.role("bos_token").or_else(|| named.role("eos_token").filter(|_| named.without_bos));
+    let name = named.role("bos_token").or_else(|| named.role("eos_token").filter(|_| named.is_without_bos()));
     name.and_then(|name| inner.token_to_id(&name))
 }
 

@@ -114,6 +114,10 @@ pub(super) fn read(to: Sender<Wake>, mut inlet: Inlet, _: std::time::Duration) -
     Ok(())
 }
 
+/// How long after a signal that ends the program another one is only an echo of it: a window that is closed sends several.
+#[cfg(unix)]
+const ECHO: std::time::Duration = std::time::Duration::from_secs(1);
+
 /// Waits for signals. The second one that ends the program ends it at once: the first may wait for something that never
 /// comes, such as a terminal that takes no more.
 #[cfg(unix)]
@@ -124,7 +128,7 @@ pub(super) fn signals(to: Sender<Wake>) -> io::Result<()> {
 
     let mut signals = signal_hook::iterator::Signals::new([SIGTERM, SIGHUP, SIGINT, SIGTSTP, SIGCONT, SIGWINCH])?;
     thread::Builder::new().name("signals".into()).spawn(move || {
-        let mut asked = false;
+        let mut asked: Option<std::time::Instant> = None;
         for signal in signals.forever() {
             let wake = match signal {
                 SIGCONT => Wake::Continued,
@@ -133,16 +137,19 @@ pub(super) fn signals(to: Sender<Wake>) -> io::Result<()> {
                     Ok(size) => Wake::Resized(size),
                     Err(_) => continue,
                 },
-                _ if asked => {
-                    terminal::restore();
-                    signal_hook::low_level::exit(128 + signal);
-                }
-                _ => {
-                    asked = true;
-                    Wake::Signal(signal)
-                }
+                _ => match asked {
+                    Some(at) if at.elapsed() < ECHO => continue,
+                    Some(_) => {
+                        terminal::restore();
+                        signal_hook::low_level::exit(128 + signal);
+                    }
+                    None => {
+                        asked = Some(std::time::Instant::now());
+                        Wake::Signal(signal)
+                    }
+                },
             };
-            if to.send(wake).is_err() && !asked {
+            if to.send(wake).is_err() && asked.is_none() {
                 return;
             }
         }

@@ -116,18 +116,17 @@ impl Class {
 
     /// The token it takes for a role where no file names one.
     pub fn role(self, role: &str) -> Option<&'static str> {
-        let end = Some("<|endoftext|>");
         match (self, role) {
             (Self::Llama | Self::Gemma, "unk_token") => Some("<unk>"),
             (Self::Llama, "bos_token") => Some("<s>"),
             (Self::Llama, "eos_token") => Some("</s>"),
-            (Self::Gpt2 | Self::NeoX, "unk_token" | "bos_token" | "eos_token") => end,
+            (Self::Gpt2 | Self::NeoX, "unk_token" | "bos_token" | "eos_token")
+            | (Self::Qwen2 | Self::Qwen35, "unk_token" | "eos_token" | "pad_token") => Some("<|endoftext|>"),
             (Self::NeoX, "pad_token") => Some("<|padding|>"),
             (Self::Gemma, "bos_token") => Some("<bos>"),
             (Self::Gemma, "eos_token") => Some("<eos>"),
             (Self::Gemma, "pad_token") => Some("<pad>"),
             (Self::Gemma, "mask_token") => Some("<mask>"),
-            (Self::Qwen2 | Self::Qwen35, "unk_token" | "eos_token" | "pad_token") => end,
             _ => None,
         }
     }
@@ -185,7 +184,7 @@ fn part<T: serde::de::DeserializeOwned>(value: Value) -> Result<T, String> {
 
 /// Llama's prefix rule: a space in front of the text where it has none; with `legacy` behind every special token too.
 fn metaspace(named: &Named) -> Value {
-    let scheme = match (named.prefix.unwrap_or(true), named.legacy) {
+    let scheme = match (named.prefix.unwrap_or(true), named.legacy.unwrap_or(false)) {
         (false, _) => "never",
         (true, true) => "always",
         (true, false) => "first",

@@ -26,14 +26,14 @@ pub(super) struct Named {
     roles: Vec<(String, AddedToken)>,
     /// Roles of which a file says something, be it that nothing has them.
     told: Vec<&'static str>,
-    /// Whether it says that none begins a text: `null`, not merely left out.
-    pub without_bos: bool,
+    /// Of these, roles that are `null`.
+    null: Vec<&'static str>,
     /// Whether a tokenizer without a template puts the first in front.
     pub add_bos: bool,
     /// `add_prefix_space`.
     pub prefix: Option<bool>,
     /// `legacy`: whether Llama's prefix rule holds behind special tokens too.
-    pub legacy: bool,
+    pub legacy: Option<bool>,
     /// Whether special tokens that are typed are spelled like other text.
     pub split: bool,
     /// The class that is to read the tokenizer.
@@ -144,8 +144,8 @@ impl Named {
         }
         Ok(Self {
             roles,
+            null: ROLES.into_iter().filter(|role| keys.get(*role).is_some_and(Value::is_null)).collect(),
             told: ROLES.into_iter().filter(|role| keys.contains_key(*role)).collect(),
-            without_bos: keys.get("bos_token").is_some_and(Value::is_null),
             add_bos: match keys.get("add_bos_token") {
                 None | Some(Value::Null) => false,
                 Some(Value::Bool(add)) => *add,
@@ -154,13 +154,18 @@ impl Named {
                 }
             },
             prefix: keys.get("add_prefix_space").and_then(Value::as_bool),
-            legacy: keys.get("legacy").and_then(Value::as_bool).unwrap_or(false),
+            legacy: keys.get("legacy").and_then(Value::as_bool),
             split: keys.get("split_special_tokens").and_then(Value::as_bool).unwrap_or(false),
             class: keys.get("tokenizer_class").and_then(Value::as_str).map(ToOwned::to_owned),
             extra,
             numbered: numbered(keys)?,
             decoded: false,
         })
+    }
+
+    /// Whether a file says that none begins a text: `null`, not merely left out.
+    pub fn is_without_bos(&self) -> bool {
+        self.null.contains(&"bos_token")
     }
 
     /// The token of a role.

@@ -229,8 +229,12 @@ fn a_model_of_an_unknown_kind_is_fetched_whole() {
     let files: Vec<(&str, &str)> = shards.iter().map(|(name, text)| (*name, text.as_str())).collect();
     let setting = setting(&files);
     let session = Session::new(Setup::new(setting.hub()));
-    let plan = session.pull(&setting.suite, &Choice::default(), Reach::WeightsOnly, &Cancel::new(), &|_| {});
-    assert_eq!(plan.expect("is pulled").left_out().count(), 0);
+    let left = |reach| {
+        let plan = session.pull(&setting.suite, &Choice::default(), reach, &Cancel::new(), &|_| {});
+        plan.expect("is pulled").left_out().count()
+    };
+    assert_eq!(left(Reach::WeightsOnly), 5, "weights alone need no model that can be run");
+    assert_eq!(left(Reach::Site), 0);
 }
 
 #[test]
@@ -307,18 +311,19 @@ fn change(from: &Path, to: &Path, file: &str) {
 }
 
 /// The configuration and the weights of an SAE as they are opened.
-fn sae(setting: &Setting, at: usize) -> Option<(String, String)> {
-    let parts = setting.suite.sae_files(&setting.suite.saes[at], &setting.hub()).ok()?;
+fn sae(setting: &Setting, at: usize) -> (String, String) {
+    let parts = setting.suite.sae_files(&setting.suite.saes[at], &setting.hub()).expect("is here");
     let text = |blob: &Blob| String::from_utf8(blob.read().expect("can be read").to_vec()).expect("is text");
-    Some((text(parts.config.as_ref()?), text(&parts.weights)))
+    (text(parts.config.as_ref().expect("has one")), text(&parts.weights))
 }
 
-fn older(width: usize) -> Option<(String, String)> {
-    Some((format!("{width} cfg.json"), format!("{width} sae_weights.safetensors")))
+fn older(width: usize) -> (String, String) {
+    (format!("{width} cfg.json"), format!("{width} sae_weights.safetensors"))
 }
 
-fn newer(width: usize) -> Option<(String, String)> {
-    older(width).map(|(config, weights)| (config.to_uppercase(), weights.to_uppercase()))
+fn newer(width: usize) -> (String, String) {
+    let (config, weights) = older(width);
+    (config.to_uppercase(), weights.to_uppercase())
 }
 
 #[test]

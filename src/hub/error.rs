@@ -264,7 +264,6 @@ impl Error {
                 Some(format!("the hub asks to wait {} seconds; what has arrived is kept", after.as_secs()))
             }
             Self::Status { .. } => Some("try again later; what has arrived is kept".to_owned()),
-            Self::Unlisted { .. } => Some("check `HF_ENDPOINT`, and whether a proxy stands in between".to_owned()),
             Self::Short { .. } => {
                 Some("try again later, and if it stays so, tell the hub; what has arrived is kept".to_owned())
             }
@@ -278,7 +277,9 @@ impl Error {
                 Some("free some space and try again: what has arrived is kept and is not fetched twice".to_owned())
             }
             Self::Endpoint { .. } => Some("unset it, or give an address such as https://huggingface.co".to_owned()),
-            Self::Malformed { .. } => Some("check `HF_ENDPOINT`, and whether a proxy stands in between".to_owned()),
+            Self::Malformed { .. } | Self::Unlisted { .. } => {
+                Some("check `HF_ENDPOINT`, and whether a proxy stands in between".to_owned())
+            }
             Self::NoHome => Some("set `HF_HOME` to a directory".to_owned()),
             Self::Io { .. } => Some("check who may write there, or set `HF_HOME` to another directory".to_owned()),
             Self::Name(_) | Self::Client(_) | Self::Cancelled(_) => None,

@@ -4,7 +4,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use futures::StreamExt;
 
@@ -336,7 +336,7 @@ impl<'a> Visit<'a> {
     /// How a file of the cache differs from what the hub announced, as far as that is looked at.
     fn damage(
         &self,
-        place: &PathBuf,
+        place: &Path,
         file: &RepoFile,
         info: &FileInfo,
         meter: &mut Meter<'_>,
@@ -362,7 +362,7 @@ impl<'a> Visit<'a> {
     }
 
     /// The same by what the link to the file names, without asking the hub.
-    fn damage_by_name(&self, place: &PathBuf, file: &RepoFile) -> Result<Option<Difference>, Error> {
+    fn damage_by_name(&self, place: &Path, file: &RepoFile) -> Result<Option<Difference>, Error> {
         let Some(etag) = sound::linked_etag(place) else { return Ok(None) };
         let info = FileInfo { etag, commit: String::new(), size: None };
         self.damage(place, file, &info, &mut Meter::new(self.on, 1, None))

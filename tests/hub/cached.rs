@@ -130,9 +130,12 @@ fn links_are_not_wanted_in_python_s_words() {
     }
 }
 
+/// Puts something else at the second path, which has to do with the first.
+type Trap = fn(&Path, &Path);
+
 #[test]
 fn what_has_the_name_of_a_file_that_arrives_is_not_followed() {
-    let kinds: [(&str, fn(&Path, &Path)); 4] = [
+    let kinds: [(&str, Trap); 4] = [
         ("link", |precious, partial| symlink(precious, partial).expect("is linked")),
         ("link to nowhere", |precious, partial| symlink(precious.with_file_name("none"), partial).expect("is linked")),
         ("second name", |precious, partial| fs::hard_link(precious, partial).expect("is linked")),

@@ -125,7 +125,7 @@ fn older_commits_are_those_that_no_name_leads_to() {
     setting.server.push(NEXT, &next(&setting));
     fetch(&setting.hub(), WEIGHTS).expect("is fetched");
     let first = Repo { revision: setting.server.commit().to_owned(), ..main.clone() };
-    assert_eq!(setting.hub().earlier(&main), [first.clone()]);
+    assert_eq!(setting.hub().earlier(&main), std::slice::from_ref(&first));
     assert!(setting.hub().find(&first, WEIGHTS).is_some());
     assert!(setting.hub().earlier(&first).is_empty(), "a commit is what it is");
     let tag = Repo { revision: "v9".into(), ..main.clone() };

@@ -180,6 +180,7 @@ pub fn train(arguments: &Arguments) -> Result<()> {
     };
     let mut examiner = Examiner {
         model,
+        names: Vec::new(),
         site,
         center: wiring.center,
         bos,

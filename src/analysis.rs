@@ -15,7 +15,7 @@ pub mod surgery;
 pub mod tokens;
 mod verdict;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 pub use self::attribution::{Attribution, HeadValue, SourceValue};
 pub use crate::sae::meta::Edit;
@@ -28,6 +28,7 @@ pub use stitching::{
 };
 pub use surgery::{Arm, ArmView, Continuation, Named, Operation, Sampling, SurgeryView};
 
+use crate::sae::{Activation, Sae};
 use crate::site::Site;
 
 /// What one prompt yields (the JSON of `saescope run`).
@@ -82,10 +83,54 @@ pub struct SaeRun {
     pub id: String,
     /// How many latents it has.
     pub width: usize,
+    /// In which element types it is stored and computed.
+    pub dtype: SaeTypes,
+    /// What is to be known of it, from how its files were read.
+    pub notes: Vec<String>,
     /// How well it reconstructs the prompt's activations.
     pub metrics: Metrics,
     /// One entry for each position.
     pub positions: Vec<PositionRun>,
+}
+
+/// What is to be known of an SAE: from how its files were read, and from how it is computed here.
+#[must_use]
+pub fn notes_on(sae: &Sae) -> Vec<String> {
+    let mut notes = sae.metadata.notes.clone();
+    let types = SaeTypes::of(sae);
+    if let (Some(other), Activation::TopK { k }) = (types.other(), &sae.parts().activation) {
+        notes.push(format!(
+            "computed in {} here, while its own library computes in {other}: which latent is the last of the {k} can differ",
+            types.computed
+        ));
+    }
+    notes
+}
+
+/// Element types of an SAE, as PyTorch names them.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SaeTypes {
+    /// That of its files.
+    pub stored: String,
+    /// The one that its configuration states, in which SAELens computes; none where it states none.
+    pub stated: Option<String>,
+    /// The one that it is computed in here.
+    pub computed: String,
+}
+
+impl SaeTypes {
+    /// Those of an SAE.
+    #[must_use]
+    pub fn of(sae: &Sae) -> Self {
+        let (stored, computed) = (sae.stored().to_owned(), "float32".to_owned());
+        Self { stored, stated: sae.metadata.dtype.clone(), computed }
+    }
+
+    /// The type that the SAE's own library computes in where it is not the one used here.
+    #[must_use]
+    pub fn other(&self) -> Option<&str> {
+        Some(self.stated.as_ref().unwrap_or(&self.stored).as_str()).filter(|other| *other != self.computed)
+    }
 }
 
 /// The latents of one SAE at one position.
@@ -163,7 +208,9 @@ pub struct LatentCard {
     pub latent: u32,
     /// Length of its decoder row.
     pub decoder_norm: f32,
-    /// Encoder bias.
+    /// Whether its decoder row is zero: then it writes nothing, promotes nothing, and nothing is near to it.
+    pub zero: bool,
+    /// Encoder bias; null in JSON where it is −∞, which switches the latent off.
     pub encoder_bias: f32,
     /// The tokens its direction promotes most (methods §6), best first.
     pub promoted: Vec<TokenValue>,
@@ -175,6 +222,8 @@ pub struct LatentCard {
     pub meta: Vec<MetaEntry>,
     /// How often it has fired in what this program has run since the suite was opened.
     pub seen: Seen,
+    /// What is to be known of its SAE, from how its files were read.
+    pub notes: Vec<String>,
 }
 
 /// A token and what a direction adds to its logit.
@@ -197,7 +246,7 @@ pub struct LadderEntry {
     pub width: usize,
     /// By signed cosine of decoder rows, nearest first, ties by index.
     pub nearest: Vec<Neighbour>,
-    /// Its class with respect to a narrower SAE; none for wider ones.
+    /// Its class with respect to a narrower SAE; none for wider ones, and for a decoder row of zeros.
     pub class: Option<Class>,
     /// The threshold of the class.
     pub threshold: f32,

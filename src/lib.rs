@@ -11,6 +11,7 @@
 //! | [`device`], [`home`] | what can compute a model, by name; a path as a person writes it |
 //! | [`toml_file`] | a TOML file read key by key, with lines and nearest names in its errors |
 //! | [`format`] | the formats that SAEs are published in: their names, and their files' |
+//! | [`json_file`] | a JSON file of another program read key by key, with what Python writes beyond JSON |
 //! | [`blob`], [`weights`], [`kernel`] | the bytes of one file; tensor files, mapped; the fused matrix products |
 //! | [`hub`] | files of a hub repository in the shared Hugging Face cache |
 //! | [`model`] | forward passes with hooks at sites, KV cache, tokenizer, sampling |
@@ -30,6 +31,7 @@ pub mod device;
 pub mod format;
 pub mod home;
 pub mod hub;
+pub mod json_file;
 pub mod kernel;
 pub mod model;
 pub mod report;

@@ -7,6 +7,7 @@
 use std::borrow::Cow;
 use std::sync::OnceLock;
 
+use crate::json_file;
 use crate::task::Cancelled;
 use crate::weights::{self, Array, Matrix};
 
@@ -101,7 +102,7 @@ pub enum Error {
         /// The shape the other parts ask for.
         expected: Vec<usize>,
     },
-    /// A part of an SAE holds a value that is not finite.
+    /// A part of an SAE holds a value that is not finite, and does not switch a latent off.
     #[error("`{tensor}` holds {value} at element {index}")]
     PartNotFinite {
         /// The part.
@@ -229,6 +230,15 @@ pub enum Error {
     Cancelled(#[from] Cancelled),
 }
 
+impl From<json_file::Error> for Error {
+    fn from(error: json_file::Error) -> Self {
+        match error {
+            json_file::Error::Read { file, source } => Self::Read { file, source },
+            error => Self::Config { file: error.file().to_owned(), why: error.why() },
+        }
+    }
+}
+
 /// What a latent's pre-activation must do to fire.
 #[derive(Clone, Debug)]
 pub enum Activation {
@@ -318,6 +328,8 @@ pub struct Metadata {
     pub context_size: Option<usize>,
     /// The SAELens that wrote it.
     pub sae_lens_version: Option<String>,
+    /// The element type that the configuration states, such as `bfloat16`; SAELens computes in it.
+    pub dtype: Option<String>,
     /// What a person should know about how the files were read.
     pub notes: Vec<String>,
 }
@@ -362,7 +374,10 @@ impl Sae {
             if array.shape() != expected {
                 return Err(Error::Parts { tensor, found: array.shape().to_vec(), expected });
             }
-            if let Some(index) = array.first_not_finite() {
+            // Most arrays are finite, and that is seen at once.
+            if array.first_not_finite().is_some()
+                && let Some(index) = array.iter().position(|value| !value.is_finite() && !switches_off(tensor, *value))
+            {
                 return Err(Error::PartNotFinite { tensor, value: array[index], index });
             }
         }
@@ -407,6 +422,11 @@ impl Sae {
     /// The number of latents.
     pub fn width(&self) -> usize {
         self.parts.w_dec.rows()
+    }
+
+    /// The element type of its files: of the encoder, which says what fires.
+    pub fn stored(&self) -> &'static str {
+        self.parts.w_enc.matrix().element()
     }
 
     /// What it is made of.
@@ -466,6 +486,16 @@ impl Sae {
 
     fn check_latent(&self, latent: usize) -> Result<(), Error> {
         if latent < self.width() { Ok(()) } else { Err(Error::Latent { latent, width: self.width() }) }
+    }
+}
+
+/// Whether a value of a vector is one by which people switch a latent off: whatever is added to it or compared with it,
+/// the latent does not fire.
+fn switches_off(tensor: &str, value: f32) -> bool {
+    match tensor {
+        "threshold" => value == f32::INFINITY,
+        "b_enc" | "b_gate" | "b_mag" => value == f32::NEG_INFINITY,
+        _ => false,
     }
 }
 

@@ -67,7 +67,7 @@ fn scaled_angles_that_cannot_be_computed_are_refused_by_key() {
     rope(json!({"type": "linear", "factor": 0}), &["rope_scaling.factor", "greater than 0"]);
     rope(json!({"rope_type": "llama3", "factor": 8}), &["rope_scaling.low_freq_factor"]);
     rope(json!({"type": "linear", "rope_theta": 1e-38, "factor": 1e-30}), &["angles that are not finite"]);
-    rope(json!([1, 2]), &["rope_scaling", "expected an object"]);
+    rope(json!([1, 2]), &["rope_scaling", "must be an object"]);
     refused("llama", json!({"rope_parameters": {"rope_theta": "large"}}), &["rope_parameters.rope_theta"]);
     refused("llama", json!({"head_dim": 2_000_000_000}), &["2000000000"]);
     refused("llama", json!({"head_dim": 5}), &["5 of a head's 5 values"]);

@@ -76,15 +76,59 @@ fn a_configuration_that_makes_no_sense_names_the_key() {
         refused(json!({"apply_b_dec_to_input": "yes"})),
         "`cfg.json`: `apply_b_dec_to_input` must be true or false, found \"yes\""
     );
-    assert_eq!(refused(json!({"metadata": []})), "`cfg.json`: `metadata` must be an object");
+    assert_eq!(
+        refused(json!({"apply_b_dec_to_input": null})),
+        "`cfg.json`: `apply_b_dec_to_input` must be true or false, found null"
+    );
+    assert_eq!(refused(json!({"metadata": []})), "`cfg.json`: `metadata` must be an object, found []");
     assert_eq!(
         refused(json!({"normalize_activations": 1})),
         "`cfg.json`: `normalize_activations` must be a string, true, false or null, found 1"
     );
     assert_eq!(
-        refused(json!({"hook_point_layer": -1})),
-        "`cfg.json`: `hook_point_layer` must be a whole number that is not negative, found -1"
+        refused(json!({"normalize_activations": true, "architecture": "standard", "sae_lens_version": "6.54.12"})),
+        "`cfg.json`: `normalize_activations` must be a string, found true"
     );
+    assert_eq!(refused(json!({"metadata": {"sae_lens_version": "6.0.0"}})), "`cfg.json`: `architecture` is missing");
+}
+
+#[test]
+fn a_key_that_is_used_must_be_finite_and_one_that_is_not_may_be_anything() {
+    let open = |text: &str| open(text.as_bytes(), &safetensors(&tensors())).map_err(|error| error.to_string());
+    let sae = open(r#"{"l1_coefficient": NaN, "lr": [Infinity, -Infinity], "d_in": 3}"#).unwrap();
+    assert_eq!(sae.metadata.notes, Vec::<String>::new());
+    for word in ["NaN", "Infinity", "-Infinity"] {
+        assert_eq!(
+            open(&format!("{{\"architecture\": \"topk\", \"k\": {word}}}")).unwrap_err(),
+            format!("`cfg.json`: `k` must be a whole number that is not negative, found {word}")
+        );
+        let factor = format!("{{\"normalize_activations\": true, \"norm_scaling_factor\": {word}}}");
+        let said = format!("`cfg.json`: `norm_scaling_factor` must be a number above zero, found {word}");
+        assert_eq!(open(&factor).unwrap_err(), said);
+    }
+}
+
+#[test]
+fn what_only_describes_an_sae_is_left_out_where_it_is_of_another_type() {
+    let described = json!({
+        "neuronpedia_id": ["a", "b"], "hook_point_layer": -1, "context_size": -1, "prepend_bos": "true",
+        "model_name": 3, "hook_head_index": "first", "hook_name": "blocks.1.hook_resid_pre",
+    });
+    for config in
+        [described.clone(), json!({"architecture": "standard", "sae_lens_version": "6.54.12", "metadata": described})]
+    {
+        let metadata = with(&config, &tensors()).unwrap().metadata;
+        assert_eq!(metadata.hook_name.as_deref(), Some("blocks.1.hook_resid_pre"));
+        assert_eq!((metadata.neuronpedia_id, metadata.hook_layer, metadata.context_size), (None, None, None));
+        assert_eq!((metadata.prepend_bos, metadata.model_name, metadata.hook_head_index), (None, None, None));
+        let notes = metadata.notes.join("\n");
+        for key in
+            ["neuronpedia_id", "hook_point_layer", "context_size", "prepend_bos", "model_name", "hook_head_index"]
+        {
+            assert!(notes.contains(&format!("{key}` in `cfg.json` must be ")), "{key} is not in: {notes}");
+        }
+        assert_eq!(metadata.notes.len(), 6, "{notes}");
+    }
 }
 
 #[test]
@@ -229,17 +273,28 @@ fn normalisation_has_many_spellings() {
         assert_eq!(sae.metadata.notes.len(), 1, "the missing factor is said");
     }
     let scaled = json!({"normalize_activations": "expected_average_only_in", "norm_scaling_factor": 0.5});
-    assert_eq!(with(&scaled, &tensors()).unwrap().parts().normalisation, Normalisation::Scale(0.5));
+    let sae = with(&scaled, &tensors()).unwrap();
+    assert_eq!(sae.parts().normalisation, Normalisation::Scale(0.5));
+    assert!(sae.metadata.notes[0].contains("0.5; SAELens reads no factor there"), "{:?}", sae.metadata.notes);
 }
 
 #[test]
-fn sizes_are_those_of_the_tensors_whatever_the_configuration_says() {
-    let sae = with(&json!({"d_in": 768, "d_sae": "wrong"}), &tensors()).unwrap();
+fn sizes_that_the_tensors_contradict_are_refused() {
+    let sae = with(&json!({"d_in": 3, "d_sae": 4.0}), &tensors()).unwrap();
     assert_eq!((sae.d_in(), sae.width()), (3, 4));
+    let said = |key: &str, stated: usize, size: usize| {
+        format!("`cfg.json`: `{key}` is {stated}, and the weights have {size} (`W_dec` in `sae_weights.safetensors`)")
+    };
+    assert_eq!(refused(&json!({"d_in": 768}), &tensors()), said("d_in", 768, 3));
+    assert_eq!(refused(&json!({"d_sae": 3}), &tensors()), said("d_sae", 3, 4));
+    // SAELens looks for them nowhere else.
+    let elsewhere =
+        json!({"architecture": "standard", "metadata": {"d_in": 768, "d_sae": 3, "sae_lens_version": "6.0.0"}});
+    assert!(with(&elsewhere, &tensors()).is_ok());
 }
 
 #[test]
-fn a_sparsity_file_must_fit() {
+fn a_sparsity_file_that_does_not_fit_is_left_out() {
     let dir = tempfile::tempdir().unwrap();
     let write = |name: &str, bytes: &[u8]| {
         std::fs::write(dir.path().join(name), bytes).unwrap();
@@ -253,8 +308,10 @@ fn a_sparsity_file_must_fit() {
     };
     assert_eq!(lens::open(&files).unwrap().log_sparsity.unwrap()[..], [-2.0; 4]);
     files.sparsity = Some(write("sparsity.safetensors", &sparsity(5)));
-    let error = lens::open(&files).unwrap_err().to_string();
-    assert_eq!(error, "tensor `sparsity` in `sparsity.safetensors` has shape [5], expected [4]");
+    let sae = lens::open(&files).unwrap();
+    let said = "tensor `sparsity` in `sparsity.safetensors` has shape [5], expected [4]: how often latents fired in \
+                training is left out";
+    assert!(sae.log_sparsity.is_none() && sae.metadata.notes == [said], "{:?}", sae.metadata.notes);
 }
 
 proptest! {

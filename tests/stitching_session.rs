@@ -448,7 +448,7 @@ fn saes_whose_latents_compete_are_encoded_again_and_say_so() {
 }
 
 #[test]
-fn a_row_of_zeros_is_novel_and_without_effect_and_other_sites_are_refused() {
+fn a_row_of_zeros_is_of_no_class_and_without_effect_and_other_sites_are_refused() {
     let folder = tempfile::tempdir().unwrap();
     save_changed("128", &folder.path().join("a"), |_, _| {});
     save_changed("256", &folder.path().join("b"), |parts, _| {
@@ -460,7 +460,7 @@ fn a_row_of_zeros_is_novel_and_without_effect_and_other_sites_are_refused() {
     let mut session = open_two(folder.path());
     let (small, large) = a_and_b();
     let view = answer(&mut session, &PairQuery { small, large, threshold: THETA });
-    assert_eq!((view.rows[3].m, view.rows[3].c_star, view.class(3, THETA)), (0.0, None, Some(Class::Novel)));
+    assert_eq!((view.rows[3].m, view.rows[3].c_star, view.class(3, THETA)), (0.0, None, None));
     save_changed("256", &folder.path().join("b"), |_, metadata| {
         metadata.hook_name = Some("blocks.1.hook_mlp_out".into());
     });

@@ -9,8 +9,12 @@ use std::fmt::Write as _;
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 use ratatui::buffer::Buffer;
+use saescope::analysis::LatentCard;
+use saescope::session::{Labels, LabelsQuery};
+use saescope::task::Tickets;
 use saescope::text::Charset;
 use saescope::tui::app::App;
+use saescope::tui::ask::Turn;
 use saescope::tui::msg::Msg;
 use saescope::tui::theme::{Depth, Ground, Theme};
 use saescope::tui::update::update;
@@ -269,4 +273,34 @@ fn before_anything_is_loaded_the_frame_stands() {
     let mut app = sample::new(None, Charset::Unicode);
     saescope::tui::update::start(&mut app);
     insta::assert_snapshot!("loading_80x24", text(&draw_once(&mut app, (80, 24))));
+}
+
+#[test]
+fn a_card_says_that_a_row_is_zero_and_what_is_to_be_known_of_its_sae() {
+    let mut app = walk(sample::PROMPT, &["left", "4"]);
+    let of = app.card.value().expect("a card").clone();
+    let zero = LatentCard {
+        zero: true,
+        decoder_norm: 0.0,
+        promoted: Vec::new(),
+        suppressed: Vec::new(),
+        notes: vec!["trained on tokens other than BOS, so what fires there says nothing".to_owned()],
+        ..LatentCard::clone(&of)
+    };
+    app.card.put(zero);
+    let screen = text(&draw(&mut app, theme(Depth::Mono), (120, 40)));
+    for wanted in [
+        "promotes   nothing: its decoder row is zero",
+        "note       trained on tokens other than BOS",
+        "1 note, norm 0.00",
+    ] {
+        assert!(screen.contains(wanted), "`{wanted}` is not on:\n{screen}");
+    }
+    assert!(!screen.contains("suppresses"), "{screen}");
+    let (mut tickets, latents) = (Tickets::default(), vec![of.latent]);
+    app.labels.ask.ask(LabelsQuery { sae: of.sae.clone(), latents }, (), &mut tickets);
+    app.labels.ask.put(Labels { sae: of.sae.clone(), labels: vec![(of.latent, Vec::new())] });
+    app.labels.turn(Turn::Answered);
+    let screen = text(&draw(&mut app, theme(Depth::Mono), (120, 40)));
+    assert!(screen.contains("(zero)"), "{screen}");
 }

@@ -198,8 +198,8 @@ fn the_queue_shows_and_sorts_what_is_asked_for() {
         let order = app.stitch.queue.order();
         match app.stitch.queue.show {
             Show::All => assert_eq!(order.len(), view.rows.len()),
-            Show::Novel => assert!(order.iter().all(|l| row(*l).class(0.7) == Class::Novel)),
-            Show::Reconstruction => assert!(order.iter().all(|l| row(*l).class(0.7) == Class::Reconstruction)),
+            Show::Novel => assert!(order.iter().all(|l| row(*l).class(0.7) == Some(Class::Novel))),
+            Show::Reconstruction => assert!(order.iter().all(|l| row(*l).class(0.7) == Some(Class::Reconstruction))),
             Show::Disagree => assert!(order.iter().all(|l| row(*l).disagrees(0.7) == Some(true))),
             Show::Fires => {
                 let run = app.run_of("512").expect("a run");

@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
-use saescope::analysis::Run;
 use saescope::analysis::doctor::{Checkup, Expected, Figures, Finding, Norms, SaeCheckup, Trial, Verdict};
+use saescope::analysis::{Run, SaeTypes};
 use saescope::report::Report;
 use saescope::session::{Checked, CheckupQuery, Query, RunQuery};
 use saescope::text::Charset;
@@ -40,6 +40,8 @@ fn checkup(off: bool) -> Checkup {
         SaeCheckup {
             id: width.to_string(),
             width: *width,
+            dtype: SaeTypes::default(),
+            notes: Vec::new(),
             measured: if off { figures(412.0, -0.31) } else { figures(35.9, 0.612) },
             expected: Expected { l0: Some(36.0), explained_variance: Some(0.61), ..Expected::default() },
             decoder_norms: Norms { rows: *width, min: 1.0, median: 1.0, max: 1.0, zero: 0 },

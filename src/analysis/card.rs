@@ -1,7 +1,7 @@
 //! A latent's card and the search for latents: what single directions say.
 //! Not here: prompts.
 
-use crate::analysis::{Class, LadderEntry, LatentCard, Neighbour, Seen, TokenValue, tokens};
+use crate::analysis::{Class, LadderEntry, LatentCard, Neighbour, Seen, TokenValue, notes_on, tokens};
 use crate::kernel::{self, View};
 use crate::model::{Ends, Tokenizer, Unembedding};
 use crate::sae::{Error, Sae};
@@ -25,8 +25,20 @@ pub struct Words<'a> {
 
 impl Words<'_> {
     /// The tokens that some directions, [rows, size], promote and suppress most.
+    ///
+    /// A row of zeros is no direction: it promotes and suppresses nothing.
     #[must_use]
     pub fn ends(&self, directions: View<'_>, count: usize) -> Vec<Ends> {
+        let mut ends = self.ends_of_all(directions, count);
+        for (row, ends) in ends.iter_mut().enumerate() {
+            if (0..directions.cols()).all(|col| directions.at(row, col) == 0.0) {
+                *ends = Ends::default();
+            }
+        }
+        ends
+    }
+
+    fn ends_of_all(&self, directions: View<'_>, count: usize) -> Vec<Ends> {
         let Some(outputs) = self.outputs.filter(|outputs| outputs.shape().first() == Some(&directions.cols())) else {
             return self.unembedding.ends(directions, count);
         };
@@ -73,28 +85,45 @@ pub fn card(
         let ends = words.ends(View::new(&row, 1, row.len()), top).pop().unwrap_or_default();
         (tokens::values(&ends.promoted, words.tokenizer), tokens::values(&ends.suppressed, words.tokenizer))
     });
+    let zero = sae.decoder_norm(latent)? == 0.0;
     let mut ladder = Vec::new();
     for (_, other) in rungs.iter().enumerate().filter(|(place, _)| *place != of) {
-        let nearest: Vec<Neighbour> = sae
-            .nearest(latent, other.sae, top.max(1))?
-            .into_iter()
-            .map(|near| Neighbour { latent: near.latent, cosine: near.cosine })
-            .collect();
-        let class = nearest.first().filter(|_| other.sae.width() < sae.width());
-        let class = class.map(|near| Class::of(near.cosine, threshold));
+        let nearest = near(sae, latent, other.sae, top.max(1))?;
+        let class = (other.sae.width() < sae.width() && !zero).then(|| Class::of_nearest(&nearest, threshold));
         ladder.push(LadderEntry { sae: other.id.to_owned(), width: other.sae.width(), nearest, class, threshold });
     }
     Ok(LatentCard {
         sae: id.to_owned(),
         latent: latent as u32,
         decoder_norm: sae.decoder_norm(latent)?,
+        zero,
         encoder_bias: sae.encoder_bias(latent)?,
         promoted,
         suppressed,
         ladder,
         meta: Vec::new(),
         seen,
+        notes: notes_on(sae),
     })
+}
+
+/// The `k` latents of `other` nearest to a latent of `sae`, nearest first, ties to the lower index. A decoder row of zeros
+/// points nowhere: nothing is near to it, and it is near to nothing.
+///
+/// # Errors
+/// [`Error::Latent`], [`Error::Sizes`].
+pub fn near(sae: &Sae, latent: usize, other: &Sae, k: usize) -> Result<Vec<Neighbour>, Error> {
+    if sae.decoder_norm(latent)? == 0.0 {
+        return Ok(Vec::new());
+    }
+    let mut near = Vec::new();
+    for found in sae.nearest(latent, other, k)? {
+        // Only a cosine of exactly 0 can be that of a row of zeros.
+        if found.cosine != 0.0 || other.decoder_norm(found.latent as usize)? != 0.0 {
+            near.push(Neighbour { latent: found.latent, cosine: found.cosine });
+        }
+    }
+    Ok(near)
 }
 
 impl Class {
@@ -102,6 +131,12 @@ impl Class {
     #[must_use]
     pub fn of(cosine: f32, threshold: f32) -> Self {
         if cosine < threshold { Self::Novel } else { Self::Reconstruction }
+    }
+
+    /// The class of a latent with these nearest latents, nearest first; without any it is as far as can be.
+    #[must_use]
+    pub fn of_nearest(nearest: &[Neighbour], threshold: f32) -> Self {
+        Self::of(nearest.first().map_or(-1.0, |near| near.cosine), threshold)
     }
 }
 

@@ -3,10 +3,13 @@
 
 mod convention;
 mod examine;
+mod files;
 mod search;
 pub mod told;
 
 use serde::{Deserialize, Serialize};
+
+use super::SaeTypes;
 
 pub use convention::Convention;
 pub use examine::{Examiner, Found, Patient};
@@ -59,6 +62,10 @@ pub struct SaeCheckup {
     pub id: String,
     /// How many latents it has.
     pub width: usize,
+    /// In which element types it is stored and computed.
+    pub dtype: SaeTypes,
+    /// What is to be known of it, from how its files were read.
+    pub notes: Vec<String>,
     /// As the suite is wired.
     pub measured: Figures,
     /// What its authors measured.

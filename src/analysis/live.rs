@@ -4,7 +4,7 @@
 use candle_core::{Device, Tensor};
 use rayon::prelude::*;
 
-use crate::analysis::{Firing, Metrics, NextToken, PositionRun, SaeRun, tokens};
+use crate::analysis::{Firing, Metrics, NextToken, PositionRun, SaeRun, SaeTypes, notes_on, tokens};
 use crate::model::{self, Cache, Hook, Logits, Model, Pass, Tokenizer};
 use crate::sae::{self, Codes, Sae, metrics};
 use crate::site::{Site, SiteKind};
@@ -238,7 +238,7 @@ impl Live {
     ///
     /// # Errors
     /// [`Error::Sae`].
-    pub fn sae_run(&self, index: usize, id: &str, width: usize, counts: &[bool]) -> Result<SaeRun, Error> {
+    pub fn sae_run(&self, index: usize, id: &str, sae: &Sae, counts: &[bool]) -> Result<SaeRun, Error> {
         let Encoded { codes, reconstruction } = &self.saes[index];
         let quality = metrics::quality(self.target(), reconstruction, codes, counts, self.size)
             .map_err(|source| Error::Sae { sae: id.to_owned(), source })?;
@@ -253,7 +253,14 @@ impl Live {
             latents.sort_by(|a, b| b.activation.total_cmp(&a.activation).then(a.latent.cmp(&b.latent)));
             PositionRun { position, l0: latents.len(), latents }
         });
-        Ok(SaeRun { id: id.to_owned(), width, positions: positions.collect(), metrics: Metrics::of(quality) })
+        Ok(SaeRun {
+            id: id.to_owned(),
+            width: sae.width(),
+            dtype: SaeTypes::of(sae),
+            notes: notes_on(sae),
+            positions: positions.collect(),
+            metrics: Metrics::of(quality),
+        })
     }
 
     /// Keys and values of the positions so far.

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::{Class, Side, TextInfo};
 use crate::sae::stitch::Score;
-use crate::sae::{self, Classes, Comparison, Error, Group, metrics};
+use crate::sae::{self, Classes, Comparison, Error, Group, Sae, metrics};
 
 /// Two SAEs compared, and every latent of the larger one measured on the text. Clones share the comparison.
 #[derive(Clone, Debug, Serialize)]
@@ -51,6 +51,8 @@ pub struct QueueRow {
     pub c_star: Option<f64>,
     /// What putting it in does to the MSE, the decoder bias held. None when it never fires.
     pub delta_mse: Option<f64>,
+    /// Whether its decoder row is zero: it points nowhere and is of no class, and putting it in changes nothing.
+    pub zero: bool,
 }
 
 /// How many there are of each at a threshold.
@@ -62,6 +64,8 @@ pub struct Counts {
     pub reconstruction: usize,
     /// Swap groups.
     pub groups: usize,
+    /// Latents of the larger SAE whose decoder rows are zero; they are of neither class.
+    pub zero: usize,
     /// Latents of the smaller SAE in no group.
     pub unmatched: usize,
     /// (latents of the smaller, latents of the larger SAE, how many groups of this size), by size.
@@ -69,17 +73,17 @@ pub struct Counts {
 }
 
 impl QueueRow {
-    /// Its class at a threshold.
+    /// Its class at a threshold; none for a decoder row of zeros.
     #[must_use]
-    pub fn class(&self, threshold: f32) -> Class {
-        Class::of(self.m, threshold)
+    pub fn class(&self, threshold: f32) -> Option<Class> {
+        (!self.zero).then(|| Class::of(self.m, threshold))
     }
 
     /// Whether the two rules disagree: novel, but putting it in does not lower the error; or reconstruction, but it does.
     /// None when it never fires.
     #[must_use]
     pub fn disagrees(&self, threshold: f32) -> Option<bool> {
-        self.c_star.map(|c| (self.class(threshold) == Class::Novel) != (c > 0.5))
+        self.class(threshold).zip(self.c_star).map(|(class, c)| (class == Class::Novel) != (c > 0.5))
     }
 }
 
@@ -113,12 +117,25 @@ impl PairView {
                     fired: score.fired,
                     c_star: score.c_star(),
                     delta_mse: score.c_star().map(|_| score.delta_sse() / values),
+                    zero: false,
                 }
             })
             .collect();
         let (floor, auc) = (comparison.forest.floor, auc(&rows));
         let (competes, notes) = (false, Vec::new());
         Ok(Self { small, large, floor, text, rows, small_fired, auc, competes, notes, comparison })
+    }
+
+    /// Marks the latents of the larger SAE, `large`, whose decoder rows are zero.
+    ///
+    /// # Errors
+    /// [`Error::Latent`] when it is another SAE.
+    pub fn mark_zeros(&mut self, large: &Sae) -> Result<(), Error> {
+        // Only a cosine of exactly 0 can be that of a row of zeros.
+        for row in self.rows.iter_mut().filter(|row| row.m == 0.0) {
+            row.zero = large.decoder_norm(row.latent as usize)? == 0.0;
+        }
+        Ok(())
     }
 
     /// What a threshold makes of the pair: one walk over the forest, some milliseconds for 100,000 latents.
@@ -134,13 +151,21 @@ impl PairView {
     /// # Errors
     /// As [`PairView::classes`].
     pub fn counts(&self, threshold: f32) -> Result<Counts, Error> {
-        self.classes(threshold).map(|classes| Counts::of(&classes))
+        let mut counts = self.classes(threshold).map(|classes| Counts::of(&classes))?;
+        counts.zero = self.rows.iter().filter(|row| row.zero).count();
+        // By the cosine alone, 0, they were counted with the others.
+        let counted = match Class::of(0.0, threshold) {
+            Class::Novel => &mut counts.novel,
+            Class::Reconstruction => &mut counts.reconstruction,
+        };
+        *counted = counted.saturating_sub(counts.zero);
+        Ok(counts)
     }
 
-    /// The class of a latent of the larger SAE; none when there is no such latent. For every threshold.
+    /// The class of a latent of the larger SAE; none when there is no such latent, or its decoder row is zero. For every threshold.
     #[must_use]
     pub fn class(&self, latent: u32, threshold: f32) -> Option<Class> {
-        self.rows.get(latent as usize).map(|row| row.class(threshold))
+        self.rows.get(latent as usize)?.class(threshold)
     }
 
     /// The group of a latent of either SAE at a threshold; none for a novel or unmatched one.
@@ -174,7 +199,7 @@ impl Counts {
             *sizes.entry((group.small.len(), group.large.len())).or_default() += 1;
         }
         let census = sizes.into_iter().map(|((small, large), count)| (small, large, count)).collect();
-        Self { novel, reconstruction, groups, unmatched, census }
+        Self { novel, reconstruction, groups, zero: 0, unmatched, census }
     }
 }
 

@@ -87,8 +87,8 @@ pub struct Verdict {
     pub nearest: Neighbour,
     /// θ.
     pub threshold: f32,
-    /// By the cosine rule: novel when m < θ.
-    pub class: Class,
+    /// By the cosine rule: novel when m < θ. None for a decoder row of zeros, which points nowhere.
+    pub class: Option<Class>,
     /// Whether c* says the same (above ½ for a novel latent, at most ½ for a reconstruction), on the text where that
     /// is measured, else on the prompt. None when the latent fires on neither.
     pub agrees: Option<bool>,

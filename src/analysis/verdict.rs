@@ -7,14 +7,19 @@ impl Verdict {
     /// Says whether the two rules agree, and all of it in words, from what was measured.
     pub fn conclude(&mut self) {
         let c_star = self.text.and_then(|text| text.c_star).or(self.prompt.c_star);
-        self.agrees = c_star.map(|c| (self.class == Class::Novel) == (c > 0.5));
+        self.agrees = self.class.zip(c_star).map(|(class, c)| (class == Class::Novel) == (c > 0.5));
         self.words = self.in_words();
     }
 
     fn in_words(&self) -> String {
         let Self { small, m, threshold, nearest, .. } = self;
         let near = nearest.latent;
-        let mut words = match self.class {
+        let Some(class) = self.class else {
+            return "its decoder row is zero: it points nowhere, so it is neither novel nor a reconstruction, and putting \
+                    it in changes nothing but the decoder bias"
+                .to_owned();
+        };
+        let mut words = match class {
             Class::Novel => {
                 format!("novel: nothing in {small} is as near as θ {threshold:.2} (nearest {near}, cosine {m:.3})")
             }
@@ -33,7 +38,7 @@ impl Verdict {
             });
             return words;
         };
-        let says = match (self.class, c > 0.5) {
+        let says = match (class, c > 0.5) {
             (Class::Novel, true) => format!(". Putting it in lowers the error on {place} (c* {c:.2}): the rules agree"),
             (Class::Novel, false) => format!(
                 ". The rules disagree: on {place} putting it in would raise the error (c* {c:.2}), so {small} writes \
@@ -82,7 +87,7 @@ mod tests {
             m,
             nearest: Neighbour { latent: 3, cosine: m },
             threshold: 0.7,
-            class: Class::of(m, 0.7),
+            class: Some(Class::of(m, 0.7)),
             agrees: None,
             prompt: prompt.map(effect).unwrap_or_default(),
             text: text.map(effect),

@@ -37,13 +37,14 @@ pub fn latent(context: &Context, options: &args::Latent, output: &Output) -> Res
         notes = session.run(prompt, &RunOptions::default(), &cancel)?.notes;
         attribution = Some(session.attribution(&options.sae, options.latent, options.position, &cancel)?);
     }
-    let card = session.card(&options.sae, options.latent, options.threshold, options.top as usize)?;
+    let mut card = session.card(&options.sae, options.latent, options.threshold, options.top as usize)?;
+    card.notes.splice(0..0, notes);
     if output.is_json() {
-        return Output::object(&Answer { card: &card, attribution: attribution.as_ref(), notes: &notes }).map(|()| 0);
+        return Output::object(&Answer { card: &card, attribution: attribution.as_ref() }).map(|()| 0);
     }
     let attributed = attribution.as_ref().map(attributed).unwrap_or_default();
     let mut text = format!("{}{attributed}", words(&card));
-    for note in &notes {
+    for note in &card.notes {
         // Writing to a string does not fail.
         let _ = writeln!(text, "note: {}", prose(note, Charset::Unicode));
     }
@@ -57,8 +58,6 @@ struct Answer<'a> {
     card: &'a LatentCard,
     #[serde(skip_serializing_if = "Option::is_none")]
     attribution: Option<&'a Attribution>,
-    /// What a person should know of the suite, and of the prompt's tokens.
-    notes: &'a [String],
 }
 
 /// Heads and sources that brought most, either way.
@@ -97,13 +96,18 @@ fn words(card: &LatentCard) -> String {
         shown.join(", ")
     };
     let mut text = format!(
-        "SAE {} · latent {} · decoder norm {:.4}\npromotes   {}\nsuppresses {}\n",
+        "SAE {} · latent {} · decoder norm {:.4}\n",
         prose(&card.sae, Charset::Unicode),
         card.latent,
         card.decoder_norm,
-        list(&card.promoted),
-        list(&card.suppressed)
     );
+    // Writing to a string does not fail, here and below.
+    if card.zero {
+        text.push_str("promotes   nothing: its decoder row is zero, and nothing is near to it\n");
+    } else {
+        let (promoted, suppressed) = (list(&card.promoted), list(&card.suppressed));
+        let _ = writeln!(text, "promotes   {promoted}\nsuppresses {suppressed}");
+    }
     for entry in &card.ladder {
         let nearest: Vec<String> =
             entry.nearest.iter().take(5).map(|near| format!("{} {:.3}", near.latent, near.cosine)).collect();
@@ -112,7 +116,6 @@ fn words(card: &LatentCard) -> String {
             Some(Class::Reconstruction) => format!("  reconstruction (θ {})", entry.threshold),
             None => String::new(),
         };
-        // Writing to a string does not fail.
         let _ = writeln!(text, "in {:<8} {}{class}", prose(&entry.sae, Charset::Unicode), nearest.join(", "));
     }
     for entry in &card.meta {

@@ -108,9 +108,12 @@ fn save(path: &Path, raw: &RawRun) -> Result<(), Report> {
 fn words(run: &Run) -> String {
     let mut text =
         format!("{} · {} · {}\n", prose(&run.suite, Charset::Unicode), prose(&run.model, Charset::Unicode), run.site);
+    // Writing to a string does not fail, here and below.
     for sae in &run.saes {
-        // Writing to a string does not fail.
         let _ = writeln!(text, "\nSAE {} · {}", prose(&sae.id, Charset::Unicode), quality(sae));
+        for note in &sae.notes {
+            let _ = writeln!(text, "note: {}", prose(note, Charset::Unicode));
+        }
         for (position, at) in sae.positions.iter().zip(&run.tokens) {
             let latents: Vec<String> =
                 position.latents.iter().map(|firing| format!("{}:{:.2}", firing.latent, firing.activation)).collect();

@@ -31,6 +31,8 @@ struct Answer {
     novel: usize,
     reconstruction: usize,
     groups: usize,
+    /// Latents of the larger SAE whose decoder rows are zero: they are of neither class.
+    zero: usize,
     unmatched_small: usize,
     components: Vec<Component>,
     /// The text that was measured on.
@@ -71,7 +73,8 @@ struct Row {
     latent: u32,
     max_cosine: f32,
     nearest: u32,
-    class: Class,
+    class: Option<Class>,
+    zero: bool,
     group: Option<u32>,
     insertion_score: Option<f64>,
     delta_mse: Option<f64>,
@@ -195,7 +198,7 @@ impl Bench<'_> {
 }
 
 fn plain(view: &PairView, counts: Counts, threshold: f32) -> Answer {
-    let Counts { novel, reconstruction, groups, unmatched, census } = counts;
+    let Counts { novel, reconstruction, groups, zero, unmatched, census } = counts;
     Answer {
         suite: String::new(),
         small: view.small.clone(),
@@ -204,6 +207,7 @@ fn plain(view: &PairView, counts: Counts, threshold: f32) -> Answer {
         novel,
         reconstruction,
         groups,
+        zero,
         unmatched_small: unmatched,
         components: census.into_iter().map(|(small, large, count)| Component { small, large, count }).collect(),
         text: view.text.name.clone(),
@@ -229,6 +233,7 @@ fn latents(view: &PairView, groups: &[Option<u32>], threshold: f32) -> Vec<Row> 
         max_cosine: row.m,
         nearest: row.nearest,
         class: row.class(threshold),
+        zero: row.zero,
         group: *group,
         insertion_score: row.c_star,
         delta_mse: row.delta_mse,
@@ -252,6 +257,9 @@ fn words(view: &PairView, answer: &Answer) -> String {
          {:>8} unmatched          latents of {small} that nothing in {large} comes near\n",
         answer.threshold, answer.novel, answer.reconstruction, answer.groups, answer.unmatched_small,
     );
+    if answer.zero > 0 {
+        let _ = writeln!(text, "{:>8} zero               latents of {large} whose decoder rows are zero", answer.zero);
+    }
     if answer.tokens > 0 {
         // Writing to a string does not fail, here and below.
         let _ = writeln!(
@@ -304,8 +312,9 @@ fn disagreements(text: &mut String, view: &PairView, threshold: f32) {
     let _ = writeln!(text, "\n  latent class          nearest  cosine      c*         ΔMSE   fires");
     for row in rows.into_iter().take(ROWS) {
         let class = match row.class(threshold) {
-            Class::Novel => "novel",
-            Class::Reconstruction => "reconstruction",
+            Some(Class::Novel) => "novel",
+            Some(Class::Reconstruction) => "reconstruction",
+            None => "zero",
         };
         let (c, delta) = (row.c_star.unwrap_or_default(), row.delta_mse.unwrap_or_default());
         let _ = writeln!(

@@ -1,69 +1,46 @@
 //! Reads keys of a `config.json`, in any of their spellings, with messages that name the key.
 //! Not here: which keys a model has.
 
-use serde_json::{Map, Value};
-
 use super::Error;
 use super::activation::Activation;
 use crate::blob::Blob;
+use crate::json_file::{self, JsonFile, Value};
 
 /// More than any size in a config; larger ones are refused before they are multiplied.
 const LARGEST: u64 = 1 << 31;
 
 /// The parsed `config.json` of a model.
 #[derive(Debug)]
-pub(super) struct Config {
-    file: String,
-    /// What stands before the keys in messages: empty, or `rope_scaling.`.
-    path: String,
-    keys: Map<String, Value>,
-}
+pub(super) struct Config(JsonFile);
 
 impl Config {
     pub(super) fn read(blob: &Blob) -> Result<Self, Error> {
-        let file = blob.name().to_owned();
-        let bytes = blob.read().map_err(|source| Error::Read { file: file.clone(), source })?;
-        Self::parse(file, &bytes)
+        Ok(Self(JsonFile::open(blob)?))
     }
 
-    pub(super) fn parse(file: String, bytes: &[u8]) -> Result<Self, Error> {
-        match serde_json::from_slice(bytes) {
-            Ok(Value::Object(keys)) => Ok(Self { file, path: String::new(), keys }),
-            Ok(_) => Err(Error::Config { file, why: "it is not a JSON object".into() }),
-            Err(error) => Err(Error::Config { file, why: format!("it is not valid JSON: {error}") }),
-        }
+    #[cfg(test)]
+    pub(super) fn parse(file: &str, bytes: &[u8]) -> Result<Self, Error> {
+        Ok(Self(JsonFile::parse(file, bytes)?))
     }
 
     /// The file's name.
     pub(super) fn file(&self) -> &str {
-        &self.file
+        self.0.file()
     }
 
     /// An error about this file.
     pub(super) fn bad(&self, why: impl Into<String>) -> Error {
-        Error::Config { file: self.file.clone(), why: why.into() }
+        Error::Config { file: self.file().to_owned(), why: why.into() }
     }
 
     /// An error about one key.
     pub(super) fn bad_key(&self, key: &str, why: impl std::fmt::Display) -> Error {
-        self.bad(format!("`{}{key}` {why}", self.path))
+        self.bad(format!("`{}` {why}", self.0.path_of(key)))
     }
 
     /// The keys within a key, or `None` where it is absent, null or empty.
     pub(super) fn section(&self, name: &str) -> Result<Option<Self>, Error> {
-        match self.find(&[name]) {
-            None => Ok(None),
-            Some((_, Value::Object(keys))) if keys.is_empty() => Ok(None),
-            Some((_, Value::Object(keys))) => {
-                Ok(Some(Self { file: self.file.clone(), path: format!("{}{name}.", self.path), keys: keys.clone() }))
-            }
-            Some((_, value)) => Err(self.bad_key(name, format_args!("is {value}, expected an object"))),
-        }
-    }
-
-    /// The value under the first of the names that is there and not null.
-    fn find<'n>(&self, names: &[&'n str]) -> Option<(&'n str, &Value)> {
-        names.iter().find_map(|name| self.keys.get(*name).filter(|value| !value.is_null()).map(|value| (*name, value)))
+        Ok(self.0.section(name)?.filter(|section| !section.keys().is_empty()).map(Self))
     }
 
     /// A size that must be there, at least 1.
@@ -73,14 +50,10 @@ impl Config {
 
     /// A size, at least 1, or `None` where it is absent or null.
     pub(super) fn size_or_none(&self, names: &[&str]) -> Result<Option<usize>, Error> {
-        let Some((name, value)) = self.find(names) else { return Ok(None) };
-        match value.as_u64() {
-            Some(size) if (1..LARGEST).contains(&size) => Ok(Some(size as usize)),
-            _ => {
-                let expected = format_args!("is {value}, expected a whole number from 1 to {}", LARGEST - 1);
-                Err(self.bad_key(name, expected))
-            }
-        }
+        let expected = format!("a whole number from 1 to {}", LARGEST - 1);
+        let read = |value: &Value| value.as_u64().filter(|size| (1..LARGEST).contains(size));
+        let size = self.0.typed(self.0.spelled(names), &expected, read)?;
+        Ok(size.map(|size| size as usize))
     }
 
     /// A size: the default where the key is absent, `None` where it is null.
@@ -90,10 +63,7 @@ impl Config {
 
     /// A whole number, 0 among them, or `None` where it is absent or null.
     pub(super) fn count_or_none(&self, name: &str) -> Result<Option<usize>, Error> {
-        match self.find(&[name]) {
-            Some((_, value)) if value.as_u64() == Some(0) => Ok(Some(0)),
-            _ => self.size_or_none(&[name]),
-        }
+        if self.0.get(name).and_then(Value::as_u64) == Some(0) { Ok(Some(0)) } else { self.size_or_none(&[name]) }
     }
 
     /// A finite number greater than zero.
@@ -112,47 +82,33 @@ impl Config {
     }
 
     fn number_if(&self, names: &[&str], expected: &str, good: impl Fn(f32) -> bool) -> Result<Option<f64>, Error> {
-        let Some((name, value)) = self.find(names) else { return Ok(None) };
-        match value.as_f64().filter(|number| (*number as f32).is_finite() && good(*number as f32)) {
-            Some(number) => Ok(Some(number)),
-            None => Err(self.bad_key(name, format_args!("is {value}, expected {expected}"))),
-        }
+        let read = |value: &Value| value.as_f64().filter(|number| (*number as f32).is_finite() && good(*number as f32));
+        Ok(self.0.typed(self.0.spelled(names), expected, read)?)
     }
 
     /// A list of numbers greater than zero, or `None` where it is absent or null.
     pub(super) fn numbers(&self, name: &str) -> Result<Option<Vec<f64>>, Error> {
-        let Some((_, value)) = self.find(&[name]) else { return Ok(None) };
         let good = |value: &Value| value.as_f64().filter(|number| (*number as f32).is_finite() && *number as f32 > 0.0);
-        let numbers = value.as_array().and_then(|list| list.iter().map(good).collect());
-        numbers.map(Some).ok_or_else(|| self.bad_key(name, "is no list of numbers greater than 0"))
+        let read = |value: &Value| value.as_array().and_then(|list| list.iter().map(good).collect());
+        Ok(self.0.typed(name, "a list of numbers greater than 0", read)?)
     }
 
     /// A list of strings, or `None` where it is absent or null.
     pub(super) fn texts(&self, name: &str) -> Result<Option<Vec<&str>>, Error> {
-        let Some((_, value)) = self.find(&[name]) else { return Ok(None) };
-        let texts = value.as_array().and_then(|list| list.iter().map(Value::as_str).collect());
-        texts.map(Some).ok_or_else(|| self.bad_key(name, format_args!("is {value}, expected a list of strings")))
+        Ok(self.0.texts(name)?)
     }
 
     pub(super) fn flag(&self, name: &str, default: bool) -> Result<bool, Error> {
-        match self.find(&[name]) {
-            None => Ok(default),
-            Some((_, Value::Bool(flag))) => Ok(*flag),
-            Some((_, value)) => Err(self.bad_key(name, format_args!("is {value}, expected true or false"))),
-        }
+        Ok(self.0.boolean(name)?.unwrap_or(default))
     }
 
     pub(super) fn text(&self, name: &str) -> Result<Option<&str>, Error> {
-        match self.find(&[name]) {
-            None => Ok(None),
-            Some((_, Value::String(text))) => Ok(Some(text)),
-            Some((_, value)) => Err(self.bad_key(name, format_args!("is {value}, expected a string"))),
-        }
+        Ok(self.0.text(name)?)
     }
 
     /// Whether the key is there and null.
     pub(super) fn is_null(&self, name: &str) -> bool {
-        self.keys.get(name).is_some_and(Value::is_null)
+        self.0.is_null(name)
     }
 
     /// An activation function by the name that `transformers` has for it.
@@ -164,9 +120,18 @@ impl Config {
 
     /// A token number. Some configs give a list of them: the first counts.
     pub(super) fn token(&self, name: &str) -> Option<u32> {
-        let (_, value) = self.find(&[name])?;
+        let value = self.0.get(name)?;
         let value = value.as_array().map_or(Some(value), |list| list.first())?;
         value.as_u64().and_then(|id| u32::try_from(id).ok())
+    }
+}
+
+impl From<json_file::Error> for Error {
+    fn from(error: json_file::Error) -> Self {
+        match error {
+            json_file::Error::Read { file, source } => Self::Read { file, source },
+            error => Self::Config { file: error.file().to_owned(), why: error.why() },
+        }
     }
 }
 
@@ -177,7 +142,7 @@ mod tests {
     use super::*;
 
     fn config(text: &str) -> Config {
-        Config::parse("config.json".into(), text.as_bytes()).expect("valid JSON")
+        Config::parse("config.json", text.as_bytes()).expect("valid JSON")
     }
 
     #[test]
@@ -205,16 +170,21 @@ mod tests {
     fn keys_within_a_key_are_named_with_it() {
         let config = config(r#"{"rope": {"factor": -1, "kinds": ["a", 1]}, "none": {}, "text": "x"}"#);
         let rope = config.section("rope").unwrap().expect("it is there");
-        assert!(rope.number(&["factor"]).unwrap_err().to_string().contains("`rope.factor` is -1"));
+        assert!(
+            rope.number(&["factor"])
+                .unwrap_err()
+                .to_string()
+                .contains("`rope.factor` must be a number greater than 0, found -1")
+        );
         assert!(rope.texts("kinds").unwrap_err().to_string().contains("`rope.kinds`"));
         assert!(config.section("none").unwrap().is_none() && config.section("absent").unwrap().is_none());
-        assert!(config.section("text").unwrap_err().to_string().contains("`text` is \"x\", expected an object"));
+        assert!(config.section("text").unwrap_err().to_string().contains("`text` must be an object, found \"x\""));
     }
 
     proptest! {
         #[test]
         fn any_bytes_are_parsed_or_refused(bytes: Vec<u8>) {
-            let _ = Config::parse("config.json".into(), &bytes);
+            let _ = Config::parse("config.json", &bytes);
         }
     }
 }

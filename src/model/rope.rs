@@ -313,7 +313,7 @@ mod tests {
 
     /// Heads of 128 values, as in Llama 3.1.
     fn rope(config: &str, context: usize) -> Rope {
-        let config = Config::parse("config.json".into(), config.as_bytes()).unwrap();
+        let config = Config::parse("config.json", config.as_bytes()).unwrap();
         Rope::read(&config, NAMES, 128, context).unwrap()
     }
 
@@ -383,7 +383,7 @@ mod tests {
     #[test]
     fn pythia_turns_a_quarter_of_each_head() {
         let names = Names { theta: &["rotary_emb_base"], default: 10_000.0, part: Some((&["rotary_pct"], 0.25)) };
-        let config = Config::parse("config.json".into(), b"{\"rotary_emb_base\": 10000}").unwrap();
+        let config = Config::parse("config.json", b"{\"rotary_emb_base\": 10000}").unwrap();
         let rope = Rope::read(&config, names, 64, 2048).unwrap();
         assert_eq!(rope.frequencies.len(), 8);
         is(

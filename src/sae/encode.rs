@@ -147,7 +147,9 @@ impl Sae {
     ) {
         if self.parts.rescale_acts_by_decoder_norm {
             let squared_norms = &self.squared_norms()[columns.clone()];
-            let pre = |at: usize| (products[at] + bias[at]) * squared_norms[at].sqrt();
+            // A latent that is switched off, with a bias of −∞, and has a decoder row of zeros does not fire either.
+            let scaled = |pre: f32, norm: f32| if norm == 0.0 { 0.0 } else { pre * norm };
+            let pre = |at: usize| scaled(products[at] + bias[at], squared_norms[at].sqrt());
             keep_above(&mut tile.pairs, columns, pre, floor);
         } else {
             let (products, bias) = (&products[..columns.len()], &bias[..columns.len()]);

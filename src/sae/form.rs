@@ -54,7 +54,8 @@ impl Sae {
         } else {
             let squared = self.parts.rescale_acts_by_decoder_norm.then(|| self.squared_norms()[latent]);
             let factor = squared.map_or(1.0, |squared| f64::from(squared).sqrt());
-            (factor, f64::from(self.parts.b_enc[latent]) * factor)
+            // A latent that is switched off by a bias of −∞ and has a decoder row of zeros has no bias either.
+            (factor, if factor == 0.0 { 0.0 } else { f64::from(self.parts.b_enc[latent]) * factor })
         };
         let direction = self.parts.w_enc.direction(latent).iter().map(|w| f64::from(*w) * factor).collect();
         let mut form = LinearForm { direction, bias };

@@ -22,6 +22,9 @@ use config::Config;
 use other::Other;
 use state::State;
 
+/// What is to be known of an SAE whose training left the first position out.
+const NOT_BOS: &str = "trained on tokens other than BOS, so what fires there says nothing";
+
 /// The memory that an SAE takes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Memory {

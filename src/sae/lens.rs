@@ -32,19 +32,13 @@ pub struct SaeFiles {
 /// # Errors
 /// [`Error::Read`], [`Error::Config`], [`Error::Unsupported`] and [`Error::Weights`], each naming the file.
 pub fn open(files: &SaeFiles) -> Result<Sae, Error> {
-    let name = files.config.name();
-    let bytes = files.config.read().map_err(|source| Error::Read { file: name.to_owned(), source })?;
-    let config = Config::parse(name, &bytes)?;
+    let mut config = Config::open(&files.config)?;
     let tensors = TensorFiles::open(&files.weights)?;
     let parts = parts(&config, &tensors)?;
     let mut sae = Sae::new(parts).map_err(|error| in_file(error, &config, &tensors))?;
-    sae.log_sparsity = match &files.sparsity {
-        None => None,
-        Some(blob) => {
-            let sparsity = TensorFiles::open(std::slice::from_ref(blob))?;
-            Some(sparsity.get_shaped("sparsity", &[sae.width()])?)
-        }
-    };
+    if let Some(blob) = &files.sparsity {
+        sae.log_sparsity = log_sparsity(blob, sae.width(), &mut config.metadata.notes);
+    }
     sae.metadata = config.metadata;
     Ok(sae)
 }
@@ -54,8 +48,13 @@ pub fn open(files: &SaeFiles) -> Result<Sae, Error> {
 /// # Errors
 /// [`Error::Read`], [`Error::Config`], [`Error::Unsupported`].
 pub fn metadata(config: &Blob) -> Result<super::Metadata, Error> {
-    let bytes = config.read().map_err(|source| Error::Read { file: config.name().to_owned(), source })?;
-    Ok(Config::parse(config.name(), &bytes)?.metadata)
+    Ok(Config::open(config)?.metadata)
+}
+
+/// How often latents fired in training changes no number: where the file does not fit it is left out, and a note says so.
+fn log_sparsity(blob: &Blob, width: usize, notes: &mut Vec<String>) -> Option<Array> {
+    let read = || TensorFiles::open(std::slice::from_ref(blob))?.get_shaped("sparsity", &[width]);
+    read().map_err(|error| notes.push(format!("{error}: how often latents fired in training is left out"))).ok()
 }
 
 fn parts(config: &Config, tensors: &TensorFiles) -> Result<Parts, Error> {
@@ -75,6 +74,7 @@ fn parts(config: &Config, tensors: &TensorFiles) -> Result<Parts, Error> {
             }));
         }
     };
+    config.must_be(d_in, width, "W_dec", &tensors.file_of("W_dec"))?;
     let vector = |tensor: &str| tensors.get_shaped(tensor, &[width]);
     let activation = match config.architecture {
         Architecture::Standard => Activation::Relu,

@@ -16,7 +16,7 @@ use crate::session::query::{Cx, Lane, Query};
 use crate::session::reach::Reach;
 use crate::session::text::Text;
 use crate::site::SiteKind;
-use crate::suite::SaeEntry;
+use crate::suite::{ModelEntry, SaeEntry, Source};
 use crate::task::{Cancel, OnProgress};
 
 /// Thirty sentences of many kinds, one a line, for suites that bring no text of their own.
@@ -119,6 +119,7 @@ impl LoadedSuite {
         }
         Ok(Examiner {
             model: &*self.model.model,
+            names: names(&suite.model),
             site: suite.site,
             center: suite.center,
             bos: suite.model.prepend_bos,
@@ -160,6 +161,12 @@ impl LoadedSuite {
         }
         Ok(sentences)
     }
+}
+
+/// The repositories that a model may come from. A directory's name says nothing about what is in it.
+fn names(model: &ModelEntry) -> Vec<String> {
+    let Source::Hub(repo) = &model.source else { return Vec::new() };
+    std::iter::once(&repo.id).chain(&model.mirrors).cloned().collect()
 }
 
 fn expected(entry: &SaeEntry) -> Expected {

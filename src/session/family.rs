@@ -1,9 +1,9 @@
 //! A latent's relatives in every SAE of the ladder, as far as tables are there.
 //! Not here: the tables (`tables.rs`).
 
-use crate::analysis::{Class, Family, Neighbour, Relation, Rung};
+use crate::analysis::{Class, Family, Neighbour, Relation, Rung, card};
 use crate::report::Report;
-use crate::sae::{Comparison, Error};
+use crate::sae::{Comparison, Error, Sae};
 use crate::session::failure;
 use crate::session::loaded_suite::LoadedSuite;
 use crate::session::query::{Cx, Lane, Query};
@@ -59,32 +59,38 @@ impl LoadedSuite {
         if place == own {
             return Ok(rung);
         }
-        let near = from.nearest(latent, to, PARENTS)?;
-        let near: Vec<Neighbour> =
-            near.iter().map(|near| Neighbour { latent: near.latent, cosine: near.cosine }).collect();
+        let near = card::near(from, latent, to, PARENTS)?;
+        let zero = from.decoder_norm(latent)? == 0.0;
         if place < own {
             rung.relation = Relation::Parent;
-            rung.class = near.first().map(|near| Class::of(near.cosine, threshold));
+            rung.class = (!zero).then(|| Class::of_nearest(&near, threshold));
             let many = near.iter().take_while(|near| near.cosine >= threshold).count().max(1);
             rung.relatives = Some(near.iter().take(many).copied().collect());
         } else {
             rung.relation = Relation::Child;
             let table = self.known_table((own, place), 0);
-            rung.relatives = table.map(|table| children(&table.comparison, latent as u32));
+            rung.relatives = match table {
+                Some(_) if zero => Some(Vec::new()),
+                Some(table) => Some(children(&table.comparison, latent as u32, to)?),
+                None => None,
+            };
         }
         rung.nearest = near.into_iter().take(NEAREST).collect();
         Ok(rung)
     }
 }
 
-/// The latents of the larger SAE whose nearest of the smaller is this one, nearest first.
-fn children(comparison: &Comparison, latent: u32) -> Vec<Neighbour> {
+/// The latents of the larger SAE, `of`, whose nearest of the smaller is this one, nearest first; without those whose
+/// decoder rows are zero, which have a cosine of 0 with all.
+fn children(comparison: &Comparison, latent: u32, of: &Sae) -> Result<Vec<Neighbour>, Error> {
     let rows = 0..comparison.nearest.rows();
     let nearest = rows.map(|row| (row as u32, comparison.nearest.row(row)[0]));
-    let mut children: Vec<Neighbour> = nearest
-        .filter(|(_, near)| near.latent == latent)
-        .map(|(child, near)| Neighbour { latent: child, cosine: near.cosine })
-        .collect();
+    let mut children = Vec::new();
+    for (child, near) in nearest.filter(|(_, near)| near.latent == latent) {
+        if near.cosine != 0.0 || of.decoder_norm(child as usize)? != 0.0 {
+            children.push(Neighbour { latent: child, cosine: near.cosine });
+        }
+    }
     children.sort_by(|a, b| b.cosine.total_cmp(&a.cosine).then(a.latent.cmp(&b.latent)));
-    children
+    Ok(children)
 }

@@ -103,6 +103,7 @@ impl LoadedSuite {
         let comparison = Arc::clone(&table.comparison);
         let view = PairView::new(names, comparison, scores, small_fired.clone(), info.clone(), pair.small().d_out());
         let mut view = view.map_err(|error| failure::of_sae("the pair cannot be measured", &error))?;
+        view.mark_zeros(pair.large()).map_err(|error| failure::of_sae("the pair cannot be measured", &error))?;
         view.competes = pair.competes();
         view.notes.extend(table.note.clone());
         Ok(view)
@@ -116,6 +117,7 @@ impl LoadedSuite {
         let comparison = Arc::clone(&table.comparison);
         let view = PairView::new(self.names(places), comparison, &scores, small_fired, text, pair.small().d_out());
         let mut view = view.map_err(|error| failure::of_sae("the pair cannot be compared", &error))?;
+        view.mark_zeros(pair.large()).map_err(|error| failure::of_sae("the pair cannot be compared", &error))?;
         view.competes = pair.competes();
         view.notes.push("weights only: no text is measured, so there are no c*, ΔMSE and rates".to_owned());
         view.notes.extend(table.note.clone());

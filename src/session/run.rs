@@ -79,7 +79,7 @@ impl PromptSession {
         }
         let live = &self.live;
         let runs = shared.saes.par_iter().enumerate();
-        let runs = runs.map(|(place, LoadedSae { entry, sae })| live.sae_run(place, &entry.id, sae.width(), &counts));
+        let runs = runs.map(|(place, LoadedSae { entry, sae })| live.sae_run(place, &entry.id, sae, &counts));
         let mut saes = runs.collect::<Result<Vec<_>, _>>().map_err(wrong)?;
         self.count_firings(&counts);
         self.set_prompt(ids.clone());

@@ -57,6 +57,7 @@ impl LoadedSuite {
         let nearest = pair.large().nearest(latent as usize, pair.small(), 1).map_err(wrong)?;
         let nearest = nearest.first().map(|near| Neighbour { latent: near.latent, cosine: near.cosine });
         let nearest = nearest.unwrap_or(Neighbour { latent: 0, cosine: 0.0 });
+        let zero = pair.large().decoder_norm(latent as usize).map_err(wrong)? == 0.0;
         let on_prompt = effect_on_prompt(pair, prompt, benches, places, latent, cancel).map_err(wrong)?;
         let on_text = self.effect_on_text(corpus, places, latent, |now| {
             let before = self.on_text(corpus, benches, places, &Selection::small_sae(pair)).ok()??;
@@ -70,7 +71,7 @@ impl LoadedSuite {
             m: nearest.cosine,
             nearest,
             threshold,
-            class: Class::of(nearest.cosine, threshold),
+            class: (!zero).then(|| Class::of(nearest.cosine, threshold)),
             agrees: None,
             prompt: on_prompt,
             text: on_text,

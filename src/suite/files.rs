@@ -7,6 +7,7 @@ use super::{Error, MetaEntry, Part, SaeEntry, Source, Suite, embedded};
 use crate::blob::Blob;
 use crate::format::{FileNames, Files, Format};
 use crate::hub::{Locator, Repo, name};
+use crate::json_file::JsonFile;
 
 /// What kind of model it is; every model has it.
 pub(super) const CONFIG: &str = "config.json";
@@ -132,16 +133,11 @@ impl Shards {
 /// The shard of each tensor that a model's index names.
 fn shard_of_each(index: &Blob) -> Result<BTreeMap<String, String>, Error> {
     let wrong = |why: String| Error::Index { file: index.name().to_owned(), why };
-    let length = index.size().map_err(|error| wrong(error.to_string()))?;
-    if length > MAX_INDEX {
-        return Err(wrong(format!("it is {length} bytes long")));
-    }
-    let bytes = index.read().map_err(|error| wrong(error.to_string()))?;
-    let json: serde_json::Value = serde_json::from_slice(&bytes).map_err(|error| wrong(error.to_string()))?;
-    let map = json.get("weight_map").and_then(|map| map.as_object());
+    let json = JsonFile::open_up_to(index, MAX_INDEX).map_err(|error| wrong(error.why()))?;
+    let map = json.section("weight_map").map_err(|error| wrong(error.why()))?;
     let map = map.ok_or_else(|| wrong("it has no `weight_map`".to_owned()))?;
     let mut shards = BTreeMap::new();
-    for (tensor, file) in map {
+    for (tensor, file) in map.keys() {
         let file =
             file.as_str().ok_or_else(|| wrong(format!("the shard of `{}` is no name", tensor.escape_debug())))?;
         name::file(file).map_err(|error| wrong(error.to_string()))?;

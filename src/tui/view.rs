@@ -221,6 +221,10 @@ pub(crate) struct Title<'a> {
 /// The tokens that name a latent, for one line; one that fires on more than half of all tokens is called dense first.
 pub(crate) fn label_text(app: &App, theme: Theme, of: &crate::tui::app::LatentRef, most: usize) -> Option<String> {
     let tokens = app.labels.get(of)?;
+    // Only a decoder row of zeros promotes nothing at all.
+    if tokens.is_empty() {
+        return Some("(zero)".to_owned());
+    }
     let shown: Vec<String> = tokens.iter().take(most).map(|t| text::token(&t.text, theme.charset)).collect();
     let dense = if app.labels.is_dense(of) { "(dense) " } else { "" };
     Some(format!("{dense}{}", shown.join(" ")))

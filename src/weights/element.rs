@@ -72,6 +72,18 @@ impl Element {
         })
     }
 
+    /// Its name in PyTorch.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Unaligned => "float32",
+            Self::F64 => "float64",
+            Self::Narrow(Narrow::Bf16) => "bfloat16",
+            Self::Narrow(Narrow::F16) => "float16",
+            Self::Narrow(Narrow::F8E4M3) => "float8_e4m3fn",
+            Self::Narrow(Narrow::F8E5M2) => "float8_e5m2",
+        }
+    }
+
     /// The bytes of an element.
     pub const fn size(self) -> usize {
         match self {

@@ -118,6 +118,14 @@ impl Matrix {
         (self.rows as u64).saturating_mul(self.cols as u64).saturating_mul(of_element as u64)
     }
 
+    /// The element type of its file as PyTorch names it.
+    pub const fn element(&self) -> &'static str {
+        match &self.stored {
+            Stored::Single(_) => "float32",
+            Stored::Other { element, .. } => element.name(),
+        }
+    }
+
     /// Its copy for products with it, or with its rows as columns, where there is one.
     pub fn kept_for(&self, turned: bool) -> Option<&Packed> {
         self.packed[usize::from(turned)].get()

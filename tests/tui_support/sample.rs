@@ -12,7 +12,7 @@ use std::time::Duration;
 use saescope::analysis::doctor::Checkup;
 use saescope::analysis::{
     Attribution, Class, Firing, HeadValue, LadderEntry, LatentCard, Metrics, Neighbour, NextToken, PositionRun, Run,
-    SaeRun, Seen, SourceValue, Timings, TokenValue, TokenView,
+    SaeRun, SaeTypes, Seen, SourceValue, Timings, TokenValue, TokenView,
 };
 use saescope::session::{
     AttributionQuery, CardQuery, CatalogueQuery, Checked, CheckupQuery, FilterQuery, Found, Labels, LabelsQuery,
@@ -134,6 +134,8 @@ fn sae_run(width: usize, tokens: &[String]) -> SaeRun {
     SaeRun {
         id: width.to_string(),
         width,
+        dtype: SaeTypes::default(),
+        notes: Vec::new(),
         metrics: Metrics {
             tokens: tokens.len() - 1,
             l0: Some(14.0 + width as f64 / 200.0),
@@ -196,12 +198,14 @@ pub fn card(sae: &str, latent: u32) -> LatentCard {
         sae: sae.into(),
         latent,
         decoder_norm: 1.0,
+        zero: false,
         encoder_bias: -0.123,
         promoted: promoted(width, latent),
         suppressed: suppressed.collect(),
         ladder: ladder.collect(),
         meta: Vec::new(),
         seen: Seen { fired: 17, tokens: 243 },
+        notes: Vec::new(),
     }
 }
 

@@ -99,14 +99,16 @@ pub fn verdict(small: &str, large: &str, latent: u32, threshold: f32, ce: bool) 
     let class = row.class(threshold);
     let disagrees = row.disagrees(threshold);
     let words = match (class, disagrees) {
-        (Class::Novel, Some(true)) => {
+        (Some(Class::Novel), Some(true)) => {
             "novel by cosine, yet putting it in raises the error on the text: c* is below one half"
         }
-        (Class::Reconstruction, Some(true)) => {
+        (Some(Class::Reconstruction), Some(true)) => {
             "a reconstruction by cosine, yet putting it in lowers the error on the text"
         }
-        (Class::Novel, _) => "novel: nothing in the narrower SAE comes near it, and putting it in lowers the error",
-        (Class::Reconstruction, _) => "a reconstruction: the narrower SAE has it, and putting it in does not help",
+        (Some(Class::Novel), _) => {
+            "novel: nothing in the narrower SAE comes near it, and putting it in lowers the error"
+        }
+        (_, _) => "a reconstruction: the narrower SAE has it, and putting it in does not help",
     };
     Verdict {
         small: small.into(),

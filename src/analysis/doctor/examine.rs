@@ -4,12 +4,14 @@
 use crate::analysis::live::{self, center};
 use crate::analysis::measuring::{Apart, Sample, Taker};
 use crate::analysis::splice::Measured;
+use crate::analysis::{SaeTypes, notes_on};
 use crate::model::{self, Model};
 use crate::sae::Sae;
 use crate::site::Site;
 use crate::task::{Cancel, Cancelled, OnProgress, Progress};
 
 use super::convention::{Convention, Facts};
+use super::files;
 use super::{DENSE, Expected, Figures, Norms, SaeCheckup, Verdict, distance, judge, share};
 
 /// Positions encoded at a time: so many that the encoder's matrix is worth reading, so few that an SAE whose latents all
@@ -34,6 +36,8 @@ const FIRST_TIMES: f64 = 2.0;
 pub struct Examiner<'a> {
     /// The model.
     pub model: &'a dyn Model,
+    /// What it is called: the repositories that it may come from; none where only a directory is known.
+    pub names: Vec<String>,
     /// Where activations are taken.
     pub site: Site,
     /// Whether the mean over the activation is taken from it.
@@ -146,6 +150,8 @@ impl Examiner<'_> {
         Ok(SaeCheckup {
             id: (*id).to_owned(),
             width: sae.width(),
+            dtype: SaeTypes::of(sae),
+            notes: notes_on(sae),
             measured: figures,
             expected: expected.clone(),
             decoder_norms,
@@ -177,12 +183,7 @@ impl Examiner<'_> {
         progress: OnProgress<'_>,
     ) -> Result<Vec<String>, live::Error> {
         let (sae, mut said) = (patient.sae, Vec::new());
-        if let Some(hook) = &sae.metadata.hook_name
-            && let Some(site) = Site::of_hook(hook)
-            && !site.is_same_place(self.site)
-        {
-            said.push(format!("its own files say `{hook}`; the suite takes {}", self.site));
-        }
+        said.extend(files::contradicted(&sae.metadata, &self.names, self.site));
         match sae.metadata.prepend_bos {
             Some(bos) if bos != self.bos => {
                 said.push(format!("its own files say `prepend_bos` {bos}; the suite says {}", self.bos));

@@ -1,6 +1,7 @@
 //! A checkup in lines of text, the same for terminal and explorer.
 //! Not here: colours, and where the lines stand.
 
+use crate::analysis::SaeTypes;
 use crate::text::{self, Charset};
 
 use super::{Checkup, Expected, Figures, Finding, Norms, SaeCheckup, Verdict, share, short};
@@ -32,7 +33,7 @@ pub type Told = (Tone, String);
 #[must_use]
 pub fn lines(checkup: &Checkup, width: usize, charset: Charset) -> Vec<Told> {
     let mut out = Vec::new();
-    conclusion(checkup, width, &mut out);
+    conclusion(checkup, width, charset, &mut out);
     out.push((Tone::Plain, String::new()));
     let tokens = checkup.saes.first().map_or(0, |sae| sae.measured.tokens);
     let on = format!(
@@ -42,6 +43,8 @@ pub fn lines(checkup: &Checkup, width: usize, charset: Charset) -> Vec<Told> {
     );
     wrapped(Tone::Quiet, &on, width, &mut out);
     table(checkup, width, charset, &mut out);
+    types(checkup, width, charset, &mut out);
+    notes(checkup, width, charset, &mut out);
     norms(checkup, width, &mut out);
     first_position(checkup, width, charset, &mut out);
     for sae in &checkup.saes {
@@ -60,24 +63,15 @@ pub fn figures(sae: &SaeCheckup) -> String {
     format!("L0 {l0}, EV {variance}")
 }
 
-fn conclusion(checkup: &Checkup, width: usize, out: &mut Vec<Told>) {
+fn conclusion(checkup: &Checkup, width: usize, charset: Charset, out: &mut Vec<Told>) {
     let (tone, word) = match checkup.verdict {
         Verdict::Fine => (Tone::Good, "fine"),
         Verdict::Plausible => (Tone::Good, "plausible"),
         Verdict::Off => (Tone::Bad, "off"),
     };
     wrapped(tone, &format!("wiring {word}: {}", checkup.said), width, out);
-    // What is said of several SAEs is said once.
-    let mut all: Vec<(&str, Vec<&str>)> = Vec::new();
-    for (sae, said) in checkup.saes.iter().flat_map(|sae| sae.contradictions.iter().map(move |said| (sae, said))) {
-        match all.iter_mut().find(|(known, _)| known == said) {
-            Some((_, ids)) => ids.push(&sae.id),
-            None => all.push((said, vec![&sae.id])),
-        }
-    }
-    for (said, ids) in all {
-        wrapped(Tone::Plain, &format!("SAE {}: {said}", ids.join(", ")), width, out);
-    }
+    let all = checkup.saes.iter().flat_map(|sae| sae.contradictions.iter().map(|said| (sae.id.as_str(), said.clone())));
+    said_of_each(all, (width, charset), out);
     if checkup.verdict == Verdict::Off {
         out.push((Tone::Quiet, "Nothing was changed.".to_owned()));
     }
@@ -128,6 +122,44 @@ fn table(checkup: &Checkup, width: usize, charset: Charset, out: &mut Vec<Told>)
     } else {
         out.extend(tones(checkup).zip(aligned(&columns(&rows, [0, 1, 2, 7]), width, charset)));
         out.extend(tones(checkup).zip(aligned(&columns(&rows, [0, 3, 4, 5, 6]), width, charset)));
+    }
+}
+
+/// In which element types SAEs are stored where they are computed in another one.
+fn types(checkup: &Checkup, width: usize, charset: Charset, out: &mut Vec<Told>) {
+    let said = |sae: &SaeCheckup| {
+        let SaeTypes { stored, stated, computed } = &sae.dtype;
+        sae.dtype.other()?;
+        let stated = stated.as_ref().filter(|stated| *stated != stored);
+        let stated = stated.map(|stated| format!(", its configuration says {stated}")).unwrap_or_default();
+        Some(format!("stored in {stored}{stated}; computed in {computed}"))
+    };
+    let all = checkup.saes.iter().filter_map(|sae| Some((sae.id.as_str(), said(sae)?)));
+    said_of_each(all, (width, charset), out);
+}
+
+/// What is to be known of SAEs, from how their files were read.
+fn notes(checkup: &Checkup, width: usize, charset: Charset, out: &mut Vec<Told>) {
+    let all = checkup.saes.iter().flat_map(|sae| sae.notes.iter().map(|note| (sae.id.as_str(), note.clone())));
+    said_of_each(all, (width, charset), out);
+}
+
+/// What is said of several SAEs is said once.
+fn said_of_each<'a>(
+    all: impl Iterator<Item = (&'a str, String)>,
+    (width, charset): (usize, Charset),
+    out: &mut Vec<Told>,
+) {
+    let mut once: Vec<(String, Vec<&str>)> = Vec::new();
+    for (id, said) in all {
+        match once.iter_mut().find(|(known, _)| *known == said) {
+            Some((_, ids)) => ids.push(id),
+            None => once.push((said, vec![id])),
+        }
+    }
+    for (said, ids) in once {
+        let said = text::prose(&format!("SAE {}: {said}", ids.join(", ")), charset);
+        wrapped(Tone::Plain, &said, width, out);
     }
 }
 
@@ -294,6 +326,12 @@ mod tests {
         let sae = |id: &str, verdict| SaeCheckup {
             id: id.to_owned(),
             width: 256,
+            dtype: SaeTypes {
+                stored: "bfloat16".to_owned(),
+                stated: Some("float16".to_owned()),
+                computed: "float32".to_owned(),
+            },
+            notes: vec!["trained on tokens other than BOS".to_owned()],
             measured: measured.clone(),
             expected: expected.clone(),
             decoder_norms: Norms::default(),
@@ -309,7 +347,15 @@ mod tests {
             let told: Vec<String> =
                 lines(&checkup, width, Charset::Unicode).into_iter().map(|(_, line)| line).collect();
             assert!(told.iter().all(|line| text::width(line) <= width), "{told:#?}");
-            for wanted in ["fine", "OFF", "dense", "0.0512 (0.0495)", "SAE 256, 512: its own files say otherwise"] {
+            for wanted in [
+                "fine",
+                "OFF",
+                "dense",
+                "0.0512 (0.0495)",
+                "SAE 256, 512: its own files say otherwise",
+                "SAE 256, 512: stored in bfloat16, its configuration says float16;",
+                "SAE 256, 512: trained on tokens other than BOS",
+            ] {
                 assert!(told.iter().any(|line| line.contains(wanted)), "{wanted}: {told:#?}");
             }
         }

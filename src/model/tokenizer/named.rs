@@ -6,15 +6,18 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::{Map, Value};
 use tokenizers::AddedToken;
 
+use super::Error;
 use super::class::Class;
-use super::{Error, read};
 use crate::blob::Blob;
+use crate::json_file::{self, JsonFile, Map, Value};
 
 /// Keys that name one token, in the order in which `transformers` adds tokens that a vocabulary lacks.
 const ROLES: [&str; 7] = ["bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token"];
+
+/// Most bytes of a file: with 100,000 added tokens it takes some twenty million.
+const LARGEST: u64 = 64 << 20;
 
 /// What the files beside a tokenizer say.
 #[derive(Debug, Default)]
@@ -114,7 +117,8 @@ impl Named {
         for key in keys.keys().filter(own) {
             roles.extend(token(key, keys.get(key).unwrap_or(&Value::Null))?.map(|token| (key.clone(), token)));
         }
-        let specific = keys.get("model_specific_special_tokens").and_then(Value::as_object);
+        let specific = keys.get("model_specific_special_tokens").filter(|value| !json_file::is_not_finite(value));
+        let specific = specific.and_then(Value::as_object);
         let named_otherwise =
             keys.keys().any(|key| own(&key)) || keys.get("extra_special_tokens").is_some_and(Value::is_object);
         // Version 5 writes them so; it hears them where none is named in the older ways.
@@ -129,7 +133,7 @@ impl Named {
                     extra.extend(token("extra_special_tokens", value)?);
                 }
             }
-            Some(Value::Object(map)) => {
+            Some(value @ Value::Object(map)) if !json_file::is_not_finite(value) => {
                 for (key, value) in map {
                     roles.extend(token("extra_special_tokens", value)?.map(|token| (key.clone(), token)));
                 }
@@ -145,7 +149,9 @@ impl Named {
             add_bos: match keys.get("add_bos_token") {
                 None | Some(Value::Null) => false,
                 Some(Value::Bool(add)) => *add,
-                Some(other) => return Err(format!("`add_bos_token` is {other}, expected true or false")),
+                Some(other) => {
+                    return Err(format!("`add_bos_token` is {}, expected true or false", json_file::shown(other)));
+                }
             },
             prefix: keys.get("add_prefix_space").and_then(Value::as_bool),
             legacy: keys.get("legacy").and_then(Value::as_bool),
@@ -244,17 +250,20 @@ fn is_empty(value: Option<&Value>) -> bool {
 }
 
 fn object(blob: &Blob) -> Result<Map<String, Value>, Error> {
-    serde_json::from_slice(&read(blob)?).map_err(|error| Error::Tokenizer {
-        file: blob.name().to_owned(),
-        why: format!("it is no JSON object: {error}"),
-    })
+    let bad = |why: String| Error::Tokenizer { file: blob.name().to_owned(), why };
+    let json = JsonFile::open_up_to(blob, LARGEST).map_err(|error| match error {
+        json_file::Error::Read { file, source } => Error::Read { file, source },
+        json_file::Error::Content { why, .. } => bad(format!("it is no JSON object: {why}")),
+        error => bad(error.why()),
+    })?;
+    Ok(json.into_keys())
 }
 
 /// The tokens of `added_tokens_decoder`, by number.
 fn numbered(keys: &Map<String, Value>) -> Result<BTreeMap<u32, AddedToken>, String> {
     let map = match keys.get("added_tokens_decoder") {
         None | Some(Value::Null) => return Ok(BTreeMap::new()),
-        Some(Value::Object(map)) => map,
+        Some(value @ Value::Object(map)) if !json_file::is_not_finite(value) => map,
         Some(other) => return Err(format!("`added_tokens_decoder` is {}, expected an object", kind(other))),
     };
     let mut all = BTreeMap::new();
@@ -271,6 +280,9 @@ fn token(key: &str, value: &Value) -> Result<Option<AddedToken>, String> {
         Value::Null => Ok(None),
         Value::String(text) if text.is_empty() => Ok(None),
         Value::String(text) => Ok(Some(AddedToken::from(text.clone(), true))),
+        value if json_file::is_not_finite(value) => {
+            Err(format!("`{key}` is {}, expected a token's text", json_file::shown(value)))
+        }
         Value::Object(map) => {
             let text = map.get("content").and_then(Value::as_str).filter(|text| !text.is_empty());
             let text = text.ok_or_else(|| format!("`{key}` is an object without a `content`"))?;

@@ -384,6 +384,7 @@ fn a_bad_config_of_a_tokenizer_is_named_with_its_key() {
     let bad = [
         ("[]", "no JSON object"),
         (r#"{"bos_token": 3}"#, "`bos_token` is a number"),
+        (r#"{"bos_token": NaN}"#, "`bos_token` is NaN"),
         (r#"{"eos_token": {"text": "x"}}"#, "`eos_token` is an object without a `content`"),
         (r#"{"add_bos_token": "yes"}"#, "`add_bos_token` is \"yes\""),
         (r#"{"added_tokens_decoder": []}"#, "`added_tokens_decoder` is a list"),
@@ -393,7 +394,11 @@ fn a_bad_config_of_a_tokenizer_is_named_with_its_key() {
         let said = load(text).expect_err(text).to_string();
         assert!(said.contains("`tokenizer_config.json`") && said.contains(expected), "{said}");
     }
-    for text in ["{}", r#"{"bos_token": null, "eos_token": "", "chat_template": "x", "extra_special_tokens": {}}"#] {
+    for text in [
+        "{}",
+        r#"{"model_max_length": Infinity}"#,
+        r#"{"bos_token": null, "eos_token": "", "chat_template": "x", "extra_special_tokens": {}}"#,
+    ] {
         load(text).expect(text);
     }
 }

@@ -17,7 +17,7 @@ const CLASSES: &str = "supported are `AutoEncoder`, `AutoEncoderNew`, `GatedAuto
 pub fn open(files: &Files) -> Result<Sae, Error> {
     let (config, weights) = (Config::open(config(files)?)?, &files.weights);
     let trainer = config.object("trainer")?;
-    let class = trainer.text("dict_class")?.ok_or_else(|| trainer.missing("trainer.dict_class"))?;
+    let class = trainer.text("dict_class")?.ok_or_else(|| trainer.missing("dict_class"))?;
     refuse_others(&config, class, weights.name())?;
     let state = State::open(weights)?;
     let parts = match class {
@@ -30,13 +30,16 @@ pub fn open(files: &Files) -> Result<Sae, Error> {
         "MatryoshkaBatchTopKSAE" => matryoshka(&state)?,
         other => return Err(trainer.unsupported(format!("`dict_class` `{}`", other.escape_debug()), CLASSES)),
     };
-    trainer.must_be("activation_dim", parts.w_enc.d_in())?;
-    trainer.must_be("dict_size", parts.w_enc.width())?;
+    let encoder = if state.get("W_enc").is_some() { "W_enc" } else { "encoder.weight" };
+    trainer.must_be("activation_dim", parts.w_enc.d_in(), encoder, &state.file)?;
+    trainer.must_be("dict_size", parts.w_enc.width(), encoder, &state.file)?;
+    let mut notes = Vec::new();
     let metadata = Metadata {
         architecture: class.to_owned(),
-        model_name: trainer.text("lm_name")?.map(ToOwned::to_owned),
-        hook_name: trainer.text("submodule_name")?.map(ToOwned::to_owned),
-        hook_layer: trainer.size("layer")?,
+        model_name: trainer.described_text("lm_name", &mut notes),
+        hook_name: trainer.described_text("submodule_name", &mut notes),
+        hook_layer: trainer.described_size("layer", &mut notes),
+        notes,
         ..Metadata::default()
     };
     finish(parts, metadata, &state.file, &[])
@@ -127,7 +130,7 @@ fn top_k(state: &State, trainer: &Config) -> Result<Parts, Error> {
             k.filter(|_| agrees).ok_or_else(|| trainer.bad("`trainer.k` is not the k of `ae.pt`".to_owned()))?
         }
         (None, Some(k)) => k,
-        (None, None) => return Err(trainer.missing("trainer.k")),
+        (None, None) => return Err(trainer.missing("k")),
     };
     Ok(Parts { activation: Activation::TopK { k }, ..linear(state, Some("encoder.bias"), "b_dec")? })
 }

@@ -43,14 +43,15 @@ pub fn open(files: &Files) -> Result<Sae, Error> {
         activation: Activation::JumpRelu { threshold: tensors.get_shaped("threshold", &[width])? },
         normalisation: Normalisation::None,
     };
-    let text = |key: &str| config.as_ref().map(|config| config.text(key)).transpose();
+    let mut notes = vec![super::NOT_BOS.to_owned()];
+    let mut text = |key: &str| config.as_ref().and_then(|config| config.described_text(key, &mut notes));
     let metadata = Metadata {
         architecture: "jumprelu".to_owned(),
-        model_name: text("model_name")?.flatten().map(ToOwned::to_owned),
-        hook_name: text("hf_hook_point_in")?.flatten().map(ToOwned::to_owned),
+        model_name: text("model_name"),
+        hook_name: text("hf_hook_point_in"),
         prepend_bos: Some(true),
         context_size: Some(1024),
-        notes: vec!["trained on tokens other than BOS, so what fires there says nothing".to_owned()],
+        notes,
         ..Metadata::default()
     };
     finish(parts, metadata, file, &[("W_enc", names.w_enc), ("W_dec", names.w_dec)])

@@ -11,11 +11,12 @@ pub fn open(files: &Files) -> Result<Sae, Error> {
     let (d_in, width) = state.sizes("W_enc", "[d_in, latents]")?;
     let mut metadata = Metadata { architecture: "standard".to_owned(), ..Metadata::default() };
     if let Some(config) = config.map(Config::open).transpose()? {
-        config.must_be("act_size", d_in)?;
-        config.must_be("dict_size", width)?;
-        metadata.model_name = config.text("model_name")?.map(ToOwned::to_owned);
-        metadata.hook_name = config.text("act_name")?.map(ToOwned::to_owned);
-        metadata.context_size = config.size("seq_len")?;
+        config.must_be("act_size", d_in, "W_enc", &state.file)?;
+        config.must_be("dict_size", width, "W_enc", &state.file)?;
+        let notes = &mut metadata.notes;
+        metadata.model_name = config.described_text("model_name", notes);
+        metadata.hook_name = config.described_text("act_name", notes);
+        metadata.context_size = config.described_size("seq_len", notes);
     }
     let parts = Parts {
         w_enc: state.encoder("W_enc", d_in, width)?,

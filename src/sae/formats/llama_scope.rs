@@ -34,8 +34,8 @@ pub fn open(files: &Files) -> Result<Sae, Error> {
     {
         other::check_sizes(file, d_in, d_out)?;
     }
-    config.must_be("d_model", d_in)?;
-    config.must_be("d_sae", width)?;
+    config.must_be("d_model", d_in, "encoder.weight", file)?;
+    config.must_be("d_sae", width, "encoder.weight", file)?;
     let scale = scale(&config, &tensors, d_in)?;
     let divided = |name: &str, size: usize| -> Result<Array, Error> {
         let bias = tensors.get_shaped(name, &[size])?;
@@ -52,14 +52,15 @@ pub fn open(files: &Files) -> Result<Sae, Error> {
         activation: activation(&config, &tensors, width, scale)?,
         normalisation: Normalisation::None,
     };
+    let mut notes = vec![super::NOT_BOS.to_owned()];
     let metadata = Metadata {
         architecture: config.text("act_fn")?.unwrap_or("jumprelu").to_owned(),
         // The later files are of several models and name none.
         model_name: (!tensors.has(LOG_THRESHOLD)).then(|| "meta-llama/Llama-3.1-8B".to_owned()),
-        hook_name: config.text("hook_point_in")?.map(ToOwned::to_owned),
+        hook_name: config.described_text("hook_point_in", &mut notes),
         prepend_bos: Some(true),
         context_size: Some(1024),
-        notes: vec!["trained on tokens other than BOS, so what fires there says nothing".to_owned()],
+        notes,
         ..Metadata::default()
     };
     finish(parts, metadata, file, &[("W_enc", "encoder.weight"), ("W_dec", "decoder.weight")])

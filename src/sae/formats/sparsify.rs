@@ -34,9 +34,9 @@ pub fn open(files: &Files) -> Result<Sae, Error> {
     {
         other::check_sizes(file, d_in, d_out)?;
     }
-    config.must_be("d_in", d_in)?;
+    config.must_be("d_in", d_in, "encoder.weight", file)?;
     if config.size("num_latents")?.is_some_and(|latents| latents > 0) {
-        config.must_be("num_latents", width)?;
+        config.must_be("num_latents", width, "encoder.weight", file)?;
     }
     let parts = Parts {
         w_enc: Encoder::Rows(tensors.matrix("encoder.weight", width, d_in)?),

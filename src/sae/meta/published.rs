@@ -5,6 +5,7 @@
 //! The file holds a `b_enc` that the forward pass never uses, and no τ.
 
 use crate::blob::Blob;
+use crate::json_file::JsonFile;
 use crate::sae::{Activation, Error, Normalisation, Parts, Sae};
 use crate::task::Cancel;
 use crate::weights::{self, Array, pickle};
@@ -65,29 +66,21 @@ pub fn published(weights: &Blob, config: Option<&Blob>) -> Result<Published, Err
         error => error,
     })?;
     "batch-topk".clone_into(&mut sae.metadata.architecture);
-    let k = config.map(|config| read_k(config, width, d_in)).transpose()?.flatten();
+    let k = config.map(|config| read_k(config, width, d_in, file)).transpose()?.flatten();
     Ok(Published { sae, k })
 }
 
 /// k of a configuration whose sizes must be those of the weights.
-fn read_k(config: &Blob, width: usize, d_in: usize) -> Result<Option<usize>, Error> {
-    let file = config.name().to_owned();
-    let wrong = |why: String| Error::Config { file: file.clone(), why };
-    let bytes = config.read().map_err(|source| Error::Read { file: file.clone(), source })?;
-    let config: serde_json::Value = serde_json::from_slice(&bytes).map_err(|error| wrong(error.to_string()))?;
-    for (key, expected) in [("dict_size", width), ("act_size", d_in)] {
-        if let Some(found) = config.get(key)
-            && found.as_u64() != Some(expected as u64)
-        {
-            return Err(wrong(format!("`{key}` is {found}, and the weights have {expected}")));
+fn read_k(config: &Blob, width: usize, d_in: usize, weights: &str) -> Result<Option<usize>, Error> {
+    let config = JsonFile::open(config)?;
+    config.must_be("dict_size", width, "W_dec", weights)?;
+    config.must_be("act_size", d_in, "W_dec", weights)?;
+    match config.size("top_k")? {
+        Some(k) if !(1..=width).contains(&k) => {
+            let why = format!("`top_k` is {k}, expected 1 to the number of meta-latents, {width}");
+            Err(Error::Config { file: config.file().to_owned(), why })
         }
-    }
-    match config.get("top_k") {
-        None | Some(serde_json::Value::Null) => Ok(None),
-        Some(k) => match k.as_u64().and_then(|k| usize::try_from(k).ok()) {
-            Some(k) if (1..=width).contains(&k) => Ok(Some(k)),
-            _ => Err(wrong(format!("`top_k` is {k}, expected 1 to the number of meta-latents, {width}"))),
-        },
+        k => Ok(k),
     }
 }
 

@@ -44,7 +44,7 @@ pub fn info(id: &str, of: &str, meta: &Sae, k: Option<usize>, quality: meta::Qua
         dead: quality.dead,
         stable: None,
         trained: false,
-        notes: doubts(quality, k, of),
+        notes: [doubts(quality, k, of), meta.metadata.notes.clone()].concat(),
     }
 }
 

@@ -222,8 +222,8 @@ impl Queue {
 fn shown(row: &QueueRow, show: Show, filter: &Filter) -> bool {
     match show {
         Show::All => true,
-        Show::Novel => row.class(filter.threshold) == Class::Novel,
-        Show::Reconstruction => row.class(filter.threshold) == Class::Reconstruction,
+        Show::Novel => row.class(filter.threshold) == Some(Class::Novel),
+        Show::Reconstruction => row.class(filter.threshold) == Some(Class::Reconstruction),
         Show::Disagree => row.disagrees(filter.threshold) == Some(true),
         Show::Fires => filter.prompt.get(row.latent as usize).is_some_and(|(_, most)| *most > 0.0),
         Show::Bench => filter.bench.contains(&row.latent),

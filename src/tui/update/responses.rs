@@ -165,8 +165,8 @@ fn suite_opened(app: &mut App, opened: &Arc<Opened>) {
         app.look_at(Focus::Latents);
         (app.latent, app.held) = (Some(0), true);
     }
-    if let Some(note) = opened.notes.first() {
-        say(app, note.clone());
+    if !opened.notes.is_empty() {
+        say(app, opened.notes.join("; "));
     }
 }
 

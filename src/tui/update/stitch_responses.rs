@@ -68,8 +68,8 @@ fn pair_arrived(app: &mut App) {
         let of = LatentRef { sae: view.large.clone(), latent: row.latent };
         app.labels.mark_dense(of, true);
     }
-    if let Some(note) = view.notes.first() {
-        say(app, note.clone());
+    if !view.notes.is_empty() {
+        say(app, view.notes.join("; "));
     }
 }
 

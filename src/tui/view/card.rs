@@ -46,7 +46,7 @@ fn title<'a>(app: &App, chosen: Option<&LatentRef>, card: Option<&LatentCard>, p
     }
     title.right = match card {
         _ if app.card.is_pending() && app.waits() => format!("asking {}", theme.glyphs().more),
-        Some(card) => format!("norm {}", format::short(card.decoder_norm.into())),
+        Some(card) => format!("{}norm {}", noted(&card.notes), format::short(card.decoder_norm.into())),
         None => String::new(),
     };
     title
@@ -63,7 +63,13 @@ fn draw_card(app: &App, card: &LatentCard, area: Rect, pen: &mut Pen<'_>) {
     let second = if room > 1 { lines.min(room - 1) } else { 0 };
     let width = usize::from(area.width);
     let mut all = Vec::new();
-    if !(app.reads_heads() && card.promoted.is_empty()) {
+    if card.zero {
+        let said = longest(&["nothing: its decoder row is zero", "nothing: zero row"], width);
+        all.push(Line::from(vec![
+            Span::styled(format!("{:<NAMES$}", "promotes"), theme.quiet()),
+            Span::styled(said, theme.notice()),
+        ]));
+    } else if !(app.reads_heads() && card.promoted.is_empty()) {
         all.extend(token_lines("promotes", &card.promoted, theme.promoted(), width, lines, pen));
         all.extend(token_lines("suppresses", &card.suppressed, theme.suppressed(), width, second, pen));
     }
@@ -82,6 +88,7 @@ fn draw_card(app: &App, card: &LatentCard, area: Rect, pen: &mut Pen<'_>) {
         }
         all.push(Line::from(spans));
     }
+    all.extend(notes(&card.notes, width, room.saturating_sub(all.len() + 1), pen));
     let spare = room.saturating_sub(all.len() + 3);
     all.extend(super::meta::made_of(app, card, width, spare.min(8), pen));
     if room > all.len() + 2 {
@@ -99,6 +106,29 @@ fn draw_card(app: &App, card: &LatentCard, area: Rect, pen: &mut Pen<'_>) {
     let used = (all.len() as u16).min(area.height);
     let below = Rect { y: area.y + used, height: area.height - used, ..area };
     draw_ladder(app, &ladder, &columns, below, pen);
+}
+
+/// For a title, how much there is to be known of the SAE; the card has it below where there is room, and `W`.
+fn noted(notes: &[String]) -> String {
+    match notes.len() {
+        0 => String::new(),
+        1 => "1 note, ".to_owned(),
+        more => format!("{more} notes, "),
+    }
+}
+
+/// What is to be known of the SAE, in at most `rows` lines.
+fn notes<'a>(notes: &[String], width: usize, rows: usize, pen: &Pen<'_>) -> Vec<Line<'a>> {
+    let (theme, room) = (pen.theme, width.saturating_sub(NAMES));
+    let named = |(at, line): (usize, String)| {
+        let name = if at == 0 { "note" } else { "" };
+        Line::from(vec![Span::styled(format!("{name:<NAMES$}"), theme.quiet()), Span::styled(line, theme.notice())])
+    };
+    if notes.is_empty() || rows == 0 {
+        return Vec::new();
+    }
+    let all = text::prose(&notes.join("; "), theme.charset);
+    text::wrap_within(&all, room, rows.min(3), theme.charset).into_iter().enumerate().map(named).collect()
 }
 
 /// Cells of the names at the left of a card's lines.

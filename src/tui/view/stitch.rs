@@ -183,6 +183,9 @@ fn sums(app: &App, pair: &PairIds, area: Rect, pen: &mut Pen<'_>) {
         if let Some(counts) = &sums.counts {
             parts.push((format!("novel {}", count(counts.novel)), theme.notice()));
             parts.push((format!("recon {}", count(counts.reconstruction)), Style::new()));
+            if counts.zero > 0 {
+                parts.push((format!("zero {}", count(counts.zero)), Style::new()));
+            }
             parts.push((format!("groups {}", count(counts.groups)), Style::new()));
             parts.push((format!("unmatched {}", count(counts.unmatched)), Style::new()));
         }

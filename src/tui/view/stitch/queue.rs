@@ -118,9 +118,12 @@ fn line<'a>(app: &App, view: &PairView, row: &QueueRow, pen: &Pen<'_>) -> Line<'
     let chosen = app.latent == Some(row.latent) && app.sae().is_some_and(|s| s.id == view.large);
     let pair = PairIds { small: view.small.clone(), large: view.large.clone() };
     let is_in = app.stitch.changes.get(&pair).is_some_and(|changes| changes.has(row.latent));
-    let novel = row.class(theta) == Class::Novel;
     let disagrees = row.disagrees(theta) == Some(true);
-    let (class, class_style) = if novel { ("novel", theme.notice()) } else { ("recon", theme.quiet()) };
+    let (class, class_style) = match row.class(theta) {
+        Some(Class::Novel) => ("novel", theme.notice()),
+        Some(Class::Reconstruction) => ("recon", theme.quiet()),
+        None => ("zero ", theme.quiet()),
+    };
     let name_style = if chosen { theme.chosen(app.focus == Focus::Queue) } else { Style::new() };
     let helps = row.delta_mse.is_some_and(|d| d < 0.0);
     let (delta, fires) = match (view.text.tokens, row.delta_mse) {

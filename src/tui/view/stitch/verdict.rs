@@ -124,8 +124,9 @@ pub(crate) fn line<'a>(app: &App, card: &LatentCard, width: usize, pen: &Pen<'_>
 
 fn class_name(verdict: &Verdict, pen: &Pen<'_>) -> (&'static str, Style) {
     match verdict.class {
-        Class::Novel => ("novel", pen.theme.notice()),
-        Class::Reconstruction => ("recon", Style::new()),
+        Some(Class::Novel) => ("novel", pen.theme.notice()),
+        Some(Class::Reconstruction) => ("recon", Style::new()),
+        None => ("zero", pen.theme.quiet()),
     }
 }
 
@@ -148,6 +149,9 @@ fn words<'a>(verdict: &Verdict, width: usize, rows: usize, pen: &Pen<'_>) -> Vec
 /// The cosine rule: m against θ, and whose cosine it is.
 fn rule<'a>(app: &App, verdict: &Verdict, pen: &Pen<'_>) -> Line<'a> {
     let theme = pen.theme;
+    if verdict.class.is_none() {
+        return Line::from(Span::styled("a decoder row of zeros has no cosine", theme.quiet()));
+    }
     let of = LatentRef { sae: verdict.small.clone(), latent: verdict.nearest.latent };
     let sign = if verdict.m < verdict.threshold { "<" } else { ">=" };
     Line::from(vec![

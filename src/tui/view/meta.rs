@@ -26,7 +26,7 @@ pub(crate) fn draw(app: &App, area: Rect, pen: &mut Canvas<'_>) {
         return;
     }
     match (app.meta.shown, body.width, body.height) {
-        (Focus::Surgery, ..) => panes::of(Focus::Surgery).draw(app, body, pen),
+        (shown, ..) if !matches!(shown, Focus::Parts | Focus::Map) => panes::of(shown).draw(app, body, pen),
         (Focus::Map, 150.., 24..) => {
             let (left, column, right) = split(body, 66);
             panes::of(Focus::Map).draw(app, left, pen);

@@ -4,7 +4,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program for the terminal")]
 
 #[allow(dead_code, reason = "the tests use more of the stand-in than this does")]
-#[path = "../tests/support/hub_server.rs"]
+#[path = "../tests/it/support/hub_server.rs"]
 mod hub_server;
 
 use std::path::Path;

@@ -24,7 +24,7 @@
 //! | [`worker`] | threads and channels, nothing else |
 //! | [`tui`], [`cli`] | the explorer; headless commands and JSON |
 //!
-//! Arrows point one way, from the bottom of this table to its top; `tests/architecture.rs` holds the rule.
+//! Arrows point one way, from the bottom of this table to its top; `tests/it/architecture.rs` holds the rule.
 
 pub mod analysis;
 pub mod blob;

@@ -1,0 +1,8 @@
+//! What several tests share.
+//! Not here: tests.
+
+pub mod broken_suite;
+pub mod hub_server;
+pub mod spoiled_model;
+pub mod world;
+pub mod z_suite;

@@ -1,0 +1,4 @@
+//! What several tests share.
+//! Not here: tests.
+
+pub mod sample;

@@ -7,7 +7,7 @@ use super::{Error, MetaEntry, Part, SaeEntry, Source, Suite, embedded};
 use crate::blob::Blob;
 use crate::format::{FileNames, Files, Format};
 use crate::hub::{Locator, Repo, name};
-use crate::json_file::JsonFile;
+use crate::json_file::{self, JsonFile};
 
 /// What kind of model it is; every model has it.
 pub(super) const CONFIG: &str = "config.json";
@@ -133,7 +133,10 @@ impl Shards {
 /// The shard of each tensor that a model's index names.
 fn shard_of_each(index: &Blob) -> Result<BTreeMap<String, String>, Error> {
     let wrong = |why: String| Error::Index { file: index.name().to_owned(), why };
-    let json = JsonFile::open_up_to(index, MAX_INDEX).map_err(|error| wrong(error.why()))?;
+    let json = JsonFile::open_up_to(index, MAX_INDEX).map_err(|error| match error {
+        json_file::Error::Read { file, source } => Error::Read { path: file, source },
+        error => wrong(error.why()),
+    })?;
     let map = json.section("weight_map").map_err(|error| wrong(error.why()))?;
     let map = map.ok_or_else(|| wrong("it has no `weight_map`".to_owned()))?;
     let mut shards = BTreeMap::new();

@@ -153,9 +153,9 @@ impl Cutter {
             State::Console => {
                 self.state = State::Ground;
                 if byte.is_ascii_uppercase() {
-                    to.push(Piece::Csi(vec![b'[', byte]))
+                    to.push(Piece::Csi(vec![b'[', byte]));
                 } else {
-                    self.ground(byte, false, to)
+                    self.ground(byte, false, to);
                 }
             }
             State::Click(bytes) => {

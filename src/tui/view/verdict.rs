@@ -44,11 +44,11 @@ pub(crate) fn draw(app: &App, pair: &PairIds, area: Rect, pen: &mut Canvas<'_>) 
         return;
     };
     let width = usize::from(inner.width);
-    let mut numbers = vec![rule(app, &verdict, pen)];
-    numbers.extend(table(&verdict, width, pen));
+    let mut numbers = vec![rule(app, verdict, pen)];
+    numbers.extend(table(verdict, width, pen));
     // Numbers are kept whole; of the words what there is room for.
     let room = usize::from(inner.height).saturating_sub(numbers.len()).max(1);
-    let mut lines: Vec<Line<'_>> = words(&verdict, width, room, pen);
+    let mut lines: Vec<Line<'_>> = words(verdict, width, room, pen);
     if lines.len() < room {
         lines.push(Line::default());
     }
@@ -79,7 +79,7 @@ pub(crate) fn short(app: &App, pair: &PairIds, area: Rect, pen: &mut Canvas<'_>)
     };
     let width = usize::from(inner.width);
     let rows = inner.height.saturating_sub(2);
-    for (row, line) in words(&verdict, width, usize::from(rows), pen).iter().enumerate() {
+    for (row, line) in words(verdict, width, usize::from(rows), pen).iter().enumerate() {
         pen.line(inner, row as u16, line);
     }
     pen.text(inner, rows, &effect_line("prompt", Some(&verdict.prompt), width, pen), Style::new());
@@ -95,7 +95,7 @@ pub(crate) fn line<'a>(app: &App, card: &LatentCard, width: usize, pen: &Canvas<
     let pair = PairIds { small: verdict.small.clone(), large: verdict.large.clone() };
     let (verdict, stale) = current(app, &pair).filter(|(verdict, _)| verdict.latent == card.latent)?;
     let theme = pen.theme;
-    let (name, style) = class_name(&verdict, pen);
+    let (name, style) = class_name(verdict, pen);
     let bang = if verdict.agrees == Some(false) { " !" } else { "" };
     let mut said = format!(" to {}", text::prose(&verdict.small, theme.charset));
     let delta = plain("ΔMSE", pen);

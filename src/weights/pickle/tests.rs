@@ -96,7 +96,7 @@ fn an_expanded_tensor_is_written_out_up_to_a_bound() {
     assert_eq!(&small[place..place + 5], b"K\x02K\x02\x86");
     let wide = [&small[..place], b"\x8a\x03\x00\x00\x01\x8a\x03\x00\x00\x01\x86", &small[place + 5..]].concat();
     let Err(Error::Pickle { why, .. }) = open(&wide) else { panic!("is read") };
-    assert_eq!(why, "a tensor is expanded from 1 places to 4294967296 elements; 4194304 at most are read");
+    assert_eq!(why, "tensor `w` is expanded from 1 places to 4294967296 elements; 4194304 at most are read");
 }
 
 #[test]

@@ -106,7 +106,7 @@ mod tests {
         #[cfg(unix)]
         {
             file.set_len(ALWAYS_UP_TO + 1).expect("is made long");
-            let later = std::time::SystemTime::now() + std::time::Duration::from_secs(60);
+            let later = std::time::SystemTime::now() + std::time::Duration::from_mins(1);
             file.set_modified(later).expect("can be set");
             assert!(Thorough::WhereCheap.wants(&place), "it was written to");
         }

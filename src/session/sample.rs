@@ -121,7 +121,7 @@ impl LoadedSuite {
         }
         if tokens < 2 {
             let why = if tokens == 0 { "it is empty" } else { "it has one token" };
-            return Err(Report::new(format!("cannot measure on the text `{}`", text.name))
+            return Err(Report::new(format!("cannot measure on the text {}", text.quoted()))
                 .because(why)
                 .hint("give a longer one: --text FILE; some thousand tokens are a good measure"));
         }

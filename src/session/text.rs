@@ -102,9 +102,14 @@ impl Text {
         Err(self.unread(&instead.into()).hint(hint))
     }
 
-    fn unread(&self, error: &std::io::Error) -> Report {
+    /// Its name in backticks, and its file's where that is another.
+    pub fn quoted(&self) -> String {
         let file = if self.blob.name() == self.name { String::new() } else { format!(", `{}`", self.blob.name()) };
-        Report::caused(format!("cannot read the text `{}`{file}", self.name), error)
+        format!("`{}`{file}", self.name)
+    }
+
+    fn unread(&self, error: &std::io::Error) -> Report {
+        Report::caused(format!("cannot read the text {}", self.quoted()), error)
             .hint("give another one with --text FILE, or take `text` out of the config file")
     }
 }

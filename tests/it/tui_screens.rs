@@ -312,7 +312,7 @@ fn a_card_says_that_a_row_is_zero_and_what_is_to_be_known_of_its_sae() {
     for wanted in [
         "promotes   nothing: its decoder row is zero",
         "note       trained on tokens other than BOS",
-        "1 note, norm 0.00",
+        "1 note, norm 0 ",
     ] {
         assert!(screen.contains(wanted), "`{wanted}` is not on:\n{screen}");
     }

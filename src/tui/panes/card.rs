@@ -98,7 +98,8 @@ fn draw_card(app: &App, card: &LatentCard, area: Rect, pen: &mut Canvas<'_>) {
         }
         all.push(Line::from(spans));
     }
-    all.extend(notes(&card.notes, width, room.saturating_sub(all.len() + 1), pen));
+    // Of what is left beside the ladder and its head; it goes before what a latent is made of.
+    all.extend(notes(&card.notes, width, (room + 2).saturating_sub(all.len()), pen));
     let spare = room.saturating_sub(all.len() + 3);
     all.extend(parts::made_of(app, card, width, spare.min(8), pen));
     if room > all.len() + 2 {

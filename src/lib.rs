@@ -12,7 +12,7 @@
 //! | [`fatal`] | the last word when a signal ends the program at once |
 //! | [`guard`] | calls into code of others that may panic |
 //! | [`toml_file`] | a TOML file read key by key, with lines and nearest names in its errors |
-//! | [`format`] | the formats that SAEs are published in: their names, and their files' |
+//! | [`mod@format`] | the formats that SAEs are published in: their names, and their files' |
 //! | [`json_file`] | a JSON file of another program read key by key, with what Python writes beyond JSON |
 //! | [`blob`], [`weights`], [`kernel`] | the bytes of one file; tensor files, mapped; the fused matrix products |
 //! | [`hub`] | files of a hub repository in the shared Hugging Face cache |

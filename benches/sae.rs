@@ -14,7 +14,7 @@ use saescope::sae::meta;
 use saescope::sae::stitch::{Change, Pair, Scores, Workbench, changes, curve};
 use saescope::sae::table::compare_kept;
 use saescope::sae::train::{Config, train};
-use saescope::sae::{Activation, Classes, Normalisation, Parts, Sae, compare, nearest_all};
+use saescope::sae::{Activation, Classes, Normalisation, Sae, SaeWeights, compare, nearest_all};
 use saescope::task::Cancel;
 use saescope::weights::Array;
 
@@ -38,7 +38,7 @@ fn sae(width: usize, seed: u64) -> Sae {
     // Pre-activations are unit normal: the threshold that lets 30 of `width` through, roughly.
     let share = 30.0 / width as f32;
     let threshold = (-2.0 * (share * 2.5).ln()).sqrt();
-    Sae::new(Parts {
+    Sae::new(SaeWeights {
         w_enc: Array::owned(w_enc, &[D_IN, width]).into(),
         b_enc: Array::owned(vec![-threshold; width], &[width]),
         w_dec: Array::owned(w_dec, &[width, D_IN]).into(),

@@ -13,14 +13,14 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, ensure};
 use candle_core::Device;
 use clap::{Parser, ValueEnum};
-use saescope::analysis::doctor::{Examiner, Expected, Figures, Found, Patient};
-use saescope::analysis::measuring::{Apart, Taker};
+use saescope::analysis::doctor::{Diagnostics, Expected, Figures, Found, Subject};
+use saescope::analysis::measuring::{ActivationSource, Apart};
 use saescope::blob::Blob;
 use saescope::hub::{Hub, bytes};
 use saescope::model::{self, ModelFiles, PIECE, Tokenizer, TokenizerFiles, TokenizerSaid, cut};
 use saescope::report::Report;
 use saescope::sae::train::{self, Config, Dtype, Origin};
-use saescope::session::{Session, Setup, available_memory};
+use saescope::session::{Session, SessionConfig, available_memory};
 use saescope::site::{Site, SiteKind};
 use saescope::suite::{ModelEntry, Source, Suite, TokenizerParts, TokenizerWord};
 use saescope::task::{Cancel, Progress};
@@ -159,7 +159,7 @@ pub fn train(arguments: &Arguments) -> Result<()> {
     }
     fs::create_dir_all(&arguments.out).with_context(|| format!("cannot make {}", arguments.out.display()))?;
 
-    let taker = Taker { model, site, center: wiring.center, apart: Apart::First };
+    let taker = ActivationSource { model, site, center: wiring.center, apart: Apart::First };
     let start = Instant::now();
     let x = activations(taker, bos_id, &rows, size, arguments.tokens)?;
     eprintln!("{} activations of {size} values at {site} ({:.0?})", x.len() / size, start.elapsed());
@@ -170,7 +170,7 @@ pub fn train(arguments: &Arguments) -> Result<()> {
         prepend_bos: bos,
         context_size: longest + usize::from(bos),
     };
-    let mut examiner = Examiner {
+    let mut examiner = Diagnostics {
         model,
         names: Vec::new(),
         site,
@@ -197,7 +197,7 @@ pub fn train(arguments: &Arguments) -> Result<()> {
         let trained = train::train(&x, size, &config, &Cancel::new(), &told(width))?;
         trained.save(&arguments.out.join(width.to_string()), Dtype::F32, &origin)?;
         let (id, sae) = (width.to_string(), trained.sae()?);
-        let patient = Patient { id: &id, sae: &sae, expected: Expected::default(), doubted: Vec::new() };
+        let patient = Subject { id: &id, sae: &sae, expected: Expected::default(), doubted: Vec::new() };
         let measured = examiner.examine(&patient, true, &Cancel::new(), &|_| ())?.measured;
         eprintln!("{}", line(width, &measured));
         figures.push((id, measured));
@@ -236,7 +236,13 @@ fn rows((tokenizer, bos): (&Tokenizer, Option<u32>), text: &str, longest: usize,
 
 /// At most `most` activations of rows of text. Position 0 is left out, as it is of every figure (README, "What the
 /// numbers are").
-fn activations(taker: Taker<'_>, bos: Option<u32>, rows: &[Vec<u32>], size: usize, most: usize) -> Result<Vec<f32>> {
+fn activations(
+    taker: ActivationSource<'_>,
+    bos: Option<u32>,
+    rows: &[Vec<u32>],
+    size: usize,
+    most: usize,
+) -> Result<Vec<f32>> {
     let there: usize = rows.iter().map(|row| row.len() + usize::from(bos.is_some()) - 1).sum();
     let wanted = there.min(most);
     let needed = 4 * wanted as u64 * size as u64;
@@ -272,7 +278,7 @@ fn wiring(arguments: &Arguments) -> Result<(Wiring, ModelFiles)> {
         Kind::MlpOut => SiteKind::MlpOut,
     });
     let mut suite = if let Some(suite) = &arguments.suite {
-        Session::new(Setup::new(hub.clone())).suite(suite).map_err(|report| said(&report))?
+        Session::new(SessionConfig::new(hub.clone())).suite(suite).map_err(|report| said(&report))?
     } else {
         let folder = arguments.model.clone().unwrap_or_default();
         let folder =

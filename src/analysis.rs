@@ -23,8 +23,8 @@ pub use family::{Family, Relation, Rung};
 pub use meta::{BreakdownView, Histogram, Member, MemberFiring, MetaCard, MetaInfo, MetaLabel, MetaRun, TokenFiring};
 pub use pair_view::{Counts, PairView, QueueRow};
 pub use stitching::{
-    Bench, BenchLoss, Change, CurveLoss, CurvePoint, CurveView, Effect, GroupView, Losses, Measures, Order, Phase,
-    Side, TextInfo, Verdict,
+    BenchLoss, Change, CurveLoss, CurvePoint, CurveView, Effect, GroupView, Losses, Measures, Order, Phase, Side,
+    TextInfo, Verdict, WorkbenchView,
 };
 pub use surgery::{Arm, ArmView, Continuation, Named, Operation, Sampling, SurgeryView};
 
@@ -61,7 +61,7 @@ pub struct TokenView {
     pub position: usize,
     /// Its number in the vocabulary.
     pub id: u32,
-    /// Its text; bytes that are no whole character are shown as `⟨e2 96⟩`.
+    /// Its text; bytes that are not a whole character are shown as `⟨e2 96⟩`.
     pub text: String,
 }
 

@@ -11,7 +11,7 @@ use std::sync::Arc;
 #[derive(Clone)]
 pub struct Blob {
     name: Arc<str>,
-    place: Place,
+    place: Location,
     wide: bool,
 }
 
@@ -89,7 +89,7 @@ impl From<Instead> for io::Error {
 
 /// Where the bytes of a [`Blob`] are.
 #[derive(Clone)]
-pub enum Place {
+pub enum Location {
     /// Compiled into the program.
     Embedded(&'static [u8]),
     /// On disk.
@@ -99,13 +99,13 @@ pub enum Place {
 impl Blob {
     /// A file compiled into the program.
     pub fn embedded(name: impl Into<Arc<str>>, bytes: &'static [u8]) -> Self {
-        Self { name: name.into(), place: Place::Embedded(bytes), wide: false }
+        Self { name: name.into(), place: Location::Embedded(bytes), wide: false }
     }
 
     /// A file on disk, named by its path.
     pub fn path(path: impl Into<PathBuf>) -> Self {
         let path: PathBuf = path.into();
-        Self { name: path.display().to_string().into(), place: Place::Path(path.into()), wide: false }
+        Self { name: path.display().to_string().into(), place: Location::Path(path.into()), wide: false }
     }
 
     /// The same file under a name that says more to a person, such as `gpt2: model.safetensors`.
@@ -133,7 +133,7 @@ impl Blob {
     }
 
     /// Where the bytes are.
-    pub const fn place(&self) -> &Place {
+    pub const fn place(&self) -> &Location {
         &self.place
     }
 
@@ -143,8 +143,8 @@ impl Blob {
     /// Whatever reading the path answers; [`Instead`] where something else lies there.
     pub fn read(&self) -> io::Result<Cow<'static, [u8]>> {
         match &self.place {
-            Place::Embedded(bytes) => Ok(Cow::Borrowed(bytes)),
-            Place::Path(path) => {
+            Location::Embedded(bytes) => Ok(Cow::Borrowed(bytes)),
+            Location::Path(path) => {
                 let bytes = std::fs::read(path)?;
                 Instead::of(&bytes).map_or(Ok(Cow::Owned(bytes)), |instead| Err(instead.into()))
             }
@@ -157,8 +157,8 @@ impl Blob {
     /// Whatever asking for the path's metadata answers.
     pub fn size(&self) -> io::Result<u64> {
         match &self.place {
-            Place::Embedded(bytes) => Ok(bytes.len() as u64),
-            Place::Path(path) => std::fs::metadata(path).map(|data| data.len()),
+            Location::Embedded(bytes) => Ok(bytes.len() as u64),
+            Location::Path(path) => std::fs::metadata(path).map(|data| data.len()),
         }
     }
 }

@@ -34,7 +34,7 @@ pub fn is_inside() -> bool {
 }
 
 /// Does some work of which a panic is an error. The panic hook stays silent for it; that of a thread which the work
-/// starts does not, as it cannot be told from any other.
+/// starts does not, as it cannot be distinguished from any other.
 ///
 /// # Errors
 /// What the panic said.
@@ -79,7 +79,7 @@ mod tests {
     #[test]
     fn a_panic_within_the_guard_is_an_error_and_is_not_told() {
         let (told, ours) = (Arc::new(Mutex::new(Vec::new())), Arc::new(Mutex::new(vec![thread::current().id()])));
-        // Other tests panic too, and want to be told: they go on to the hook that was there.
+        // Other tests panic too, and want to be told: they continue to the hook that was there.
         let before = Arc::new(take_hook());
         set_hook(Box::new({
             let (told, ours, before) = (Arc::clone(&told), Arc::clone(&ours), Arc::clone(&before));

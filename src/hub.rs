@@ -2,13 +2,13 @@
 //! Not here: which files a suite needs, and what is in them.
 
 mod cache;
+mod client;
 mod digest;
 mod environment;
 mod error;
 mod meter;
 pub mod name;
 mod pages;
-mod remote;
 mod sound;
 mod stored;
 mod transfer;
@@ -20,10 +20,10 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use cache::Folder;
+use client::HubClient;
 pub use digest::Difference;
 pub use environment::Environment;
 pub use error::{Error, bytes};
-use remote::Remote;
 use sound::Thorough;
 pub use stored::difference;
 pub use transfer::Patience;
@@ -182,7 +182,7 @@ impl Hub {
     /// [`Error::Cancelled`], or that no client can be made; each file has its own answer.
     pub fn info(&self, files: &[RepoFile], cancel: &Cancel) -> Result<Vec<Result<FileInfo, Error>>, Error> {
         let visit = self.visit(cancel, &|_| {});
-        self.run(cancel, async |remote| Ok(visit.ask_all(remote, files).await))
+        self.run(cancel, async |client| Ok(visit.ask_all(client, files).await))
     }
 
     /// A visit, in which a revision is the same commit for everything that is asked.
@@ -217,15 +217,15 @@ impl Hub {
     }
 
     /// Runs work that talks to the hub on a runtime of its own, and drops it when it is cancelled.
-    fn run<T>(&self, cancel: &Cancel, work: impl AsyncFnOnce(&Remote<'_>) -> Result<T, Error>) -> Result<T, Error> {
+    fn run<T>(&self, cancel: &Cancel, work: impl AsyncFnOnce(&HubClient<'_>) -> Result<T, Error>) -> Result<T, Error> {
         cancel.check()?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(|error| Error::Client(error.to_string()))?;
         let done = runtime.block_on(async {
-            let remote = Remote::new(&self.environment)?;
+            let client = HubClient::new(&self.environment)?;
             tokio::select! {
                 biased;
-                done = work(&remote) => done,
+                done = work(&client) => done,
                 () = raised(cancel) => Err(Error::Cancelled(Cancelled)),
             }
         });

@@ -15,10 +15,10 @@ mod left;
 pub mod maps;
 mod micro;
 mod panels;
-mod room;
+mod scratch;
 pub mod sieve;
 mod tiles;
-mod turn;
+mod transpose;
 mod view;
 
 use std::mem::MaybeUninit;
@@ -35,7 +35,7 @@ pub use view::{Columns, View};
 use apply::{Apply, COPIED, runs, through_panels};
 use few::Few;
 use micro::{shape, widest};
-use room::{Room, fresh};
+use scratch::{ScratchBuffer, fresh};
 
 /// Most columns of a tile, a multiple of every panel's width: 512 rows × 512 columns of f32 are 1 MiB, which stay in a
 /// core's second-level cache.
@@ -43,21 +43,21 @@ pub const TILE: usize = 512;
 
 /// Up to this many rows, reading the right side from memory counts: it is gone through once, in the order in which it
 /// lies.
-const SOME: usize = 64;
+const MEMORY_BOUND_ROWS: usize = 64;
 
-/// Most columns of a tile of no more than [`SOME`] rows: long pieces of rows come faster from memory.
-const WIDE: usize = 2048;
+/// Most columns of a tile of no more than [`MEMORY_BOUND_ROWS`] rows: long pieces of rows come faster from memory.
+const MAX_TILE_COLUMNS: usize = 2048;
 
 /// How wide the tiles are in which the columns of a product are shared out: as many for each thread as for any other.
 fn tile(rows: usize, cols: usize, alone: bool) -> usize {
-    let most = if rows > SOME { TILE } else { WIDE };
+    let most = if rows > MEMORY_BOUND_ROWS { TILE } else { MAX_TILE_COLUMNS };
     let threads = if alone { 1 } else { 2 * rayon::current_num_threads() };
     let tiles = cols.div_ceil(most).next_multiple_of(threads);
     cols.div_ceil(tiles.max(1)).next_multiple_of(shape().width).max(1)
 }
 
 /// Products of fewer multiplications than this take some microseconds: less than waking another thread.
-pub const ALONE: usize = 1 << 18;
+pub const PARALLEL_MIN_FLOPS: usize = 1 << 18;
 
 /// `tile = left · b`, row-major [rows, columns], in some columns of `b`, on the calling thread; `made` is room that may
 /// be used again.
@@ -126,7 +126,7 @@ fn multiply(
         widest(Apply { out, columns, left, groups, panels, inner: 0..inner });
         return;
     }
-    let many = usize::from(out.len() > SOME);
+    let many = usize::from(out.len() > MEMORY_BOUND_ROWS);
     let mut start = columns.start;
     while start < columns.end {
         let together = COPIED[many][0].0.min(b.most() / width * width).max(width);
@@ -134,7 +134,7 @@ fn multiply(
         let within = start - columns.start..part.end - columns.start;
         let view = b.view(part, made);
         assert!(view.fits(), "a view reaches beyond its data");
-        if out.len() <= few::MOST && view.rows_are_contiguous() {
+        if out.len() <= few::MAX_ROWS && view.rows_are_contiguous() {
             let mut out: Vec<&mut [f32]> = out.iter_mut().map(|row| &mut row[within.clone()]).collect();
             widest(Few { out: &mut out, a: left.view(groups.start), b: view });
         } else {
@@ -233,13 +233,13 @@ fn in_tiles<T: Send>(
     let cols = b.count();
     assert_eq!(out.len(), a.rows * cols, "size of the result");
     let left = Left::new(a);
-    let alone = a.rows * a.cols * cols < ALONE;
+    let alone = a.rows * a.cols * cols < PARALLEL_MIN_FLOPS;
     let width = tile(a.rows, cols, alone);
     let fill = |(index, out): (usize, Vec<&mut [T]>), made: &mut Vec<f32>| {
         let columns = index * width..cols.min((index + 1) * width);
-        let mut room = Room::take(a.rows * columns.len());
-        tile_product(&mut room, &left, b, columns.clone(), made);
-        for (out, row) in out.into_iter().zip(room.chunks_exact_mut(columns.len())) {
+        let mut scratch = ScratchBuffer::take(a.rows * columns.len());
+        tile_product(&mut scratch, &left, b, columns.clone(), made);
+        for (out, row) in out.into_iter().zip(scratch.chunks_exact_mut(columns.len())) {
             f(columns.clone(), row);
             write(out, row);
         }

@@ -3,49 +3,49 @@
 
 mod activation;
 mod attention;
+mod backend;
 mod cache;
 mod config;
 mod decoder;
-mod extent;
 mod families;
 mod family;
 mod generate;
 mod layers;
 mod load;
-mod mute;
+mod model_scope;
 mod needs;
 mod norm;
-mod parts;
 mod pass;
 mod pieces;
-mod place;
 mod plan;
 mod projections;
 mod rope;
 mod standard;
 mod tokenizer;
 mod unembed;
+mod weight_loader;
+mod weights_only;
 mod windows;
 
 use std::sync::Arc;
 
 use candle_core::Tensor;
 
+pub use self::backend::Backend;
 pub use self::cache::Cache;
-pub use self::extent::{Extent, Wanted};
 pub use self::generate::{Generate, Sampling, generate};
 pub use self::layers::lend;
 pub use self::load::{load, load_part, memory_needed, needs, needs_of, wanted};
+pub use self::model_scope::{ModelScope, Wanted};
 pub use self::needs::Needs;
 pub use self::pieces::{PIECE, cut};
-pub use self::place::Place;
 pub use self::tokenizer::{Stated, Tokenizer};
-pub use self::unembed::{Ends, Unembedding};
+pub use self::unembed::{TopLogits, Unembedding};
 use crate::blob::Blob;
 use crate::device::DeviceName;
 use crate::site::{Site, SiteKind};
 use crate::task::{Cancel, Cancelled};
-use crate::weights::{Array, Factor};
+use crate::weights::{Array, PackableMatrix};
 
 /// The sizes of a model.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -162,7 +162,7 @@ pub enum Logits {
 /// Looks at activations during a forward pass, and may replace them.
 pub trait Hook {
     /// Whether activations are wanted at this site; others are not built.
-    fn wants(&self, site: Site) -> bool;
+    fn is_active(&self, site: Site) -> bool;
 
     /// Takes the activation of the pass's positions, f32 [positions, size], on the model's device, and gives what stands
     /// there instead, of the same shape, or `None` to leave it.
@@ -173,7 +173,7 @@ pub trait Hook {
 
     /// Whether what the attention of a block mixes is wanted; of others the weights of the heads are never held all at
     /// once.
-    fn wants_attention(&self, _layer: usize) -> bool {
+    fn wants_pattern(&self, _layer: usize) -> bool {
         false
     }
 
@@ -181,7 +181,7 @@ pub trait Hook {
     ///
     /// # Errors
     /// Whatever ends the pass.
-    fn attended(&mut self, _layer: usize, _attended: &Attended) -> candle_core::Result<()> {
+    fn attention_pattern(&mut self, _layer: usize, _attended: &AttentionPattern) -> candle_core::Result<()> {
         Ok(())
     }
 }
@@ -190,7 +190,7 @@ pub trait Hook {
 /// Σ weights\[h, position, source\] · values\[source, head g\] over the sources, where neighbouring heads h may share
 /// one head g of the values (Ainslie et al., *GQA*, 2023).
 #[derive(Debug)]
-pub struct Attended {
+pub struct AttentionPattern {
     /// f32 [heads, positions of the pass, all positions]; rows add up to 1.
     pub weights: Tensor,
     /// f32 [all positions, heads of the values · d_head].
@@ -225,7 +225,7 @@ pub trait Model: Send + Sync {
     /// # Errors
     /// [`Error::Empty`], [`Error::TooLong`], [`Error::BadToken`], [`Error::Shallow`], [`Error::Replacement`],
     /// [`Error::NoHead`], [`Error::Overflow`], [`Error::Cancelled`], [`Error::Tensor`]; [`Error::Weights`] when a weight that is read for
-    /// the first time is no number.
+    /// the first time is not a number.
     fn forward(&self, ids: &[u32], cache: &mut Cache, pass: Pass<'_>) -> Result<Option<Tensor>, Error>;
 
     /// Goes on with a pass that ended behind the cache's first block: `residual`, f32 [positions, d_model], is the
@@ -240,7 +240,7 @@ pub trait Model: Send + Sync {
     /// The logits, f32 [rows, vocab] on the CPU, of rows of the residual stream behind the last block.
     ///
     /// # Errors
-    /// [`Error::Tensor`]; [`Error::Weights`] when the head is read for the first time and holds what is no number.
+    /// [`Error::Tensor`]; [`Error::Weights`] when the head is read for the first time and holds what is not a number.
     fn logits(&self, residual: &Tensor) -> Result<Tensor, Error>;
 
     /// Fails where no pass gives logits, and says why.
@@ -273,8 +273,8 @@ pub trait Model: Send + Sync {
     fn unembedding(&self) -> Option<&Unembedding>;
 
     /// The matrices that products go through, as far as they have been read: those whose packing makes later passes
-    /// faster ([`Factor::pack`]).
-    fn factors(&self) -> Vec<Factor> {
+    /// faster ([`PackableMatrix::pack`]).
+    fn packable(&self) -> Vec<PackableMatrix> {
         Vec::new()
     }
 }
@@ -342,7 +342,7 @@ pub enum Error {
         layers: usize,
     },
     /// The cache is of other blocks than those that the pass begins with.
-    #[error("a pass that begins behind {asked} blocks cannot go on from a cache that begins behind {held}")]
+    #[error("a pass that begins behind {asked} blocks cannot continue from a cache that begins behind {held}")]
     Elsewhere {
         /// Blocks in front of the pass.
         asked: usize,
@@ -350,7 +350,7 @@ pub enum Error {
         held: usize,
     },
     /// The pass goes deeper than the one that filled the cache.
-    #[error("a pass through {asked} blocks cannot go on from a cache of {held}")]
+    #[error("a pass through {asked} blocks cannot continue from a cache of {held}")]
     Shallow {
         /// Blocks asked for.
         asked: usize,
@@ -443,6 +443,6 @@ pub enum Error {
 
 impl From<candle_core::Error> for Error {
     fn from(error: candle_core::Error) -> Self {
-        Self::Tensor(place::plain(error))
+        Self::Tensor(backend::plain(error))
     }
 }

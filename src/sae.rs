@@ -94,7 +94,7 @@ pub enum Error {
     },
     /// The parts of an SAE do not fit together.
     #[error("`{tensor}` has shape {found:?}, expected {expected:?}")]
-    Parts {
+    SaeWeights {
         /// The part.
         tensor: &'static str,
         /// Its shape.
@@ -112,7 +112,7 @@ pub enum Error {
         /// Its place, counted in elements.
         index: usize,
     },
-    /// An encoder that is no matrix, or one without rows or columns.
+    /// An encoder that is not a matrix, or one without rows or columns.
     #[error("`W_enc` has shape {found:?}, expected [d_in, latents], both at least 1")]
     Empty {
         /// Its shape.
@@ -134,8 +134,8 @@ pub enum Error {
         /// The number of latents.
         width: usize,
     },
-    /// An activation that is no whole number of rows.
-    #[error("{found} values are no whole number of rows of {d_in}")]
+    /// An activation that is not a whole number of rows.
+    #[error("{found} values are not a whole number of rows of {d_in}")]
     InputSize {
         /// How many values there are.
         found: usize,
@@ -192,7 +192,7 @@ pub enum Error {
         /// The latent.
         latent: u32,
     },
-    /// A threshold that is no cosine.
+    /// A threshold that is not a cosine.
     #[error("the threshold is {theta}, expected −1 to 1")]
     Threshold {
         /// The threshold.
@@ -260,7 +260,7 @@ pub enum Activation {
         /// k, from 1 to the width, which it divides.
         k: usize,
     },
-    /// f = \[x·W_enc + b_gate > 0\] · ReLU(x·(W_enc·exp(r_mag)) + b_mag). `Parts::b_enc` is not used.
+    /// f = \[x·W_enc + b_gate > 0\] · ReLU(x·(W_enc·exp(r_mag)) + b_mag). `SaeWeights::b_enc` is not used.
     Gated {
         /// \[width\].
         b_gate: Array,
@@ -287,7 +287,7 @@ pub enum Normalisation {
 
 /// What an SAE is made of. [`Sae::new`] checks that it fits together.
 #[derive(Clone, Debug)]
-pub struct Parts {
+pub struct SaeWeights {
     /// x·W_enc, \[d_in, width\].
     pub w_enc: Encoder,
     /// \[width\].
@@ -337,7 +337,7 @@ pub struct Metadata {
 /// A sparse autoencoder, ready to use. Clones share the weights.
 #[derive(Clone, Debug)]
 pub struct Sae {
-    parts: Parts,
+    parts: SaeWeights,
     /// Beside the weights: what the release says.
     pub metadata: Metadata,
     /// log10 of how often each latent fired in training, \[width\], where the release has it.
@@ -350,8 +350,8 @@ impl Sae {
     /// An SAE of these parts.
     ///
     /// # Errors
-    /// [`Error::Empty`], [`Error::Parts`] when shapes disagree, [`Error::PartNotFinite`], [`Error::K`], [`Error::Groups`].
-    pub fn new(parts: Parts) -> Result<Self, Error> {
+    /// [`Error::Empty`], [`Error::SaeWeights`] when shapes disagree, [`Error::PartNotFinite`], [`Error::K`], [`Error::Groups`].
+    pub fn new(parts: SaeWeights) -> Result<Self, Error> {
         let (d_in, width) = (parts.w_enc.d_in(), parts.w_enc.width());
         if d_in == 0 || width == 0 {
             return Err(Error::Empty { found: vec![d_in, width] });
@@ -361,7 +361,7 @@ impl Sae {
         let same = parts.apply_b_dec_to_input || parts.normalisation != Normalisation::None;
         if rows != width || d_out == 0 || (same && d_out != d_in) {
             let expected = vec![width, if same || d_out == 0 { d_in } else { d_out }];
-            return Err(Error::Parts { tensor: "W_dec", found: vec![rows, d_out], expected });
+            return Err(Error::SaeWeights { tensor: "W_dec", found: vec![rows, d_out], expected });
         }
         for (tensor, matrix) in [("W_enc", parts.w_enc.matrix()), ("W_dec", &parts.w_dec)] {
             if matrix.bytes() <= READ_THROUGH
@@ -372,7 +372,7 @@ impl Sae {
         }
         for (tensor, array, expected) in parts.named(d_out, width) {
             if array.shape() != expected {
-                return Err(Error::Parts { tensor, found: array.shape().to_vec(), expected });
+                return Err(Error::SaeWeights { tensor, found: array.shape().to_vec(), expected });
             }
             // Most arrays are finite, and that is seen at once.
             if array.first_not_finite().is_some()
@@ -430,7 +430,7 @@ impl Sae {
     }
 
     /// What it is made of.
-    pub const fn parts(&self) -> &Parts {
+    pub const fn parts(&self) -> &SaeWeights {
         &self.parts
     }
 
@@ -499,7 +499,7 @@ fn switches_off(tensor: &str, value: f32) -> bool {
     }
 }
 
-impl Parts {
+impl SaeWeights {
     /// Every vector with its name in SAELens files and the shape it must have.
     fn named(&self, d_out: usize, width: usize) -> Vec<(&'static str, &Array, Vec<usize>)> {
         let mut named = vec![("b_enc", &self.b_enc, vec![width]), ("b_dec", &self.b_dec, vec![d_out])];

@@ -3,10 +3,9 @@
 
 mod attribution;
 mod background;
-mod bench;
 mod card;
 mod catalogue;
-mod computer;
+mod compute_device;
 mod corpus;
 mod current;
 mod curve;
@@ -17,7 +16,9 @@ mod failure;
 mod family;
 mod fit;
 mod group;
+mod interpolation;
 mod labels;
+mod load_scope;
 mod loaded_suite;
 mod loss;
 mod memo;
@@ -32,7 +33,6 @@ mod prompt;
 mod prompt_session;
 mod pull;
 mod query;
-mod reach;
 mod run;
 mod sample;
 mod scratch;
@@ -42,17 +42,16 @@ mod spliced;
 mod tables;
 mod text;
 mod verdict;
-mod way;
+mod workbench;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 pub use attribution::{AttributionQuery, check as check_attribution};
 pub use background::BackgroundSession;
-pub use bench::BenchQuery;
 pub use card::CardQuery;
 pub use catalogue::{CatalogueQuery, SuiteEntry};
-pub use computer::Computer;
+pub use compute_device::ComputeDevice;
 pub use corpus::TextQuery;
 pub use curve::{CurveLossQuery, CurveQuery};
 pub use doctor::{Checked, CheckupQuery};
@@ -61,6 +60,7 @@ pub use family::FamilyQuery;
 pub use fit::{Memory, OnDevice};
 pub use group::GroupQuery;
 pub use labels::{Labels, LabelsQuery};
+pub use load_scope::{LoadScope, OpenRequest};
 pub use loss::{Loss, LossQuery};
 pub use memory::available as available_memory;
 pub use meta::{
@@ -68,17 +68,17 @@ pub use meta::{
     MetaState, MetaTrained, MetasQuery, SurgeryQuery,
 };
 pub use next::{NextQuery, Predictions};
-pub use opened::{OpenQuery, Opened, SaeInfo};
+pub use opened::{OpenQuery, OpenedSuite, SaeInfo};
 pub use pack::PackQuery;
 pub use pairs::PairQuery;
 pub use prompt::of_file;
 pub use pull::PullQuery;
 pub use query::{Cx, Lane, Query, Slot};
-pub use reach::{Opening, Reach};
 pub use run::{RawRun, RunOptions, RunQuery};
 pub use search::{FilterQuery, Found, SearchQuery};
 pub use tables::TablesQuery;
 pub use verdict::VerdictQuery;
+pub use workbench::WorkbenchQuery;
 
 use crate::analysis::{Attribution, LatentCard, Order, Run};
 use crate::hub::Hub;
@@ -98,7 +98,7 @@ pub fn meta_width(latents: usize) -> usize {
 
 /// Where a session finds things, and how much it may use.
 #[derive(Clone)]
-pub struct Setup {
+pub struct SessionConfig {
     /// The hub and its cache.
     pub hub: Hub,
     /// Directories with the user's own suite files.
@@ -106,7 +106,7 @@ pub struct Setup {
     /// The memory that is free for use, in bytes; none when that is not known.
     pub memory: fn() -> Option<u64>,
     /// What computes models.
-    pub computer: Computer,
+    pub compute_device: ComputeDevice,
     /// Where meta-SAEs that this program trains are kept; none where nothing is to be kept.
     pub metas: Option<PathBuf>,
     /// Where comparisons of SAEs are kept; none to keep nothing.
@@ -119,7 +119,7 @@ pub struct Setup {
     pub tokenizer: Option<TokenizerWord>,
 }
 
-impl Setup {
+impl SessionConfig {
     /// With this hub alone: no suites of the user's, no limit of memory, the CPU, and nothing kept.
     #[must_use]
     pub fn new(hub: Hub) -> Self {
@@ -127,7 +127,7 @@ impl Setup {
             hub,
             suites: Vec::new(),
             memory: || None,
-            computer: Computer::default(),
+            compute_device: ComputeDevice::default(),
             metas: None,
             tables: None,
             text: None,
@@ -145,13 +145,13 @@ impl Setup {
 
     /// What questions are answered with where no suite is open.
     pub const fn cx<'a>(&'a self, cancel: &'a Cancel, progress: OnProgress<'a>) -> Cx<'a> {
-        Cx::new(Host::Setup(self), cancel, progress)
+        Cx::new(Host::SessionConfig(self), cancel, progress)
     }
 }
 
 /// What is loaded, and the one way to ask it for something.
 pub struct Session {
-    setup: Setup,
+    setup: SessionConfig,
     prompt: Option<PromptSession>,
     metas: meta::Metas,
     current: Arc<CurrentSuite>,
@@ -160,7 +160,7 @@ pub struct Session {
 impl Session {
     /// Nothing loaded yet.
     #[must_use]
-    pub fn new(setup: Setup) -> Self {
+    pub fn new(setup: SessionConfig) -> Self {
         Self { setup, prompt: None, metas: meta::Metas::none(), current: Arc::default() }
     }
 
@@ -201,10 +201,10 @@ impl Session {
         &self,
         suite: &Suite,
         choice: &Choice,
-        reach: Reach,
+        reach: LoadScope,
         cancel: &Cancel,
         progress: OnProgress<'_>,
-    ) -> Result<suite::Plan, Report> {
+    ) -> Result<suite::PullPlan, Report> {
         Ok(suite.pull_with(choice, &reach.pick(suite.site), &self.setup.hub, cancel, progress)?)
     }
 
@@ -219,8 +219,8 @@ impl Session {
         saes: &[String],
         cancel: &Cancel,
         progress: OnProgress<'_>,
-    ) -> Result<Opened, Report> {
-        self.open_as(Opening { suite, saes, reach: Reach::Whole, words: true }, cancel, progress)
+    ) -> Result<OpenedSuite, Report> {
+        self.open_as(OpenRequest { suite, saes, reach: LoadScope::Whole, words: true }, cancel, progress)
     }
 
     /// The same with as much of the model as is said.
@@ -229,10 +229,10 @@ impl Session {
     /// As [`Session::open`].
     pub fn open_as(
         &mut self,
-        opening: Opening<'_>,
+        opening: OpenRequest<'_>,
         cancel: &Cancel,
         progress: OnProgress<'_>,
-    ) -> Result<Opened, Report> {
+    ) -> Result<OpenedSuite, Report> {
         // What the open model holds on a card is free again once it is let go.
         let before = self.prompt.as_ref().and_then(|prompt| prompt.open.memory.on_device?.free);
         let plan = open::plan(&self.setup, opening, before)?;
@@ -283,7 +283,8 @@ impl Session {
         progress: OnProgress<'_>,
     ) -> Result<PathBuf, Report> {
         let (suite, corpus) = (self.prompt()?, self.current.corpus());
-        let asked = way::Asked { corpus: &corpus, places: suite.places(small, large)?, threshold, order };
+        let asked =
+            interpolation::CurveRequest { corpus: &corpus, places: suite.places(small, large)?, threshold, order };
         suite.export_step(&asked, step, folder, cancel, progress)
     }
 
@@ -349,7 +350,7 @@ impl Session {
         &self.current
     }
 
-    const fn setup(&self) -> &Setup {
+    const fn setup(&self) -> &SessionConfig {
         &self.setup
     }
 }

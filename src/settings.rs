@@ -95,7 +95,7 @@ impl Theme {
 
 /// Settings that one place gave; what it did not say is `None`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Given {
+pub struct PartialSettings {
     /// See [`Settings::suite`].
     pub suite: Option<String>,
     /// See [`Settings::top`].
@@ -162,13 +162,13 @@ impl Settings {
     ///
     /// # Errors
     /// The first value that cannot be used, with its line or its variable.
-    pub fn read(flags: Given, env: Env<'_>, config: &Path) -> Result<Self, Error> {
+    pub fn read(flags: PartialSettings, env: Env<'_>, config: &Path) -> Result<Self, Error> {
         let file = file::read(config)?;
-        Ok(flags.or(Given::of_environment(env)?).or(file).complete())
+        Ok(flags.or(PartialSettings::of_environment(env)?).or(file).complete())
     }
 }
 
-impl Given {
+impl PartialSettings {
     /// This, and `other` where this says nothing.
     #[must_use]
     pub fn or(self, other: Self) -> Self {
@@ -256,7 +256,7 @@ mod tests {
 
     use super::*;
 
-    fn read(flags: Given, variables: &[(&str, &str)], file: &str) -> Result<Settings, String> {
+    fn read(flags: PartialSettings, variables: &[(&str, &str)], file: &str) -> Result<Settings, String> {
         let folder = tempfile::tempdir().expect("a folder");
         let config = folder.path().join("config.toml");
         fs::write(&config, file).expect("is written");
@@ -271,7 +271,7 @@ mod tests {
 
     #[test]
     fn flags_beat_the_environment_which_beats_the_file_which_beats_the_default() {
-        let flags = Given { top: Some(1), ..Given::default() };
+        let flags = PartialSettings { top: Some(1), ..PartialSettings::default() };
         let variables = [("SAESCOPE_TOP", "2"), ("SAESCOPE_THEME", "dark")];
         let file = "top = 3\ntheme = \"light\"\nmouse = false";
         let settings = read(flags, &variables, file).expect("are settings");
@@ -282,23 +282,27 @@ mod tests {
     #[test]
     fn a_missing_config_file_says_nothing() {
         let nowhere = Path::new("/nowhere/at/all/config.toml");
-        let settings = Settings::read(Given::default(), &|_| None, nowhere).expect("are settings");
-        assert_eq!(settings, Given::default().complete());
+        let settings = Settings::read(PartialSettings::default(), &|_| None, nowhere).expect("are settings");
+        assert_eq!(settings, PartialSettings::default().complete());
     }
 
     #[test]
     fn every_key_of_the_default_file_has_the_default() {
         let uncommented: Vec<&str> = DEFAULT_FILE.lines().filter_map(|line| line.strip_prefix("#: ")).collect();
-        let given = read(Given::default(), &[], &uncommented.join("\n")).expect("are settings");
-        assert_eq!(given, Settings { ascii: Some(false), ..Given::default().complete() });
+        let given = read(PartialSettings::default(), &[], &uncommented.join("\n")).expect("are settings");
+        assert_eq!(given, Settings { ascii: Some(false), ..PartialSettings::default().complete() });
         assert_eq!(uncommented.len(), 9, "every key is there");
-        assert_eq!(read(Given::default(), &[], DEFAULT_FILE).expect("says nothing"), Given::default().complete());
+        assert_eq!(
+            read(PartialSettings::default(), &[], DEFAULT_FILE).expect("says nothing"),
+            PartialSettings::default().complete()
+        );
     }
 
     #[test]
     fn mistakes_name_their_line_or_their_variable() {
-        let told =
-            |variables: &[(&str, &str)], file: &str| read(Given::default(), variables, file).expect_err("is wrong");
+        let told = |variables: &[(&str, &str)], file: &str| {
+            read(PartialSettings::default(), variables, file).expect_err("is wrong")
+        };
         assert_eq!(
             told(&[], "top = 3\ncolour = \"never\""),
             "cannot use the config file | config.toml, line 2: unknown key `colour` | did you mean `color`?"

@@ -13,10 +13,10 @@ mod release;
 use std::fmt;
 use std::path::PathBuf;
 
-pub use catalogue::{Listed, catalogue, find};
+pub use catalogue::{CatalogueEntry, catalogue, find};
 pub use files::{ModelParts, Pick, Picked, TokenizerParts, TokenizerSaid};
 pub use parse::{Base, parse};
-pub use plan::{Choice, FileNeed, Need, Part, Plan};
+pub use plan::{Choice, FileNeed, Need, Part, PullPlan};
 
 use crate::blob::Instead;
 use crate::format::Format;
@@ -210,7 +210,7 @@ pub enum Error {
         source: std::io::Error,
     },
     /// The suite file is larger than any person writes.
-    #[error("`{path}` is {bytes} bytes long: that is no suite file")]
+    #[error("`{path}` is {bytes} bytes long: that is not a suite file")]
     TooLarge {
         /// The file.
         path: String,

@@ -80,7 +80,7 @@ pub fn byte_len(text: &str) -> usize {
 enum Piece<'a> {
     /// Characters.
     Text(&'a str),
-    /// Bytes that are no whole character: `e2 96`.
+    /// Bytes that are not whole character: `e2 96`.
     Bytes(&'a str),
 }
 
@@ -158,7 +158,7 @@ pub fn push_grapheme(out: &mut String, grapheme: &str, charset: Charset, space: 
     for c in grapheme.chars() {
         push_char(&mut clean, c, charset, space);
     }
-    // What was shown by number is no part of the grapheme any more, so its marks may stand alone now.
+    // What was shown by number is not a part of the grapheme any more, so its marks may stand alone now.
     for shown in clean.graphemes(true) {
         if shown.width() > 0 {
             out.push_str(shown);
@@ -192,7 +192,7 @@ fn push_char(out: &mut String, c: char, charset: Charset, space: Space) {
         '!'..='~' => out.push(c),
         // Marks of ours standing in the text itself: shown by number, or they would pass for a space or a newline.
         '·' | '⏎' | '⇥' | '◌' | '␀'..='␡' => push_number(out, c, ascii),
-        // Bytes that are no character were already spelled out by `from_bytes`.
+        // Bytes that are not character were already spelled out by `from_bytes`.
         '⟨' if ascii => out.push('<'),
         '⟩' if ascii => out.push('>'),
         _ if ascii || is_hidden(c) => push_number(out, c, ascii),

@@ -145,7 +145,7 @@ impl<'t> Table<'t> {
     /// Text that may have several lines.
     ///
     /// # Errors
-    /// When the value is no text, or has control characters other than line breaks and tabs.
+    /// When the value is not a text, or has control characters other than line breaks and tabs.
     pub fn text(&self, key: &str) -> Result<Option<&'t str>, Error> {
         let Some((start, value)) = self.get(key) else { return Ok(None) };
         let DeValue::String(text) = value else { return Err(self.mistyped(key, start, value, "text in quotes")) };
@@ -219,7 +219,7 @@ impl<'t> Table<'t> {
     /// A table within this one.
     ///
     /// # Errors
-    /// When the value is no table.
+    /// When the value is not a table.
     pub fn table(&self, key: &str) -> Result<Option<Table<'t>>, Error> {
         match self.get(key) {
             None => Ok(None),
@@ -231,7 +231,7 @@ impl<'t> Table<'t> {
     /// The tables of a list written `[[key]]`; none where it is absent.
     ///
     /// # Errors
-    /// When the value is no list of tables.
+    /// When the value is not a list of tables.
     pub fn tables(&self, key: &str) -> Result<Vec<Table<'t>>, Error> {
         let Some((start, value)) = self.get(key) else { return Ok(Vec::new()) };
         let expected = format!("a list of tables, each written [[{key}]]");
@@ -251,7 +251,7 @@ impl<'t> Table<'t> {
     /// A list of texts on one line each; none where it is absent.
     ///
     /// # Errors
-    /// When the value is no list of such texts.
+    /// When the value is not a list of such texts.
     pub fn strings(&self, key: &str) -> Result<Vec<&'t str>, Error> {
         let Some((start, value)) = self.get(key) else { return Ok(Vec::new()) };
         let expected = "a list of texts in quotes";

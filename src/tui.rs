@@ -7,8 +7,10 @@
 
 pub mod app;
 pub mod ask;
+pub mod attribution;
 mod canvas;
 pub mod format;
+pub mod frame_writer;
 pub mod history;
 pub mod hits;
 pub mod input;
@@ -20,9 +22,7 @@ pub mod location;
 pub mod meta;
 pub mod msg;
 pub mod next;
-pub mod origins;
-pub mod over;
-pub mod painter;
+pub mod overlay;
 pub mod palette;
 pub mod pane;
 pub mod panes;

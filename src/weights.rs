@@ -23,9 +23,9 @@ pub use self::array::Array;
 use self::array::Storage;
 use self::element::Element;
 pub use self::element::{Narrow, READABLE};
-pub use self::matrix::{Factor, Matrix, Transposed};
+pub use self::matrix::{Matrix, PackableMatrix, Transposed};
 pub use self::names::unwrapped;
-use crate::blob::{Blob, Instead, Place};
+use crate::blob::{Blob, Instead, Location};
 
 /// Why a tensor could not be had. Every message names file and tensor.
 #[derive(Debug, thiserror::Error)]
@@ -39,7 +39,7 @@ pub enum Error {
         #[source]
         source: std::io::Error,
     },
-    /// The file is no valid safetensors file.
+    /// The file is not a valid safetensors file.
     #[error("`{file}` is not a valid safetensors file: {why}")]
     Format {
         /// The file.
@@ -47,7 +47,7 @@ pub enum Error {
         /// What is wrong with it.
         why: String,
     },
-    /// The file is no PyTorch file that holds only data.
+    /// The file is not a PyTorch file that holds only data.
     #[error("`{file}` cannot be read as a PyTorch file: {why}")]
     Pickle {
         /// The file.
@@ -178,7 +178,7 @@ struct Entry {
     shape: Vec<usize>,
     dtype: Dtype,
     /// Whether it is a matrix whose columns lie side by side.
-    turned: bool,
+    transposed: bool,
     /// Its name in the file, where that says in what training had wrapped the module.
     wrapped: Option<String>,
     /// What the bytes are made into where they are compressed, and how many of it stand before the values.
@@ -224,7 +224,7 @@ impl TensorFiles {
                 range: offset..offset + view.data().len(),
                 shape: view.shape().to_vec(),
                 dtype: view.dtype(),
-                turned: false,
+                transposed: false,
                 wrapped: wrapped.then(|| tensor.to_owned()),
                 packed: None,
             };
@@ -247,7 +247,8 @@ impl TensorFiles {
         #[cfg(unix)]
         if let Bytes::Mapped(map) = &self.files[file].bytes {
             for entry in self.index.values().filter(|entry| entry.file == file) {
-                if matches!(entry.shape[..], [rows, cols] if cols > rows) && !entry.turned && entry.packed.is_none() {
+                if matches!(entry.shape[..], [rows, cols] if cols > rows) && !entry.transposed && entry.packed.is_none()
+                {
                     // Where the system does not take the advice all is read as before.
                     let _ = map.advise_range(memmap2::Advice::Random, entry.range.start, entry.range.len());
                 }
@@ -293,7 +294,7 @@ impl TensorFiles {
 
     /// Whether a tensor is turned or made plain when it is asked for, into memory of its own.
     pub fn is_moved(&self, tensor: &str) -> bool {
-        self.entry(tensor).is_ok_and(|entry| entry.turned || entry.packed.is_some())
+        self.entry(tensor).is_ok_and(|entry| entry.transposed || entry.packed.is_some())
     }
 
     /// The bytes that all tensors take ([`TensorFiles::bytes`]).
@@ -332,7 +333,7 @@ impl TensorFiles {
     pub fn get(&self, tensor: &str) -> Result<Array, Error> {
         let entry = self.entry(tensor)?;
         self.check_unscaled(tensor, entry)?;
-        if let (true, [rows, cols]) = (entry.turned, &entry.shape[..]) {
+        if let (true, [rows, cols]) = (entry.transposed, &entry.shape[..]) {
             return self.matrix(tensor, *rows, *cols).map(|matrix| matrix.to_array());
         }
         let (file, range) = self.values(tensor)?;
@@ -365,10 +366,10 @@ impl TensorFiles {
         let entry = self.entry(tensor)?;
         self.check_unscaled(tensor, entry)?;
         let (file, range) = self.values(tensor)?;
-        let lies = if entry.turned { (cols, rows) } else { (rows, cols) };
+        let lies = if entry.transposed { (cols, rows) } else { (rows, cols) };
         let matrix = Matrix::stored(&file, range, entry.dtype, lies);
         let matrix = matrix.ok_or_else(|| self.wrong_type(tensor, entry))?;
-        Ok(if entry.turned { matrix.transposed() } else { matrix })
+        Ok(if entry.transposed { matrix.transposed() } else { matrix })
     }
 
     fn wrong_type(&self, tensor: &str, entry: &Entry) -> Error {
@@ -496,8 +497,8 @@ fn transposed(found: &[usize], expected: &str) -> &'static str {
 #[expect(unsafe_code, reason = "a memory map is only as constant as its file")]
 fn map(blob: &Blob) -> std::io::Result<Bytes> {
     match blob.place() {
-        Place::Embedded(bytes) => Ok(Bytes::Static(bytes)),
-        Place::Path(path) => {
+        Location::Embedded(bytes) => Ok(Bytes::Static(bytes)),
+        Location::Path(path) => {
             let file = File::open(path)?;
             if file.metadata()?.len() == 0 {
                 return Err(Instead::Empty.into());

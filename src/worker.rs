@@ -12,7 +12,7 @@ use std::thread::{self, JoinHandle};
 
 use crate::guard;
 use crate::report::{Kind, Report};
-use crate::session::{BackgroundSession, Lane, Session, Setup, Slot};
+use crate::session::{BackgroundSession, Lane, Session, SessionConfig, Slot};
 use crate::task::{Cancel, Progress, Ticket};
 
 mod job;
@@ -35,19 +35,22 @@ impl Worker {
     ///
     /// # Errors
     /// When the system gives no thread.
-    pub fn start(setup: Setup, send: impl Fn(JobEvent) + std::marker::Send + Sync + 'static) -> std::io::Result<Self> {
+    pub fn start(
+        setup: SessionConfig,
+        send: impl Fn(JobEvent) + std::marker::Send + Sync + 'static,
+    ) -> std::io::Result<Self> {
         let send: Arc<Send> = Arc::new(send);
         let session = Session::new(setup.clone());
         let (background, mut session) = (session.background(), Some(session));
         let mut threads = BTreeMap::new();
         for lane in Lane::ALL {
-            let hand = match (lane, session.take_if(|_| lane == Lane::Compute)) {
-                (_, Some(session)) => Hand::Session(Box::new(session)),
+            let executor = match (lane, session.take_if(|_| lane == Lane::Compute)) {
+                (_, Some(session)) => Executor::Session(Box::new(session)),
                 // It never loads anything.
-                (Lane::Download, None) => Hand::Downloader(Box::new(setup.clone())),
-                (_, None) => Hand::Background(background.clone(), Pool::default()),
+                (Lane::Download, None) => Executor::Downloader(Box::new(setup.clone())),
+                (_, None) => Executor::Background(background.clone(), Pool::default()),
             };
-            threads.insert(lane, Thread::start(lane.name(), hand, Arc::clone(&send))?);
+            threads.insert(lane, Thread::start(lane.name(), executor, Arc::clone(&send))?);
         }
         Ok(Self { threads })
     }
@@ -87,11 +90,11 @@ struct State {
 }
 
 impl Thread {
-    fn start(name: &str, hand: Hand, send: Arc<Send>) -> std::io::Result<Self> {
+    fn start(name: &str, executor: Executor, send: Arc<Send>) -> std::io::Result<Self> {
         let queue = Arc::new(Queue::default());
         let thread = thread::Builder::new().name(name.to_owned()).spawn({
             let (queue, send) = (Arc::clone(&queue), Arc::clone(&send));
-            move || work(&queue, hand, &*send)
+            move || work(&queue, executor, &*send)
         })?;
         Ok(Self { queue, thread: Some(thread), send })
     }
@@ -168,14 +171,14 @@ impl State {
 }
 
 /// Who answers on a thread.
-enum Hand {
+enum Executor {
     Session(Box<Session>),
     /// Who only downloads: it waits more than it computes.
-    Downloader(Box<Setup>),
+    Downloader(Box<SessionConfig>),
     Background(BackgroundSession, Pool),
 }
 
-impl Hand {
+impl Executor {
     fn answer(&mut self, job: &Job, cancel: &Cancel, progress: &(dyn Fn(Progress) + Sync)) -> Result<Answer, Report> {
         match self {
             // Among the threads that compute: of many products in a row each would have to wake them, and be woken.
@@ -194,13 +197,13 @@ impl Hand {
     }
 }
 
-fn work(queue: &Queue, mut hand: Hand, send: &Send) {
+fn work(queue: &Queue, mut executor: Executor, send: &Send) {
     while let Some((ticket, job, cancel)) = queue.next() {
         let told = |event| send(JobEvent { ticket, event });
-        let done = catch_unwind(AssertUnwindSafe(|| hand.answer(&job, &cancel, &|p| told(Event::Progress(p)))));
+        let done = catch_unwind(AssertUnwindSafe(|| executor.answer(&job, &cancel, &|p| told(Event::Progress(p)))));
         queue.lock().running = None;
         let result = done.unwrap_or_else(|panic| {
-            hand.forget_run();
+            executor.forget_run();
             Err(bug(&*panic))
         });
         told(Event::Done(result));
@@ -208,8 +211,8 @@ fn work(queue: &Queue, mut hand: Hand, send: &Send) {
 }
 
 fn bug(panic: &(dyn Any + std::marker::Send)) -> Report {
-    Report::new("a mistake of this program ended what was asked for")
+    Report::new("internal error")
         .because(guard::message(panic))
-        .hint("the explorer goes on; please report it with what you did")
+        .hint("the explorer keeps running; please report it with what you did")
         .kind(Kind::Bug)
 }

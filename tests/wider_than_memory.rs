@@ -19,7 +19,7 @@ const WIDTH: u64 = 600_000;
 const SET: [u64; 3] = [5, 300_001, 599_999];
 const MATRIX: u64 = 4 * D_IN * WIDTH;
 
-/// The bytes of memory that are no copy of a file's.
+/// The bytes of memory that are not copy of a file's.
 fn anonymous() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
     let line = status.lines().find(|line| line.starts_with("RssAnon:")).unwrap();
@@ -31,7 +31,7 @@ fn weight(index: usize, dim: u64) -> f32 {
     if dim % 3 == index as u64 { 1.0 + dim as f32 / 512.0 } else { 0.0 }
 }
 
-/// Writes what is no zero of W_enc, [D_IN, WIDTH], and of W_dec, [WIDTH, D_IN], whose first bytes are given.
+/// Writes what is not a zero of W_enc, [D_IN, WIDTH], and of W_dec, [WIDTH, D_IN], whose first bytes are given.
 fn fill(file: &mut File, w_enc: u64, w_dec: u64) {
     let mut put = |at: u64, value: f32| {
         file.seek(SeekFrom::Start(at)).unwrap();
@@ -164,7 +164,7 @@ fn mappings(path: &Path) -> Vec<(bool, u64)> {
 
 fn ask(files: &Files) {
     let sae = formats::open(files).unwrap();
-    let saescope::blob::Place::Path(path) = files.weights.place() else { panic!("a file") };
+    let saescope::blob::Location::Path(path) = files.weights.place() else { panic!("a file") };
     // The encoder is read some columns at a time, the decoder row by row.
     let alone = mappings(path).iter().filter(|(alone, _)| *alone).map(|(_, size)| size).sum::<u64>();
     assert!(alone.abs_diff(MATRIX) < 1 << 20, "{alone} of {MATRIX} bytes: {:?}", mappings(path));

@@ -28,7 +28,7 @@ use saescope::sae::meta;
 use saescope::sae::stitch::{Pair, Scores};
 use saescope::sae::train::{Config, train};
 use saescope::sae::{Codes, Sae, compare, nearest_all};
-use saescope::session::{OpenQuery, PackQuery, Reach, RunQuery, Session, Setup};
+use saescope::session::{LoadScope, OpenQuery, PackQuery, RunQuery, Session, SessionConfig};
 use saescope::task::{Cancel, Progress};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -118,11 +118,13 @@ impl Worker {
         match work {
             Work::Open => {
                 let hub = Hub::from_env(|name| std::env::var_os(name)).unwrap();
-                let setup = Setup::new(hub);
+                let setup = SessionConfig::new(hub);
                 let mut session = Session::new(setup);
                 let suite = self.folder.join("suite.toml").display().to_string();
                 let (ms, opened) = timed(|| {
-                    session.ask(&OpenQuery { suite, saes: Vec::new(), reach: Reach::Whole }, &never, &|_| ()).map(drop)
+                    session
+                        .ask(&OpenQuery { suite, saes: Vec::new(), reach: LoadScope::Whole }, &never, &|_| ())
+                        .map(drop)
                 });
                 opened.unwrap();
                 // As the explorer does it: what is read by the first question is packed after it.
@@ -329,7 +331,7 @@ impl Worker {
                 sparsity: None,
             };
             let sae = lens::open(&files).unwrap();
-            // What is computed once for an SAE is no part of any single question.
+            // What is computed once for an SAE is not a part of any single question.
             sae.nearest(0, &sae, 1).unwrap();
             sae
         };
@@ -350,7 +352,7 @@ impl Worker {
             let (mut cache, never) = (loaded.model.cache(), Cancel::new());
             let pass = Pass { layers: None, logits: Logits::Last, hook: None, cancel: &never };
             loaded.model.forward(&[0], &mut cache, pass).unwrap();
-            for factor in loaded.model.factors() {
+            for factor in loaded.model.packable() {
                 assert!(factor.pack(&|| true).unwrap());
             }
             loaded

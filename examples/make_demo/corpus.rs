@@ -38,7 +38,7 @@ impl<'a> Corpus<'a> {
     }
 
     /// Documents until they have `bytes` bytes together, none of which is in `seen`. With `held_out`
-    /// the facts are told in the held-out forms too.
+    /// the facts are reported in the held-out forms too.
     pub fn documents(&self, seed: u64, bytes: usize, held_out: bool, seen: &HashSet<String>) -> Vec<String> {
         let mut rng = StdRng::seed_from_u64(seed);
         let (mut docs, mut length) = (Vec::new(), 0);

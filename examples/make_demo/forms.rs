@@ -1,5 +1,5 @@
 //! Sentence forms: the ways a fact can be told, and filling them for a subject.
-//! It does not decide which fact is told where; that is `corpus.rs`.
+//! It does not decide which fact is reported where; that is `corpus.rs`.
 
 use anyhow::{Context, Result};
 

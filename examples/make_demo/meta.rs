@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result};
 use saescope::blob::Blob;
-use saescope::sae::meta::{self, STABLE, Table};
+use saescope::sae::meta::{self, STABLE, BreakdownTable};
 use saescope::sae::train::{Config, Dtype, Origin, Trained, train};
 use saescope::sae::{Sae, SaeFiles, lens};
 use saescope::task::Cancel;
@@ -32,7 +32,7 @@ const KEPT: (usize, usize) = (192, 4);
 const SEEDS: [u64; 2] = [0, 1];
 /// What else is measured: meta-latents and k.
 const TRIED: [(usize, usize); 6] = [(96, 4), (192, 2), (192, 4), (192, 8), (384, 4), (768, 8)];
-/// Rows of the text from which latents are told apart.
+/// Rows of the text from which latents are distinguished.
 const ROWS: usize = 2_000;
 
 /// Trains, measures and writes: `metas/`, `[[meta]]` in suite.toml, the section of the report.
@@ -60,7 +60,7 @@ pub fn make(out: &Path, plan: &Plan, world: &World, corpus: &Corpus<'_>) -> Resu
     for (width, k) in TRIED {
         let start = Instant::now();
         let meta = trained(width, k, SEEDS[0])?.sae()?;
-        let table = Table::new(&meta, &sae, &Cancel::new())?;
+        let table = BreakdownTable::new(&meta, &sae, &Cancel::new())?;
         let line = Line { width, k, table, seconds: start.elapsed().as_secs_f64() };
         println!("meta: {}", line.words(&truth));
         tried.push(line);
@@ -80,7 +80,7 @@ pub fn make(out: &Path, plan: &Plan, world: &World, corpus: &Corpus<'_>) -> Resu
         run.save(&out.join("metas").join(id), Dtype::F16, &origin)?;
     }
     suite(out, &width, &ids)?;
-    let table = Table::new(&first, &sae, &Cancel::new())?;
+    let table = BreakdownTable::new(&first, &sae, &Cancel::new())?;
     let mut text = section(&sae, &width, &first, &table, &stable, &truth, &tried, world)?;
     exchange::write(&mut text, out, (&width, &sae), (&ids[0], &first), &truth)?;
     report(out, &text)?;
@@ -92,7 +92,7 @@ pub fn make(out: &Path, plan: &Plan, world: &World, corpus: &Corpus<'_>) -> Resu
 struct Line {
     width: usize,
     k: usize,
-    table: Table,
+    table: BreakdownTable,
     seconds: f64,
 }
 
@@ -166,7 +166,7 @@ fn section(
     sae: &Sae,
     id: &str,
     meta: &Sae,
-    table: &Table,
+    table: &BreakdownTable,
     stable: &[bool],
     truth: &Truth<'_>,
     tried: &[Line],
@@ -275,7 +275,7 @@ fn einstein(
     out: &mut String,
     sae: &Sae,
     meta: &Sae,
-    table: &Table,
+    table: &BreakdownTable,
     stable: &[bool],
     truth: &Truth<'_>,
     world: &World,

@@ -8,12 +8,12 @@ use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 use saescope::analysis::PairView;
-use saescope::analysis::measuring::{Apart, Sample, Taker};
+use saescope::analysis::measuring::{ActivationSource, Apart, Sample};
 use saescope::blob::Blob;
 use saescope::hub::Hub;
 use saescope::model::{self, ModelFiles, Tokenizer, TokenizerFiles, TokenizerSaid};
 use saescope::sae::{Codes, SaeFiles, lens};
-use saescope::session::{OpenQuery, PairQuery, Reach, Session, Setup};
+use saescope::session::{LoadScope, OpenQuery, PairQuery, Session, SessionConfig};
 use saescope::site::{Site, SiteKind};
 use saescope::task::Cancel;
 
@@ -93,7 +93,7 @@ fn youden(pairs: &[PairView], theta: f32) -> f64 {
         let mut counts = [[0usize; 2]; 2];
         for row in &view.rows {
             if let Some(c) = row.c_star {
-                counts[usize::from(c > 0.5)][usize::from(row.m < theta)] += 1;
+                counts[usize::from(c > 0.5)][usize::from(row.max_cosine < theta)] += 1;
             }
         }
         let [others, helpful] = counts.map(|[kept, novel]| novel as f64 / (kept + novel).max(1) as f64);
@@ -120,13 +120,13 @@ fn keep(out: &Path, theta: f32) -> Result<()> {
 /// A session with nothing kept and nothing of the user's.
 pub fn session() -> Result<Session> {
     let hub = Hub::from_env(|_: &str| None)?;
-    Ok(Session::new(Setup::new(hub)))
+    Ok(Session::new(SessionConfig::new(hub)))
 }
 
 /// Opens the demo's suite and gives its SAEs by rising width.
 pub fn ladder(session: &mut Session, out: &Path) -> Result<Vec<String>> {
     let suite = out.join("suite.toml").display().to_string();
-    let query = OpenQuery { suite, saes: Vec::new(), reach: Reach::Whole };
+    let query = OpenQuery { suite, saes: Vec::new(), reach: LoadScope::Whole };
     let opened = session.ask(&query, &Cancel::new(), &|_| ())?;
     Ok(opened.saes.iter().filter(|sae| sae.loaded).map(|sae| sae.id.clone()).collect())
 }
@@ -169,7 +169,7 @@ fn subjects(
     };
     let sae = lens::open(&files)?;
     let site = Site { layer: LAYER, kind: SiteKind::ResidPre };
-    let taker = Taker { model: &*loaded.model, site, center: false, apart: Apart::First };
+    let taker = ActivationSource { model: &*loaded.model, site, center: false, apart: Apart::First };
     let mut sample = Sample::default();
     for row in rows {
         taker.add(&mut sample, row, &Cancel::new())?;
@@ -184,7 +184,7 @@ fn subjects(
             found.push((latent as u32, *subject, on / mass.all, mass.fired));
         }
     }
-    let is_novel = |latent: u32| view.rows[latent as usize].m < theta;
+    let is_novel = |latent: u32| view.rows[latent as usize].max_cosine < theta;
     let novel: Vec<_> = found.iter().filter(|(latent, ..)| is_novel(*latent)).collect();
     let covered = |found: &mut dyn Iterator<Item = usize>| {
         let mut all: Vec<usize> = found.collect();
@@ -220,7 +220,7 @@ fn subjects(
     for (latent, subject, share, fired) in surest.into_iter().take(SHOWN) {
         let row = &view.rows[*latent as usize];
         let (name, share) = (&named[*subject].0, 100.0 * share);
-        writeln!(text, "| {latent} | {name} | {share:.0} % | {fired} | {} | {:.3} |", row.nearest, row.m)?;
+        writeln!(text, "| {latent} | {name} | {share:.0} % | {fired} | {} | {:.3} |", row.nearest, row.max_cosine)?;
     }
     Ok(())
 }

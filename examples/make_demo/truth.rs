@@ -8,7 +8,7 @@ use rand::SeedableRng;
 use rand::rngs::StdRng;
 use rand::seq::SliceRandom;
 use saescope::sae::Sae;
-use saescope::sae::meta::{self, Table};
+use saescope::sae::meta::{self, BreakdownTable};
 use saescope::task::Cancel;
 use tokenizers::Tokenizer;
 
@@ -161,7 +161,7 @@ impl<'w> Truth<'w> {
     }
 
     /// The value of an attribute that a meta-latent stands for, where the subject called `full` is not asked.
-    pub fn value(&self, table: &Table, meta_latent: usize, attribute: &Attribute, full: &str) -> Option<String> {
+    pub fn value(&self, table: &BreakdownTable, meta_latent: usize, attribute: &Attribute, full: &str) -> Option<String> {
         let asked = self.asked(attribute, None);
         let except = self.subjects.iter().position(|subject| subject.get("full") == full)?;
         let votes = votes(table, &asked, meta_latent, except);
@@ -169,7 +169,7 @@ impl<'w> Truth<'w> {
     }
 
     /// How often breakdowns hold what is true of their subjects; with a seed, of other subjects drawn at random.
-    pub fn score(&self, table: &Table, attribute: &Attribute, shuffled: Option<u64>) -> Score {
+    pub fn score(&self, table: &BreakdownTable, attribute: &Attribute, shuffled: Option<u64>) -> Score {
         let asked = self.asked(attribute, shuffled);
         let mut score = Score::default();
         for (&latent, &(subject, value)) in &asked.latents {
@@ -187,7 +187,7 @@ impl<'w> Truth<'w> {
     }
 
     /// The score of the control: sums over all draws.
-    pub fn control(&self, table: &Table, attribute: &Attribute) -> Score {
+    pub fn control(&self, table: &BreakdownTable, attribute: &Attribute) -> Score {
         (0..DRAWS).map(|seed| self.score(table, attribute, Some(seed))).fold(Score::default(), |a, b| Score {
             latents: a.latents + b.latents,
             held: a.held + b.held,
@@ -308,7 +308,7 @@ struct Asked<'a> {
 /// What the members of a meta-latent say that stand for others than `except`: activation by value, and how many
 /// subjects say it.
 fn votes<'a>(
-    table: &Table,
+    table: &BreakdownTable,
     asked: &Asked<'a>,
     meta_latent: usize,
     except: usize,
@@ -344,7 +344,7 @@ fn name(subject: &Subject) -> &str {
     }
 }
 
-/// Every way to name each subject, longest first, so that the polar bear is no bear.
+/// Every way to name each subject, longest first, so that the polar bear is not a bear.
 fn names(subjects: &[&Subject]) -> Vec<(String, usize)> {
     let mut names = Vec::new();
     for (at, subject) in subjects.iter().enumerate() {

@@ -15,7 +15,7 @@ pub enum Kind {
     Animal,
 }
 
-/// Somebody or something that facts are told about.
+/// Somebody or something that facts are reported about.
 #[derive(Clone, Debug)]
 pub struct Subject {
     pub kind: Kind,

@@ -10,7 +10,7 @@ use candle_core::Tensor;
 use serde::Serialize;
 
 use crate::analysis::TokenView;
-use crate::model::{self, Attended, Cache, Hook, Logits, Model, Pass};
+use crate::model::{self, AttentionPattern, Cache, Hook, Logits, Model, Pass};
 use crate::sae::{self, LinearForm, Sae};
 use crate::site::{Site, SiteKind};
 use crate::task::Cancel;
@@ -72,7 +72,7 @@ impl Attribution {
 
 /// What attention mixed at one position of a prompt: all that attributions of any latent there are made of.
 #[derive(Debug, Default)]
-pub struct Mixture {
+pub struct AttentionCapture {
     layer: usize,
     /// [heads, sources]; the position is the last of the sources.
     weights: Vec<f32>,
@@ -84,8 +84,8 @@ pub struct Mixture {
     d_head: usize,
 }
 
-impl Hook for Mixture {
-    fn wants(&self, site: Site) -> bool {
+impl Hook for AttentionCapture {
+    fn is_active(&self, site: Site) -> bool {
         site == Site { layer: self.layer, kind: SiteKind::AttnZ }
     }
 
@@ -94,18 +94,18 @@ impl Hook for Mixture {
         Ok(None)
     }
 
-    fn wants_attention(&self, layer: usize) -> bool {
+    fn wants_pattern(&self, layer: usize) -> bool {
         layer == self.layer
     }
 
-    fn attended(&mut self, _: usize, attended: &Attended) -> candle_core::Result<()> {
-        self.weights = attended.weights.flatten_all()?.to_vec1()?;
-        self.values = attended.values.flatten_all()?.to_vec1()?;
+    fn attention_pattern(&mut self, _: usize, attention_pattern: &AttentionPattern) -> candle_core::Result<()> {
+        self.weights = attention_pattern.weights.flatten_all()?.to_vec1()?;
+        self.values = attention_pattern.values.flatten_all()?.to_vec1()?;
         Ok(())
     }
 }
 
-impl Mixture {
+impl AttentionCapture {
     /// What the attention of a block mixes at the last of `ids`. Of the cache what it has in common with them is used.
     ///
     /// # Errors

@@ -3,7 +3,7 @@
 
 use crate::analysis::{Class, LadderEntry, LatentCard, Neighbour, Seen, TokenValue, notes_on, tokens};
 use crate::kernel::{self, View};
-use crate::model::{Ends, Tokenizer, Unembedding};
+use crate::model::{Tokenizer, TopLogits, Unembedding};
 use crate::sae::{Error, Sae};
 use crate::weights::Array;
 
@@ -14,7 +14,7 @@ const CONTAINING: usize = 16;
 
 /// What turns directions into words.
 #[derive(Clone, Copy)]
-pub struct Words<'a> {
+pub struct LogitLens<'a> {
     /// The model's end.
     pub unembedding: &'a Unembedding,
     /// The model's tokenizer.
@@ -23,29 +23,29 @@ pub struct Words<'a> {
     pub outputs: Option<&'a Array>,
 }
 
-impl Words<'_> {
+impl LogitLens<'_> {
     /// The tokens that some directions, [rows, size], promote and suppress most.
     ///
-    /// A row of zeros is no direction: it promotes and suppresses nothing.
+    /// A row of zeros is not a direction: it promotes and suppresses nothing.
     #[must_use]
-    pub fn ends(&self, directions: View<'_>, count: usize) -> Vec<Ends> {
-        let mut ends = self.ends_of_all(directions, count);
-        for (row, ends) in ends.iter_mut().enumerate() {
+    pub fn top_logits(&self, directions: View<'_>, count: usize) -> Vec<TopLogits> {
+        let mut top_logits = self.top_logits_of_all(directions, count);
+        for (row, top_logits) in top_logits.iter_mut().enumerate() {
             if (0..directions.cols()).all(|col| directions.at(row, col) == 0.0) {
-                *ends = Ends::default();
+                *top_logits = TopLogits::default();
             }
         }
-        ends
+        top_logits
     }
 
-    fn ends_of_all(&self, directions: View<'_>, count: usize) -> Vec<Ends> {
+    fn top_logits_of_all(&self, directions: View<'_>, count: usize) -> Vec<TopLogits> {
         let Some(outputs) = self.outputs.filter(|outputs| outputs.shape().first() == Some(&directions.cols())) else {
-            return self.unembedding.ends(directions, count);
+            return self.unembedding.top_logits(directions, count);
         };
         let d_model = outputs.len() / directions.cols().max(1);
         let mut written = vec![0.0; directions.rows() * d_model];
         kernel::product(&mut written, directions, View::new(outputs, directions.cols(), d_model));
-        self.unembedding.ends(View::new(&written, directions.rows(), d_model), count)
+        self.unembedding.top_logits(View::new(&written, directions.rows(), d_model), count)
     }
 
     /// The direction of the site whose product with a latent's direction is how much that promotes the token.
@@ -74,7 +74,7 @@ pub fn card(
     rungs: &[Rung<'_>],
     of: usize,
     latent: usize,
-    words: Option<Words<'_>>,
+    words: Option<LogitLens<'_>>,
     threshold: f32,
     top: usize,
     seen: Seen,
@@ -82,8 +82,8 @@ pub fn card(
     let Rung { id, sae } = rungs[of];
     let row = sae.decoder_row(latent)?;
     let (promoted, suppressed) = words.map_or_else(Default::default, |words| {
-        let ends = words.ends(View::new(&row, 1, row.len()), top).pop().unwrap_or_default();
-        (tokens::values(&ends.promoted, words.tokenizer), tokens::values(&ends.suppressed, words.tokenizer))
+        let top_logits = words.top_logits(View::new(&row, 1, row.len()), top).pop().unwrap_or_default();
+        (tokens::values(&top_logits.promoted, words.tokenizer), tokens::values(&top_logits.suppressed, words.tokenizer))
     });
     let zero = sae.decoder_norm(latent)? == 0.0;
     let mut ladder = Vec::new();
@@ -144,16 +144,21 @@ impl Class {
 ///
 /// # Errors
 /// [`Error::Latent`] when there is no such latent.
-pub fn labels(sae: &Sae, latents: &[u32], words: Words<'_>, top: usize) -> Result<Vec<(u32, Vec<TokenValue>)>, Error> {
+pub fn labels(
+    sae: &Sae,
+    latents: &[u32],
+    words: LogitLens<'_>,
+    top: usize,
+) -> Result<Vec<(u32, Vec<TokenValue>)>, Error> {
     let mut rows = Vec::with_capacity(latents.len() * sae.d_out());
     for &latent in latents {
         rows.extend_from_slice(&sae.decoder_row(latent as usize)?);
     }
-    let ends = words.ends(View::new(&rows, latents.len(), sae.d_out()), top);
+    let top_logits = words.top_logits(View::new(&rows, latents.len(), sae.d_out()), top);
     Ok(latents
         .iter()
-        .zip(ends)
-        .map(|(&latent, ends)| (latent, tokens::values(&ends.promoted, words.tokenizer)))
+        .zip(top_logits)
+        .map(|(&latent, top_logits)| (latent, tokens::values(&top_logits.promoted, words.tokenizer)))
         .collect())
 }
 
@@ -171,7 +176,7 @@ pub struct Matches {
 ///
 /// # Errors
 /// Whatever reading the SAE gives; never for the query's sake.
-pub fn search(sae: &Sae, query: &str, words: Option<Words<'_>>) -> Result<Matches, Error> {
+pub fn search(sae: &Sae, query: &str, words: Option<LogitLens<'_>>) -> Result<Matches, Error> {
     let trimmed = query.trim();
     if let Ok(latent) = trimmed.trim_start_matches('#').parse::<u32>()
         && (latent as usize) < sae.width()

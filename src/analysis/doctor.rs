@@ -5,15 +5,15 @@ mod convention;
 mod examine;
 mod files;
 mod norms;
+pub mod render;
 mod search;
-pub mod told;
 
 use serde::{Deserialize, Serialize};
 
 use super::SaeTypes;
 
 pub use convention::Convention;
-pub use examine::{Examiner, Found, Patient};
+pub use examine::{Diagnostics, Found, Subject};
 
 /// L0 may be this many times what is expected, or one over it: texts differ.
 const L0_FACTOR: f64 = 1.5;
@@ -183,14 +183,14 @@ pub struct Finding {
     pub of: String,
     /// The mark.
     pub key: String,
-    /// Whether it holds; none where it cannot be told here.
+    /// Whether it holds; none where it is not known here.
     pub holds: Option<bool>,
     /// What was seen.
     pub said: String,
 }
 
 impl Figures {
-    /// Recovered loss, where there is enough of it to be told from chance.
+    /// Recovered loss, where there is enough of it to be distinguished from chance.
     fn telling_loss(&self) -> Option<f64> {
         let cost = self.ce_zero? - self.ce_clean?;
         self.loss_recovered.filter(|_| cost > LEAST_COST)
@@ -364,7 +364,7 @@ impl Checkup {
             }
             (Verdict::Off, None) => {
                 let why = off.first().map(|sae| sae.why.join(", ")).unwrap_or_default();
-                format!("{why}; all other figures are right, so it is no convention that is known here")
+                format!("{why}; all other figures are right, so it is not a known convention")
             }
         };
         Self { text, sentences, verdict, said, saes, unverified, losses }

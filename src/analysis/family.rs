@@ -12,7 +12,7 @@ pub struct Family {
     pub sae: String,
     /// The latent's index.
     pub latent: u32,
-    /// θ by which parents and classes are told.
+    /// θ by which parents and classes are decided.
     pub threshold: f32,
     /// One rung for each loaded SAE, in the ladder's order; its own among them.
     pub rungs: Vec<Rung>,

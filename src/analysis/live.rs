@@ -87,7 +87,7 @@ impl Tap {
 }
 
 impl Hook for Tap {
-    fn wants(&self, site: Site) -> bool {
+    fn is_active(&self, site: Site) -> bool {
         site == self.site || site == self.leaving
     }
 
@@ -188,7 +188,7 @@ impl Live {
         cancel: &Cancel,
         read: impl FnOnce(&[f32]) -> T,
     ) -> Result<T, Error> {
-        self.go_on(model, cancel)?;
+        self.continue_pass(model, cancel)?;
         cancel.check().map_err(model::Error::from)?;
         let d = self.d_model;
         let rows = positions.iter().flat_map(|at| &self.rest.residual[at * d..(at + 1) * d]).copied().collect();
@@ -200,17 +200,17 @@ impl Live {
     }
 
     /// Takes the positions that the rest of the model has not seen through it.
-    fn go_on(&mut self, model: &dyn Model, cancel: &Cancel) -> Result<(), Error> {
+    fn continue_pass(&mut self, model: &dyn Model, cancel: &Cancel) -> Result<(), Error> {
         let (done, d, rest) = (self.rest.cache.len(), self.d_model, &mut self.rest);
         let new = &self.cache.ids()[done..];
         if new.is_empty() {
             return Ok(());
         }
-        let mut go_on = || -> Result<Vec<f32>, model::Error> {
+        let mut continue_pass = || -> Result<Vec<f32>, model::Error> {
             let residual = Tensor::from_slice(&self.residual[done * d..], (new.len(), d), &Device::Cpu)?;
             Ok(model.resume(new, &residual, &mut rest.cache, cancel)?.flatten_all()?.to_vec1()?)
         };
-        let residual = go_on()?;
+        let residual = continue_pass()?;
         self.rest.residual.extend(residual);
         Ok(())
     }

@@ -12,7 +12,7 @@ const BATCH: usize = 1024;
 
 /// What activations are taken with.
 #[derive(Clone, Copy)]
-pub struct Taker<'a> {
+pub struct ActivationSource<'a> {
     /// The model.
     pub model: &'a dyn Model,
     /// Where activations are taken.
@@ -60,7 +60,7 @@ pub struct Sample {
     pub x: Vec<f32>,
 }
 
-impl Taker<'_> {
+impl ActivationSource<'_> {
     /// Activations of one row of tokens, f32 [positions, size]; the model runs no further than the site.
     ///
     /// # Errors

@@ -3,10 +3,10 @@
 
 use serde::Serialize;
 
-use crate::analysis::card::{Rung, Words};
+use crate::analysis::card::{LogitLens, Rung};
 use crate::analysis::{Firing, LadderEntry, MetaComponent, MetaEntry, Neighbour, PositionRun, TokenValue, tokens};
 use crate::kernel::View;
-use crate::sae::meta::{self, Table};
+use crate::sae::meta::{self, BreakdownTable};
 use crate::sae::{self, Codes, Error, Sae};
 use crate::task::Cancel;
 
@@ -148,7 +148,7 @@ pub struct MetaLabel {
 
 /// A meta-SAE with what was computed from it.
 #[derive(Clone, Copy)]
-pub struct Microscope<'a> {
+pub struct MetaSaeView<'a> {
     /// Its id.
     pub id: &'a str,
     /// The meta-SAE.
@@ -158,17 +158,17 @@ pub struct Microscope<'a> {
     /// That SAE.
     pub of: &'a Sae,
     /// All breakdowns, once they were made; without them no members are known.
-    pub table: Option<&'a Table>,
+    pub table: Option<&'a BreakdownTable>,
     /// For each meta-latent its nearest in the run of another seed, where there is one.
     pub again: Option<&'a [sae::Neighbour]>,
 }
 
-impl Microscope<'_> {
+impl MetaSaeView<'_> {
     /// What a latent is made of, each part named where directions have words.
     ///
     /// # Errors
     /// As [`meta::breakdown`].
-    pub fn entry(&self, latent: usize, words: Option<Words<'_>>, cancel: &Cancel) -> Result<MetaEntry, Error> {
+    pub fn entry(&self, latent: usize, words: Option<LogitLens<'_>>, cancel: &Cancel) -> Result<MetaEntry, Error> {
         let parts = meta::breakdown(self.meta, self.of, latent, cancel)?;
         let wanted: Vec<u32> = parts.components.iter().map(|part| part.meta_latent).collect();
         let labels = self.labels(&wanted, words)?;
@@ -193,14 +193,17 @@ impl Microscope<'_> {
     ///
     /// # Errors
     /// [`Error::Latent`].
-    pub fn labels(&self, meta_latents: &[u32], words: Option<Words<'_>>) -> Result<Vec<MetaLabel>, Error> {
+    pub fn labels(&self, meta_latents: &[u32], words: Option<LogitLens<'_>>) -> Result<Vec<MetaLabel>, Error> {
         let mut rows = Vec::with_capacity(meta_latents.len() * self.meta.d_out());
         for &meta_latent in meta_latents {
             rows.extend_from_slice(&self.meta.decoder_row(meta_latent as usize)?);
         }
         let promoted = words.map(|words| {
-            let ends = words.ends(View::new(&rows, meta_latents.len(), self.meta.d_out()), NAMED);
-            ends.into_iter().map(|ends| tokens::values(&ends.promoted, words.tokenizer)).collect::<Vec<_>>()
+            let top_logits = words.top_logits(View::new(&rows, meta_latents.len(), self.meta.d_out()), NAMED);
+            top_logits
+                .into_iter()
+                .map(|top_logits| tokens::values(&top_logits.promoted, words.tokenizer))
+                .collect::<Vec<_>>()
         });
         let mut promoted = promoted.unwrap_or_default().into_iter();
         meta_latents
@@ -224,15 +227,18 @@ impl Microscope<'_> {
         &self,
         meta_latent: u32,
         rungs: &[Rung<'_>],
-        words: Option<Words<'_>>,
+        words: Option<LogitLens<'_>>,
         threshold: f32,
         codes: &Codes,
         top: usize,
     ) -> Result<MetaCard, Error> {
         let direction = self.meta.decoder_row(meta_latent as usize)?;
         let (promoted, suppressed) = words.map_or_else(Default::default, |words| {
-            let ends = words.ends(View::new(&direction, 1, direction.len()), top).pop().unwrap_or_default();
-            (tokens::values(&ends.promoted, words.tokenizer), tokens::values(&ends.suppressed, words.tokenizer))
+            let top_logits = words.top_logits(View::new(&direction, 1, direction.len()), top).pop().unwrap_or_default();
+            (
+                tokens::values(&top_logits.promoted, words.tokenizer),
+                tokens::values(&top_logits.suppressed, words.tokenizer),
+            )
         });
         let mut ladder = Vec::with_capacity(rungs.len());
         for rung in rungs {

@@ -44,7 +44,8 @@ pub struct QueueRow {
     /// The nearest latent of the smaller SAE.
     pub nearest: u32,
     /// Their cosine.
-    pub m: f32,
+    #[serde(flatten, serialize_with = "crate::analysis::stitching::max_cosine")]
+    pub max_cosine: f32,
     /// On how many tokens of the text it fires.
     pub fired: u64,
     /// c*: above ½ exactly when putting it in lowers the squared error. None when it never fires.
@@ -76,7 +77,7 @@ impl QueueRow {
     /// Its class at a threshold; none for a decoder row of zeros.
     #[must_use]
     pub fn class(&self, threshold: f32) -> Option<Class> {
-        (!self.zero).then(|| Class::of(self.m, threshold))
+        (!self.zero).then(|| Class::of(self.max_cosine, threshold))
     }
 
     /// Whether the two rules disagree: novel, but putting it in does not lower the error; or reconstruction, but it does.
@@ -113,7 +114,7 @@ impl PairView {
                 QueueRow {
                     latent: latent as u32,
                     nearest: nearest.latent,
-                    m: nearest.cosine,
+                    max_cosine: nearest.cosine,
                     fired: score.fired,
                     c_star: score.c_star(),
                     delta_mse: score.c_star().map(|_| score.delta_sse() / values),
@@ -132,7 +133,7 @@ impl PairView {
     /// [`Error::Latent`] when it is another SAE.
     pub fn mark_zeros(&mut self, large: &Sae) -> Result<(), Error> {
         // Only a cosine of exactly 0 can be that of a row of zeros.
-        for row in self.rows.iter_mut().filter(|row| row.m == 0.0) {
+        for row in self.rows.iter_mut().filter(|row| row.max_cosine == 0.0) {
             row.zero = large.decoder_norm(row.latent as usize)? == 0.0;
         }
         Ok(())
@@ -205,7 +206,7 @@ impl Counts {
 
 /// The area under the ROC curve of −m as a sign that putting a latent in lowers the error.
 fn auc(rows: &[QueueRow]) -> Option<f64> {
-    let fired = rows.iter().filter_map(|row| row.c_star.map(|c| (-f64::from(row.m), c > 0.5)));
+    let fired = rows.iter().filter_map(|row| row.c_star.map(|c| (-f64::from(row.max_cosine), c > 0.5)));
     let (rule, helps): (Vec<f64>, Vec<bool>) = fired.unzip();
     metrics::roc_auc(&rule, &helps)
 }

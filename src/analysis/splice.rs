@@ -27,7 +27,7 @@ struct Splice<'a> {
 }
 
 impl Hook for Splice<'_> {
-    fn wants(&self, site: Site) -> bool {
+    fn is_active(&self, site: Site) -> bool {
         site == self.site && !matches!(self.instead, Instead::Nothing)
     }
 

@@ -3,7 +3,8 @@
 //!
 //! `small` and `large` are ids of SAEs; the small one is the narrower.
 
-use serde::Serialize;
+use serde::ser::SerializeMap;
+use serde::{Serialize, Serializer};
 
 use super::{Class, Neighbour};
 
@@ -72,6 +73,14 @@ pub struct Effect {
     pub after: Measures,
 }
 
+/// Writes a largest cosine under its name, and under `m`, the name that it had before.
+pub(crate) fn max_cosine<S: Serializer>(cosine: &impl Serialize, to: S) -> Result<S::Ok, S::Error> {
+    let mut map = to.serialize_map(Some(2))?;
+    map.serialize_entry("m", cosine)?;
+    map.serialize_entry("max_cosine", cosine)?;
+    map.end()
+}
+
 /// Whether a latent of a larger SAE is new with respect to a smaller one, and what putting it in does.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Verdict {
@@ -82,7 +91,8 @@ pub struct Verdict {
     /// The latent of the larger SAE.
     pub latent: u32,
     /// Its largest cosine with a latent of the smaller SAE.
-    pub m: f32,
+    #[serde(flatten, serialize_with = "crate::analysis::stitching::max_cosine")]
+    pub max_cosine: f32,
     /// The latent of the smaller SAE that has it.
     pub nearest: Neighbour,
     /// θ.
@@ -104,7 +114,7 @@ pub struct Verdict {
 
 /// A stitched SAE built by hand, measured.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Bench {
+pub struct WorkbenchView {
     /// The smaller SAE.
     pub small: String,
     /// The larger SAE.
@@ -251,7 +261,7 @@ pub struct CurveLoss {
     pub predictions: usize,
 }
 
-/// A swap group: latents of both SAEs that hang together at a threshold.
+/// A swap group: latents of both SAEs that are linked at a threshold.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct GroupView {
     /// θ.

@@ -100,7 +100,7 @@ pub struct Named {
     pub logprobs: [f32; 3],
 }
 
-/// How one model goes on.
+/// How one model continues.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Continuation {
     /// Which model.
@@ -152,7 +152,7 @@ struct Scalpel<'a> {
 }
 
 impl Hook for Scalpel<'_> {
-    fn wants(&self, site: Site) -> bool {
+    fn is_active(&self, site: Site) -> bool {
         site == self.theatre.site
     }
 
@@ -239,11 +239,11 @@ impl Theatre<'_> {
         Ok(logits.map_or(Ok(Vec::new()), |logits| logits.flatten_all()?.to_vec1())?)
     }
 
-    /// How the model goes on with the row moved by `change`; `tell` gets the text as it grows.
+    /// How the model continues with the row moved by `change`; `tell` gets the text as it grows.
     ///
     /// # Errors
     /// [`model::Error`].
-    pub fn go_on(
+    pub fn continue_text(
         &self,
         ids: &[u32],
         change: &[f32],

@@ -11,7 +11,7 @@ pub fn views(ids: &[u32], tokenizer: &Tokenizer) -> Vec<TokenView> {
     ids.iter().enumerate().map(|(position, &id)| TokenView { position, id, text: shown(id, tokenizer) }).collect()
 }
 
-/// A token's text; bytes that are no whole character are shown as bytes.
+/// A token's text; bytes that are not a whole character are shown as bytes.
 pub fn shown(id: u32, tokenizer: &Tokenizer) -> String {
     text::from_bytes(tokenizer.bytes_of(id))
 }
@@ -45,11 +45,11 @@ pub fn log_sum_exp(logits: &[f32]) -> f64 {
 /// The `count` largest values with their places, largest first, ties by the lower place.
 pub fn top(values: &[f32], count: usize) -> Vec<(u32, f32)> {
     /// Values that are compared with the least of the largest so far together: hardly any group holds a larger one.
-    const TOGETHER: usize = 64;
+    const VALUES_PER_CHECK: usize = 64;
     let mut kept: Vec<(u32, f32)> = Vec::with_capacity(count.min(values.len()) + 1);
-    for (group, values) in values.chunks(TOGETHER).enumerate() {
+    for (group, values) in values.chunks(VALUES_PER_CHECK).enumerate() {
         let floor = kept.last().filter(|_| kept.len() >= count).map(|(_, least)| *least);
-        // Equal values, one of which may be a negative zero, and what is no number are for the exact comparison.
+        // Equal values, one of which may be a negative zero, and what is not a number are for the exact comparison.
         let below = |floor: f32| values.iter().filter(|value| **value < floor).count();
         if floor.is_some_and(|floor| below(floor) == values.len()) {
             continue;
@@ -57,7 +57,7 @@ pub fn top(values: &[f32], count: usize) -> Vec<(u32, f32)> {
         for (at, &value) in values.iter().enumerate() {
             let place = kept.partition_point(|(_, other)| other.total_cmp(&value).is_ge());
             if place < count {
-                kept.insert(place, ((group * TOGETHER + at) as u32, value));
+                kept.insert(place, ((group * VALUES_PER_CHECK + at) as u32, value));
                 kept.truncate(count);
             }
         }

@@ -12,7 +12,7 @@ impl Verdict {
     }
 
     fn in_words(&self) -> String {
-        let Self { small, m, threshold, nearest, .. } = self;
+        let Self { small, max_cosine: m, threshold, nearest, .. } = self;
         let near = nearest.latent;
         let Some(class) = self.class else {
             return "its decoder row is zero: it points nowhere, so it is neither novel nor a reconstruction, and putting \
@@ -84,7 +84,7 @@ mod tests {
             small: "128".into(),
             large: "512".into(),
             latent: 7,
-            m,
+            max_cosine: m,
             nearest: Neighbour { latent: 3, cosine: m },
             threshold: 0.7,
             class: Some(Class::of(m, 0.7)),

@@ -8,8 +8,8 @@ use clap::{Parser, Subcommand};
 
 use crate::device::DeviceName;
 use crate::home;
-use crate::session::Reach;
-use crate::settings::{Color, Given, Theme};
+use crate::session::LoadScope;
+use crate::settings::{Color, PartialSettings, Theme};
 use crate::suite::TokenizerWord;
 
 const EXAMPLES: &str = "\
@@ -203,7 +203,7 @@ pub struct Latent {
 /// The commands of `meta`.
 #[derive(Debug, Subcommand)]
 pub enum Meta {
-    /// Train a meta-SAE on an SAE's decoder rows; ^C keeps what was learnt, and the same command goes on.
+    /// Train a meta-SAE on an SAE's decoder rows; ^C keeps what was learnt, and the same command continues.
     Train(MetaTrain),
     /// Show what a latent is made of, or what a meta-latent is.
     Show(MetaShow),
@@ -309,13 +309,13 @@ pub struct MetaEdit {
     /// The prompt (repeatable).
     #[arg(long, value_name = "TEXT", required = true)]
     pub prompt: Vec<String>,
-    /// A word whose log-probability is told (repeatable).
+    /// A word whose log-probability is reported (repeatable).
     #[arg(long, value_name = "WORD")]
     pub word: Vec<String>,
     /// Likeliest next tokens of each model.
     #[arg(long, value_name = "K", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub logits: u32,
-    /// Tokens that each model goes on with.
+    /// Tokens that each model continues with.
     #[arg(long, value_name = "N", default_value_t = 16)]
     pub tokens: u32,
     /// Sample with this temperature instead of taking the likeliest token.
@@ -454,11 +454,11 @@ impl Args {
 
     /// How much of a model is opened.
     #[must_use]
-    pub const fn reach(&self) -> Reach {
+    pub const fn reach(&self) -> LoadScope {
         match (self.part.weights_only, self.part.no_predictions) {
-            (true, _) => Reach::WeightsOnly,
-            (false, true) => Reach::Site,
-            (false, false) => Reach::Whole,
+            (true, _) => LoadScope::WeightsOnly,
+            (false, true) => LoadScope::Site,
+            (false, false) => LoadScope::Whole,
         }
     }
 
@@ -470,12 +470,12 @@ impl Args {
 
     /// The settings that the flags give.
     #[must_use]
-    pub fn given(&self) -> Given {
+    pub fn given(&self) -> PartialSettings {
         let top = match &self.command {
             Some(Command::Run(run)) => run.top.map(|top| top as usize),
             _ => None,
         };
-        Given {
+        PartialSettings {
             suite: self.suite.clone(),
             top,
             color: self.color.as_deref().and_then(|name| named(name, &Color::NAMES)),

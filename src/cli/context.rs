@@ -7,7 +7,7 @@ use crate::cli::args::Args;
 use crate::cli::progress::Line;
 use crate::hub::Hub;
 use crate::report::{Kind, Report};
-use crate::session::{Computer, Opened, Opening, Reach, Session, Setup, available_memory};
+use crate::session::{ComputeDevice, LoadScope, OpenRequest, OpenedSuite, Session, SessionConfig, available_memory};
 use crate::settings::{Directories, Settings};
 use crate::task::Cancel;
 
@@ -18,13 +18,13 @@ pub struct Context {
     /// The program's own directories.
     pub directories: Directories,
     /// Where sessions find things.
-    pub setup: Setup,
+    pub setup: SessionConfig,
     /// The prompt to start the explorer with.
     pub prompt: Option<String>,
     /// The SAEs that the explorer loads; those that the suite says where it is empty.
     pub saes: Vec<String>,
     /// How much of models is opened.
-    pub reach: Reach,
+    pub reach: LoadScope,
     /// Why no log is written, where none is.
     pub without_log: Option<Report>,
 }
@@ -37,11 +37,11 @@ impl Context {
         let settings = Settings::read(args.given(), &env, &directories.config_file())?;
         let hub = Hub::from_env(env).map_err(|error| Report::from(error).kind(Kind::Usage))?;
         let suites: Vec<PathBuf> = vec![directories.suites()];
-        let setup = Setup {
+        let setup = SessionConfig {
             hub,
             suites,
             memory: available_memory,
-            computer: Computer::new(settings.device),
+            compute_device: ComputeDevice::new(settings.device),
             metas: Some(directories.metas()),
             tables: Some(directories.tables()),
             checkups: Some(directories.checkups()),
@@ -59,7 +59,7 @@ impl Context {
 }
 
 /// Opens a suite, telling how far it is where somebody watches.
-pub fn open(session: &mut Session, opening: Opening<'_>, cancel: &Cancel) -> Result<Opened, Report> {
+pub fn open(session: &mut Session, opening: OpenRequest<'_>, cancel: &Cancel) -> Result<OpenedSuite, Report> {
     let line = Line::new();
     let opened = session.open_as(opening, cancel, &|so_far| line.show(&so_far));
     line.end();

@@ -7,17 +7,17 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use crate::analysis::doctor::{Checkup, Verdict, told};
+use crate::analysis::doctor::{Checkup, Verdict, render};
 use crate::cli::args;
 use crate::cli::context::Context;
 use crate::cli::output::Output;
 use crate::cli::progress::{Line, cancel_on_interrupt};
 use crate::hub::bytes;
 use crate::report::Report;
-use crate::session::{CheckupQuery, Computer, Opened, available_memory};
+use crate::session::{CheckupQuery, ComputeDevice, OpenedSuite, available_memory};
 use crate::tui::theme::detect;
 
-/// Columns where the terminal does not tell.
+/// Columns where the terminal does not say.
 const COLUMNS: usize = 80;
 
 pub fn doctor(context: &Context, _: &args::Doctor, output: &Output) -> Result<u8, Report> {
@@ -32,7 +32,7 @@ pub fn doctor(context: &Context, _: &args::Doctor, output: &Output) -> Result<u8
             "colors": format!("{:?}", detect::depth(&env)).to_lowercase(),
             "charset": format!("{:?}", detect::charset(&env)).to_lowercase(),
         },
-        "device": device(&context.setup.computer),
+        "device": device(&context.setup.compute_device),
         "directories": {
             "hub_cache": environment.cache,
             "config": context.directories.config_file(),
@@ -73,7 +73,7 @@ pub fn doctor(context: &Context, _: &args::Doctor, output: &Output) -> Result<u8
         for note in &opened.notes {
             let _ = writeln!(text, "{}", crate::text::prose(note, charset));
         }
-        for (_, line) in told::lines(&checkup, columns, charset) {
+        for (_, line) in render::lines(&checkup, columns, charset) {
             let _ = writeln!(text, "{line}");
         }
     }
@@ -81,14 +81,14 @@ pub fn doctor(context: &Context, _: &args::Doctor, output: &Output) -> Result<u8
 }
 
 /// What computes, and in which precision; why it does not, where it does not.
-fn device(computer: &Computer) -> Value {
+fn device(compute_device: &ComputeDevice) -> Value {
     let mut device = json!({
-        "kind": computer.name().kind(),
-        "name": computer.name().to_string(),
+        "kind": compute_device.name().kind(),
+        "name": compute_device.name().to_string(),
         "threads": rayon::current_num_threads(),
         "memory_available": available_memory(),
     });
-    match computer.place() {
+    match compute_device.place() {
         Ok(place) => {
             device["precision"] = json!(place.precision());
             if place.holds_weights() {
@@ -101,7 +101,7 @@ fn device(computer: &Computer) -> Value {
 }
 
 /// Opens the suite and measures its SAEs, whatever is remembered of them.
-fn suite(context: &Context) -> Result<(Opened, Arc<Checkup>), Report> {
+fn suite(context: &Context) -> Result<(OpenedSuite, Arc<Checkup>), Report> {
     let cancel = cancel_on_interrupt();
     let mut session = context.session();
     let suite = session.suite(&context.settings.suite)?;

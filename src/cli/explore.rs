@@ -5,7 +5,7 @@ use crate::cli::args;
 use crate::cli::context::Context;
 use crate::cli::output::{self, Output, say};
 use crate::report::{Kind, Report};
-use crate::session::Reach;
+use crate::session::LoadScope;
 use crate::settings::{Color, Theme};
 use crate::tui::msg::Format;
 use crate::tui::theme::{Depth, Ground, detect};
@@ -13,7 +13,7 @@ use crate::tui::{self, EventSink, Options};
 use crate::worker::Worker;
 
 pub fn explore(context: &Context) -> Result<u8, Report> {
-    // What cannot compute is told on the person's screen, not on the explorer's.
+    // What cannot compute is reported on the person's screen, not on the explorer's.
     computes(context)?;
     tui::run(&options(context, context.prompt.clone()), |sink| worker(context, sink))
 }
@@ -41,8 +41,8 @@ pub fn shot(context: &Context, options: &args::Shot) -> Result<u8, Report> {
 
 fn computes(context: &Context) -> Result<(), Report> {
     match context.reach {
-        Reach::WeightsOnly => context.setup.computer.check(),
-        Reach::Site | Reach::Whole => context.setup.computer.place().map(|_| ()),
+        LoadScope::WeightsOnly => context.setup.compute_device.check(),
+        LoadScope::Site | LoadScope::Whole => context.setup.compute_device.place().map(|_| ()),
     }
 }
 

@@ -11,7 +11,7 @@ use crate::cli::context::{Context, open};
 use crate::cli::output::Output;
 use crate::cli::progress::cancel_on_interrupt;
 use crate::report::Report;
-use crate::session::{Opening, Reach, RunOptions, check_attribution};
+use crate::session::{LoadScope, OpenRequest, RunOptions, check_attribution};
 use crate::suite::Error;
 use crate::text::{Charset, prose, token};
 
@@ -29,9 +29,9 @@ pub fn latent(context: &Context, options: &args::Latent, output: &Output) -> Res
     }
     let cancel = cancel_on_interrupt();
     // Whoever asks for the weights alone takes latents without words where the model is not there.
-    let (alone, with_words) = (context.reach.without_prompt(&suite), context.reach != Reach::WeightsOnly);
-    let reach = if options.prompt.is_some() { context.reach.min(Reach::Site) } else { alone };
-    let mut notes = open(&mut session, Opening { suite, saes: &saes, reach, words: with_words }, &cancel)?.notes;
+    let (alone, with_words) = (context.reach.without_prompt(&suite), context.reach != LoadScope::WeightsOnly);
+    let reach = if options.prompt.is_some() { context.reach.min(LoadScope::Site) } else { alone };
+    let mut notes = open(&mut session, OpenRequest { suite, saes: &saes, reach, words: with_words }, &cancel)?.notes;
     let mut attribution = None;
     if let Some(prompt) = &options.prompt {
         notes = session.run(prompt, &RunOptions::default(), &cancel)?.notes;

@@ -13,7 +13,7 @@ use crate::report::Report;
 /// Largest log that is added to; a larger one is begun anew.
 const LARGEST: u64 = 4 << 20;
 
-/// Starts the log. A log that cannot be written is no reason not to work: `doctor` says why, and so does the command
+/// Starts the log. A log that cannot be written is not a reason not to work: `doctor` says why, and so does the command
 /// that asked for it.
 ///
 /// # Errors

@@ -15,15 +15,15 @@ use crate::cli::output::{Output, say};
 use crate::cli::progress::{Line, cancel_on_interrupt};
 use crate::report::{Kind, Report};
 use crate::session::{
-    BreakdownQuery, ContinueQuery, MetaCardQuery, MetaQuery, MetaRecipe, MetasQuery, Opening, Query, Reach, Session,
-    SurgeryQuery,
+    BreakdownQuery, ContinueQuery, LoadScope, MetaCardQuery, MetaQuery, MetaRecipe, MetasQuery, OpenRequest, Query,
+    Session, SurgeryQuery,
 };
 use crate::suite::Error;
 use crate::task::Cancel;
 use crate::text::{Charset, prose, token};
 
 pub fn meta(context: &Context, options: &Meta, output: &Output) -> Result<u8, Report> {
-    let asked = Asked { context, output, cancel: cancel_on_interrupt() };
+    let asked = MetaCommand { context, output, cancel: cancel_on_interrupt() };
     match options {
         Meta::Train(options) => asked.train(options),
         Meta::Show(options) => asked.show(options),
@@ -41,13 +41,13 @@ enum Needs {
 }
 
 /// What every command of `meta` stands on.
-struct Asked<'a> {
+struct MetaCommand<'a> {
     context: &'a Context,
     output: &'a Output,
     cancel: Cancel,
 }
 
-impl Asked<'_> {
+impl MetaCommand<'_> {
     /// A session with the SAE, and with the others that are here where `all` are wanted.
     fn session(&self, sae: &str, all: bool, needs: Needs) -> Result<Session, Report> {
         let mut session = self.context.session();
@@ -60,10 +60,10 @@ impl Asked<'_> {
         let saes: Vec<String> = suite.saes.iter().filter(here).map(|entry| entry.id.clone()).collect();
         let (reach, words) = match needs {
             Needs::Model => (self.context.reach, true),
-            Needs::Words => (self.context.reach.without_prompt(&suite), self.context.reach != Reach::WeightsOnly),
-            Needs::Nothing => (Reach::WeightsOnly, false),
+            Needs::Words => (self.context.reach.without_prompt(&suite), self.context.reach != LoadScope::WeightsOnly),
+            Needs::Nothing => (LoadScope::WeightsOnly, false),
         };
-        open(&mut session, Opening { suite, saes: &saes, reach, words }, &self.cancel)?;
+        open(&mut session, OpenRequest { suite, saes: &saes, reach, words }, &self.cancel)?;
         Ok(session)
     }
 
@@ -83,7 +83,7 @@ impl Asked<'_> {
             // Asking for any name says that there is none, and what to do.
             return Ok(String::new());
         };
-        // A damaged one is passed over, not in silence; one that was never downloaded is no news.
+        // A damaged one is passed over, not in silence; one that was never downloaded is not news.
         for failure in of().take_while(|meta| meta.meta != first.meta).filter_map(|meta| meta.failure.as_ref()) {
             if failure.kind != Kind::Missing {
                 say(&failure.to_string());
@@ -164,15 +164,15 @@ impl Asked<'_> {
         let mut answers = Vec::new();
         for prompt in &options.prompt {
             let view = self.surgery(&mut session, &operation, prompt, options)?;
-            let goes_on = self.continuations(&mut session, &operation, prompt, options)?;
-            answers.push((prompt.clone(), view, goes_on));
+            let continuations = self.continuations(&mut session, &operation, prompt, options)?;
+            answers.push((prompt.clone(), view, continuations));
         }
         if self.output.is_json() {
             let prompts: Vec<Value> = answers
                 .iter()
-                .map(|(prompt, view, goes_on)| {
+                .map(|(prompt, view, continuations)| {
                     json!({ "prompt": prompt, "fires": view.fires, "arms": view.arms, "named": view.named,
-                            "continuations": goes_on, "notes": view.notes })
+                            "continuations": continuations, "notes": view.notes })
                 })
                 .collect();
             let size = answers.first().map_or(0.0, |(_, view, _)| view.size);
@@ -329,7 +329,7 @@ fn card_words(card: &MetaCard) -> String {
     text
 }
 
-fn surgery_words(prompt: &str, view: &SurgeryView, goes_on: &[Continuation]) -> String {
+fn surgery_words(prompt: &str, view: &SurgeryView, continuations: &[Continuation]) -> String {
     let mut text = format!(
         "{}\nlatent {} of SAE {} · edit of {:.2} of its length · it fires on {} tokens\n",
         shown(prompt),
@@ -347,7 +347,7 @@ fn surgery_words(prompt: &str, view: &SurgeryView, goes_on: &[Continuation]) -> 
             })
             .collect();
         let _ = writeln!(text, "{:<10} {}", arm.arm.name(), next.join(", "));
-        if let Some(on) = goes_on.get(at) {
+        if let Some(on) = continuations.get(at) {
             let _ = writeln!(text, "           … {}", shown(&on.text));
         }
     }

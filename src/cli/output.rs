@@ -51,7 +51,7 @@ impl Output {
     /// Prints an answer as one JSON object with its schema number in front.
     ///
     /// # Errors
-    /// When standard output cannot be written; a closed pipe is no error.
+    /// When standard output cannot be written; a closed pipe is not an error.
     pub fn object(answer: &impl Serialize) -> Result<(), Report> {
         // Written straight from the numbers: by way of a `Value`, 0.7 in single precision would be 0.699999988079071.
         let body = serde_json::to_string(answer).map_err(|error| Report::caused("cannot write the answer", &error))?;
@@ -63,7 +63,7 @@ impl Output {
     /// Prints text for people.
     ///
     /// # Errors
-    /// When standard output cannot be written; a closed pipe is no error.
+    /// When standard output cannot be written; a closed pipe is not an error.
     pub fn text(text: &str) -> Result<(), Report> {
         Self::script(&shown(text))
     }
@@ -71,7 +71,7 @@ impl Output {
     /// Prints text as it is: what this program makes for other programs, with nothing from elsewhere in it.
     ///
     /// # Errors
-    /// When standard output cannot be written; a closed pipe is no error.
+    /// When standard output cannot be written; a closed pipe is not an error.
     pub fn script(text: &str) -> Result<(), Report> {
         let mut out = io::stdout().lock();
         written(out.write_all(text.as_bytes()).and_then(|()| out.flush()))
@@ -80,7 +80,7 @@ impl Output {
     /// Prints a path: for a person where there is a terminal, for a script as it is.
     ///
     /// # Errors
-    /// When standard output cannot be written; a closed pipe is no error.
+    /// When standard output cannot be written; a closed pipe is not an error.
     pub fn path(path: &Path) -> Result<(), Report> {
         let line = format!("{}\n", path.display());
         if io::stdout().is_terminal() { Self::text(&line) } else { Self::script(&line) }

@@ -9,8 +9,8 @@ use crate::cli::output::{Output, say};
 use crate::cli::progress::{Line, cancel_on_interrupt};
 use crate::hub::bytes;
 use crate::report::{Kind, Report};
-use crate::session::{Reach, Session};
-use crate::suite::{Choice, FileNeed, Part, Plan, Suite, argument};
+use crate::session::{LoadScope, Session};
+use crate::suite::{Choice, FileNeed, Part, PullPlan, Suite, argument};
 
 pub fn pull(context: &Context, options: &args::Pull, output: &Output) -> Result<u8, Report> {
     let mut setup = context.setup.clone();
@@ -24,7 +24,7 @@ pub fn pull(context: &Context, options: &args::Pull, output: &Output) -> Result<
     let pulled = session.pull(&suite, &choice, context.reach, &cancel_on_interrupt(), &|progress| line.show(&progress));
     line.end();
     let plan = pulled.map_err(|report| match report.kind {
-        Kind::Cancelled => report.hint("what has arrived is kept: the same command goes on from there"),
+        Kind::Cancelled => report.hint("what has arrived is kept: the same command continues from there"),
         _ => report,
     })?;
     if !plan.ready() {
@@ -63,16 +63,16 @@ pub fn pull(context: &Context, options: &args::Pull, output: &Output) -> Result<
     Ok(0)
 }
 
-fn left_bytes(plan: &Plan) -> Option<u64> {
+fn left_bytes(plan: &PullPlan) -> Option<u64> {
     plan.left_out().map(|left| left.bytes).sum()
 }
 
 /// What of the model was not fetched, what needs it and what brings it; or why nothing could be left out.
-fn left_out(suite: &Suite, plan: &Plan, reach: Reach) -> Option<String> {
+fn left_out(suite: &Suite, plan: &PullPlan, reach: LoadScope) -> Option<String> {
     let needs_it = match reach {
-        Reach::Whole => return None,
-        Reach::Site => "what the model says next needs them",
-        Reach::WeightsOnly => "prompts need them",
+        LoadScope::Whole => return None,
+        LoadScope::Site => "what the model says next needs them",
+        LoadScope::WeightsOnly => "prompts need them",
     };
     let model = plan.needs.iter().find(|need| need.part == Part::Model)?;
     let left: Vec<&FileNeed> = plan.left_out().collect();

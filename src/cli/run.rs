@@ -16,7 +16,7 @@ use crate::cli::output::{self, Output};
 use crate::cli::progress::cancel_on_interrupt;
 use crate::hub::Locator;
 use crate::report::{Kind, Report};
-use crate::session::{Opening, RawRun, Reach, RunOptions, of_file};
+use crate::session::{LoadScope, OpenRequest, RawRun, RunOptions, of_file};
 use crate::suite::{Error, Suite};
 use crate::text::{Charset, prose, token};
 
@@ -32,10 +32,10 @@ pub fn run(context: &Context, options: &args::Run, output: &Output) -> Result<u8
     let saes = if options.sae.is_empty() { present(&suite, &context.setup.hub) } else { options.sae.clone() };
     let predicts = options.logits > 0 || options.metrics || options.activations.is_some();
     // The rest of the model is not opened where nothing asks for it.
-    let reach = if predicts { context.reach } else { context.reach.min(Reach::Site) };
-    open(&mut session, Opening { suite, saes: &saes, reach, words: true }, &cancel)?;
+    let reach = if predicts { context.reach } else { context.reach.min(LoadScope::Site) };
+    open(&mut session, OpenRequest { suite, saes: &saes, reach, words: true }, &cancel)?;
     let load = started.elapsed().as_secs_f64() * 1e3;
-    let next = if context.reach == Reach::Whole { options.logits as usize } else { 0 };
+    let next = if context.reach == LoadScope::Whole { options.logits as usize } else { 0 };
     let wanted = RunOptions { next, metrics: options.metrics };
     let mut run = session.run(&prompt, &wanted, &cancel)?;
     run.timings_ms.load = load;

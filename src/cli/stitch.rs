@@ -12,7 +12,7 @@ use crate::cli::context::{Context, open};
 use crate::cli::output::{Output, say};
 use crate::cli::progress::{Line, cancel_on_interrupt};
 use crate::report::{Kind, Report};
-use crate::session::{CurveLossQuery, CurveQuery, Opening, PairQuery, Query, Reach, Session};
+use crate::session::{CurveLossQuery, CurveQuery, LoadScope, OpenRequest, PairQuery, Query, Session};
 use crate::task::Cancel;
 use crate::text::{Charset, prose};
 
@@ -106,9 +106,9 @@ pub fn stitch(context: &Context, options: &args::Stitch, output: &Output) -> Res
     let threshold = options.threshold.unwrap_or(suite.threshold);
     let line = Line::new();
     // Without cross-entropies the text is run up to the site.
-    let reach = if options.ce { context.reach } else { context.reach.min(Reach::Site) };
-    let with_words = reach != Reach::WeightsOnly;
-    open(&mut session, Opening { suite, saes: &saes, reach, words: with_words }, &cancel)?;
+    let reach = if options.ce { context.reach } else { context.reach.min(LoadScope::Site) };
+    let with_words = reach != LoadScope::WeightsOnly;
+    open(&mut session, OpenRequest { suite, saes: &saes, reach, words: with_words }, &cancel)?;
     session.measure_at_most(options.max_tokens);
     let mut bench = Bench { session, options, threshold, cancel, line };
     let answer = bench.answer();
@@ -230,7 +230,7 @@ fn latents(view: &PairView, groups: &[Option<u32>], threshold: f32) -> Vec<Row> 
     let rows = view.rows.iter().zip(groups);
     rows.map(|(row, group)| Row {
         latent: row.latent,
-        max_cosine: row.m,
+        max_cosine: row.max_cosine,
         nearest: row.nearest,
         class: row.class(threshold),
         zero: row.zero,
@@ -320,7 +320,7 @@ fn disagreements(text: &mut String, view: &PairView, threshold: f32) {
         let _ = writeln!(
             text,
             "{:>8} {class:<14} {:>7} {:>7.3} {c:>7.3} {delta:>12.3e} {:>7}",
-            row.latent, row.nearest, row.m, row.fired
+            row.latent, row.nearest, row.max_cosine, row.fired
         );
     }
 }

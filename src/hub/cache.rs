@@ -31,7 +31,7 @@ impl Folder {
     pub fn new(cache: &Path, repo: &Repo) -> Result<Self, Error> {
         name::repository(&repo.id)?;
         name::revision(&repo.revision)?;
-        let folder = format!("models--{}", repo.id.replace('/', "--"));
+        let folder = hf_hub::Repo::model(repo.id.clone()).folder_name();
         Ok(Self { locks: cache.join(".locks").join(&folder), root: cache.join(folder), symlinks: true })
     }
 
@@ -340,7 +340,7 @@ mod tests {
         make_parent(&folder.pointer("c0ffee", "x")).expect("is made");
         assert_eq!(folder.find("main", "../../../secret"), None);
         fs::write(folder.reference("main"), "../../..").expect("is written");
-        assert_eq!(folder.find("main", "secret"), None, "a ref that is no commit leads nowhere");
+        assert_eq!(folder.find("main", "secret"), None, "a ref that is not a commit leads nowhere");
     }
 
     #[test]

@@ -40,7 +40,7 @@ impl Environment {
     /// or rarer names that Python still knows) through `env`.
     ///
     /// # Errors
-    /// [`Error::Endpoint`] when the endpoint is no address of a web server, [`Error::NoHome`] when there is no place
+    /// [`Error::Endpoint`] when the endpoint is not an address of a web server, [`Error::NoHome`] when there is no place
     /// for the cache.
     pub fn read(env: &dyn Fn(&str) -> Option<OsString>) -> Result<Self, Error> {
         let text = |name: &str| env(name).and_then(|value| value.into_string().ok()).filter(|value| !value.is_empty());

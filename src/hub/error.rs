@@ -31,7 +31,7 @@ pub enum Error {
     /// A name that would leave its folder.
     #[error(transparent)]
     Name(#[from] name::Error),
-    /// `HF_ENDPOINT` is no address of a web server.
+    /// `HF_ENDPOINT` is not an address of a web server.
     #[error("`HF_ENDPOINT` is `{}`, which cannot be a hub: {why}", endpoint.escape_debug())]
     Endpoint {
         /// What was given.
@@ -195,7 +195,7 @@ pub enum Error {
 }
 
 impl Error {
-    /// An I/O error with its path; a full disk is told apart.
+    /// An I/O error with its path; a full disk is named on its own.
     pub(super) fn io(path: impl Into<PathBuf>, source: io::Error) -> Self {
         let path = path.into();
         match source.kind() {

@@ -11,7 +11,7 @@ const EVERY: Duration = Duration::from_millis(100);
 /// Speed is measured over this long.
 const WINDOW: Duration = Duration::from_secs(5);
 
-/// Tells of a download of one or more files.
+/// Reports a download of one or more files.
 pub struct Meter<'a> {
     on: OnProgress<'a>,
     file: String,

@@ -1,9 +1,9 @@
 //! A listing in the pages in which a hub gives it.
 //! Not here: requests, and what the files are.
 
-use hf_hub::repository::RepoTreeEntry;
 use reqwest::Url;
 use reqwest::header::{HeaderMap, LINK};
+use serde::Deserialize;
 
 use super::name;
 
@@ -13,6 +13,17 @@ const MAX_ENTRIES: usize = 50_000;
 const MAX_PAGES: usize = 500;
 /// Most bytes of a page: some 300 an entry.
 pub const MAX_PAGE: usize = 16 << 20;
+
+/// An entry of a listing.
+#[derive(Deserialize)]
+#[serde(tag = "type", rename_all = "lowercase")]
+enum Entry {
+    /// A file: its path in the repository, its bytes.
+    File { path: String, size: u64 },
+    /// A folder, or what a later hub may list.
+    #[serde(other)]
+    Other,
+}
 
 /// What the pages so far hold.
 #[derive(Default)]
@@ -26,19 +37,20 @@ impl Pages {
     /// Takes a page, which came from an address, and gives the address of the next one.
     ///
     /// # Errors
-    /// In words, when it is no page of a listing, or the pages do not end.
+    /// In words, when it is not a page of a listing, or the pages do not end.
     pub fn take(&mut self, from: &Url, headers: &HeaderMap, body: &[u8]) -> Result<Option<Url>, String> {
-        let entries: Vec<RepoTreeEntry> =
+        let entries: Vec<Entry> =
             serde_json::from_slice(body).map_err(|error| format!("its list of files cannot be read: {error}"))?;
         self.entries += entries.len();
         self.seen.push(from.clone());
         self.files.extend(entries.into_iter().filter_map(|entry| match entry {
             // A name that no path can have is the name of nothing that is wanted.
-            RepoTreeEntry::File { path, size, .. } => name::file(&path).is_ok().then_some((path, size)),
-            RepoTreeEntry::Directory { .. } => None,
+            Entry::File { path, size } => name::file(&path).is_ok().then_some((path, size)),
+            Entry::Other => None,
         }));
         let Some(next) = next(headers) else { return Ok(None) };
-        let next = from.join(&next).map_err(|error| format!("its list of files goes on nowhere: {error}"))?;
+        let next =
+            from.join(&next).map_err(|error| format!("the next page of its list of files cannot be read: {error}"))?;
         if self.seen.contains(&next) {
             return Err("the pages of its list of files go in a circle".to_owned());
         }

@@ -58,7 +58,7 @@ pub fn linked_etag(place: &Path) -> Option<String> {
     target.file_name()?.to_str().map(ToOwned::to_owned)
 }
 
-/// How a file differs from what its ETag says; `None` where it does not. `watch` is told the bytes seen so far.
+/// How a file differs from what its ETag says; `None` where it does not. `watch` is reported the bytes seen so far.
 ///
 /// # Errors
 /// [`Error::Io`] when it cannot be read, and what `watch` has against going on.

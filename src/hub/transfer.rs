@@ -7,9 +7,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::cache::{self, Folder, make_parent};
+use super::client::{HubClient, Part};
 use super::digest::{Check, Difference};
 use super::meter::Meter;
-use super::remote::{Part, Remote};
 use super::{Error, FileInfo, RepoFile};
 
 /// How often something that may well succeed later is tried, and how long is waited in between.
@@ -69,7 +69,7 @@ struct Partial {
 /// One file on its way into the cache.
 pub struct Transfer<'a> {
     /// Who is asked.
-    pub remote: &'a Remote<'a>,
+    pub client: &'a HubClient<'a>,
     /// How patiently.
     pub patience: Patience,
     /// Where it goes.
@@ -92,7 +92,7 @@ pub struct Fetched {
 
 impl Transfer<'_> {
     /// Fetches the content, unless it is there, and links it to its name. What has arrived when this fails or is
-    /// dropped stays, and the next call goes on from there.
+    /// dropped stays, and the next call continues from there.
     ///
     /// # Errors
     /// What the hub, the network and the disk have against it; [`Error::Corrupt`] when the content is twice not what
@@ -135,7 +135,7 @@ impl Transfer<'_> {
                 Ok(()) => {}
                 // A server whose ETags are not Git's, and twice the same bytes: nothing was garbled on the way.
                 Err(difference @ Difference::Git { .. }) if earlier.as_ref() == Some(&difference) => {
-                    tracing::warn!(file = self.wanted.file, %difference, "the server's ETag is no Git hash");
+                    tracing::warn!(file = self.wanted.file, %difference, "the server's ETag is not a Git hash");
                     same = self.damage == Some(&difference);
                 }
                 Err(difference) => {
@@ -182,7 +182,7 @@ impl Transfer<'_> {
         // At the commit that was announced, so that a branch which moves meanwhile changes nothing.
         let commit = &self.info.commit;
         let at = if cache::is_commit(commit) { commit } else { &repo.revision };
-        let mut body = match self.remote.bytes(repo, at, file, partial.check.seen()).await? {
+        let mut body = match self.client.bytes(repo, at, file, partial.check.seen()).await? {
             Part::Body(body) => body,
             // All that the server has is here; where more was announced, that is too little.
             Part::Nothing(Some(have)) if have == partial.check.seen() => match self.info.size {

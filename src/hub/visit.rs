@@ -9,9 +9,9 @@ use std::path::{Path, PathBuf};
 use futures::StreamExt;
 
 use super::cache::{self, Folder};
+use super::client::HubClient;
 use super::digest::Difference;
 use super::meter::Meter;
-use super::remote::Remote;
 use super::sound::{self, Thorough};
 use super::transfer::{Transfer, is_whole};
 use super::{Error, FileInfo, Hub, Patience, Repo, RepoFile, check_room, name};
@@ -85,10 +85,10 @@ impl<'a> Visit<'a> {
         if self.hub.environment.offline {
             return Err(Error::Offline { repo: repo.clone(), file: "the list of files".to_owned() });
         }
-        self.hub.run(self.cancel, async |remote| {
+        self.hub.run(self.cancel, async |client| {
             if let Some(known) = known {
                 let known = RepoFile { repo: repo.clone(), file: known.to_owned() };
-                match self.head(remote, &known, self.hub.patience).await {
+                match self.head(client, &known, self.hub.patience).await {
                     Ok(_) | Err(Error::NoFile { .. }) => {}
                     Err(error) => return Err(error),
                 }
@@ -96,7 +96,7 @@ impl<'a> Visit<'a> {
             let mut failures = 0;
             loop {
                 let commit = self.commit(repo);
-                match remote.list(repo, commit.as_ref().unwrap_or(&repo.revision), folder).await {
+                match client.list(repo, commit.as_ref().unwrap_or(&repo.revision), folder).await {
                     Ok(listed) => return Ok(listed),
                     Err(error) => failures = self.failed(failures, error, self.hub.patience).await?,
                 }
@@ -133,25 +133,25 @@ impl<'a> Visit<'a> {
             }
         }
         if !asked.is_empty() {
-            self.hub.run(self.cancel, async |remote| self.bring(remote, &asked, &mut places).await)?;
+            self.hub.run(self.cancel, async |client| self.bring(client, &asked, &mut places).await)?;
         }
         Ok(places.into_iter().flatten().collect())
     }
 
     /// What the hub says about files, each at the revision it is wanted at; several are asked at a time.
-    pub(super) async fn ask_all(&self, remote: &Remote<'_>, files: &[RepoFile]) -> Vec<Result<FileInfo, Error>> {
-        let ask = async |file: &RepoFile| self.head(remote, file, self.hub.patience).await;
+    pub(super) async fn ask_all(&self, client: &HubClient<'_>, files: &[RepoFile]) -> Vec<Result<FileInfo, Error>> {
+        let ask = async |file: &RepoFile| self.head(client, file, self.hub.patience).await;
         futures::stream::iter(files).map(ask).buffered(AT_ONCE).collect().await
     }
 
     /// Finds out what is missing and fetches it.
     async fn bring(
         &self,
-        remote: &Remote<'_>,
+        client: &HubClient<'_>,
         asked: &[Wanted<'_>],
         places: &mut [Option<PathBuf>],
     ) -> Result<(), Error> {
-        let heads = self.heads_of(remote, asked).await?;
+        let heads = self.heads_of(client, asked).await?;
         let hashed = heads.iter().filter(|head| head.is_some()).count();
         let mut meter = Meter::new(self.on, hashed, None);
         let (mut missing, mut elsewhere) = (Vec::new(), Vec::new());
@@ -182,7 +182,7 @@ impl<'a> Visit<'a> {
             if folder.commit(&file.repo.revision).is_none() {
                 folder.note_commit(&file.repo.revision, &info.commit)?;
             }
-            let transfer = Transfer { remote, patience, folder, wanted: file, info, damage: damage.as_ref() };
+            let transfer = Transfer { client, patience, folder, wanted: file, info, damage: damage.as_ref() };
             let fetched = transfer.run(&mut meter).await?;
             places[*index] = Some(fetched.place);
             if damage.is_some() && !fetched.same {
@@ -205,7 +205,7 @@ impl<'a> Visit<'a> {
     }
 
     /// What the hub says about files; `None` for those that serve as they are because the hub does not answer.
-    async fn heads_of(&self, remote: &Remote<'_>, asked: &[Wanted<'_>]) -> Result<Vec<Option<FileInfo>>, Error> {
+    async fn heads_of(&self, client: &HubClient<'_>, asked: &[Wanted<'_>]) -> Result<Vec<Option<FileInfo>>, Error> {
         let mut groups: Vec<Vec<usize>> = Vec::new();
         for (at, wanted) in asked.iter().enumerate() {
             match groups.iter_mut().find(|group| asked[group[0]].file.repo == wanted.file.repo) {
@@ -215,7 +215,7 @@ impl<'a> Visit<'a> {
         }
         let mut heads: Vec<Option<FileInfo>> = vec![None; asked.len()];
         // The first file of each repository says which commit its revision is.
-        let first = async |group: &Vec<usize>| self.first_head(remote, asked, group).await;
+        let first = async |group: &Vec<usize>| self.first_head(client, asked, group).await;
         let firsts: Vec<_> = futures::stream::iter(&groups).map(first).buffered(AT_ONCE).collect().await;
         let mut rest = Vec::new();
         for (group, answer) in groups.iter().zip(firsts) {
@@ -224,7 +224,7 @@ impl<'a> Visit<'a> {
                 rest.extend_from_slice(&group[1..]);
             }
         }
-        let ask = async |at: &usize| (*at, self.head(remote, asked[*at].file, self.hub.patience).await);
+        let ask = async |at: &usize| (*at, self.head(client, asked[*at].file, self.hub.patience).await);
         let answers: Vec<_> = futures::stream::iter(&rest).map(ask).buffered(AT_ONCE).collect().await;
         for (at, answer) in answers {
             heads[at] = Some(self.or_as_it_is(&asked[at], answer)?);
@@ -236,7 +236,7 @@ impl<'a> Visit<'a> {
     /// the hub does not answer.
     async fn first_head(
         &self,
-        remote: &Remote<'_>,
+        client: &HubClient<'_>,
         asked: &[Wanted<'_>],
         group: &[usize],
     ) -> Result<Option<FileInfo>, Error> {
@@ -244,7 +244,7 @@ impl<'a> Visit<'a> {
         // Files that are here anyway are not worth waiting for the hub.
         let failures = if serve { 0 } else { self.hub.patience.failures };
         let file = asked[group[0]].file;
-        match self.head(remote, file, Patience { failures, ..self.hub.patience }).await {
+        match self.head(client, file, Patience { failures, ..self.hub.patience }).await {
             Err(error) if serve && error.is_transient() => {
                 tracing::warn!(repo = %file.repo, %error, "the cached files serve");
                 Ok(None)
@@ -268,7 +268,7 @@ impl<'a> Visit<'a> {
 
     /// What the hub says about a file at the visit's commit, patiently. The first file of a repository resolves its
     /// revision.
-    async fn head(&self, remote: &Remote<'_>, file: &RepoFile, patience: Patience) -> Result<FileInfo, Error> {
+    async fn head(&self, client: &HubClient<'_>, file: &RepoFile, patience: Patience) -> Result<FileInfo, Error> {
         if let Some(known) = self.heads.borrow().get(file) {
             return Ok(known.clone());
         }
@@ -276,10 +276,10 @@ impl<'a> Visit<'a> {
         loop {
             let commit = self.commit(&file.repo);
             let at = commit.as_ref().unwrap_or(&file.repo.revision);
-            match remote.info(&file.repo, at, &file.file).await {
+            match client.info(&file.repo, at, &file.file).await {
                 Ok(info) => {
                     if let Some(commit) = commit.filter(|commit| *commit != info.commit) {
-                        return Err(remote.other_commit(&file.file, &commit, &info.commit));
+                        return Err(client.other_commit(&file.file, &commit, &info.commit));
                     }
                     // A server whose commits are none cannot be asked at them.
                     if cache::is_commit(&info.commit) {
@@ -323,7 +323,7 @@ impl<'a> Visit<'a> {
             let placed = folder.place(&info.commit, &file.file, &info.etag, false);
             return placed.or_else(|error| before.filter(is_it).ok_or(error)).map(Some);
         }
-        // Where files are no links, the same content may be here under the commit before.
+        // Where files are not links, the same content may be here under the commit before.
         let Some(before) = before.filter(|before| !before.is_symlink() && sound::is_hash(&info.etag)) else {
             return Ok(None);
         };

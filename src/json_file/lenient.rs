@@ -11,7 +11,7 @@ const MARK: &str = "\u{0}not finite";
 /// What Python writes, the longest first where one begins another.
 const WORDS: [&str; 3] = ["-Infinity", "Infinity", "NaN"];
 /// Most such words that are read: more would take much memory, and no configuration has them.
-const MOST: usize = 10_000;
+const MAX_WORDS: usize = 10_000;
 
 /// Parses JSON. Lists and objects lie at most 127 deep in each other.
 pub fn parse(bytes: &[u8]) -> Result<Value, Error> {
@@ -55,7 +55,7 @@ fn replaced(bytes: &[u8]) -> Option<Vec<u8>> {
             continue;
         };
         count += 1;
-        if count > MOST {
+        if count > MAX_WORDS {
             return None;
         }
         out.extend_from_slice(&bytes[done..at]);

@@ -11,8 +11,8 @@ use super::block::{ACROSS, Block, Rows};
 use super::left::Left;
 use super::micro::{shape, widest};
 use super::panels::{self, Panels};
-use super::room::Room;
-use super::{SOME, TILE, View, WIDE, rows_of};
+use super::scratch::ScratchBuffer;
+use super::{MAX_TILE_COLUMNS, MEMORY_BOUND_ROWS, TILE, View, rows_of};
 
 /// Inner indices that a block adds up before the next block does: their part of a panel is 32 KiB, which stay in the
 /// first-level cache.
@@ -32,7 +32,8 @@ pub(super) fn runs(groups: &Range<usize>) -> impl Iterator<Item = Range<usize>> 
 /// Columns and inner indices that are copied into panels at a time, with rows contiguous and with columns contiguous:
 /// 512 KiB, or what one panel takes, so that memory is read in long pieces where there are few rows, and panels stay in
 /// the second-level cache.
-pub(super) const COPIED: [[(usize, usize); 2]; 2] = [[(WIDE, 64), (32, 1024)], [(TILE, DEPTH), (TILE, DEPTH)]];
+pub(super) const COPIED: [[(usize, usize); 2]; 2] =
+    [[(MAX_TILE_COLUMNS, 64), (32, 1024)], [(TILE, DEPTH), (TILE, DEPTH)]];
 
 /// `out = left · b` in some of the columns of `out`, `b` copied into panels on the way.
 pub(super) fn through_panels(
@@ -42,18 +43,18 @@ pub(super) fn through_panels(
     groups: &Range<usize>,
     b: View<'_>,
 ) {
-    let (many, width) = (usize::from(out.len() > SOME), shape().width);
+    let (many, width) = (usize::from(out.len() > MEMORY_BOUND_ROWS), shape().width);
     let (together, depth) = COPIED[many][usize::from(!b.rows_are_contiguous())];
     let together = together.next_multiple_of(width);
-    let mut room = Room::take(together.min(columns.len()).next_multiple_of(width) * depth.min(b.rows));
+    let mut scratch = ScratchBuffer::take(together.min(columns.len()).next_multiple_of(width) * depth.min(b.rows));
     for first in (0..b.cols).step_by(together) {
         let part = first..b.cols.min(first + together);
         let within = columns.start + part.start..columns.start + part.end;
         let b = b.columns(part);
         for k in (0..b.rows).step_by(depth) {
             let inner = k..b.rows.min(k + depth);
-            panels::copy(&mut room, b, inner.clone());
-            let panels = Panels::new(&room, inner.clone());
+            panels::copy(&mut scratch, b, inner.clone());
+            let panels = Panels::new(&scratch, inner.clone());
             widest(Apply { out, columns: within.clone(), left, groups: groups.clone(), panels, inner });
         }
     }
@@ -92,7 +93,7 @@ impl Apply<'_, '_> {
         let Self { out, columns, left, groups, panels, inner } = self;
         let width = ACROSS * S::F32_LANES;
         let (count, parts) = (of.len(), inner.len().div_ceil(DEPTH));
-        let few = out.len() <= SOME;
+        let few = out.len() <= MEMORY_BOUND_ROWS;
         // Few rows go through memory as it lies; for many, a part of the left side is used with all panels.
         let place = |step: usize| {
             let (panel, part) = if few { (step / parts, step % parts) } else { (step % count, step / count) };
@@ -130,15 +131,15 @@ impl Apply<'_, '_> {
     fn last_panel<S: Simd>(&mut self, simd: S, panel: usize, columns: usize) {
         let width = ACROSS * S::F32_LANES;
         let start = self.columns.start + panel * width;
-        let mut room = vec![0.0; self.out.len() * width];
-        for (row, out) in room.chunks_exact_mut(width).zip(self.out.iter()) {
+        let mut scratch = vec![0.0; self.out.len() * width];
+        for (row, out) in scratch.chunks_exact_mut(width).zip(self.out.iter()) {
             row[..columns].copy_from_slice(&out[start..start + columns]);
         }
-        let mut rows = rows_of(&mut room, width);
+        let mut rows = rows_of(&mut scratch, width);
         let panels = self.panels.from(panel);
         let (left, groups, inner) = (self.left, self.groups.clone(), self.inner.clone());
         Apply { out: &mut rows, columns: 0..width, left, groups, panels, inner }.panels_of(simd, 0..1);
-        for (row, out) in room.chunks_exact(width).zip(self.out.iter_mut()) {
+        for (row, out) in scratch.chunks_exact(width).zip(self.out.iter_mut()) {
             out[start..start + columns].copy_from_slice(&row[..columns]);
         }
     }

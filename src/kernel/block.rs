@@ -29,7 +29,7 @@ pub(super) struct Block<'a, 'o> {
     pub out: &'a mut [&'o mut [f32]],
     /// The first of its columns.
     pub column: usize,
-    /// Whether the sums begin here, or go on from what `out` holds.
+    /// Whether the sums begin here, or continue from what `out` holds.
     pub begins: bool,
     /// \[inner, rows\].
     pub left: &'a [f32],

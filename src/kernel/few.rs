@@ -13,7 +13,7 @@ use pulp::{Simd, WithSimd};
 use super::View;
 
 /// Up to this many rows: from more, copying the matrix into panels pays.
-pub(super) const MOST: usize = 4;
+pub(super) const MAX_ROWS: usize = 4;
 
 /// Results that are summed where they lie: 8,192 values of f32 are 32 KiB, which stay in the first-level cache.
 const BLOCK: usize = 8192;

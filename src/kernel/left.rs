@@ -7,10 +7,10 @@ use rayon::prelude::*;
 
 use super::View;
 use super::micro::shape;
-use super::room::Room;
+use super::scratch::ScratchBuffer;
 
 /// Inner indices that are copied at a time.
-const SOME: usize = 128;
+const INNER_PER_COPY: usize = 128;
 
 /// Values that one thread copies: more are shared out.
 const COPIED: usize = 1 << 14;
@@ -19,7 +19,7 @@ const COPIED: usize = 1 << 14;
 /// next. Groups have as many rows as a block of the result keeps in registers, or a few less, so that they are alike.
 #[derive(Debug)]
 pub struct Left {
-    values: Room,
+    values: ScratchBuffer,
     rows: usize,
     inner: usize,
     groups: usize,
@@ -35,7 +35,7 @@ impl Left {
         assert!(a.fits(), "a view reaches beyond its data");
         let (rows, inner) = (a.rows(), a.cols());
         let groups = rows.div_ceil(shape().rows);
-        let mut this = Self { values: Room::take(rows * inner), rows, inner, groups };
+        let mut this = Self { values: ScratchBuffer::take(rows * inner), rows, inner, groups };
         if inner == 0 {
             return this;
         }
@@ -50,12 +50,12 @@ impl Left {
         let copy = |(rows, part): (Range<usize>, &mut [f32])| {
             let together = rows.len();
             // Some values of each row at a time, so that all places they go to stay in the first-level cache.
-            for (some, part) in part.chunks_mut(SOME * together).enumerate() {
+            for (some, part) in part.chunks_mut(INNER_PER_COPY * together).enumerate() {
                 for (within, row) in rows.clone().enumerate() {
                     let values = part[within..].iter_mut().step_by(together);
                     match a.row(row) {
-                        Some(row) => values.zip(&row[some * SOME..]).for_each(|(out, value)| *out = *value),
-                        None => values.zip(some * SOME..).for_each(|(out, k)| *out = a.at(row, k)),
+                        Some(row) => values.zip(&row[some * INNER_PER_COPY..]).for_each(|(out, value)| *out = *value),
+                        None => values.zip(some * INNER_PER_COPY..).for_each(|(out, k)| *out = a.at(row, k)),
                     }
                 }
             }

@@ -180,7 +180,7 @@ impl WithSimd for RmsNorm<'_> {
     }
 }
 
-/// The largest value; what is no number does not count.
+/// The largest value; what is not a number does not count.
 #[inline(always)]
 pub fn largest(values: &[f32]) -> f32 {
     let (groups, rest) = values.as_chunks::<64>();
@@ -237,9 +237,9 @@ fn exp64(x: f64) -> f64 {
 }
 
 /// Values that are looked at together by [`reaching`].
-pub const TOGETHER: usize = 64;
+pub const VALUES_PER_CHECK: usize = 64;
 
-/// The first group of [`TOGETHER`] values of which one is at least `floor`, or no number.
+/// The first group of [`VALUES_PER_CHECK`] values of which one is at least `floor`, or no number.
 #[must_use]
 pub fn reaching(values: &[f32], floor: f32) -> Option<usize> {
     widest(Reaching { values, floor })
@@ -257,7 +257,7 @@ impl WithSimd for Reaching<'_> {
     fn with_simd<S: Simd>(self, _: S) -> Option<usize> {
         let Self { values, floor } = self;
         let may = |value: f32| (value >= floor) | value.is_nan();
-        let (groups, rest) = values.as_chunks::<TOGETHER>();
+        let (groups, rest) = values.as_chunks::<VALUES_PER_CHECK>();
         for (group, values) in groups.iter().enumerate() {
             let mut any = false;
             for value in values {
@@ -461,7 +461,7 @@ mod tests {
                 for reaches in [0.5, f32::NAN, f32::INFINITY] {
                     let mut values = vec![0.4; count];
                     values[at] = reaches;
-                    assert_eq!(reaching(&values, 0.5), Some(at / TOGETHER), "{at} of {count}");
+                    assert_eq!(reaching(&values, 0.5), Some(at / VALUES_PER_CHECK), "{at} of {count}");
                 }
             }
         }

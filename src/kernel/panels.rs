@@ -8,11 +8,11 @@ use memmap2::{MmapMut, MmapOptions};
 use rayon::prelude::*;
 
 use super::micro::{shape, widest};
-use super::turn::Turn;
+use super::transpose::Turn;
 use super::{Columns, View};
 
 /// Columns that one thread copies at a time. Long pieces of rows come faster from memory.
-const TOGETHER: usize = 1024;
+const COLUMNS_PER_TASK: usize = 1024;
 
 /// Some columns of a matrix in panels: of each panel a row for each inner index, one panel `stride` values after the
 /// other. The last may be of fewer columns; what stands beyond them means nothing.
@@ -94,11 +94,11 @@ pub struct Packed {
 }
 
 impl Packed {
-    /// Copies a matrix on all threads, as long as `go_on` says so; `None` where it did not.
+    /// Copies a matrix on all threads, as long as `keep_going` says so; `None` where it did not.
     ///
     /// # Errors
     /// Where the system has no room for it.
-    pub fn copy(b: impl Columns, go_on: &(dyn Fn() -> bool + Sync)) -> std::io::Result<Option<Self>> {
+    pub fn copy(b: impl Columns, keep_going: &(dyn Fn() -> bool + Sync)) -> std::io::Result<Option<Self>> {
         let (inner, columns, width) = (b.inner(), b.count(), shape().width);
         let length = columns.div_ceil(width) * width * inner;
         let mut values = MmapOptions::new().len((length * size_of::<f32>()).max(1)).map_anon()?;
@@ -107,14 +107,16 @@ impl Packed {
         let _ = values.advise(memmap2::Advice::HugePage);
         if length > 0 {
             let panels: &mut [f32] = bytemuck::cast_slice_mut(&mut values[..length * size_of::<f32>()]);
-            let parts = panels.par_chunks_mut(TOGETHER * inner).zip((0..columns).into_par_iter().step_by(TOGETHER));
+            let parts = panels
+                .par_chunks_mut(COLUMNS_PER_TASK * inner)
+                .zip((0..columns).into_par_iter().step_by(COLUMNS_PER_TASK));
             parts.for_each_init(Vec::new, |made, (out, first)| {
-                if go_on() {
-                    copy_whole(out, b, first..columns.min(first + TOGETHER), made);
+                if keep_going() {
+                    copy_whole(out, b, first..columns.min(first + COLUMNS_PER_TASK), made);
                 }
             });
         }
-        Ok(go_on().then_some(Self { values, inner, columns }))
+        Ok(keep_going().then_some(Self { values, inner, columns }))
     }
 
     /// The inner size: the rows of the matrix.

@@ -125,7 +125,7 @@ mod tests {
             m in 1usize..70, size in 1usize..200, n in 1usize..1100, from in 0usize..3, seed: u32, odd in 0usize..70,
         ) {
             let (mut a, b) = (units(m, size, seed), units(n, size, !seed));
-            // A row that is no direction, as the caller marks one whose length cannot be told.
+            // A row that is not a direction, as the caller marks one whose length is not known.
             if odd < m {
                 a[odd * size..(odd + 1) * size].fill(f32::NAN);
             }

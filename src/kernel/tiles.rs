@@ -18,7 +18,7 @@ const SIDE: usize = 16;
 const INNER: usize = 32;
 
 /// Rows and columns that are computed together: two tiles either way, so that each that is read is used twice.
-const TOGETHER: usize = 2 * SIDE;
+const SIDE_PER_STEP: usize = 2 * SIDE;
 
 /// A matrix rounded to bfloat16, in tiles: those of the first 16 rows or columns by rising inner index, then the next.
 pub(super) struct Halves {
@@ -48,7 +48,7 @@ impl Halves {
     /// `place` is the line of its tile, and the place there, of a value by its row and inner index within the tile.
     fn tiled(matrix: View<'_>, place: impl Fn(usize, usize) -> (usize, usize) + Sync) -> Self {
         let (count, steps) = (matrix.rows(), matrix.cols().div_ceil(INNER));
-        let mut lines = vec![Line([0; INNER]); count.next_multiple_of(TOGETHER) * steps];
+        let mut lines = vec![Line([0; INNER]); count.next_multiple_of(SIDE_PER_STEP) * steps];
         lines.par_chunks_mut((SIDE * steps).max(1)).enumerate().for_each(|(group, tiles)| {
             for row in group * SIDE..count.min((group + 1) * SIDE) {
                 let values = matrix.row(row).unwrap_or_default();
@@ -98,8 +98,8 @@ impl Tiles {
     /// `left` by some columns of `right`, which begin at a multiple of 32, as rows of `out`; gives the distance from one
     /// row to the next.
     pub(super) fn products(self, out: &mut Vec<f32>, left: &Halves, right: &Halves, columns: Range<usize>) -> usize {
-        assert!(left.steps == right.steps && columns.start.is_multiple_of(TOGETHER) && columns.end <= right.count);
-        let (rows, apart) = (left.count.next_multiple_of(TOGETHER), columns.len().next_multiple_of(TOGETHER));
+        assert!(left.steps == right.steps && columns.start.is_multiple_of(SIDE_PER_STEP) && columns.end <= right.count);
+        let (rows, apart) = (left.count.next_multiple_of(SIDE_PER_STEP), columns.len().next_multiple_of(SIDE_PER_STEP));
         out.resize(rows * apart, 0.0);
         if left.steps == 0 {
             out.fill(0.0);
@@ -116,7 +116,7 @@ mod x86 {
     use std::arch::asm;
     use std::ops::Range;
 
-    use super::{Halves, Line, SIDE, TOGETHER, Tiles};
+    use super::{Halves, Line, SIDE, SIDE_PER_STEP, Tiles};
 
     /// Whether the processor has tiles of bfloat16, and the system lets this process have the registers.
     #[expect(unsafe_code, reason = "the standard library has no call for it")]
@@ -146,19 +146,19 @@ mod x86 {
 
     #[expect(unsafe_code, reason = "the instructions have no functions in stable Rust")]
     pub(super) fn products(_: Tiles, out: &mut [f32], left: &Halves, right: &Halves, columns: Range<usize>) {
-        let apart = columns.len().next_multiple_of(TOGETHER);
+        let apart = columns.len().next_multiple_of(SIDE_PER_STEP);
         let mut shape = Shape { palette: 1, first: 0, nothing: [0; 14], bytes: [0; 16], lines: [0; 16] };
         shape.bytes[..8].fill(size_of::<Line>() as u16);
         shape.lines[..8].fill(SIDE as u8);
         // SAFETY: `Tiles` is only made where the processor has the instruction and the system has let this process have
         // the registers; it reads the 64 bytes of `shape`. The compiler uses no tiles of its own.
         unsafe { asm!("ldtilecfg [{0}]", in(reg) &raw const shape, options(nostack, readonly, preserves_flags)) };
-        for column in columns.clone().step_by(TOGETHER) {
+        for column in columns.clone().step_by(SIDE_PER_STEP) {
             let right = [right.tiles(column / SIDE), right.tiles(column / SIDE + 1)];
-            for row in (0..left.count).step_by(TOGETHER) {
+            for row in (0..left.count).step_by(SIDE_PER_STEP) {
                 let left = [left.tiles(row / SIDE), left.tiles(row / SIDE + 1)];
                 let start = row * apart + column - columns.start;
-                let out = &mut out[start..start + (TOGETHER - 1) * apart + TOGETHER];
+                let out = &mut out[start..start + (SIDE_PER_STEP - 1) * apart + SIDE_PER_STEP];
                 square(out, apart, left, right);
             }
         }
@@ -171,7 +171,7 @@ mod x86 {
     #[inline]
     fn square(out: &mut [f32], apart: usize, left: [&[Line]; 2], right: [&[Line]; 2]) {
         let steps = left[0].len() / SIDE;
-        assert!(steps > 0 && out.len() >= (TOGETHER - 1) * apart + TOGETHER);
+        assert!(steps > 0 && out.len() >= (SIDE_PER_STEP - 1) * apart + SIDE_PER_STEP);
         assert!([left[0], left[1], right[0], right[1]].iter().all(|tiles| tiles.len() == steps * SIDE));
         // SAFETY: the tiles are configured as 16 lines of 64 bytes by the only caller. Each step reads one tile, 16 lines
         // 64 bytes apart, of each of the four sides, which hold `steps` of them; the end writes 16 lines of 16 values to

@@ -13,7 +13,7 @@ use crate::kernel::{self, View, maps};
 const QUERIES: usize = 64;
 
 /// Multiplications of a block's attention from which it is shared out among threads.
-const ALONE: usize = 1 << 14;
+const PARALLEL_MIN_FLOPS: usize = 1 << 14;
 
 /// How the attention of one block is computed.
 #[derive(Clone, Copy, Debug)]
@@ -71,7 +71,7 @@ impl Attention {
             let values = v.select_rows(seen.clone()).columns(self.shared(head));
             kernel::product_into(&mut out, View::new(&weights, count, seen.len()), values);
         };
-        if new * k.rows() * width < ALONE {
+        if new * k.rows() * width < PARALLEL_MIN_FLOPS {
             parts.into_iter().for_each(attend);
         } else {
             parts.into_par_iter().for_each(attend);

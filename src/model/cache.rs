@@ -8,7 +8,7 @@ use candle_core::{CpuStorage, Device, InplaceOp2, Layout, Tensor};
 /// Room for this many positions is taken at first; it doubles when it is full.
 const FIRST_ROOM: usize = 64;
 
-/// Keys and values of the positions run so far, for each block that was run. Clones are cheap, and each goes on by
+/// Keys and values of the positions run so far, for each block that was run. Clones are cheap, and each continues by
 /// itself.
 ///
 /// What a hook replaced during a pass stays in the keys and values that come after it: start a new cache when the

@@ -8,27 +8,27 @@ use std::sync::OnceLock;
 use candle_core::{DType, Device, Tensor};
 
 use super::activation::Activation;
-use super::extent::Extent;
-use super::family::{Block, Family, Step};
+use super::family::{Block, BlockStep, Family};
 use super::layers::{Embedding, Layout, Linear, add};
+use super::model_scope::ModelScope;
 use super::norm::Norm;
-use super::parts::Parts;
 use super::pass::{Visitor, check_finite, check_tokens};
 use super::plan::Head;
 use super::rope::Rope;
+use super::weight_loader::WeightLoader;
 use super::{Cache, Error, Logits, Model, Pass, Shape, Unembedding};
 use crate::kernel;
 use crate::site::{Site, SiteKind};
 use crate::task::Cancel;
-use crate::weights::{self, Array, Factor};
+use crate::weights::{self, Array, PackableMatrix};
 
 /// A model of a family, on its device.
 #[derive(Debug)]
 pub(super) struct Decoder {
     family: Box<dyn Family>,
-    parts: Parts,
+    parts: WeightLoader,
     /// How much of the model the files are to hold.
-    extent: Extent,
+    extent: ModelScope,
     tokens: Embedding,
     positions: Option<Embedding>,
     /// Those that are open. Each is read, and its values looked at, when a pass first goes through it: layers that no
@@ -44,7 +44,7 @@ pub(super) struct Decoder {
 impl Decoder {
     /// Sees that all tensors of the extent are there, with the right shapes and types, and reads those outside the
     /// blocks.
-    pub(super) fn load(family: Box<dyn Family>, parts: Parts, extent: Extent) -> Result<Self, Error> {
+    pub(super) fn load(family: Box<dyn Family>, parts: WeightLoader, extent: ModelScope) -> Result<Self, Error> {
         let plan = family.plan();
         let blocks = extent.blocks(plan.shape.layers);
         let (d, vocab) = (plan.shape.d_model, plan.shape.vocab);
@@ -60,7 +60,7 @@ impl Decoder {
             Head::Own(_) | Head::Nowhere => plan.unembedding(&parts),
         };
         // Where predictions are not wanted, words are welcome and not needed.
-        let spare = extent != Extent::Whole;
+        let spare = extent != ModelScope::Whole;
         let final_norm = or_none(plan.norms.read(&parts, plan.final_norm, d), spare)?;
         let positions = plan.positions.map(|name| parts.matrix(name, plan.shape.context, d)).transpose()?;
         let embedding = |rows| Embedding { rows, device: parts.device().cloned() };
@@ -108,7 +108,11 @@ impl Decoder {
 
     /// That the files hold no head, or not those files that are open.
     fn no_head(&self) -> Error {
-        if self.extent == Extent::Whole { self.family.plan().no_head(self.parts.file_names()) } else { self.not_open() }
+        if self.extent == ModelScope::Whole {
+            self.family.plan().no_head(self.parts.file_names())
+        } else {
+            self.not_open()
+        }
     }
 
     fn residual(&self, ids: &[u32], start: usize) -> candle_core::Result<Tensor> {
@@ -161,15 +165,15 @@ impl Decoder {
         visitor: &mut Visitor<'_>,
         cancel: &Cancel,
     ) -> Result<Tensor, Error> {
-        let turn = |rope: &Rope| rope.turns(cache.len(), ids.len(), self.parts.device());
-        let turns = self.family.plan().ropes.iter().map(turn).collect::<candle_core::Result<Vec<_>>>()?;
+        let turn = |rope: &Rope| rope.rotary(cache.len(), ids.len(), self.parts.device());
+        let rotary = self.family.plan().ropes.iter().map(turn).collect::<candle_core::Result<Vec<_>>>()?;
         let end = blocks.end;
         for layer in blocks {
             cancel.check()?;
             let block = self.block(layer)?;
             residual = visitor.visit(layer, SiteKind::ResidPre, residual)?;
-            let turns = self.family.rope(layer).and_then(|rope| turns.get(rope));
-            residual = block.forward(&residual, &mut Step { layer, cache, visitor, turns })?;
+            let rotary = self.family.rope(layer).and_then(|rope| rotary.get(rope));
+            residual = block.forward(&residual, &mut BlockStep { layer, cache, visitor, rotary })?;
             residual = visitor.visit(layer, SiteKind::ResidPost, residual)?;
         }
         check_finite(&residual, end)?;
@@ -259,8 +263,9 @@ impl Model for Decoder {
         self.unembedding.as_ref()
     }
 
-    fn factors(&self) -> Vec<Factor> {
-        let head = self.unembedding.as_ref().map(|words| Factor { matrix: words.matrix().clone(), turned: true });
-        self.parts.factors().into_iter().chain(head.filter(|_| self.parts.device().is_none())).collect()
+    fn packable(&self) -> Vec<PackableMatrix> {
+        let head =
+            self.unembedding.as_ref().map(|words| PackableMatrix { matrix: words.matrix().clone(), transposed: true });
+        self.parts.packable().into_iter().chain(head.filter(|_| self.parts.device().is_none())).collect()
     }
 }

@@ -4,11 +4,11 @@
 use candle_core::Tensor;
 
 use super::attention::Attention;
-use super::parts::Parts;
 use super::pass::Visitor;
 use super::plan::Plan;
-use super::rope::Turns;
-use super::{Attended, Cache, Error};
+use super::rope::RotaryTable;
+use super::weight_loader::WeightLoader;
+use super::{AttentionPattern, Cache, Error};
 use crate::site::SiteKind;
 use crate::weights::Array;
 
@@ -23,13 +23,13 @@ pub(super) trait Family: std::fmt::Debug + Send + Sync {
     }
 
     /// Reads one block.
-    fn block(&self, parts: &Parts, layer: usize) -> Result<Box<dyn Block>, Error>;
+    fn block(&self, parts: &WeightLoader, layer: usize) -> Result<Box<dyn Block>, Error>;
 }
 
 /// One block of a model.
 pub(super) trait Block: std::fmt::Debug + Send + Sync {
     /// The residual stream, [positions, d_model], through the block.
-    fn forward(&self, residual: &Tensor, step: &mut Step<'_, '_>) -> Result<Tensor, Error>;
+    fn forward(&self, residual: &Tensor, step: &mut BlockStep<'_, '_>) -> Result<Tensor, Error>;
 
     /// What its heads write into the residual stream per unit of z, [heads · d_head, d_model].
     fn head_outputs(&self) -> Result<Array, Error>;
@@ -41,14 +41,14 @@ pub(super) trait Block: std::fmt::Debug + Send + Sync {
 }
 
 /// What a block may do while a pass goes through it.
-pub(super) struct Step<'a, 'h> {
+pub(super) struct BlockStep<'a, 'h> {
     pub(super) layer: usize,
     pub(super) cache: &'a mut Cache,
     pub(super) visitor: &'a mut Visitor<'h>,
-    pub(super) turns: Option<&'a Turns>,
+    pub(super) rotary: Option<&'a RotaryTable>,
 }
 
-impl Step<'_, '_> {
+impl BlockStep<'_, '_> {
     /// The activation that is to stand at a site of this block.
     pub(super) fn visit(&mut self, kind: SiteKind, activation: Tensor) -> Result<Tensor, Error> {
         self.visitor.visit(self.layer, kind, activation)
@@ -59,7 +59,7 @@ impl Step<'_, '_> {
         self.cache.append(self.layer, keys, values)
     }
 
-    /// What attention gives for these queries, at its site; the hook is told what is mixed if it wants to know.
+    /// What attention gives for these queries, at its site; the hook is reported what is mixed if it wants to know.
     pub(super) fn mix(
         &mut self,
         attention: &Attention,
@@ -67,15 +67,15 @@ impl Step<'_, '_> {
         keys: &Tensor,
         values: &Tensor,
     ) -> Result<Tensor, Error> {
-        if self.visitor.wants_attention(self.layer) {
+        if self.visitor.wants_pattern(self.layer) {
             let weights = attention.weights(queries, keys)?;
-            self.visitor.attended(self.layer, &Attended { weights, values: values.clone() })?;
+            self.visitor.attention_pattern(self.layer, &AttentionPattern { weights, values: values.clone() })?;
         }
         self.visit(SiteKind::AttnZ, attention.forward(queries, keys, values)?)
     }
 
     /// Queries or keys, heads of `size` values side by side, turned to their positions.
     pub(super) fn turn(&self, x: &Tensor, size: usize) -> candle_core::Result<Tensor> {
-        self.turns.map_or_else(|| Ok(x.clone()), |turns| turns.apply(x, size))
+        self.rotary.map_or_else(|| Ok(x.clone()), |rotary| rotary.apply(x, size))
     }
 }

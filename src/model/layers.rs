@@ -23,7 +23,7 @@ pub(super) enum Vector {
     /// On the CPU.
     Mapped(Array),
     /// On a device, or for candle's own operations.
-    Held(Tensor),
+    OnDevice(Tensor),
 }
 
 /// A matrix of weights, where the device it is used on can read it.
@@ -33,7 +33,7 @@ pub(super) enum Weight {
     Mapped(Matrix),
     /// On a device, or for candle's own operations: f32, or half precision as it is stored, which is made f32 for a
     /// product and let go of.
-    Held(Tensor),
+    OnDevice(Tensor),
     /// The same of eight bits: [rows, cols] of bytes, and the 256 values that they stand for. Not every device knows
     /// these types.
     Coded(Tensor, Tensor),
@@ -52,7 +52,7 @@ impl Vector {
     pub(super) fn new(array: Array, device: Option<&Device>) -> candle_core::Result<Self> {
         match device {
             None => Ok(Self::Mapped(array)),
-            Some(device) => Tensor::from_slice(&array, array.shape(), device).map(Self::Held),
+            Some(device) => Tensor::from_slice(&array, array.shape(), device).map(Self::OnDevice),
         }
     }
 
@@ -60,7 +60,7 @@ impl Vector {
     pub(super) fn len(&self) -> usize {
         match self {
             Self::Mapped(values) => values.len(),
-            Self::Held(values) => values.elem_count(),
+            Self::OnDevice(values) => values.elem_count(),
         }
     }
 
@@ -68,7 +68,7 @@ impl Vector {
     pub(super) fn row(&self) -> candle_core::Result<Tensor> {
         match self {
             Self::Mapped(values) => Tensor::from_slice(values, (1, values.len()), &Device::Cpu),
-            Self::Held(values) => values.unsqueeze(0),
+            Self::OnDevice(values) => values.unsqueeze(0),
         }
     }
 }
@@ -80,15 +80,15 @@ impl Weight {
             Some(device) => {
                 let shape = (matrix.rows(), matrix.cols());
                 match matrix.narrow() {
-                    Some((Narrow::Bf16, bytes)) => raw(bytes, DType::BF16, shape, device).map(Self::Held),
-                    Some((Narrow::F16, bytes)) => raw(bytes, DType::F16, shape, device).map(Self::Held),
+                    Some((Narrow::Bf16, bytes)) => raw(bytes, DType::BF16, shape, device).map(Self::OnDevice),
+                    Some((Narrow::F16, bytes)) => raw(bytes, DType::F16, shape, device).map(Self::OnDevice),
                     Some((eighth @ (Narrow::F8E4M3 | Narrow::F8E5M2), bytes)) => {
                         let (codes, mut values): (Vec<u8>, _) = ((0..=u8::MAX).collect(), vec![0.0f32; 256]);
                         eighth.widen(&codes, &mut values);
                         let values = Tensor::from_vec(values, 256, device)?;
                         Ok(Self::Coded(raw(bytes, DType::U8, shape, device)?, values))
                     }
-                    None => Tensor::from_slice(&matrix.to_array(), shape, device).map(Self::Held),
+                    None => Tensor::from_slice(&matrix.to_array(), shape, device).map(Self::OnDevice),
                 }
             }
         }
@@ -138,8 +138,8 @@ impl Linear {
         match (&self.weight, &self.bias) {
             (Weight::Mapped(weight), None) => self.on_cpu(x, weight, None),
             (Weight::Mapped(weight), Some(Vector::Mapped(bias))) => self.on_cpu(x, weight, Some(bias)),
-            (Weight::Held(_) | Weight::Coded(..), None) => self.on_device(x, None),
-            (Weight::Held(_) | Weight::Coded(..), Some(Vector::Held(bias))) => self.on_device(x, Some(bias)),
+            (Weight::OnDevice(_) | Weight::Coded(..), None) => self.on_device(x, None),
+            (Weight::OnDevice(_) | Weight::Coded(..), Some(Vector::OnDevice(bias))) => self.on_device(x, Some(bias)),
             _ => candle_core::bail!("weight and bias on different devices"),
         }
     }
@@ -149,7 +149,7 @@ impl Linear {
         let array = match (&self.weight, self.layout) {
             (Weight::Mapped(weight), Layout::InOut) => weight.to_array(),
             (Weight::Mapped(weight), Layout::OutIn) => weight.transposed().to_array(),
-            (Weight::Held(_) | Weight::Coded(..), layout) => {
+            (Weight::OnDevice(_) | Weight::Coded(..), layout) => {
                 let (held, values) = self.held()?;
                 let weight = Weight::widened(held, values)?;
                 let weight = if layout == Layout::OutIn { weight.t()?.contiguous()? } else { weight };
@@ -195,7 +195,7 @@ impl Linear {
     /// Its weights on a device, and what they stand for where they are bytes.
     fn held(&self) -> candle_core::Result<(&Tensor, Option<&Tensor>)> {
         match &self.weight {
-            Weight::Held(held) => Ok((held, None)),
+            Weight::OnDevice(held) => Ok((held, None)),
             Weight::Coded(held, values) => Ok((held, Some(values))),
             Weight::Mapped(_) => candle_core::bail!("the weights are on the CPU"),
         }
@@ -306,15 +306,15 @@ mod tests {
             let codes = Tensor::from_iter((0..3500u32).map(|i| (i * 7919 % 251) as u8), &Device::Cpu).unwrap();
             let meant = Tensor::new(values(256, 9), &Device::Cpu).unwrap();
             let stored = [
-                Weight::Held(half(DType::BF16)),
-                Weight::Held(half(DType::F16)),
+                Weight::OnDevice(half(DType::BF16)),
+                Weight::OnDevice(half(DType::F16)),
                 Weight::Coded(codes.reshape(shape).unwrap(), meant),
             ];
             for weight in stored {
                 let linear = |weight| Linear { weight, layout, bias: None, activation: None };
                 let this = linear(weight);
                 let (held, meant) = this.held().unwrap();
-                let single = linear(Weight::Held(Weight::widened(held, meant).unwrap()));
+                let single = linear(Weight::OnDevice(Weight::widened(held, meant).unwrap()));
                 let want = single.product(&x, WIDENED).unwrap().to_vec2::<f32>().unwrap();
                 assert_eq!(this.product(&x, WIDENED).unwrap().to_vec2::<f32>().unwrap(), want);
                 assert_eq!(this.weights().unwrap()[..], single.weights().unwrap()[..]);

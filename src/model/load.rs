@@ -7,11 +7,11 @@ use candle_core::Device;
 
 use super::config::Config;
 use super::decoder::Decoder;
-use super::extent::{Extent, Wanted};
 use super::families::{family, text_config};
-use super::mute::Mute;
+use super::model_scope::{ModelScope, Wanted};
 use super::needs::Needs;
-use super::parts::{KEPT_FROM, Parts};
+use super::weight_loader::{KEPT_FROM, WeightLoader};
+use super::weights_only::WeightsOnly;
 use super::{Error, Loaded, Model, ModelFiles, Shape, Stated, Tokenizer};
 use crate::blob::Blob;
 use crate::weights::TensorFiles;
@@ -24,7 +24,7 @@ use crate::weights::TensorFiles;
 /// # Errors
 /// [`Error::Read`], [`Error::Config`], [`Error::Architecture`], [`Error::Tokenizer`], [`Error::Weights`].
 pub fn load(files: &ModelFiles, device: &Device) -> Result<Loaded, Error> {
-    load_part(files, device, Extent::Whole)
+    load_part(files, device, ModelScope::Whole)
 }
 
 /// As [`load`], as much of the model as is said: the files need hold no more than that, and nothing else of them is
@@ -32,7 +32,7 @@ pub fn load(files: &ModelFiles, device: &Device) -> Result<Loaded, Error> {
 ///
 /// # Errors
 /// As [`load`].
-pub fn load_part(files: &ModelFiles, device: &Device, extent: Extent) -> Result<Loaded, Error> {
+pub fn load_part(files: &ModelFiles, device: &Device, extent: ModelScope) -> Result<Loaded, Error> {
     load_at(files, (!device.is_cpu()).then_some(device), KEPT_FROM, extent)
 }
 
@@ -42,14 +42,15 @@ pub(super) fn load_at(
     files: &ModelFiles,
     device: Option<&Device>,
     kept_from: usize,
-    extent: Extent,
+    extent: ModelScope,
 ) -> Result<Loaded, Error> {
     let config = Config::read(&files.config)?;
     let family = family(&config)?;
-    let parts = Parts::new(TensorFiles::open(&files.weights)?, device, family.plan().prefixes).keeping(kept_from);
-    let model: Box<dyn Model> = if extent == Extent::Words {
+    let parts =
+        WeightLoader::new(TensorFiles::open(&files.weights)?, device, family.plan().prefixes).keeping(kept_from);
+    let model: Box<dyn Model> = if extent == ModelScope::Unembedding {
         let plan = family.plan();
-        Box::new(Mute { unembedding: plan.unembedding(&parts)?, shape: plan.shape.clone() })
+        Box::new(WeightsOnly { unembedding: plan.unembedding(&parts)?, shape: plan.shape.clone() })
     } else {
         Box::new(Decoder::load(family, parts, extent)?)
     };
@@ -62,7 +63,7 @@ impl Loaded {
     #[must_use]
     pub fn nothing() -> Self {
         let shape = Shape { d_model: 0, layers: 0, heads: 0, d_head: 0, vocab: 0, context: 0, parallel: false };
-        Self { model: Arc::new(Mute { shape, unembedding: None }), tokenizer: Tokenizer::none() }
+        Self { model: Arc::new(WeightsOnly { shape, unembedding: None }), tokenizer: Tokenizer::none() }
     }
 }
 
@@ -70,7 +71,7 @@ impl Loaded {
 ///
 /// # Errors
 /// [`Error::Read`], [`Error::Config`], [`Error::Architecture`].
-pub fn wanted(config: &Blob, extent: Extent, names: &[&str]) -> Result<Wanted, Error> {
+pub fn wanted(config: &Blob, extent: ModelScope, names: &[&str]) -> Result<Wanted, Error> {
     Ok(Wanted::of(family(&Config::read(config)?)?.plan(), extent, names))
 }
 
@@ -79,18 +80,18 @@ pub fn wanted(config: &Blob, extent: Extent, names: &[&str]) -> Result<Wanted, E
 /// # Errors
 /// [`Error::Read`], [`Error::Config`], [`Error::Architecture`], [`Error::Weights`] when files or headers cannot be read.
 pub fn needs(files: &ModelFiles) -> Result<Needs, Error> {
-    needs_of(files, Extent::Whole)
+    needs_of(files, ModelScope::Whole)
 }
 
 /// The same of as much of the model as is said.
 ///
 /// # Errors
 /// As [`needs`].
-pub fn needs_of(files: &ModelFiles, extent: Extent) -> Result<Needs, Error> {
+pub fn needs_of(files: &ModelFiles, extent: ModelScope) -> Result<Needs, Error> {
     let config = Config::read(&files.config)?;
     let family = family(&config)?;
     let plan = family.plan();
-    Needs::of(plan, &Parts::new(TensorFiles::open(&files.weights)?, None, plan.prefixes), &config, extent)
+    Needs::of(plan, &WeightLoader::new(TensorFiles::open(&files.weights)?, None, plan.prefixes), &config, extent)
 }
 
 /// The bytes that the whole model takes; see [`Needs`].
@@ -143,7 +144,7 @@ mod tests {
     struct Keep(Vec<Vec<f32>>);
 
     impl Hook for Keep {
-        fn wants(&self, _: Site) -> bool {
+        fn is_active(&self, _: Site) -> bool {
             true
         }
         fn visit(&mut self, site: Site, activation: &Tensor) -> candle_core::Result<Option<Tensor>> {
@@ -192,8 +193,8 @@ mod tests {
         // Half precision made f32 when it is read, and kept on the device as it is stored.
         for ((name, weights), kept_from) in all.flat_map(|model| [(model, KEPT_FROM), (model, 0)]) {
             let files = files(name, weights);
-            let mapped = load_at(&files, None, KEPT_FROM, Extent::Whole).unwrap().model;
-            let placed = load_at(&files, Some(&Device::Cpu), kept_from, Extent::Whole).unwrap().model;
+            let mapped = load_at(&files, None, KEPT_FROM, ModelScope::Whole).unwrap().model;
+            let placed = load_at(&files, Some(&Device::Cpu), kept_from, ModelScope::Whole).unwrap().model;
             let (mut here, mut there) = (mapped.cache(), placed.cache());
             for ids in [&[289, 5, 9, 77, 3][..], &[12], &[4, 4, 200]] {
                 let (want, got) = (run(&*mapped, ids, &mut here), run(&*placed, ids, &mut there));
@@ -213,7 +214,7 @@ mod tests {
         let shards = &[two, "model-00002-of-00002.safetensors"][..];
         for (name, weights) in [("half", &[one][..]), ("bfloat", &[one]), ("pythia", &[one]), ("llama3", shards)] {
             let files = files(name, weights);
-            let model = |kept_from| load_at(&files, None, kept_from, Extent::Whole).unwrap().model;
+            let model = |kept_from| load_at(&files, None, kept_from, ModelScope::Whole).unwrap().model;
             let (kept, made) = (model(0), model(usize::MAX));
             let bytes = |model: &dyn Model| model.unembedding().unwrap().matrix().bytes();
             assert_eq!(2 * bytes(&*kept), bytes(&*made));
@@ -229,8 +230,8 @@ mod tests {
             let config = Config::read(&files.config).unwrap();
             let family = family(&config).unwrap();
             let tensors = TensorFiles::open(&files.weights).unwrap();
-            let parts = Parts::new(tensors, None, family.plan().prefixes).keeping(kept_from);
-            Needs::of(family.plan(), &parts, &config, Extent::Whole).unwrap()
+            let parts = WeightLoader::new(tensors, None, family.plan().prefixes).keeping(kept_from);
+            Needs::of(family.plan(), &parts, &config, ModelScope::Whole).unwrap()
         };
         // Its head is not its embedding; both are [290, 16] as f32.
         let (made, kept) = (needs("untied", usize::MAX), needs("untied", 290 * 16));
@@ -250,7 +251,7 @@ mod tests {
     #[test]
     fn memory_counts_small_matrices_as_made_and_large_ones_as_stored() {
         let tensors = TensorFiles::open(&files("half", &["model.safetensors"]).weights).unwrap();
-        let parts = |kept_from| Parts::new(tensors.clone(), None, &["transformer."]).keeping(kept_from);
+        let parts = |kept_from| WeightLoader::new(tensors.clone(), None, &["transformer."]).keeping(kept_from);
         let bytes = |kept_from| parts(kept_from).bytes(|name| name == "transformer.wte.weight", false);
         assert_eq!([bytes(290 * 16), bytes(290 * 16 + 1)], [290 * 16 * 2, 290 * 16 * 4]);
     }

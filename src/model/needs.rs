@@ -3,10 +3,10 @@
 
 use super::Error;
 use super::config::Config;
-use super::extent::Extent;
 use super::layers::WIDENED;
-use super::parts::Parts;
+use super::model_scope::ModelScope;
 use super::plan::Plan;
+use super::weight_loader::WeightLoader;
 
 /// Positions whose keys and values are counted in: prompts are rarely longer, and the cache grows only with the prompt.
 const POSITIONS: usize = 4096;
@@ -37,7 +37,7 @@ pub struct Needs {
 
 impl Needs {
     /// Reads them off the headers.
-    pub(super) fn of(plan: &Plan, parts: &Parts, config: &Config, extent: Extent) -> Result<Self, Error> {
+    pub(super) fn of(plan: &Plan, parts: &WeightLoader, config: &Config, extent: ModelScope) -> Result<Self, Error> {
         let layers = extent.blocks(plan.shape.layers);
         // More layers than there are tensors is a config that lies; no table of them is made.
         let is_block = |name: &str, layer| plan.block_of(&plan.bare(name)) == Some(layer);
@@ -56,7 +56,7 @@ impl Needs {
     }
 
     /// With all that is kept as F32 in two bytes, where it is `halved`.
-    fn count(plan: &Plan, parts: &Parts, layers: usize, halved: bool) -> Self {
+    fn count(plan: &Plan, parts: &WeightLoader, layers: usize, halved: bool) -> Self {
         let is_head = |name: &str| plan.is_head(&plan.bare(name));
         let is_buffer = |name: &str| BUFFERS.iter().any(|buffer| name.ends_with(buffer));
         let block =

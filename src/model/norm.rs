@@ -6,7 +6,7 @@ use rayon::prelude::*;
 
 use super::Error;
 use super::layers::{Vector, lend};
-use super::parts::Parts;
+use super::weight_loader::WeightLoader;
 use crate::kernel::maps;
 use crate::weights::Array;
 
@@ -42,7 +42,7 @@ pub(super) struct Norm {
 
 impl Norms {
     /// The norm of this name.
-    pub(super) fn read(self, parts: &Parts, name: &str, size: usize) -> Result<Norm, Error> {
+    pub(super) fn read(self, parts: &WeightLoader, name: &str, size: usize) -> Result<Norm, Error> {
         let bias = match self.kind {
             Kind::Layer => Some(parts.vector(&format!("{name}.bias"), size)?),
             Kind::Rms | Kind::RmsLessOne => None,
@@ -51,7 +51,7 @@ impl Norms {
     }
 
     /// What the norm of this name multiplies by.
-    pub(super) fn gain(self, parts: &Parts, name: &str, size: usize) -> Result<Array, Error> {
+    pub(super) fn gain(self, parts: &WeightLoader, name: &str, size: usize) -> Result<Array, Error> {
         let stored = parts.array(&format!("{name}.weight"), &[size])?;
         Ok(match self.kind {
             Kind::Layer | Kind::Rms => stored,
@@ -90,8 +90,8 @@ impl Norm {
             (Vector::Mapped(gain), Some(Vector::Mapped(bias))) => {
                 rows(x, gain.len(), |row| maps::layer_norm(row, gain, bias, self.epsilon))
             }
-            (Vector::Held(gain), None) => self.scaled(x)?.broadcast_mul(gain),
-            (Vector::Held(gain), Some(Vector::Held(bias))) => {
+            (Vector::OnDevice(gain), None) => self.scaled(x)?.broadcast_mul(gain),
+            (Vector::OnDevice(gain), Some(Vector::OnDevice(bias))) => {
                 let centred = x.broadcast_sub(&x.mean_keepdim(D::Minus1)?)?;
                 self.scaled(&centred)?.broadcast_mul(gain)?.broadcast_add(bias)
             }

@@ -3,7 +3,7 @@
 
 use candle_core::{DType, Tensor};
 
-use super::{Attended, Cache, Error, Hook, Logits, Pass, Shape};
+use super::{AttentionPattern, Cache, Error, Hook, Logits, Pass, Shape};
 use crate::site::{Site, SiteKind};
 
 impl Pass<'_> {
@@ -60,7 +60,7 @@ impl<'a> Visitor<'a> {
     /// The activation that is to stand at the site: the given one, or what the hook replaces it by.
     pub(super) fn visit(&mut self, layer: usize, kind: SiteKind, activation: Tensor) -> Result<Tensor, Error> {
         let site = Site { layer, kind };
-        let Some(hook) = self.hook.as_deref_mut().filter(|hook| hook.wants(site)) else { return Ok(activation) };
+        let Some(hook) = self.hook.as_deref_mut().filter(|hook| hook.is_active(site)) else { return Ok(activation) };
         let Some(new) = hook.visit(site, &activation)? else { return Ok(activation) };
         if new.dims() != activation.dims() {
             return Err(Error::Replacement { site, found: new.dims().to_vec(), expected: activation.dims().to_vec() });
@@ -69,12 +69,16 @@ impl<'a> Visitor<'a> {
     }
 
     /// Whether the hook wants to know what a block's attention mixes.
-    pub(super) fn wants_attention(&self, layer: usize) -> bool {
-        self.hook.as_deref().is_some_and(|hook| hook.wants_attention(layer))
+    pub(super) fn wants_pattern(&self, layer: usize) -> bool {
+        self.hook.as_deref().is_some_and(|hook| hook.wants_pattern(layer))
     }
 
-    /// Tells the hook what a block's attention mixes.
-    pub(super) fn attended(&mut self, layer: usize, attended: &Attended) -> Result<(), Error> {
-        self.hook.as_deref_mut().map_or(Ok(()), |hook| Ok(hook.attended(layer, attended)?))
+    /// Reports to the hook what a block's attention mixes.
+    pub(super) fn attention_pattern(
+        &mut self,
+        layer: usize,
+        attention_pattern: &AttentionPattern,
+    ) -> Result<(), Error> {
+        self.hook.as_deref_mut().map_or(Ok(()), |hook| Ok(hook.attention_pattern(layer, attention_pattern)?))
     }
 }

@@ -27,7 +27,7 @@ mod tests {
     fn a_text_is_cut_at_a_line_else_at_a_word_else_at_a_character() {
         let at = |text: &str, most: usize| cut(text.as_bytes(), most);
         assert_eq!(at("one two\nthree four", 12), 8);
-        assert_eq!(at("one two\n three four", 12), 3, "a line that begins with a space is no safe place");
+        assert_eq!(at("one two\n three four", 12), 3, "a line that begins with a space is not a safe place to cut");
         assert_eq!(at("one two three", 10), 7);
         assert_eq!(at("one two  three", 10), 3, "two spaces may be one token");
         assert_eq!(at("ééé", 3), 2);

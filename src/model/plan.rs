@@ -5,8 +5,8 @@ use std::borrow::Cow;
 
 use super::config::Config;
 use super::norm::{Kind, Norms};
-use super::parts::Parts;
 use super::rope::Rope;
+use super::weight_loader::WeightLoader;
 use super::{Error, Shape, Unembedding};
 use crate::weights::{Matrix, unwrapped};
 
@@ -92,7 +92,7 @@ impl Plan {
         if heads.is_multiple_of(kv_heads) {
             return Ok(());
         }
-        Err(config.bad(format!("`num_attention_heads` {heads} is no multiple of `num_key_value_heads` {kv_heads}")))
+        Err(config.bad(format!("`num_attention_heads` {heads} is not a multiple of `num_key_value_heads` {kv_heads}")))
     }
 
     /// The number of the block that a tensor belongs to, by its bare name.
@@ -101,7 +101,7 @@ impl Plan {
     }
 
     /// Where these files have the head.
-    pub(super) fn head_in(&self, parts: &Parts) -> Head {
+    pub(super) fn head_in(&self, parts: &WeightLoader) -> Head {
         match self.head.iter().copied().find(|name| parts.has(name)) {
             Some(name) => Head::Own(name),
             None if self.tied => Head::Embedding,
@@ -110,7 +110,7 @@ impl Plan {
     }
 
     /// What turns directions of the residual stream into token space; none where there is no head.
-    pub(super) fn unembedding(&self, parts: &Parts) -> Result<Option<Unembedding>, Error> {
+    pub(super) fn unembedding(&self, parts: &WeightLoader) -> Result<Option<Unembedding>, Error> {
         let name = match self.head_in(parts) {
             Head::Own(name) => name,
             Head::Embedding => self.embedding,
@@ -120,7 +120,7 @@ impl Plan {
     }
 
     /// The same by this head.
-    pub(super) fn unembedding_of(&self, parts: &Parts, head: Matrix) -> Result<Unembedding, Error> {
+    pub(super) fn unembedding_of(&self, parts: &WeightLoader, head: Matrix) -> Result<Unembedding, Error> {
         let gain = self.norms.gain(parts, self.final_norm, self.shape.d_model)?;
         Ok(Unembedding::new(head, gain, self.norms.centred()))
     }
@@ -151,7 +151,7 @@ impl Shape {
             Some(d_head) => d_head,
             None if d_model.is_multiple_of(heads) => d_model / heads,
             None => {
-                let why = format!("`hidden_size` {d_model} is no multiple of `num_attention_heads` {heads}");
+                let why = format!("`hidden_size` {d_model} is not a multiple of `num_attention_heads` {heads}");
                 return Err(config.bad(why));
             }
         };

@@ -6,10 +6,10 @@ use candle_core::Tensor;
 use super::Error;
 use super::activation::Activation;
 use super::attention::Attention;
-use super::family::Step;
+use super::family::BlockStep;
 use super::layers::{Layout, Linear, scale};
 use super::norm::Norm;
-use super::parts::{Parts, Sizes};
+use super::weight_loader::{Sizes, WeightLoader};
 use crate::weights::Array;
 
 /// Attention with a projection each for queries, keys and values, turned by position.
@@ -44,7 +44,7 @@ pub(super) struct Biases {
 impl SplitAttention {
     /// The attention of this name.
     pub(super) fn read(
-        parts: &Parts,
+        parts: &WeightLoader,
         name: &str,
         d_model: usize,
         attention: Attention,
@@ -70,7 +70,7 @@ impl SplitAttention {
     }
 
     /// What it gives for the normed residual stream, [positions, d_model].
-    pub(super) fn forward(&self, x: &Tensor, step: &mut Step<'_, '_>) -> Result<Tensor, Error> {
+    pub(super) fn forward(&self, x: &Tensor, step: &mut BlockStep<'_, '_>) -> Result<Tensor, Error> {
         let size = self.attention.size;
         let (mut queries, mut keys) = (self.queries.forward(x)?, self.keys.forward(x)?);
         if let Some(norms) = &self.norms {
@@ -108,7 +108,7 @@ pub(super) struct GatedMlp {
 impl GatedMlp {
     /// The MLP of this name.
     pub(super) fn read(
-        parts: &Parts,
+        parts: &WeightLoader,
         name: &str,
         (d_model, inner): (usize, usize),
         activation: Activation,

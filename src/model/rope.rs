@@ -110,9 +110,9 @@ impl Rope {
                 Some("yarn") => scaling.yarn(&mut rope)?,
                 Some("longrope") => scaling.longrope(&mut rope)?,
                 Some("proportional") => {
-                    let (turned, factor) = ((head as f64 * part / 2.0) as usize, section.number(&["factor"])?);
+                    let (transposed, factor) = ((head as f64 * part / 2.0) as usize, section.number(&["factor"])?);
                     rope.frequencies.iter_mut().for_each(|frequency| *frequency /= factor.unwrap_or(1.0) as f32);
-                    rope.frequencies.iter_mut().skip(turned).for_each(|frequency| *frequency = 0.0);
+                    rope.frequencies.iter_mut().skip(transposed).for_each(|frequency| *frequency = 0.0);
                 }
                 Some(other) => {
                     return Err(section.bad_key("rope_type", format!("is `{other}`, expected one of {KINDS}")));
@@ -132,7 +132,12 @@ impl Rope {
     }
 
     /// Cosines and sines for `count` positions from `start` on, where `device` has them; `None` is the CPU.
-    pub(super) fn turns(&self, start: usize, count: usize, device: Option<&Device>) -> candle_core::Result<Turns> {
+    pub(super) fn rotary(
+        &self,
+        start: usize,
+        count: usize,
+        device: Option<&Device>,
+    ) -> candle_core::Result<RotaryTable> {
         // The angle is rounded to f32 before its cosine is taken, as in the reference: at large positions that rounding
         // can be seen.
         let angles = (start..start + count)
@@ -144,10 +149,10 @@ impl Rope {
             .unzip();
         let pairs = self.frequencies.len();
         match device {
-            None => Ok(Turns::Cpu { cos, sin, pairs }),
+            None => Ok(RotaryTable::Cpu { cos, sin, pairs }),
             Some(device) => {
                 let place = |values: Vec<f32>| Tensor::from_vec(values, (count, 1, pairs), device);
-                Ok(Turns::Device { cos: place(cos)?, sin: place(sin)?, pairs })
+                Ok(RotaryTable::Device { cos: place(cos)?, sin: place(sin)?, pairs })
             }
         }
     }
@@ -203,12 +208,13 @@ impl Scaling<'_> {
     /// scaling have other factors, for all their positions.
     fn longrope(&self, rope: &mut Rope) -> Result<(), Error> {
         const KEY: &str = "short_factor";
-        let factors = self.section.numbers(KEY)?.ok_or_else(|| self.section.bad_key(KEY, "is needed and not there"))?;
-        if factors.len() != self.powers.len() {
-            let why = format!("has {} factors for {} pairs of values of a head", factors.len(), self.powers.len());
+        let packable =
+            self.section.numbers(KEY)?.ok_or_else(|| self.section.bad_key(KEY, "is needed and not there"))?;
+        if packable.len() != self.powers.len() {
+            let why = format!("has {} factors for {} pairs of values of a head", packable.len(), self.powers.len());
             return Err(self.section.bad_key(KEY, why));
         }
-        for ((frequency, power), factor) in rope.frequencies.iter_mut().zip(self.powers).zip(factors) {
+        for ((frequency, power), factor) in rope.frequencies.iter_mut().zip(self.powers).zip(packable) {
             *frequency = 1.0 / (factor as f32 * power);
         }
         let original = self.original()?;
@@ -230,7 +236,7 @@ impl Scaling<'_> {
             |key, default| Ok::<_, Error>(self.section.number_or_zero(key)?.filter(|n| *n != 0.0).unwrap_or(default));
         let (fast, slow) = (either("beta_fast", 32.0)?, either("beta_slow", 1.0)?);
         let size = self.size as f64;
-        let index = |turns: f64| size * (original / (turns * TAU)).ln() / (2.0 * self.base.ln());
+        let index = |rotary: f64| size * (original / (rotary * TAU)).ln() / (2.0 * self.base.ln());
         let (mut low, mut high) = (index(fast), index(slow));
         if self.section.flag("truncate", true)? {
             (low, high) = (low.floor(), high.ceil());
@@ -257,12 +263,12 @@ impl Scaling<'_> {
 
 /// Cosines and sines of the positions of one pass, [positions, pairs].
 #[derive(Debug)]
-pub(super) enum Turns {
+pub(super) enum RotaryTable {
     Cpu { cos: Vec<f32>, sin: Vec<f32>, pairs: usize },
     Device { cos: Tensor, sin: Tensor, pairs: usize },
 }
 
-impl Turns {
+impl RotaryTable {
     /// Turns every head of `x`, [positions, heads · size]: value i of a head is paired with value i + pairs, as the
     /// hub's weights have it.
     pub(super) fn apply(&self, x: &Tensor, size: usize) -> candle_core::Result<Tensor> {
@@ -320,7 +326,7 @@ mod tests {
     /// Index of a pair, its frequency, cosine and sine at `position`, as `transformers` 5.23 has them.
     fn is(rope: &Rope, amplitude: f64, position: usize, want: &[(usize, f32, f32, f32)]) {
         assert!((f64::from(rope.amplitude) - amplitude).abs() < 1e-7, "{}", rope.amplitude);
-        let Turns::Cpu { cos, sin, .. } = rope.turns(position, 1, None).unwrap() else { panic!("on the CPU") };
+        let RotaryTable::Cpu { cos, sin, .. } = rope.rotary(position, 1, None).unwrap() else { panic!("on the CPU") };
         for (index, frequency, want_cos, want_sin) in want {
             assert_eq!(rope.frequencies[*index], *frequency, "{index}");
             assert!((cos[*index] - want_cos).abs() < 3e-7 && (sin[*index] - want_sin).abs() < 3e-7, "{index}");
@@ -393,9 +399,10 @@ mod tests {
             &[(3, 0.031_622_78, -0.323_264_7, 0.946_308_6), (7, 0.000_316_227_8, 0.797_703_86, 0.603_049_4)],
         );
         let x = Tensor::ones((1, 128), candle_core::DType::F32, &Device::Cpu).unwrap();
-        let turned = rope.turns(2047, 1, None).unwrap().apply(&x, 64).unwrap().to_vec2::<f32>().unwrap().swap_remove(0);
-        assert!(turned[16..64].iter().all(|value| *value == 1.0) && turned[..64] == turned[64..]);
-        assert!((turned[3] - (-0.323_264_7 - 0.946_308_6)).abs() < 1e-6);
-        assert!((turned[11] - (-0.323_264_7 + 0.946_308_6)).abs() < 1e-6);
+        let transposed =
+            rope.rotary(2047, 1, None).unwrap().apply(&x, 64).unwrap().to_vec2::<f32>().unwrap().swap_remove(0);
+        assert!(transposed[16..64].iter().all(|value| *value == 1.0) && transposed[..64] == transposed[64..]);
+        assert!((transposed[3] - (-0.323_264_7 - 0.946_308_6)).abs() < 1e-6);
+        assert!((transposed[11] - (-0.323_264_7 + 0.946_308_6)).abs() < 1e-6);
     }
 }

@@ -6,13 +6,13 @@ use candle_core::Tensor;
 use super::activation::Activation;
 use super::attention::Attention;
 use super::config::Config;
-use super::family::{Block, Family, Step};
+use super::family::{Block, BlockStep, Family};
 use super::layers::add;
 use super::norm::Norm;
-use super::parts::Parts;
 use super::plan::Plan;
 use super::projections::{Biases, GatedMlp, HeadNorms, SplitAttention};
 use super::rope::{self, Rope};
+use super::weight_loader::WeightLoader;
 use super::windows::Windows;
 use super::{Error, Shape};
 use crate::site::SiteKind;
@@ -116,7 +116,7 @@ impl Family for Standard {
         if self.windows.is_in(layer) { self.plan.ropes.len().checked_sub(1) } else { Some(0) }
     }
 
-    fn block(&self, parts: &Parts, layer: usize) -> Result<Box<dyn Block>, Error> {
+    fn block(&self, parts: &WeightLoader, layer: usize) -> Result<Box<dyn Block>, Error> {
         let Plan { shape, norms, kv_heads, blocks, .. } = &self.plan;
         let (d, name) = (shape.d_model, |part: &str| format!("{blocks}{layer}.{part}"));
         let attention = Attention {
@@ -150,7 +150,7 @@ impl Family for Standard {
 }
 
 impl Block for StandardBlock {
-    fn forward(&self, residual: &Tensor, step: &mut Step<'_, '_>) -> Result<Tensor, Error> {
+    fn forward(&self, residual: &Tensor, step: &mut BlockStep<'_, '_>) -> Result<Tensor, Error> {
         let attention = self.attention.forward(&normed(self.pre_attn.as_ref(), residual)?, step)?;
         // What the block adds, so after the norm: as TransformerLens' `hook_attn_out` and `hook_mlp_out`, the latter what
         // Gemma Scope was trained on.

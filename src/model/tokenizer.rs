@@ -183,7 +183,7 @@ impl Tokenizer {
         &self.bytes[start..*end]
     }
 
-    /// The text of some tokens; bytes that are no UTF-8 become U+FFFD.
+    /// The text of some tokens; bytes that are not UTF-8 become U+FFFD.
     pub fn decode(&self, ids: &[u32]) -> String {
         let bytes: Vec<u8> = ids.iter().flat_map(|id| self.bytes_of(*id)).copied().collect();
         String::from_utf8_lossy(&bytes).into_owned()
@@ -201,7 +201,7 @@ impl Tokenizer {
         self.bos
     }
 
-    /// What `transformers` puts in front of every text with this tokenizer when it is not told otherwise: `<bos>` for
+    /// What `transformers` puts in front of every text with this tokenizer when it is not set otherwise: `<bos>` for
     /// Gemma, `<|begin_of_text|>` for Llama 3, nothing for GPT-2 and Pythia. [`Tokenizer::encode`] never does.
     pub fn opening(&self) -> &[u32] {
         &self.opening

@@ -26,7 +26,7 @@ pub struct Unembedding {
 
 /// The tokens at the two ends of a direction, strongest first, ties by the lower token number.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Ends {
+pub struct TopLogits {
     /// Tokens it makes likelier, with their values.
     pub promoted: Vec<(u32, f32)>,
     /// Tokens it makes less likely, with their values.
@@ -54,7 +54,7 @@ impl Unembedding {
     ///
     /// # Panics
     /// When the directions are not of the model's size.
-    pub fn ends(&self, directions: View<'_>, count: usize) -> Vec<Ends> {
+    pub fn top_logits(&self, directions: View<'_>, count: usize) -> Vec<TopLogits> {
         let (n, d) = (directions.rows(), self.gain.len());
         assert_eq!(directions.cols(), d, "size of the directions");
         let mut read = Vec::with_capacity(n * d);
@@ -65,18 +65,18 @@ impl Unembedding {
         }
         let tiles = kernel::read_tiles(View::new(&read, n, d), self.matrix.t(), |columns, tile| {
             let first = columns.start as u32;
-            tile.chunks_exact(columns.len()).map(|row| Ends::of(row, first, count)).collect::<Vec<_>>()
+            tile.chunks_exact(columns.len()).map(|row| TopLogits::of(row, first, count)).collect::<Vec<_>>()
         });
-        let mut all = vec![Ends::default(); n];
+        let mut all = vec![TopLogits::default(); n];
         for tile in tiles {
-            for (ends, part) in all.iter_mut().zip(tile) {
-                ends.merge(part, count);
+            for (top_logits, part) in all.iter_mut().zip(tile) {
+                top_logits.merge(part, count);
             }
         }
         let mean = self.mean();
-        for (row, ends) in all.iter_mut().enumerate() {
+        for (row, top_logits) in all.iter_mut().enumerate() {
             let shift = kernel::dot(&read[row * d..(row + 1) * d], mean);
-            ends.promoted.iter_mut().chain(&mut ends.suppressed).for_each(|(_, value)| *value -= shift);
+            top_logits.promoted.iter_mut().chain(&mut top_logits.suppressed).for_each(|(_, value)| *value -= shift);
         }
         all
     }
@@ -132,7 +132,7 @@ fn centre(values: &mut [f32]) {
     }
 }
 
-impl Ends {
+impl TopLogits {
     fn of(values: &[f32], first: u32, count: usize) -> Self {
         let numbered = || values.iter().enumerate().map(|(i, value)| (first + i as u32, *value));
         Self { promoted: best(numbered(), count, false), suppressed: best(numbered(), count, true) }
@@ -200,17 +200,17 @@ mod tests {
             let this = unembedding(vocab, 7, centred, seed);
             let want = values(&this, &v);
             let two = [v.clone(), vec![0.5; 7]].concat();
-            let ends = this.ends(View::new(&two, 2, 7), count).swap_remove(0);
+            let top_logits = this.top_logits(View::new(&two, 2, 7), count).swap_remove(0);
             let mut order: Vec<usize> = (0..vocab).collect();
             order.sort_by(|a, b| want[*b].total_cmp(&want[*a]));
-            prop_assert_eq!(ends.promoted.len(), count.min(vocab));
-            for ((id, value), best) in ends.promoted.iter().zip(&order) {
+            prop_assert_eq!(top_logits.promoted.len(), count.min(vocab));
+            for ((id, value), best) in top_logits.promoted.iter().zip(&order) {
                 prop_assert!((f64::from(*value) - want[*best]).abs() < 1e-4);
                 prop_assert!((f64::from(*value) - want[*id as usize]).abs() < 1e-4);
                 let q = this.token_direction(*id);
                 prop_assert!((kernel::dot(&q, &v) - value).abs() < 1e-4);
             }
-            for ((id, value), worst) in ends.suppressed.iter().zip(order.iter().rev()) {
+            for ((id, value), worst) in top_logits.suppressed.iter().zip(order.iter().rev()) {
                 prop_assert!((f64::from(*value) - want[*worst]).abs() < 1e-4);
                 prop_assert!((f64::from(*value) - want[*id as usize]).abs() < 1e-4);
             }
@@ -220,8 +220,8 @@ mod tests {
     #[test]
     fn ties_go_to_the_lower_number() {
         let values = [1.0, 3.0, 3.0, -1.0, -1.0];
-        let ends = Ends::of(&values, 10, 2);
-        assert_eq!(ends.promoted, [(11, 3.0), (12, 3.0)]);
-        assert_eq!(ends.suppressed, [(13, -1.0), (14, -1.0)]);
+        let top_logits = TopLogits::of(&values, 10, 2);
+        assert_eq!(top_logits.promoted, [(11, 3.0), (12, 3.0)]);
+        assert_eq!(top_logits.suppressed, [(13, -1.0), (14, -1.0)]);
     }
 }

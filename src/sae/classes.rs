@@ -29,7 +29,7 @@ pub struct Classes {
     /// The threshold.
     pub theta: f32,
     /// For every latent of the larger SAE its nearest cosine m.
-    pub m: Vec<f32>,
+    pub max_cosine: Vec<f32>,
     /// For every latent of the larger SAE its class.
     pub classes: Vec<Class>,
     /// The swap groups, by their lowest latent of the larger SAE.
@@ -71,12 +71,12 @@ impl Classes {
         for edge in forest.edges.iter().take_while(|edge| edge.cosine >= theta) {
             trees.join(edge.large as usize, forest.large + edge.small as usize);
         }
-        let m: Vec<f32> = (0..forest.large).map(|latent| comparison.nearest.row(latent)[0].cosine).collect();
+        let max_cosine: Vec<f32> = (0..forest.large).map(|latent| comparison.nearest.row(latent)[0].cosine).collect();
         let class = |m: &f32| if *m < theta { Class::Novel } else { Class::Reconstruction };
         let mut this = Self {
             theta,
-            classes: m.iter().map(class).collect(),
-            m,
+            classes: max_cosine.iter().map(class).collect(),
+            max_cosine,
             groups: Vec::new(),
             large_group: vec![None; forest.large],
             small_group: vec![None; forest.small],

@@ -11,10 +11,10 @@ use crate::kernel;
 use super::{Codes, Error, Sae};
 
 /// Decoder rows that are fetched and added together: they lie far apart in memory, and none waits for another.
-const TOGETHER: usize = 4;
+const ROWS_PER_SUM: usize = 4;
 
 /// Decoder rows of which it is known that they come next.
-const NEXT: usize = 64;
+const PREFETCHED_ROWS: usize = 64;
 
 impl Sae {
     /// The reconstruction x̂ of every row of `codes`, row-major \[rows, d_out\], in the size of the encoder's input:
@@ -48,13 +48,13 @@ impl Sae {
             let latent = *latent as usize;
             (value * self.decode_gain(latent), self.parts.w_dec.row(latent))
         };
-        for (latents, values) in latents.chunks(NEXT).zip(values.chunks(NEXT)) {
+        for (latents, values) in latents.chunks(PREFETCHED_ROWS).zip(values.chunks(PREFETCHED_ROWS)) {
             let terms: Vec<_> = latents.iter().zip(values).map(term).collect();
             // Where a row lies is looked up, by its first and last value, long before it is needed.
             for end in terms.iter().flat_map(|(_, row)| [row.first(), row.last()]).flatten() {
                 kernel::fetch(slice::from_ref(end));
             }
-            let mut groups = terms.chunks(TOGETHER).peekable();
+            let mut groups = terms.chunks(ROWS_PER_SUM).peekable();
             while let Some(now) = groups.next() {
                 // The next rows are on their way while these are added.
                 for (_, row) in groups.peek().into_iter().copied().flatten() {

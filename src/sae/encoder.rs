@@ -4,7 +4,7 @@
 use std::ops::Range;
 
 use crate::kernel::{Columns, Packed, View};
-use crate::weights::{Array, Factor, Matrix};
+use crate::weights::{Array, Matrix, PackableMatrix};
 
 /// W_enc of x·W_enc, in either orientation and any element type. Clones share it.
 #[derive(Clone, Debug)]
@@ -57,8 +57,8 @@ impl Encoder {
 
     /// The matrix and which way products go through it.
     #[must_use]
-    pub fn factor(&self) -> Factor {
-        Factor { matrix: self.matrix().clone(), turned: matches!(self, Self::Rows(_)) }
+    pub fn factor(&self) -> PackableMatrix {
+        PackableMatrix { matrix: self.matrix().clone(), transposed: matches!(self, Self::Rows(_)) }
     }
 
     /// The whole as f32, \[d_in, width\].

@@ -1,4 +1,4 @@
-//! How two SAEs hang together at every threshold at once: the maximum spanning forest of their near pairs.
+//! How two SAEs are linked at every threshold at once: the maximum spanning forest of their near pairs.
 //! Not here: what a threshold makes of it (`classes.rs`).
 //!
 //! Latents i of the larger and j of the smaller SAE are joined by an edge of weight cos(i, j). The components left when
@@ -40,7 +40,7 @@ pub struct Forest {
 pub struct Comparison {
     /// For every latent of the larger SAE its nearest of the smaller.
     pub nearest: NearestTable,
-    /// How they hang together.
+    /// How they are linked.
     pub forest: Forest,
 }
 

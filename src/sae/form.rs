@@ -1,4 +1,4 @@
-//! What a latent makes of one activation, as a linear form: so that what an activation is a sum of can be told apart.
+//! What a latent makes of one activation, as a linear form: so that what an activation is a sum of can be distinguished.
 //! Not here: whether the latent fires.
 
 use super::{Activation, Error, Normalisation, Sae};
@@ -96,7 +96,7 @@ fn mean(values: &[f64]) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sae::Parts;
+    use crate::sae::SaeWeights;
     use crate::task::Cancel;
     use crate::weights::Array;
 
@@ -114,7 +114,7 @@ mod tests {
         } else {
             columns.into()
         };
-        let parts = Parts {
+        let parts = SaeWeights {
             w_enc,
             b_enc: array(width, 2, &[width]),
             w_dec: array(d * width, 3, &[width, d]).into(),

@@ -5,7 +5,7 @@ use crate::blob::Blob;
 pub use crate::format::{Files, Format};
 use crate::weights::{self, Array, Matrix, TensorFiles};
 
-use super::{Activation, Encoder, Error, Metadata, Normalisation, Parts, Sae, SaeFiles, lens};
+use super::{Activation, Encoder, Error, Metadata, Normalisation, Sae, SaeFiles, SaeWeights, lens};
 
 mod config;
 mod dictionary;
@@ -38,7 +38,7 @@ pub struct Memory {
 struct Reader {
     /// Opens the SAE.
     open: fn(&Files) -> Result<Sae, Error>,
-    /// The memory that it takes, told from headers alone.
+    /// The memory that it takes, read from headers alone.
     memory: fn(&Blob) -> Result<Memory, Error>,
 }
 
@@ -65,7 +65,7 @@ pub fn open(files: &Files) -> Result<Sae, Error> {
     (reader(files.format).open)(files)
 }
 
-/// The memory that an SAE takes, told from headers alone.
+/// The memory that an SAE takes, read from headers alone.
 ///
 /// # Errors
 /// [`Error::Weights`], naming the file.
@@ -103,7 +103,7 @@ fn tensors(weights: &Blob) -> Result<TensorFiles, weights::Error> {
     TensorFiles::open(std::slice::from_ref(weights))
 }
 
-/// A shape that is no matrix, for messages.
+/// A shape that is not a matrix, for messages.
 fn no_matrix(file: &str, tensor: &str, found: &[usize], expected: &str) -> Error {
     Error::Weights(weights::Error::Shape {
         file: file.to_owned(),
@@ -115,7 +115,7 @@ fn no_matrix(file: &str, tensor: &str, found: &[usize], expected: &str) -> Error
 
 /// An SAE of `parts`; errors that know only the part are made to name the file. `names` gives the names that the file
 /// has for SAELens' names.
-fn finish(parts: Parts, metadata: Metadata, file: &str, names: &[(&str, &str)]) -> Result<Sae, Error> {
+fn finish(parts: SaeWeights, metadata: Metadata, file: &str, names: &[(&str, &str)]) -> Result<Sae, Error> {
     let mut sae = Sae::new(parts).map_err(|error| match error {
         Error::PartNotFinite { tensor, value, index } => {
             let name = names.iter().find(|(ours, _)| *ours == tensor).map_or(tensor, |(_, theirs)| theirs);

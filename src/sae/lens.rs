@@ -8,7 +8,7 @@ use crate::blob::Blob;
 use crate::weights::{self, Array, TensorFiles};
 
 use super::formats::ones;
-use super::{Activation, Encoder, Error, Parts, Sae};
+use super::{Activation, Encoder, Error, Sae, SaeWeights};
 
 mod config;
 mod save;
@@ -57,7 +57,7 @@ fn log_sparsity(blob: &Blob, width: usize, notes: &mut Vec<String>) -> Option<Ar
     read().map_err(|error| notes.push(format!("{error}: how often latents fired in training is left out"))).ok()
 }
 
-fn parts(config: &Config, tensors: &TensorFiles) -> Result<Parts, Error> {
+fn parts(config: &Config, tensors: &TensorFiles) -> Result<SaeWeights, Error> {
     refuse_strangers(config, tensors)?;
     for tensor in ["scaling_factor", "finetuning_scaling_factor"] {
         let supported = format!("fold it into the weights, or remove it and set it aside in `{}`", config.file);
@@ -91,7 +91,7 @@ fn parts(config: &Config, tensors: &TensorFiles) -> Result<Parts, Error> {
         Architecture::Gated => Array::owned(vec![0.0; width], &[width]),
         _ => vector("b_enc")?,
     };
-    Ok(Parts {
+    Ok(SaeWeights {
         w_enc: Encoder::Columns(tensors.matrix("W_enc", d_in, width)?),
         b_enc,
         w_dec: tensors.matrix("W_dec", width, d_in)?,

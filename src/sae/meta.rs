@@ -9,7 +9,7 @@ mod table;
 mod train;
 
 pub use published::{Published, published};
-pub use table::{Quality, Table};
+pub use table::{BreakdownTable, Quality};
 pub use train::{MEAN_ACTIVE, default_width, recipe, rows};
 
 use crate::kernel::dot;

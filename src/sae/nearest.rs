@@ -286,10 +286,10 @@ impl Best {
         loop {
             let floor = self.floor().min(near.floor) - near.slack;
             let Some(group) = maps::reaching(&products[start..], floor) else { return };
-            start += group * maps::TOGETHER;
-            let end = products.len().min(start + maps::TOGETHER);
+            start += group * maps::VALUES_PER_CHECK;
+            let end = products.len().min(start + maps::VALUES_PER_CHECK);
             for (at, product) in (start..end).zip(&products[start..end]) {
-                // What is no number is looked at closely too.
+                // What is not a number is looked at closely too.
                 if *product < floor {
                     continue;
                 }
@@ -373,7 +373,7 @@ fn cosine(a: &[f32], a_norm: f32, b: &[f32], b_norm: f32) -> f32 {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Activation, Normalisation, Parts};
+    use super::super::{Activation, Normalisation, SaeWeights};
     use super::*;
     use crate::weights::Array;
 
@@ -386,7 +386,7 @@ mod tests {
         // What has no direction, and what has one that f32 cannot square.
         w_dec[..d_in].fill(0.0);
         w_dec[d_in..2 * d_in].iter_mut().for_each(|value| *value *= 1e-30);
-        Sae::new(Parts {
+        Sae::new(SaeWeights {
             w_enc: Array::owned(values(d_in * width, 5), &[d_in, width]).into(),
             b_enc: Array::owned(vec![0.0; width], &[width]),
             w_dec: Array::owned(w_dec, &[width, d_in]).into(),

@@ -4,7 +4,7 @@
 use crate::kernel::{self, View};
 use crate::weights::Array;
 
-use super::{Error, Normalisation, Parts, Sae};
+use super::{Error, Normalisation, Sae, SaeWeights};
 
 impl Sae {
     /// The SAE that does to x + `shift`, \[d_in\], what this one does to x: the same latents, and the reconstruction moved
@@ -34,7 +34,7 @@ impl Sae {
         let shift: &[f32] = &shift.iter().map(|value| value * factor).collect::<Vec<_>>();
         let sum = |a: &[f32], b: &[f32], sign: f32| a.iter().zip(b).map(|(a, b)| a + sign * b).collect::<Vec<_>>();
         let b_dec = Array::owned(sum(&self.parts.b_dec, shift, 1.0), &[self.d_in()]);
-        let mut parts = Parts { b_dec, ..self.parts.clone() };
+        let mut parts = SaeWeights { b_dec, ..self.parts.clone() };
         if !parts.apply_b_dec_to_input {
             let mut through = vec![0.0; self.width()];
             let shift = View::new(shift, 1, self.d_in());

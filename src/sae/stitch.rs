@@ -160,7 +160,7 @@ impl<'a> Pair<'a> {
         self.large
     }
 
-    /// Whether latents compete (TopK), so that a stitched SAE must be encoded again and effects are no plain sums.
+    /// Whether latents compete (TopK), so that a stitched SAE must be encoded again and effects are not plain sums.
     #[must_use]
     pub const fn competes(&self) -> bool {
         matches!(self.small.parts.activation, Activation::TopK { .. })

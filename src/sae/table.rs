@@ -42,7 +42,7 @@ pub struct Kept {
 /// [`compare`], from the file in `folder` where there is one, else computed and written there.
 ///
 /// # Errors
-/// As [`compare`]; trouble with the file is no error.
+/// As [`compare`]; trouble with the file is not an error.
 pub fn compare_kept(
     folder: &Path,
     large: &Sae,

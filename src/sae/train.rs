@@ -71,11 +71,11 @@ impl Config {
     }
 }
 
-/// Why training could not start or go on.
+/// Why training could not start or continue.
 #[derive(Debug, thiserror::Error)]
 pub enum TrainError {
     /// There is nothing to learn from.
-    #[error("{values} values are no rows of {d_in}")]
+    #[error("{values} values are not rows of {d_in}")]
     Rows {
         /// Values given.
         values: usize,
@@ -181,12 +181,12 @@ pub fn train(
     while !training.is_done() {
         cancel.check()?;
         training.step()?;
-        training.tell(progress);
+        training.report_progress(progress);
     }
     Ok(training.finish())
 }
 
-/// [`train`], with checkpoints: what was begun with the same rows and settings and not finished goes on where it
+/// [`train`], with checkpoints: what was begun with the same rows and settings and not finished continues where it
 /// stopped, and comes to the same bits as if it had never stopped. The checkpoint stays, to be removed once the result
 /// is in safety.
 ///
@@ -209,7 +209,7 @@ pub fn train_kept(
         cancel.check()?;
         training.step()?;
         kept.write_when_due(&training)?;
-        training.tell(progress);
+        training.report_progress(progress);
     }
     Ok(training.finish())
 }
@@ -263,7 +263,7 @@ impl<'a> Training<'a> {
     }
 
     /// Reports now and then.
-    fn tell(&self, progress: OnProgress<'_>) {
+    fn report_progress(&self, progress: OnProgress<'_>) {
         let Some(last) = &self.last else { return };
         if self.steps.is_multiple_of(REPORT) || self.is_done() {
             progress(Progress {

@@ -1,7 +1,7 @@
 //! Which head and which token made a latent fire in the prompt that was run last.
 //! Not here: the arithmetic (`analysis::attribution`).
 
-use crate::analysis::attribution::{Attribution, Mixture};
+use crate::analysis::attribution::{AttentionCapture, Attribution};
 use crate::analysis::live::Live;
 use crate::analysis::tokens;
 use crate::report::{Kind, Report};
@@ -50,7 +50,7 @@ impl PromptSession {
 struct Attributor {
     /// The tokens up to the position.
     ids: Vec<u32>,
-    mixture: Option<Mixture>,
+    mixture: Option<AttentionCapture>,
     /// What the SAEs have never seen in their z, where there is such a thing; read with the first mixture.
     value_bias: Option<Vec<f32>>,
 }
@@ -64,7 +64,10 @@ pub fn check(suite: &Suite, sae: &str, latent: u32) -> Result<(), Report> {
         return Ok(());
     }
     Err(Report::new(cannot(sae, latent))
-        .because(format!("suite `{}` reads {}; heads and sources are told apart at attn_z only", suite.id, suite.site))
+        .because(format!(
+            "suite `{}` reads {}; heads and sources can be separated at attn_z only",
+            suite.id, suite.site
+        ))
         .hint("`saescope suites` lists suites with their sites; gpt2-small-att-kk-5 is one on attn_z"))
 }
 
@@ -125,7 +128,7 @@ impl Attributor {
         }
         let ids = &live.ids()[..=position];
         if self.mixture.is_none() || self.ids != ids {
-            self.mixture = Some(Mixture::at_last(model, layer, ids, live.cache().clone(), cancel)?);
+            self.mixture = Some(AttentionCapture::at_last(model, layer, ids, live.cache().clone(), cancel)?);
             self.ids = ids.to_vec();
         }
         Ok(())

@@ -4,11 +4,11 @@
 use serde::Serialize;
 
 use crate::report::Report;
-use crate::session::Setup;
+use crate::session::SessionConfig;
+use crate::session::load_scope::LoadScope;
 use crate::session::query::{Cx, Query};
-use crate::session::reach::Reach;
 use crate::site::Site;
-use crate::suite::{self, Choice, Listed, Suite};
+use crate::suite::{self, CatalogueEntry, Choice, Suite};
 
 /// The known suites and what of them is on this machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,7 +16,7 @@ pub struct CatalogueQuery {
     /// A suite that is to be in the list also where nothing but its file's path finds it; it comes first then.
     pub beside: Option<String>,
     /// How much of each model counts.
-    pub reach: Reach,
+    pub reach: LoadScope,
 }
 
 impl Query for CatalogueQuery {
@@ -65,7 +65,7 @@ impl SuiteEntry {
 
 /// Every known suite, with what of the model this reach takes; of the user's own files that cannot be read, the reason stands in the title.
 /// A suite `beside` them, which only its file's path finds, comes first.
-fn entries(setup: &Setup, beside: Option<&str>, reach: Reach) -> Vec<SuiteEntry> {
+fn entries(setup: &SessionConfig, beside: Option<&str>, reach: LoadScope) -> Vec<SuiteEntry> {
     let mut all: Vec<SuiteEntry> =
         suite::catalogue(&setup.suites).into_iter().map(|listed| entry(listed, setup, reach)).collect();
     if let Some(name) = beside.filter(|name| all.iter().all(|entry| entry.name != *name))
@@ -76,7 +76,7 @@ fn entries(setup: &Setup, beside: Option<&str>, reach: Reach) -> Vec<SuiteEntry>
     all
 }
 
-fn entry(listed: Listed, setup: &Setup, reach: Reach) -> SuiteEntry {
+fn entry(listed: CatalogueEntry, setup: &SessionConfig, reach: LoadScope) -> SuiteEntry {
     let file = listed.file.as_ref().map(|file| file.display().to_string());
     match listed.suite {
         Ok(suite) => of_suite(&suite, setup, reach),
@@ -102,7 +102,7 @@ fn why(error: suite::Error) -> String {
     [what].into_iter().chain(why).collect::<Vec<_>>().join(": ")
 }
 
-fn of_suite(suite: &Suite, setup: &Setup, reach: Reach) -> SuiteEntry {
+fn of_suite(suite: &Suite, setup: &SessionConfig, reach: LoadScope) -> SuiteEntry {
     let plan = suite.plan_with(&Choice::default(), &reach.pick(suite.site), &setup.hub).ok();
     let model = suite.model.source.to_string();
     SuiteEntry {
@@ -111,9 +111,9 @@ fn of_suite(suite: &Suite, setup: &Setup, reach: Reach) -> SuiteEntry {
         title: suite.title.clone(),
         site: Some(suite.site),
         saes: suite.saes.iter().map(|sae| sae.id.clone()).collect(),
-        download_bytes: plan.as_ref().and_then(suite::Plan::total_bytes),
-        cached_bytes: plan.as_ref().map_or(0, suite::Plan::cached_bytes),
-        ready: plan.as_ref().is_some_and(suite::Plan::ready),
+        download_bytes: plan.as_ref().and_then(suite::PullPlan::total_bytes),
+        cached_bytes: plan.as_ref().map_or(0, suite::PullPlan::cached_bytes),
+        ready: plan.as_ref().is_some_and(suite::PullPlan::ready),
         licence: suite.model.licence.clone(),
         gated: suite.model.gated.then(|| {
             format!("accept the licence at the page of {model}, then log in or set HF_TOKEN{}", copies(suite))

@@ -18,7 +18,7 @@ pub struct TextQuery {
 impl Query for TextQuery {
     type Answer = TextInfo;
     const NAME: &'static str = "text";
-    const LANE: Lane = Lane::Background;
+    const LANE: Lane = Lane::Long;
     const PRIORITY: u8 = 0;
 
     /// Chooses a text that can be measured on; one that cannot leaves the one before.

@@ -1,15 +1,15 @@
 //! The curve from a narrower to a wider SAE, its cross-entropies, and writing the SAE of one of its steps.
-//! Not here: the way along which it goes (`way.rs`).
+//! Not here: the way along which it goes (`interpolation.rs`).
 
 use std::path::{Path, PathBuf};
 
 use crate::analysis::{CurveLoss, CurvePoint, CurveView, Order};
 use crate::report::Report;
 use crate::session::failure;
+use crate::session::interpolation::CurveRequest;
 use crate::session::loaded_suite::LoadedSuite;
 use crate::session::query::{Cx, Lane, Query};
 use crate::session::spliced::{Spliced, mean};
-use crate::session::way::Asked;
 use crate::task::{Cancel, OnProgress};
 
 /// The way from the narrower to the wider SAE.
@@ -30,13 +30,13 @@ pub struct CurveQuery {
 impl Query for CurveQuery {
     type Answer = CurveView;
     const NAME: &'static str = "curve";
-    const LANE: Lane = Lane::Background;
+    const LANE: Lane = Lane::Long;
     const PRIORITY: u8 = 20;
 
     fn run(&self, cx: &mut Cx<'_>) -> Result<CurveView, Report> {
         let (suite, corpus) = (cx.suite()?, cx.corpus()?);
         let places = suite.places(&self.small, &self.large)?;
-        let asked = Asked { corpus: &corpus, places, threshold: self.threshold, order: self.order };
+        let asked = CurveRequest { corpus: &corpus, places, threshold: self.threshold, order: self.order };
         suite.curve(&asked, self.points, cx.cancel, cx.progress)
     }
 }
@@ -59,13 +59,13 @@ pub struct CurveLossQuery {
 impl Query for CurveLossQuery {
     type Answer = CurveLoss;
     const NAME: &'static str = "curve-loss";
-    const LANE: Lane = Lane::Background;
+    const LANE: Lane = Lane::Long;
     const PRIORITY: u8 = 40;
 
     fn run(&self, cx: &mut Cx<'_>) -> Result<CurveLoss, Report> {
         let (suite, corpus) = (cx.suite()?, cx.corpus()?);
         let places = suite.places(&self.small, &self.large)?;
-        let asked = Asked { corpus: &corpus, places, threshold: self.threshold, order: self.order };
+        let asked = CurveRequest { corpus: &corpus, places, threshold: self.threshold, order: self.order };
         suite.curve_loss(&asked, &self.at, cx.cancel, cx.progress)
     }
 }
@@ -74,13 +74,13 @@ impl LoadedSuite {
     /// About so many points of the way.
     fn curve(
         &self,
-        asked: &Asked<'_>,
+        asked: &CurveRequest<'_>,
         points: usize,
         cancel: &Cancel,
         progress: OnProgress<'_>,
     ) -> Result<CurveView, Report> {
         let view = self.pair_view(asked.corpus, asked.places, asked.threshold, cancel, progress)?;
-        let way = self.way(asked, points, cancel, progress)?;
+        let interpolation = self.interpolation(asked, points, cancel, progress)?;
         let text = self.sample(asked.corpus, cancel, progress)?;
         let (small, large) = self.names(asked.places);
         Ok(CurveView {
@@ -90,8 +90,8 @@ impl LoadedSuite {
             order: asked.order,
             text: text.info.clone(),
             auc: view.auc,
-            points: some(&way.points, &way.phases, points),
-            phases: way.phases,
+            points: some(&interpolation.points, &interpolation.phases, points),
+            phases: interpolation.phases,
             reencoded: view.competes,
         })
     }
@@ -99,14 +99,14 @@ impl LoadedSuite {
     /// Writes the stitched SAE after some steps of the way.
     pub fn export_step(
         &self,
-        asked: &Asked<'_>,
+        asked: &CurveRequest<'_>,
         step: usize,
         folder: &Path,
         cancel: &Cancel,
         progress: OnProgress<'_>,
     ) -> Result<PathBuf, Report> {
-        let way = self.way(asked, 1, cancel, progress)?;
-        let selection = way.selection(self.pair(asked.places)?, step);
+        let interpolation = self.interpolation(asked, 1, cancel, progress)?;
+        let selection = interpolation.selection(self.pair(asked.places)?, step);
         let selection = selection.map_err(|error| failure::of_sae(format!("the way has no step {step}"), &error))?;
         self.export(asked.places, &selection, folder)
     }
@@ -114,17 +114,17 @@ impl LoadedSuite {
     /// Cross-entropies at steps of the way.
     fn curve_loss(
         &self,
-        asked: &Asked<'_>,
+        asked: &CurveRequest<'_>,
         at: &[usize],
         cancel: &Cancel,
         progress: OnProgress<'_>,
     ) -> Result<CurveLoss, Report> {
-        let (pair, way) = (self.pair(asked.places)?, self.way(asked, at.len(), cancel, progress)?);
+        let (pair, interpolation) = (self.pair(asked.places)?, self.interpolation(asked, at.len(), cancel, progress)?);
         let (mut ce, mut predictions) = (Vec::new(), 0);
         for &step in at {
-            let selection = way.selection(pair, step);
+            let selection = interpolation.selection(pair, step);
             let cannot = |error| failure::of_sae(format!("the way has no step {step}"), &error);
-            let which = Spliced::Step { way: asked.key(), step };
+            let which = Spliced::Step { interpolation: asked.key(), step };
             let selection = selection.map_err(cannot)?;
             let sum = self.text_loss(asked.corpus, which, Some((asked.places, &selection)), cancel, progress)?;
             predictions = sum.1;

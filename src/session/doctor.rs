@@ -6,14 +6,14 @@ mod unverified;
 
 use std::sync::Arc;
 
-use crate::analysis::doctor::{Checkup, Examiner, Expected, Found, Patient};
+use crate::analysis::doctor::{Checkup, Diagnostics, Expected, Found, Subject};
 use crate::blob::Blob;
 use crate::report::Report;
 use crate::session::current::Corpus;
 use crate::session::failure;
+use crate::session::load_scope::LoadScope;
 use crate::session::loaded_suite::{LoadedSae, LoadedSuite};
 use crate::session::query::{Cx, Lane, Query};
-use crate::session::reach::Reach;
 use crate::session::text::Text;
 use crate::site::SiteKind;
 use crate::suite::{ModelEntry, SaeEntry, Source};
@@ -41,7 +41,7 @@ pub struct CheckupQuery {
 impl Query for CheckupQuery {
     type Answer = Checked;
     const NAME: &'static str = "doctor";
-    const LANE: Lane = Lane::Doctor;
+    const LANE: Lane = Lane::Maintenance;
     const PRIORITY: u8 = 20;
 
     fn run(&self, cx: &mut Cx<'_>) -> Result<Checked, Report> {
@@ -54,7 +54,7 @@ impl Query for CheckupQuery {
 pub struct Checked {
     /// All of it.
     pub checkup: Arc<Checkup>,
-    /// Whether it was measured just now; otherwise it was remembered, and has been told before.
+    /// Whether it was measured just now; otherwise it was remembered, and has been reported before.
     pub new: bool,
 }
 
@@ -69,7 +69,7 @@ impl LoadedSuite {
         progress: OnProgress<'_>,
     ) -> Result<Checked, Report> {
         // What stands behind the site may not be there; cross-entropies need it.
-        let losses = losses && self.open.reach == Reach::Whole && self.model.model.check_logits().is_ok();
+        let losses = losses && self.open.reach == LoadScope::Whole && self.model.model.check_logits().is_ok();
         let text = self.sentences_text(corpus)?;
         let file = kept::file(self, &text);
         let known = file.as_ref().filter(|_| !again).and_then(|file| kept::read(file));
@@ -98,14 +98,14 @@ impl LoadedSuite {
         let wrong = |error| failure::of_run(&error).because("the doctor runs sentences as prompts");
         for LoadedSae { entry, sae } in &self.saes {
             let doubted = unverified::doubted(&self.suite.model.unverified, &entry.unverified);
-            let patient = Patient { id: &entry.id, sae, expected: expected(entry), doubted };
+            let patient = Subject { id: &entry.id, sae, expected: expected(entry), doubted };
             saes.push(examiner.examine(&patient, losses, cancel, progress).map_err(wrong)?);
         }
         let findings = unverified::findings(self, &saes);
         Ok(Checkup::of(text.name.clone(), examiner.sentences.len(), saes, findings, losses))
     }
 
-    fn examiner(&self, text: &Text) -> Result<Examiner<'_>, Report> {
+    fn examiner(&self, text: &Text) -> Result<Diagnostics<'_>, Report> {
         let suite = &self.suite;
         let cannot = "cannot check how the suite is wired";
         let value_bias = match suite.site.kind {
@@ -119,7 +119,7 @@ impl LoadedSuite {
                 .because(format!("no sentence of the text `{}` has two tokens", text.name))
                 .hint("give another one with --text FILE, one sentence a line"));
         }
-        Ok(Examiner {
+        Ok(Diagnostics {
             model: &*self.model.model,
             names: names(&suite.model),
             site: suite.site,

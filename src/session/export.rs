@@ -7,10 +7,10 @@ use crate::analysis::Change;
 use crate::report::{Kind, Report};
 use crate::sae::lens;
 use crate::sae::stitch::Selection;
-use crate::session::bench::selection;
 use crate::session::failure;
 use crate::session::loaded_suite::LoadedSuite;
 use crate::session::query::{Cx, Lane, Query};
+use crate::session::workbench::selection;
 
 /// Write the stitched SAE after these changes as SAELens has it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,7 +29,7 @@ impl Query for ExportQuery {
     /// The folder.
     type Answer = PathBuf;
     const NAME: &'static str = "export";
-    const LANE: Lane = Lane::Aside;
+    const LANE: Lane = Lane::Interactive;
     const PRIORITY: u8 = 20;
 
     fn run(&self, cx: &mut Cx<'_>) -> Result<PathBuf, Report> {

@@ -8,7 +8,7 @@ use crate::format::Files;
 use crate::model::{ModelFiles, TokenizerFiles};
 use crate::report::{Kind, Report};
 use crate::session::damage;
-use crate::session::reach::{WITH_MODEL, WITH_PREDICTIONS};
+use crate::session::load_scope::{WITH_MODEL, WITH_PREDICTIONS};
 use crate::{model, sae};
 
 /// A device that cannot be used.
@@ -102,7 +102,7 @@ fn of_files(
     ways: &[&str],
 ) -> Report {
     let before = report.hint.clone();
-    let report = damage::told(report, error, named, blobs);
+    let report = damage::explain(report, error, named, blobs);
     if report.hint != before {
         return report;
     }

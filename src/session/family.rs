@@ -9,7 +9,7 @@ use crate::session::loaded_suite::LoadedSuite;
 use crate::session::query::{Cx, Lane, Query};
 use crate::session::tables::{NEAREST, floor_of};
 
-/// Parents told of a latent at most.
+/// Parents of a latent shown at most.
 const PARENTS: usize = 32;
 
 /// A latent's relatives in every loaded SAE, at once: what a table is needed for that is not there yet is left out.
@@ -26,7 +26,7 @@ pub struct FamilyQuery {
 impl Query for FamilyQuery {
     type Answer = Family;
     const NAME: &'static str = "family";
-    const LANE: Lane = Lane::Aside;
+    const LANE: Lane = Lane::Interactive;
     const PRIORITY: u8 = 0;
 
     fn run(&self, cx: &mut Cx<'_>) -> Result<Family, Report> {

@@ -5,16 +5,16 @@ use crate::device::DeviceName;
 use crate::hub::bytes;
 use crate::report::Report;
 use crate::sae::formats;
-use crate::session::reach::Reach;
+use crate::session::load_scope::LoadScope;
 
 /// The memory that a suite takes, in bytes.
 #[derive(Clone, Debug, Default)]
 pub struct Demand {
     /// The model, by how much of it is opened: what has to stay in memory for it to be of use. What is looked up row by
     /// row and can be read again from its file does not count.
-    pub model: Vec<(Reach, u64)>,
+    pub model: Vec<(LoadScope, u64)>,
     /// The same, if its files held their large matrices in BF16; empty where they do not hold them in F32.
-    pub halved: Vec<(Reach, u64)>,
+    pub halved: Vec<(LoadScope, u64)>,
     /// The SAEs, in the order of their size. What stays in their files can be read from there again and again.
     pub saes: Vec<(String, formats::Memory)>,
 }
@@ -41,26 +41,31 @@ pub struct OnDevice {
 }
 
 /// That a model does not fit onto a device that has `free` bytes, and what would; `needed` is what each reach takes.
-pub fn refused_on(name: DeviceName, suite: &str, (reach, free): (Reach, u64), needed: &[(Reach, u64)]) -> Report {
+pub fn refused_on(
+    name: DeviceName,
+    suite: &str,
+    (reach, free): (LoadScope, u64),
+    needed: &[(LoadScope, u64)],
+) -> Report {
     let of = |wanted| needed.iter().find(|(reach, _)| *reach == wanted).map_or(0, |(_, bytes)| *bytes);
     let fitting = needed.iter().filter(|(less, bytes)| *less < reach && *bytes <= free);
-    let mut ways: Vec<String> = fitting
+    let mut fallbacks: Vec<String> = fitting
         .filter_map(|(less, needed)| Some((less.flag()?, *needed, *less)))
         .map(|(flag, needed, less)| match less {
-            Reach::WeightsOnly => format!("the weights alone, without a prompt: {flag}"),
+            LoadScope::WeightsOnly => format!("the weights alone, without a prompt: {flag}"),
             _ => format!("latents without predictions ({}): {flag}", bytes(needed)),
         })
         .collect();
-    ways.push("this machine's memory: --device cpu".to_owned());
+    fallbacks.push("this machine's memory: --device cpu".to_owned());
     let what = format!("{suite} needs {} of memory on {name}, {} are free there", bytes(of(reach)), bytes(free));
     let why = "weights, keys and values, and what one product needs beside them; SAEs stay in this machine's memory";
-    Report::new(what).because(why).hint(format!("what may fit: {}", ways.join("; ")))
+    Report::new(what).because(why).hint(format!("what may fit: {}", fallbacks.join("; ")))
 }
 
 /// Something that would fit.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Way {
-    reach: Reach,
+struct Fallback {
+    reach: LoadScope,
     /// How many of the SAEs, from the smallest.
     saes: usize,
     bytes: u64,
@@ -68,25 +73,25 @@ struct Way {
 
 impl Demand {
     /// What everything that is wanted takes.
-    pub fn whole(&self, reach: Reach) -> u64 {
+    pub fn whole(&self, reach: LoadScope) -> u64 {
         self.of(reach, self.saes.len()).unwrap_or(0)
     }
 
-    fn of(&self, reach: Reach, saes: usize) -> Option<u64> {
+    fn of(&self, reach: LoadScope, saes: usize) -> Option<u64> {
         let (_, model) = self.model.iter().find(|(of, _)| *of == reach)?;
         Some(self.saes.iter().take(saes).fold(*model, |sum, (_, sae)| sum.saturating_add(sae.held)))
     }
 
     /// For each reach, the wanted one first, as many of the SAEs as fit.
-    fn ways(&self, wanted: Reach, free: u64) -> Vec<Way> {
-        let fits = |reach: Reach| {
+    fn fallbacks(&self, wanted: LoadScope, free: u64) -> Vec<Fallback> {
+        let fits = |reach: LoadScope| {
             let least = usize::from(!self.saes.is_empty());
             (least..=self.saes.len()).rev().find_map(|saes| {
                 let bytes = self.of(reach, saes).filter(|bytes| *bytes <= free)?;
-                Some(Way { reach, saes, bytes })
+                Some(Fallback { reach, saes, bytes })
             })
         };
-        [Reach::Whole, Reach::Site, Reach::WeightsOnly]
+        [LoadScope::Whole, LoadScope::Site, LoadScope::WeightsOnly]
             .into_iter()
             .filter(|reach| *reach <= wanted)
             .filter_map(fits)
@@ -94,14 +99,14 @@ impl Demand {
     }
 
     /// That it does not fit, part by part, and what would.
-    pub fn refused(&self, suite: &str, reach: Reach, free: u64) -> Report {
+    pub fn refused(&self, suite: &str, reach: LoadScope, free: u64) -> Report {
         let needed = self.whole(reach);
         let mut report = Report::new(format!("{suite} needs {} of memory, {} are free", bytes(needed), bytes(free)));
         let model = self.of(reach, 0).unwrap_or(0);
         report.why.push(match reach {
-            Reach::Whole => format!("the model: {}", bytes(model)),
-            Reach::Site => format!("the model up to the site: {}", bytes(model)),
-            Reach::WeightsOnly => format!("the model's words: {}", bytes(model)),
+            LoadScope::Whole => format!("the model: {}", bytes(model)),
+            LoadScope::Site => format!("the model up to the site: {}", bytes(model)),
+            LoadScope::WeightsOnly => format!("the model's words: {}", bytes(model)),
         });
         report.why.extend(self.saes.iter().map(|(id, sae)| {
             let mapped = format!("{} in its file, read as needed", bytes(sae.mapped));
@@ -111,51 +116,51 @@ impl Demand {
                 (held, _) => format!("SAE {id}: {}, besides {mapped}", bytes(held)),
             }
         }));
-        let fitting = self.ways(reach, free);
-        let mut ways: Vec<String> = fitting.iter().map(|way| self.tell(reach, way)).collect();
-        ways.extend(self.in_bf16(reach, &fitting, free));
-        if ways.is_empty() {
-            let least = self.ways(reach, u64::MAX).last().map_or(needed, |_| self.least(reach));
+        let fitting = self.fallbacks(reach, free);
+        let mut fallbacks: Vec<String> = fitting.iter().map(|fallback| self.describe(reach, fallback)).collect();
+        fallbacks.extend(self.in_bf16(reach, &fitting, free));
+        if fallbacks.is_empty() {
+            let least = self.fallbacks(reach, u64::MAX).last().map_or(needed, |_| self.least(reach));
             return report
                 .hint(format!("close other programs: {} is the least with which anything opens", bytes(least)));
         }
-        report.hint(format!("what fits: {}; or close other programs", ways.join("; ")))
+        report.hint(format!("what fits: {}; or close other programs", fallbacks.join("; ")))
     }
 
     /// The most that fits with a copy of the model in BF16, where that is more than what fits as it is.
-    fn in_bf16(&self, wanted: Reach, fitting: &[Way], free: u64) -> Option<String> {
+    fn in_bf16(&self, wanted: LoadScope, fitting: &[Fallback], free: u64) -> Option<String> {
         let saes = self.whole(wanted).saturating_sub(self.of(wanted, 0).unwrap_or(0));
         let (reach, model) = self.halved.iter().find(|(_, model)| model.saturating_add(saes) <= free)?;
         let copy = format!("with a copy of the model in BF16 ({})", bytes(model.saturating_add(saes)));
         if *reach == wanted {
             return Some(copy);
         }
-        let known = *reach == Reach::WeightsOnly || fitting.iter().any(|way| way.reach >= *reach);
+        let known = *reach == LoadScope::WeightsOnly || fitting.iter().any(|fallback| fallback.reach >= *reach);
         reach.flag().filter(|_| !known).map(|flag| format!("latents without predictions, {copy}: {flag}"))
     }
 
-    fn least(&self, reach: Reach) -> u64 {
+    fn least(&self, reach: LoadScope) -> u64 {
         let few = self.saes.len().min(1);
         let all = self.model.iter().filter(|(of, _)| *of <= reach).filter_map(|(of, _)| self.of(*of, few));
         all.min().unwrap_or(0)
     }
 
-    fn tell(&self, wanted: Reach, way: &Way) -> String {
-        let what = match way.reach {
-            _ if way.reach == wanted => "all of it",
-            Reach::Whole => "the whole model",
-            Reach::Site => "latents without predictions",
-            Reach::WeightsOnly => "the weights alone, without a prompt",
+    fn describe(&self, wanted: LoadScope, fallback: &Fallback) -> String {
+        let what = match fallback.reach {
+            _ if fallback.reach == wanted => "all of it",
+            LoadScope::Whole => "the whole model",
+            LoadScope::Site => "latents without predictions",
+            LoadScope::WeightsOnly => "the weights alone, without a prompt",
         };
-        let flag = way.reach.flag().filter(|_| way.reach != wanted).map(ToOwned::to_owned);
-        let few = way.saes < self.saes.len();
-        let saes = self.saes.iter().take(way.saes).filter(|_| few).map(|(id, _)| format!("--sae {id}"));
+        let flag = fallback.reach.flag().filter(|_| fallback.reach != wanted).map(ToOwned::to_owned);
+        let few = fallback.saes < self.saes.len();
+        let saes = self.saes.iter().take(fallback.saes).filter(|_| few).map(|(id, _)| format!("--sae {id}"));
         let mut flags = flag.into_iter().chain(saes).collect::<Vec<_>>().join(" ");
-        if way.reach == Reach::WeightsOnly && wanted != Reach::WeightsOnly && !few {
+        if fallback.reach == LoadScope::WeightsOnly && wanted != LoadScope::WeightsOnly && !few {
             flags += ", or M in the explorer";
         }
         let what = if few { format!("{what} with fewer SAEs") } else { what.to_owned() };
-        format!("{what} ({}): {flags}", bytes(way.bytes))
+        format!("{what} ({}): {flags}", bytes(fallback.bytes))
     }
 }
 
@@ -165,8 +170,8 @@ mod tests {
 
     fn demand() -> Demand {
         Demand {
-            model: vec![(Reach::Whole, 1000), (Reach::Site, 600), (Reach::WeightsOnly, 100)],
-            halved: vec![(Reach::Whole, 550), (Reach::Site, 320), (Reach::WeightsOnly, 60)],
+            model: vec![(LoadScope::Whole, 1000), (LoadScope::Site, 600), (LoadScope::WeightsOnly, 100)],
+            halved: vec![(LoadScope::Whole, 550), (LoadScope::Site, 320), (LoadScope::WeightsOnly, 60)],
             saes: [("s", 10, 0), ("m", 200, 50), ("l", 400, 0)]
                 .map(|(id, held, mapped)| (id.to_owned(), formats::Memory { held, mapped }))
                 .to_vec(),
@@ -176,7 +181,7 @@ mod tests {
     #[test]
     fn what_fits_is_told_from_the_most_to_the_least_with_the_arguments_that_choose_it() {
         let told = |free: u64| {
-            let report = demand().refused("demo", Reach::Whole, free);
+            let report = demand().refused("demo", LoadScope::Whole, free);
             assert_eq!(report.why.len(), 4, "{report}");
             report.hint.unwrap_or_default()
         };
@@ -193,7 +198,7 @@ mod tests {
         );
         let mut few = demand();
         few.saes.truncate(1);
-        let told_few = |free| few.refused("demo", Reach::Whole, free).hint.unwrap_or_default();
+        let told_few = |free| few.refused("demo", LoadScope::Whole, free).hint.unwrap_or_default();
         assert_eq!(
             told_few(400),
             "what fits: the weights alone, without a prompt (110 B): --weights-only, or M in the explorer; latents without \
@@ -205,29 +210,29 @@ mod tests {
 
     #[test]
     fn what_a_card_cannot_hold_is_refused_with_what_it_can() {
-        let needed = [(Reach::Whole, 9000), (Reach::Site, 4000), (Reach::WeightsOnly, 0)];
-        let told = |free| refused_on(DeviceName::Cuda(1), "demo", (Reach::Whole, free), &needed);
+        let needed = [(LoadScope::Whole, 9000), (LoadScope::Site, 4000), (LoadScope::WeightsOnly, 0)];
+        let told = |free| refused_on(DeviceName::Cuda(1), "demo", (LoadScope::Whole, free), &needed);
         assert_eq!(told(5000).what, "demo needs 9.0 kB of memory on cuda:1, 5.0 kB are free there");
         assert_eq!(
             told(5000).hint.unwrap_or_default(),
             "what may fit: latents without predictions (4.0 kB): --no-predictions; the weights alone, without a prompt: \
              --weights-only; this machine's memory: --device cpu"
         );
-        let none = refused_on(DeviceName::Cuda(1), "demo", (Reach::Site, 100), &needed[1..]);
+        let none = refused_on(DeviceName::Cuda(1), "demo", (LoadScope::Site, 100), &needed[1..]);
         assert_eq!(none.what, "demo needs 4.0 kB of memory on cuda:1, 100 B are free there");
         assert!(none.hint.unwrap_or_default().starts_with("what may fit: the weights alone"));
     }
 
     #[test]
     fn nothing_is_offered_that_is_more_than_what_is_wanted_or_more_than_there_is() {
-        for wanted in [Reach::Whole, Reach::Site, Reach::WeightsOnly] {
+        for wanted in [LoadScope::Whole, LoadScope::Site, LoadScope::WeightsOnly] {
             for free in (0..1700).step_by(10) {
-                for way in demand().ways(wanted, free) {
-                    assert!(way.reach <= wanted && way.bytes <= free && way.saes > 0, "{way:?}");
-                    assert_eq!(demand().of(way.reach, way.saes), Some(way.bytes));
+                for fallback in demand().fallbacks(wanted, free) {
+                    assert!(fallback.reach <= wanted && fallback.bytes <= free && fallback.saes > 0, "{fallback:?}");
+                    assert_eq!(demand().of(fallback.reach, fallback.saes), Some(fallback.bytes));
                 }
             }
         }
-        assert_eq!(demand().whole(Reach::Site), 1210);
+        assert_eq!(demand().whole(LoadScope::Site), 1210);
     }
 }

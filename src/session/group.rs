@@ -31,7 +31,7 @@ impl Query for GroupQuery {
     /// None for a latent that is novel or unmatched.
     type Answer = Option<GroupView>;
     const NAME: &'static str = "group";
-    const LANE: Lane = Lane::Aside;
+    const LANE: Lane = Lane::Interactive;
     const PRIORITY: u8 = 10;
 
     fn run(&self, cx: &mut Cx<'_>) -> Result<Option<GroupView>, Report> {

@@ -3,17 +3,17 @@
 
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use crate::analysis::card::Words;
-use crate::analysis::measuring::{Apart, Taker};
+use crate::analysis::card::LogitLens;
+use crate::analysis::measuring::{ActivationSource, Apart};
 use crate::analysis::splice::Measured;
 use crate::model;
 use crate::report::{Kind, Report};
 use crate::sae::Sae;
 use crate::sae::stitch::Pair;
 use crate::session::fit::Memory;
+use crate::session::load_scope::LoadScope;
 use crate::session::memo::Memo;
-use crate::session::reach::Reach;
-use crate::session::{Setup, failure};
+use crate::session::{SessionConfig, failure};
 use crate::site::SiteKind;
 use crate::suite::{SaeEntry, Suite, argument};
 use crate::weights::Array;
@@ -24,8 +24,8 @@ pub struct LoadedSuite {
     pub model: model::Loaded,
     /// By rising width.
     pub saes: Vec<LoadedSae>,
-    pub open: Open,
-    pub setup: Setup,
+    pub open: OpenFacts,
+    pub setup: SessionConfig,
     /// What was computed of it once.
     pub memo: Memo,
     prompt: Mutex<Arc<Vec<u32>>>,
@@ -35,9 +35,9 @@ pub struct LoadedSuite {
 
 /// How a suite was opened.
 #[derive(Clone, Debug)]
-pub struct Open {
+pub struct OpenFacts {
     /// How much of the model is there.
-    pub reach: Reach,
+    pub reach: LoadScope,
     pub memory: Memory,
     /// Things worth saying.
     pub notes: Vec<String>,
@@ -54,10 +54,10 @@ impl LoadedSuite {
         suite: Suite,
         model: model::Loaded,
         saes: Vec<LoadedSae>,
-        open: Open,
-        setup: &Setup,
+        open: OpenFacts,
+        setup: &SessionConfig,
     ) -> Result<Self, Report> {
-        if suite.model.prepend_bos && model.tokenizer.bos().is_none() && open.reach != Reach::WeightsOnly {
+        if suite.model.prepend_bos && model.tokenizer.bos().is_none() && open.reach != LoadScope::WeightsOnly {
             return Err(Report::new(format!("cannot open the suite `{}`", suite.id))
                 .because("prompts are to begin with a beginning-of-sequence token, and the tokenizer has none")
                 .hint("set `prepend_bos = false` in the suite file"));
@@ -117,8 +117,13 @@ impl LoadedSuite {
         (self.saes[small].entry.id.clone(), self.saes[large].entry.id.clone())
     }
 
-    pub fn taker(&self) -> Taker<'_> {
-        Taker { model: &*self.model.model, site: self.suite.site, center: self.suite.center, apart: self.apart() }
+    pub fn taker(&self) -> ActivationSource<'_> {
+        ActivationSource {
+            model: &*self.model.model,
+            site: self.suite.site,
+            center: self.suite.center,
+            apart: self.apart(),
+        }
     }
 
     /// Which positions at the beginning of a row do not count: those of the token that begins a text, whoever put it there.
@@ -133,17 +138,17 @@ impl LoadedSuite {
     }
 
     /// What turns directions into words; those of attention z through what its heads write into the residual stream.
-    pub fn words(&self) -> Option<Words<'_>> {
+    pub fn words(&self) -> Option<LogitLens<'_>> {
         let (model, site) = (&self.model.model, self.suite.site);
         let outputs = match site.kind {
             SiteKind::AttnZ => {
-                // Weights that cannot be read are told by the run that needs them.
+                // Weights that cannot be read are reported by the run that needs them.
                 let read = || model.head_outputs(site.layer).unwrap_or_default();
                 Some(self.outputs.get_or_init(read).as_ref()?)
             }
             _ => None,
         };
-        Some(Words { unembedding: model.unembedding()?, tokenizer: &self.model.tokenizer, outputs })
+        Some(LogitLens { unembedding: model.unembedding()?, tokenizer: &self.model.tokenizer, outputs })
     }
 
     /// The tokens of the last prompt that was run.

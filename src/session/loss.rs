@@ -6,7 +6,6 @@ use crate::model;
 use crate::report::Report;
 use crate::sae::Error;
 use crate::sae::stitch::{Pair, Selection};
-use crate::session::bench::{BenchQuery, Benches, Prompt, measures, selection};
 use crate::session::current::Corpus;
 use crate::session::failure;
 use crate::session::loaded_suite::LoadedSuite;
@@ -15,6 +14,7 @@ use crate::session::query::{Cx, Lane, Query};
 use crate::session::sample::cannot_encode;
 use crate::session::spliced::{Spliced, mean};
 use crate::session::verdict::VerdictQuery;
+use crate::session::workbench::{Prompt, WorkbenchQuery, Workbenches, measures, selection};
 use crate::task::{Cancel, OnProgress, Progress};
 
 /// Cross-entropies: one question whatever they are of, since they share the model.
@@ -23,7 +23,7 @@ pub enum LossQuery {
     /// A verdict, with cross-entropies.
     Verdict(VerdictQuery),
     /// Those of the stitched SAE that is built by hand.
-    Bench(BenchQuery),
+    Bench(WorkbenchQuery),
 }
 
 /// Cross-entropies of what was asked about.
@@ -38,7 +38,7 @@ pub enum Loss {
 impl Query for LossQuery {
     type Answer = Loss;
     const NAME: &'static str = "loss";
-    const LANE: Lane = Lane::Background;
+    const LANE: Lane = Lane::Long;
     const PRIORITY: u8 = 30;
 
     fn run(&self, cx: &mut Cx<'_>) -> Result<Loss, Report> {
@@ -48,7 +48,7 @@ impl Query for LossQuery {
                 let places = suite.places(small, large)?;
                 Loss::Verdict(suite.verdict_loss(&corpus, places, *latent, *threshold, cancel, progress)?)
             }
-            Self::Bench(BenchQuery { small, large, changes }) => {
+            Self::Bench(WorkbenchQuery { small, large, changes }) => {
                 let places = suite.places(small, large)?;
                 Loss::Bench(suite.bench_loss(&corpus, places, changes, cancel, progress)?)
             }
@@ -219,7 +219,7 @@ impl LoadedSuite {
         let before_on_text = self.quality(corpus, places.0, cancel, progress)?;
         let prompt = self.prompt_again(places, cancel)?;
         let mut verdict =
-            self.verdict(corpus, &prompt, &mut Benches::default(), places, (latent, threshold), cancel)?;
+            self.verdict(corpus, &prompt, &mut Workbenches::default(), places, (latent, threshold), cancel)?;
         let changes = [Change::Insert(latent)];
         let now = selection(pair, &changes)?;
         if let Some(after) = self.encoded_again(corpus, pair, &now, cancel, progress)? {
@@ -253,7 +253,7 @@ impl LoadedSuite {
         Ok(Some(measures(&quality)))
     }
 
-    /// The last prompt, run again: the session that ran it goes on with the next.
+    /// The last prompt, run again: the session that ran it continues with the next.
     fn prompt_again(&self, (small, large): (usize, usize), cancel: &Cancel) -> Result<Prompt, Report> {
         let ids = self.prompt();
         if ids.is_empty() {

@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-/// The bytes that can be used without swapping, where the system tells: of the machine's, and of what this process's
+/// The bytes that can be used without swapping, where the system reports it: of the machine's, and of what this process's
 /// group may have, as in a container.
 #[must_use]
 pub fn available() -> Option<u64> {

@@ -24,17 +24,17 @@ pub use list::{MetaQuery, MetasQuery};
 pub use run::MetaRunQuery;
 pub use surgery::SurgeryQuery;
 
-use crate::analysis::meta::Microscope;
+use crate::analysis::meta::MetaSaeView;
 use crate::analysis::{MetaEntry, MetaInfo};
 use crate::report::{Kind, Report};
-use crate::sae::meta::{self, Table};
+use crate::sae::meta::{self, BreakdownTable};
 use crate::sae::{self, Sae};
 use crate::session::prompt_session::PromptSession;
-use crate::session::{Setup, failure};
+use crate::session::{SessionConfig, failure};
 use crate::suite::argument;
 use crate::task::Cancel;
 
-use open::{Opened, info, open_folder, open_listed};
+use open::{OpenedMeta, info, open_folder, open_listed};
 use train::Kept;
 
 /// The meta-SAEs that are there, or were to be.
@@ -46,7 +46,7 @@ struct Meta {
     sae: String,
     id: String,
     trained: bool,
-    opened: Result<Opened, Report>,
+    opened: Result<OpenedMeta, Report>,
 }
 
 impl Metas {
@@ -55,8 +55,8 @@ impl Metas {
     }
 
     /// Those of the suite whose SAEs are loaded, and those that this program trained for them. One that cannot be used
-    /// is no error before it is asked for.
-    pub fn find(room: &PromptSession, setup: &Setup, cancel: &Cancel) -> Result<Self, Report> {
+    /// is not an error before it is asked for.
+    pub fn find(room: &PromptSession, setup: &SessionConfig, cancel: &Cancel) -> Result<Self, Report> {
         let mut this = Self::none();
         for entry in &room.suite.metas {
             let Ok(place) = room.place(&entry.sae) else { continue };
@@ -69,7 +69,7 @@ impl Metas {
     }
 
     /// Takes up what this program has trained since.
-    pub fn look_again(&mut self, room: &PromptSession, setup: &Setup) {
+    pub fn look_again(&mut self, room: &PromptSession, setup: &SessionConfig) {
         for loaded in &room.saes {
             let sae = &loaded.entry.id;
             for kept in train::kept(setup.metas.as_deref(), &loaded.sae, &|id| self.has(sae, id)) {
@@ -84,7 +84,7 @@ impl Metas {
     }
 
     fn add(&mut self, sae: &str, kept: Kept) {
-        let opened = kept.meta.map(|meta| Opened::new(meta, kept.k));
+        let opened = kept.meta.map(|meta| OpenedMeta::new(meta, kept.k));
         self.list.push(Meta { sae: sae.to_owned(), id: kept.id, trained: true, opened });
         // A new run of another seed may find meta-latents of the others again.
         for opened in self.list.iter_mut().filter(|meta| meta.sae == sae).flat_map(|meta| &mut meta.opened) {
@@ -155,7 +155,7 @@ impl Metas {
             return Ok(at);
         }
         if Path::new(meta).is_dir() {
-            let opened = open_folder(Path::new(meta)).map(|sae| Opened::new(sae, None));
+            let opened = open_folder(Path::new(meta)).map(|sae| OpenedMeta::new(sae, None));
             self.list.push(Meta { sae: sae.to_owned(), id: meta.to_owned(), trained: false, opened });
             return Ok(self.list.len() - 1);
         }
@@ -178,7 +178,9 @@ impl Metas {
         }
         let table = match &opened.table {
             Some(table) => Arc::clone(table),
-            None => Arc::new(Table::new(&opened.meta, of, cancel).map_err(|error| report(&self.list[at], &error))?),
+            None => {
+                Arc::new(BreakdownTable::new(&opened.meta, of, cancel).map_err(|error| report(&self.list[at], &error))?)
+            }
         };
         let other = self.list.iter().enumerate().find_map(|(place, other)| {
             let other_run = other.opened.as_ref().ok().filter(|_| place != at && other.sae == self.list[at].sae)?;
@@ -201,7 +203,7 @@ pub struct Scope<'a> {
     room: &'a PromptSession,
     place: usize,
     meta: &'a Meta,
-    opened: &'a Opened,
+    opened: &'a OpenedMeta,
 }
 
 impl Scope<'_> {
@@ -209,8 +211,8 @@ impl Scope<'_> {
         &self.room.saes[self.place].sae
     }
 
-    fn microscope(&self) -> Microscope<'_> {
-        Microscope {
+    fn microscope(&self) -> MetaSaeView<'_> {
+        MetaSaeView {
             id: &self.meta.id,
             meta: &self.opened.meta,
             of_id: &self.meta.sae,

@@ -3,22 +3,22 @@
 
 use crate::format::Files;
 use crate::hub::bytes;
-use crate::model::{self, ModelFiles, Needs, Place, TokenizerFiles, TokenizerSaid};
+use crate::model::{self, Backend, ModelFiles, Needs, TokenizerFiles, TokenizerSaid};
 use crate::report::Report;
 use crate::sae::formats;
 use crate::sae::{Normalisation, Sae};
 use crate::session::fit::{Demand, Memory, OnDevice, refused_on};
-use crate::session::loaded_suite::{LoadedSae, LoadedSuite, Open};
-use crate::session::reach::{Opening, Reach};
-use crate::session::{Setup, failure};
+use crate::session::load_scope::{LoadScope, OpenRequest};
+use crate::session::loaded_suite::{LoadedSae, LoadedSuite, OpenFacts};
+use crate::session::{SessionConfig, failure};
 use crate::site::SiteKind;
 use crate::suite::{self, Error, NormalizeActivations, Part, SaeEntry, Suite, TokenizerParts, TokenizerWord, argument};
 use crate::task::{Cancel, OnProgress, Progress};
 
 /// A suite whose files are all here and fit into memory.
-pub struct Plan {
+pub struct OpenPlan {
     suite: Suite,
-    reach: Reach,
+    reach: LoadScope,
     /// Whether it is an error when the words of the model are not there.
     words: bool,
     /// None where nothing of it is here and nothing of it is needed.
@@ -27,7 +27,7 @@ pub struct Plan {
     notes: Vec<String>,
     memory: Memory,
     /// What computes the model.
-    place: Place,
+    place: Backend,
 }
 
 /// Finds the files of a suite's model and of these SAEs, and sees that they fit; `before` is what was free on the device
@@ -35,9 +35,9 @@ pub struct Plan {
 ///
 /// # Errors
 /// What is missing, unreadable or too large.
-pub fn plan(setup: &Setup, opening: Opening<'_>, before: Option<u64>) -> Result<Plan, Report> {
-    let Opening { suite, saes, reach, words } = opening;
-    setup.computer.check()?;
+pub fn plan(setup: &SessionConfig, opening: OpenRequest<'_>, before: Option<u64>) -> Result<OpenPlan, Report> {
+    let OpenRequest { suite, saes, reach, words } = opening;
+    setup.compute_device.check()?;
     let (mut found, mut notes, mut missing) = (Vec::new(), Vec::new(), None);
     for id in saes {
         let entry = suite.sae(id)?.clone();
@@ -52,14 +52,14 @@ pub fn plan(setup: &Setup, opening: Opening<'_>, before: Option<u64>) -> Result<
     }
     let model = match model_files(setup, &suite, reach) {
         Ok(files) => Some(files),
-        Err(Error::Missing { .. } | Error::Absent { .. }) if reach == Reach::WeightsOnly && !words => {
+        Err(Error::Missing { .. } | Error::Absent { .. }) if reach == LoadScope::WeightsOnly && !words => {
             notes.insert(0, "weights only, and the model's words are not here: latents have numbers alone".to_owned());
             None
         }
         Err(error) => return Err(without_model(setup, &suite, reach, error, !found.is_empty())),
     };
     let mut model = model;
-    if let (Some(files), Reach::WeightsOnly, false) = (&model, reach, words)
+    if let (Some(files), LoadScope::WeightsOnly, false) = (&model, reach, words)
         && let Err(error @ (model::Error::Architecture { .. } | model::Error::Config { .. })) =
             model::wanted(&files.config, reach.extent(suite.site), &[])
     {
@@ -69,14 +69,15 @@ pub fn plan(setup: &Setup, opening: Opening<'_>, before: Option<u64>) -> Result<
     if let Some(error) = missing.filter(|_| found.is_empty()) {
         return Err(error.into());
     }
-    let place = if reach == Reach::WeightsOnly { Place::default() } else { setup.computer.place()?.clone() };
+    let place =
+        if reach == LoadScope::WeightsOnly { Backend::default() } else { setup.compute_device.place()?.clone() };
     let memory = Memory { needed: 0, free: (setup.memory)(), on_device: None };
-    let mut plan = Plan { suite, reach, words, model, saes: found, notes, memory, place };
+    let mut plan = OpenPlan { suite, reach, words, model, saes: found, notes, memory, place };
     plan.check_memory(before)?;
     Ok(plan)
 }
 
-fn model_files(setup: &Setup, suite: &Suite, reach: Reach) -> Result<ModelFiles, Error> {
+fn model_files(setup: &SessionConfig, suite: &Suite, reach: LoadScope) -> Result<ModelFiles, Error> {
     let parts = suite.model_files_with(&setup.hub, &reach.pick(suite.site))?;
     let tokenizer = match parts.tokenizer {
         TokenizerParts::Json(json) => TokenizerFiles::Json(json),
@@ -88,7 +89,7 @@ fn model_files(setup: &Setup, suite: &Suite, reach: Reach) -> Result<ModelFiles,
 }
 
 /// That the model's files are not here, or not all; what can be had without them where SAEs are.
-fn without_model(setup: &Setup, suite: &Suite, reach: Reach, error: Error, saes: bool) -> Report {
+fn without_model(setup: &SessionConfig, suite: &Suite, reach: LoadScope, error: Error, saes: bool) -> Report {
     let mut ways = Vec::new();
     if let (Error::Missing { part: Part::Model, .. }, Some(flag)) = (&error, reach.flag()) {
         ways.push(format!("`saescope pull {} {flag}` downloads what that takes of it", argument(&suite.name)));
@@ -97,7 +98,7 @@ fn without_model(setup: &Setup, suite: &Suite, reach: Reach, error: Error, saes:
     if ways.is_empty() {
         ways.extend(report.hint.clone());
     }
-    if saes && reach == Reach::Whole && model_files(setup, suite, Reach::Site).is_ok() {
+    if saes && reach == LoadScope::Whole && model_files(setup, suite, LoadScope::Site).is_ok() {
         ways.push("what is here is enough for which latents fire: --no-predictions".to_owned());
     }
     if saes {
@@ -106,7 +107,7 @@ fn without_model(setup: &Setup, suite: &Suite, reach: Reach, error: Error, saes:
     if ways.is_empty() { report } else { report.hint(ways.join("; ")) }
 }
 
-impl Plan {
+impl OpenPlan {
     /// Counts what is needed, and refuses what does not fit.
     fn check_memory(&mut self, before: Option<u64>) -> Result<(), Report> {
         let mut demand = self.model_demand(before)?;
@@ -145,13 +146,13 @@ impl Plan {
     /// Sees that the device holds the model, and gives what is left of it for this machine's memory: the words, which
     /// are read from their file.
     fn placed_demand(&mut self, needs: &Needs, before: Option<u64>) -> Result<Demand, Report> {
-        let all = [Reach::Whole, Reach::Site, Reach::WeightsOnly];
+        let all = [LoadScope::Whole, LoadScope::Site, LoadScope::WeightsOnly];
         let of = |reach| match reach {
-            Reach::Whole => needs.placed(None, true),
-            Reach::Site => needs.placed(Some(self.suite.site.blocks()), false),
-            Reach::WeightsOnly => 0,
+            LoadScope::Whole => needs.placed(None, true),
+            LoadScope::Site => needs.placed(Some(self.suite.site.blocks()), false),
+            LoadScope::WeightsOnly => 0,
         };
-        let ways: Vec<(Reach, u64)> =
+        let ways: Vec<(LoadScope, u64)> =
             all.into_iter().filter(|reach| *reach <= self.reach).map(|reach| (reach, of(reach))).collect();
         let on_device =
             OnDevice { needed: of(self.reach), free: self.place.free().map(|free| free.max(before.unwrap_or(0))) };
@@ -166,7 +167,7 @@ impl Plan {
 
     /// What the model takes, by how much of it is opened.
     fn model_demand(&mut self, before: Option<u64>) -> Result<Demand, Report> {
-        let all = [Reach::Whole, Reach::Site, Reach::WeightsOnly];
+        let all = [LoadScope::Whole, LoadScope::Site, LoadScope::WeightsOnly];
         let Some(files) = &self.model else {
             return Ok(Demand { model: all.map(|reach| (reach, 0)).to_vec(), ..Demand::default() });
         };
@@ -182,9 +183,9 @@ impl Plan {
             return self.placed_demand(&needs, before);
         }
         let of = |needs: &Needs, reach| match reach {
-            Reach::Whole => needs.through(None),
-            Reach::Site => needs.through(Some(blocks)),
-            Reach::WeightsOnly => needs.words(),
+            LoadScope::Whole => needs.through(None),
+            LoadScope::Site => needs.through(Some(blocks)),
+            LoadScope::WeightsOnly => needs.words(),
         };
         let each = |needs: &Needs| {
             let wanted = all.into_iter().filter(|reach| *reach <= self.reach);
@@ -200,7 +201,7 @@ impl Plan {
     /// What is wrong with them otherwise, and what can be had without them.
     fn without(&mut self, error: &model::Error) -> Result<(), Report> {
         let Some(files) = &self.model else { return Ok(()) };
-        if self.reach == Reach::WeightsOnly && !self.words {
+        if self.reach == LoadScope::WeightsOnly && !self.words {
             self.notes.insert(0, format!("weights only, and latents have numbers alone: {}", one_line(error)));
             self.model = None;
             return Ok(());
@@ -212,11 +213,11 @@ impl Plan {
     fn ways(&self, files: &ModelFiles) -> Vec<&'static str> {
         let mut ways = Vec::new();
         // On the CPU opening reads headers alone; elsewhere it copies the model there.
-        let opens = |reach: Reach| Place::default().load(files, reach.extent(self.suite.site)).is_ok();
-        if self.reach == Reach::Whole && opens(Reach::Site) {
+        let opens = |reach: LoadScope| Backend::default().load(files, reach.extent(self.suite.site)).is_ok();
+        if self.reach == LoadScope::Whole && opens(LoadScope::Site) {
             ways.push("which latents fire can be seen with --no-predictions");
         }
-        if self.reach > Reach::WeightsOnly && !self.saes.is_empty() {
+        if self.reach > LoadScope::WeightsOnly && !self.saes.is_empty() {
             ways.push("its SAEs can be looked at without a prompt: --weights-only, or M in the explorer");
         }
         ways
@@ -246,7 +247,12 @@ impl Plan {
 ///
 /// # Errors
 /// What is broken or does not belong together.
-pub fn load(mut plan: Plan, setup: &Setup, cancel: &Cancel, progress: OnProgress<'_>) -> Result<LoadedSuite, Report> {
+pub fn load(
+    mut plan: OpenPlan,
+    setup: &SessionConfig,
+    cancel: &Cancel,
+    progress: OnProgress<'_>,
+) -> Result<LoadedSuite, Report> {
     let (cannot, memory) = (plan.cannot_open(), plan.memory_words());
     let steps = plan.saes.len() as u64 + 1;
     progress(Progress::steps(format!("{memory}model"), 0, steps));
@@ -275,13 +281,13 @@ pub fn load(mut plan: Plan, setup: &Setup, cancel: &Cancel, progress: OnProgress
     let sizes = [size_at(site)?, size_at(plan.suite.target)?];
     let value_bias = match (plan.suite.fold_value_bias, plan.reach) {
         (false, _) => None,
-        (true, Reach::WeightsOnly) => {
+        (true, LoadScope::WeightsOnly) => {
             plan.notes.push("encoder biases are shown as they are stored: the values' bias is in the model".to_owned());
             None
         }
         (true, _) => model.model.value_bias(site.layer).map_err(|error| failure::of_model(&cannot, &error))?,
     };
-    if plan.reach == Reach::WeightsOnly && site.kind == SiteKind::AttnZ {
+    if plan.reach == LoadScope::WeightsOnly && site.kind == SiteKind::AttnZ {
         plan.notes
             .push("weights only: what heads write is in the model, so latents of their z have no words".to_owned());
     }
@@ -298,7 +304,7 @@ pub fn load(mut plan: Plan, setup: &Setup, cancel: &Cancel, progress: OnProgress
         saes.push(LoadedSae { entry, sae });
     }
     saes.sort_by_key(|loaded| loaded.sae.width());
-    let opened = Open { reach: plan.reach, memory: plan.memory, notes: plan.notes };
+    let opened = OpenFacts { reach: plan.reach, memory: plan.memory, notes: plan.notes };
     LoadedSuite::new(plan.suite, model, saes, opened, setup)
 }
 

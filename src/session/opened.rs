@@ -1,13 +1,13 @@
-//! Loading a suite, as a question, and what is told of the suite that is loaded.
+//! Loading a suite, as a question, and what is reported of the suite that is loaded.
 //! Not here: finding its files, seeing that it fits, and loading it (`open.rs`).
 
 use serde::Serialize;
 
 use crate::report::Report;
 use crate::session::fit::Memory;
+use crate::session::load_scope::{LoadScope, OpenRequest};
 use crate::session::loaded_suite::LoadedSuite;
 use crate::session::query::{Cx, Query};
-use crate::session::reach::{Opening, Reach};
 use crate::site::Site;
 use crate::suite::SaeEntry;
 
@@ -19,26 +19,26 @@ pub struct OpenQuery {
     /// The SAEs to load; those that the suite says where it is empty.
     pub saes: Vec<String>,
     /// How much of the model.
-    pub reach: Reach,
+    pub reach: LoadScope,
 }
 
 impl Query for OpenQuery {
-    type Answer = Opened;
+    type Answer = OpenedSuite;
     const NAME: &'static str = "suite";
     const PRIORITY: u8 = 0;
 
-    fn run(&self, cx: &mut Cx<'_>) -> Result<Opened, Report> {
+    fn run(&self, cx: &mut Cx<'_>) -> Result<OpenedSuite, Report> {
         let (cancel, progress) = (cx.cancel, cx.progress);
         let session = cx.session()?;
         let suite = session.suite(&self.suite)?;
         let saes = if self.saes.is_empty() { suite.default_saes() } else { self.saes.clone() };
-        session.open_as(Opening { suite, saes: &saes, reach: self.reach, words: false }, cancel, progress)
+        session.open_as(OpenRequest { suite, saes: &saes, reach: self.reach, words: false }, cancel, progress)
     }
 }
 
 /// A suite that is loaded.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Opened {
+pub struct OpenedSuite {
     /// The suite's id.
     pub suite: String,
     /// Its title.
@@ -60,7 +60,7 @@ pub struct Opened {
     /// A prompt that shows something.
     pub prompt: String,
     /// How much of the model is there.
-    pub reach: Reach,
+    pub reach: LoadScope,
     /// Whether latents have words: the tokens that they promote.
     pub words: bool,
     /// The memory that it takes.
@@ -83,8 +83,8 @@ pub struct SaeInfo {
 }
 
 impl LoadedSuite {
-    /// What is told of it.
-    pub fn opened(&self) -> Opened {
+    /// What is reported of it.
+    pub fn opened(&self) -> OpenedSuite {
         let known = |entry: &SaeEntry, width: Option<usize>| SaeInfo {
             id: entry.id.clone(),
             width,
@@ -93,13 +93,13 @@ impl LoadedSuite {
         };
         let loaded = self.saes.iter().map(|loaded| known(&loaded.entry, Some(loaded.sae.width())));
         let others = self.suite.saes.iter().filter(|entry| self.saes.iter().all(|sae| sae.entry.id != entry.id));
-        Opened {
+        OpenedSuite {
             suite: self.suite.id.clone(),
             title: self.suite.title.clone(),
             model: self.suite.model.source.to_string(),
             site: self.suite.site,
             threshold: self.suite.threshold,
-            device: self.setup.computer.words(),
+            device: self.setup.compute_device.words(),
             saes: loaded.chain(others.map(|entry| known(entry, None))).collect(),
             context: self.model.model.shape().context,
             bos: self.suite.model.prepend_bos,

@@ -6,7 +6,7 @@ use crate::session::loaded_suite::LoadedSuite;
 use crate::session::memory;
 use crate::session::query::{Cx, Lane, Query};
 use crate::task::Cancel;
-use crate::weights::Factor;
+use crate::weights::PackableMatrix;
 
 /// Weights are packed into no more than one part in so many of the memory that is free.
 const SPARE: u64 = 4;
@@ -19,7 +19,7 @@ impl Query for PackQuery {
     /// The bytes that this took.
     type Answer = u64;
     const NAME: &'static str = "pack";
-    const LANE: Lane = Lane::Doctor;
+    const LANE: Lane = Lane::Maintenance;
     const PRIORITY: u8 = 10;
 
     fn run(&self, cx: &mut Cx<'_>) -> Result<u64, Report> {
@@ -32,10 +32,10 @@ impl LoadedSuite {
     /// would take much of the memory that is free stays as it is.
     fn pack(&self, cancel: &Cancel) -> Result<u64, Report> {
         let saes = self.saes.iter().map(|loaded| loaded.sae.parts().w_enc.factor());
-        let factors: Vec<Factor> = self.model.model.factors().into_iter().chain(saes).collect();
+        let packable: Vec<PackableMatrix> = self.model.model.packable().into_iter().chain(saes).collect();
         let room = memory::available().unwrap_or(0) / SPARE;
         let mut taken = 0;
-        for factor in &factors {
+        for factor in &packable {
             let wanted = factor.wanted();
             if taken + wanted > room {
                 continue;

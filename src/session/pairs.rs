@@ -10,12 +10,12 @@ use crate::sae::Codes;
 use crate::sae::stitch::{Score, Scores, Workbench};
 use crate::session::current::Corpus;
 use crate::session::failure;
+use crate::session::load_scope::LoadScope;
 use crate::session::loaded_suite::LoadedSuite;
 use crate::session::memo::MemoKey;
 use crate::session::query::{Cx, Lane, Query};
-use crate::session::reach::Reach;
 use crate::session::sample::{cannot_encode, reading};
-use crate::session::tables::Table;
+use crate::session::tables::PairTable;
 use crate::task::{Cancel, OnProgress};
 
 /// Positions measured at a time of a text that is longer than what is kept of it.
@@ -35,7 +35,7 @@ pub struct PairQuery {
 impl Query for PairQuery {
     type Answer = PairView;
     const NAME: &'static str = "pair";
-    const LANE: Lane = Lane::Background;
+    const LANE: Lane = Lane::Long;
     const PRIORITY: u8 = 10;
 
     fn run(&self, cx: &mut Cx<'_>) -> Result<PairView, Report> {
@@ -89,7 +89,7 @@ impl LoadedSuite {
     ) -> Result<PairView, Report> {
         let pair = self.pair(places)?;
         let table = self.table(places, threshold, cancel, progress)?;
-        if self.open.reach == Reach::WeightsOnly {
+        if self.open.reach == LoadScope::WeightsOnly {
             return self.unmeasured(places, &table);
         }
         let measured = self.measured_pair(corpus, places, cancel, progress)?;
@@ -110,7 +110,7 @@ impl LoadedSuite {
     }
 
     /// Classes and groups alone, where no model is there to measure with.
-    fn unmeasured(&self, places: (usize, usize), table: &Table) -> Result<PairView, Report> {
+    fn unmeasured(&self, places: (usize, usize), table: &PairTable) -> Result<PairView, Report> {
         let pair = self.pair(places)?;
         let (scores, small_fired) = (vec![Score::default(); pair.large().width()], vec![0; pair.small().width()]);
         let text = TextInfo { name: "no text".to_owned(), tokens: 0 };

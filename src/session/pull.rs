@@ -2,8 +2,8 @@
 //! Not here: how a file is downloaded (`hub`), and which files a suite has (`suite`).
 
 use crate::report::Report;
+use crate::session::load_scope::LoadScope;
 use crate::session::query::{Cx, Lane, Query};
-use crate::session::reach::Reach;
 use crate::suite::Choice;
 
 /// Download what is missing of a suite.
@@ -12,7 +12,7 @@ pub struct PullQuery {
     /// An id of the catalogue or the path of a suite file.
     pub suite: String,
     /// How much of the model.
-    pub reach: Reach,
+    pub reach: LoadScope,
 }
 
 impl Query for PullQuery {

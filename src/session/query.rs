@@ -7,7 +7,7 @@ use crate::report::{Kind, Report};
 use crate::session::current::{Corpus, CurrentSuite, nothing};
 use crate::session::loaded_suite::LoadedSuite;
 use crate::session::prompt_session::PromptSession;
-use crate::session::{Session, Setup};
+use crate::session::{Session, SessionConfig};
 use crate::task::{Cancel, OnProgress};
 
 /// Where a question waits and is answered: each lane is a thread of its own.
@@ -16,34 +16,41 @@ pub enum Lane {
     /// What a person waits for. It owns the session: only here the prompt that was run last is there.
     Compute,
     /// What is looked at: relatives, groups, writing files. Short, unless a table is missing.
-    Aside,
+    Interactive,
     /// What was asked for and takes long: measuring pairs, curves, cross-entropies.
-    Background,
+    Long,
     /// Training.
     Training,
     /// What will be asked for: all tables.
-    Tables,
+    Prefetch,
     /// What is done without being asked for, once: weights packed, and how the suite is wired.
-    Doctor,
+    Maintenance,
     /// Downloads. No suite is open here.
     Download,
 }
 
 impl Lane {
     /// All of them.
-    pub const ALL: [Self; 7] =
-        [Self::Compute, Self::Aside, Self::Background, Self::Training, Self::Tables, Self::Doctor, Self::Download];
+    pub const ALL: [Self; 7] = [
+        Self::Compute,
+        Self::Interactive,
+        Self::Long,
+        Self::Training,
+        Self::Prefetch,
+        Self::Maintenance,
+        Self::Download,
+    ];
 
     /// The name of its thread.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
             Self::Compute => "compute",
-            Self::Aside => "aside",
-            Self::Background => "background",
+            Self::Interactive => "interactive",
+            Self::Long => "long",
             Self::Training => "training",
-            Self::Tables => "tables",
-            Self::Doctor => "doctor",
+            Self::Prefetch => "prefetch",
+            Self::Maintenance => "maintenance",
             Self::Download => "download",
         }
     }
@@ -85,7 +92,7 @@ pub struct Cx<'a> {
     host: Host<'a>,
     /// Whether the answer is still wanted.
     pub cancel: &'a Cancel,
-    /// Where progress is told.
+    /// Where progress is reported.
     pub progress: OnProgress<'a>,
 }
 
@@ -96,7 +103,7 @@ pub(super) enum Host<'a> {
     /// Someone beside it, on the suite that it has open.
     Beside { suite: &'a LoadedSuite, current: &'a CurrentSuite },
     /// Someone who has nothing open.
-    Setup(&'a Setup),
+    SessionConfig(&'a SessionConfig),
 }
 
 impl<'a> Cx<'a> {
@@ -108,7 +115,7 @@ impl<'a> Cx<'a> {
     pub(super) fn session(&mut self) -> Result<&mut Session, Report> {
         match &mut self.host {
             Host::Session(session) => Ok(session),
-            Host::Beside { .. } | Host::Setup(_) => Err(elsewhere("the prompt")),
+            Host::Beside { .. } | Host::SessionConfig(_) => Err(elsewhere("the prompt")),
         }
     }
 
@@ -122,7 +129,7 @@ impl<'a> Cx<'a> {
         match &self.host {
             Host::Session(session) => session.prompt().map(|prompt| &**prompt),
             Host::Beside { suite, .. } => Ok(suite),
-            Host::Setup(_) => Err(nothing()),
+            Host::SessionConfig(_) => Err(nothing()),
         }
     }
 
@@ -131,7 +138,7 @@ impl<'a> Cx<'a> {
         match &self.host {
             Host::Session(session) => Ok(session.current()),
             Host::Beside { current, .. } => Ok(current),
-            Host::Setup(_) => Err(elsewhere("the text")),
+            Host::SessionConfig(_) => Err(elsewhere("the text")),
         }
     }
 
@@ -141,11 +148,11 @@ impl<'a> Cx<'a> {
     }
 
     /// Where things are found.
-    pub(super) fn setup(&self) -> &Setup {
+    pub(super) fn setup(&self) -> &SessionConfig {
         match &self.host {
             Host::Session(session) => session.setup(),
             Host::Beside { suite, .. } => &suite.setup,
-            Host::Setup(setup) => setup,
+            Host::SessionConfig(setup) => setup,
         }
     }
 }

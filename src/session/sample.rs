@@ -11,9 +11,9 @@ use crate::sae::Codes;
 use crate::sae::metrics::{self, Quality};
 use crate::session::current::Corpus;
 use crate::session::failure;
+use crate::session::load_scope::{LoadScope, needs_model};
 use crate::session::loaded_suite::{LoadedSae, LoadedSuite};
 use crate::session::memo::MemoKey;
-use crate::session::reach::{Reach, needs_model};
 use crate::session::text::{Cut, Rows, Text};
 use crate::task::{Cancel, OnProgress, Progress, Unit};
 
@@ -22,7 +22,7 @@ const ENGLISH: &[u8] = include_bytes!("../../assets/text/english.txt");
 /// Most bytes of activations that are kept of the text; what is measured beyond them is measured in passing.
 const SAMPLE_BYTES: usize = 64 << 20;
 /// Most tokens of a row where the SAEs do not say on how long texts they were trained.
-const ROW: usize = 128;
+const MAX_ROW_TOKENS: usize = 128;
 
 /// The beginning of the text, as much of it as is kept.
 pub struct TextSample {
@@ -82,7 +82,7 @@ impl LoadedSuite {
         let bos = self.model.tokenizer.bos().filter(|_| self.suite.model.prepend_bos);
         // SAEs are measured on rows as long as those they were trained on.
         let trained = self.saes.iter().filter_map(|loaded| loaded.sae.metadata.context_size).min();
-        let length = trained.unwrap_or(ROW).min(self.model.model.shape().context);
+        let length = trained.unwrap_or(MAX_ROW_TOKENS).min(self.model.model.shape().context);
         text.rows(Cut { tokenizer: &self.model.tokenizer, length, bos })
     }
 
@@ -99,7 +99,7 @@ impl LoadedSuite {
 
     fn read_sample(&self, corpus: &Corpus, cancel: &Cancel, progress: OnProgress<'_>) -> Result<TextSample, Report> {
         let (text, taker) = (self.text(corpus)?, self.taker());
-        if self.open.reach == Reach::WeightsOnly {
+        if self.open.reach == LoadScope::WeightsOnly {
             return Err(needs_model(format!("cannot measure on the text `{}`", text.name)));
         }
         let mut rows = self.rows(&text)?;

@@ -15,7 +15,7 @@ pub struct SearchQuery {
     pub query: String,
 }
 
-/// The same, for what the work queue is filtered by: it goes on beside a search.
+/// The same, for what the work queue is filtered by: it continues beside a search.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FilterQuery(pub SearchQuery);
 

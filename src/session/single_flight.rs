@@ -75,7 +75,7 @@ impl<K: Eq + Hash + Clone, V: Clone> SingleFlight<K, V> {
         Ok(value)
     }
 
-    /// Forgets the values whose keys are not wanted any more; what is being computed goes on.
+    /// Forgets the values whose keys are not wanted any more; what is being computed continues.
     pub fn retain(&self, wanted: impl Fn(&K) -> bool) {
         self.lock().retain(|key, cell| matches!(cell, Cell::Busy(_)) || wanted(key));
     }

@@ -5,7 +5,7 @@ use crate::analysis::{Change, Order};
 
 /// What a way is of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct WayKey {
+pub struct InterpolationKey {
     pub generation: u64,
     pub places: (usize, usize),
     /// Bits of θ.
@@ -23,7 +23,7 @@ pub enum Spliced {
     /// That of a stitched SAE, built by hand.
     Changed { places: (usize, usize), changes: Vec<Change> },
     /// That of a stitched SAE on the way from one to another.
-    Step { way: WayKey, step: usize },
+    Step { interpolation: InterpolationKey, step: usize },
 }
 
 /// A mean out of a sum and a number of predictions.

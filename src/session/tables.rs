@@ -25,7 +25,7 @@ impl Query for TablesQuery {
     /// Things worth saying.
     type Answer = Vec<String>;
     const NAME: &'static str = "tables";
-    const LANE: Lane = Lane::Tables;
+    const LANE: Lane = Lane::Prefetch;
     const PRIORITY: u8 = 0;
 
     fn run(&self, cx: &mut Cx<'_>) -> Result<Vec<String>, Report> {
@@ -34,7 +34,7 @@ impl Query for TablesQuery {
 }
 
 /// Two SAEs compared.
-pub struct Table {
+pub struct PairTable {
     pub comparison: Arc<Comparison>,
     /// Why it could not be kept on disk.
     pub note: Option<String>,
@@ -49,7 +49,7 @@ struct TableKey {
 }
 
 impl MemoKey for TableKey {
-    type Value = Arc<Table>;
+    type Value = Arc<PairTable>;
 }
 
 /// The number of the highest floor that a threshold lies on or above.
@@ -57,7 +57,7 @@ pub fn floor_of(threshold: f32) -> Result<usize, Report> {
     let within = (-1.0..=1.0).contains(&threshold);
     let floor = FLOORS.iter().position(|floor| threshold >= *floor).filter(|_| within);
     floor.ok_or_else(|| {
-        failure::of_sae(format!("{threshold} is no threshold"), &Error::Threshold { theta: threshold })
+        failure::of_sae(format!("θ must lie in [-1, 1], got {threshold}"), &Error::Threshold { theta: threshold })
             .hint("a cosine lies between -1 and 1")
             .kind(Kind::Usage)
     })
@@ -71,7 +71,7 @@ impl LoadedSuite {
         threshold: f32,
         cancel: &Cancel,
         progress: OnProgress<'_>,
-    ) -> Result<Arc<Table>, Report> {
+    ) -> Result<Arc<PairTable>, Report> {
         let floor = floor_of(threshold)?;
         if let Some(table) = self.known_table(places, floor) {
             return Ok(table);
@@ -88,7 +88,7 @@ impl LoadedSuite {
     }
 
     /// A comparison that is there and goes down to this floor or further.
-    pub fn known_table(&self, (small, large): (usize, usize), floor: usize) -> Option<Arc<Table>> {
+    pub fn known_table(&self, (small, large): (usize, usize), floor: usize) -> Option<Arc<PairTable>> {
         (floor..FLOORS.len()).find_map(|floor| self.memo.get(&TableKey { small, large, floor }))
     }
 
@@ -117,12 +117,12 @@ fn make(
     floor: f32,
     cancel: &Cancel,
     progress: OnProgress<'_>,
-) -> Result<Table, Error> {
+) -> Result<PairTable, Error> {
     let Some(folder) = &shared.setup.tables else {
         let comparison = Arc::new(compare(large, small, NEAREST, floor, cancel, progress)?);
-        return Ok(Table { comparison, note: None });
+        return Ok(PairTable { comparison, note: None });
     };
     let kept = compare_kept(folder, large, small, NEAREST, floor, cancel, progress)?;
     let note = kept.not_written.map(|error| format!("comparisons cannot be kept in {}: {error}", folder.display()));
-    Ok(Table { comparison: Arc::new(kept.comparison), note })
+    Ok(PairTable { comparison: Arc::new(kept.comparison), note })
 }

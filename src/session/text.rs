@@ -9,7 +9,7 @@ use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{Cursor, Read};
 
-use crate::blob::{Blob, Instead, Place};
+use crate::blob::{Blob, Instead, Location};
 use crate::model::{PIECE, Tokenizer, cut};
 use crate::report::Report;
 use crate::session::failure;
@@ -64,8 +64,8 @@ impl Text {
     /// When it cannot be opened.
     pub fn rows<'a>(&self, cut: Cut<'a>) -> Result<Rows<'a>, Report> {
         let from: Box<dyn Read> = match self.blob.place() {
-            Place::Embedded(bytes) => Box::new(Cursor::new(*bytes)),
-            Place::Path(path) => Box::new(File::open(path).map_err(|error| self.unread(&error))?),
+            Location::Embedded(bytes) => Box::new(Cursor::new(*bytes)),
+            Location::Path(path) => Box::new(File::open(path).map_err(|error| self.unread(&error))?),
         };
         let cut = Cut { length: cut.length.max(2), ..cut };
         let (text, bytes, row) = (self.clone(), Vec::new(), Vec::new());
@@ -79,8 +79,8 @@ impl Text {
     pub fn beginning(&self, most: u64) -> Result<Vec<u8>, Report> {
         let mut bytes = Vec::new();
         let read = match self.blob.place() {
-            Place::Embedded(all) => all.take(most).read_to_end(&mut bytes),
-            Place::Path(path) => File::open(path).and_then(|file| file.take(most).read_to_end(&mut bytes)),
+            Location::Embedded(all) => all.take(most).read_to_end(&mut bytes),
+            Location::Path(path) => File::open(path).and_then(|file| file.take(most).read_to_end(&mut bytes)),
         };
         read.map_err(|error| self.unread(&error))?;
         self.check(&bytes)?;
@@ -135,7 +135,7 @@ impl Rows<'_> {
                 self.take(after.map_or(0, <[u8]>::len));
             } else if self.ended {
                 let rest = self.take(self.bytes.len());
-                // An editor's line break at the end of a file is no part of its last document.
+                // An editor's line break at the end of a file is not a part of its last document.
                 self.add(without_end(&rest), self.start)?;
             } else if let Some(end) =
                 (found.is_none() && self.bytes.len() >= 2 * PIECE).then(|| cut(&self.bytes, PIECE))

@@ -5,12 +5,12 @@ use crate::analysis::{self, Class, Effect, Measures, Neighbour, Verdict};
 use crate::report::Report;
 use crate::sae::Error;
 use crate::sae::stitch::{Change, Pair, Scores, Selection};
-use crate::session::bench::{Benches, Prompt, on_prompt, selection};
 use crate::session::current::Corpus;
 use crate::session::failure;
 use crate::session::loaded_suite::LoadedSuite;
 use crate::session::pairs::MeasuredKey;
 use crate::session::query::{Cx, Query};
+use crate::session::workbench::{Prompt, Workbenches, on_prompt, selection};
 use crate::task::Cancel;
 
 /// Whether a latent is new, and what putting it in does on the prompt.
@@ -36,7 +36,7 @@ impl Query for VerdictQuery {
         let session = cx.prompt()?;
         let places = session.places(&self.small, &self.large)?;
         let prompt = session.seen_by(places);
-        let (suite, _, benches) = session.with::<Benches>();
+        let (suite, _, benches) = session.with::<Workbenches>();
         suite.verdict(&corpus, &prompt, benches, places, (self.latent, self.threshold), cancel)
     }
 }
@@ -47,7 +47,7 @@ impl LoadedSuite {
         &self,
         corpus: &Corpus,
         prompt: &Prompt,
-        benches: &mut Benches,
+        benches: &mut Workbenches,
         places: (usize, usize),
         (latent, threshold): (u32, f32),
         cancel: &Cancel,
@@ -68,7 +68,7 @@ impl LoadedSuite {
             small,
             large,
             latent,
-            m: nearest.cosine,
+            max_cosine: nearest.cosine,
             nearest,
             threshold,
             class: (!zero).then(|| Class::of(nearest.cosine, threshold)),
@@ -102,7 +102,7 @@ impl LoadedSuite {
 fn effect_on_prompt(
     pair: Pair<'_>,
     prompt: &Prompt,
-    benches: &mut Benches,
+    benches: &mut Workbenches,
     places: (usize, usize),
     latent: u32,
     cancel: &Cancel,

@@ -5,17 +5,17 @@ use std::fs;
 use std::io::{ErrorKind, Read};
 use std::path::Path;
 
-use super::{Color, Error, Given, MAX_TOP, Theme, top_of};
+use super::{Color, Error, MAX_TOP, PartialSettings, Theme, top_of};
 use crate::device::DeviceName;
 use crate::toml_file::{Document, MAX_BYTES, Table, utf8};
 
 /// Reads the file; nothing is said where there is none.
-pub fn read(path: &Path) -> Result<Given, Error> {
+pub fn read(path: &Path) -> Result<PartialSettings, Error> {
     let shown = path.display().to_string();
     let file = match fs::File::open(path) {
         Ok(file) => file,
         Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
-            return Ok(Given::default());
+            return Ok(PartialSettings::default());
         }
         Err(source) => return Err(Error::Read { path: shown, source }),
     };
@@ -25,7 +25,7 @@ pub fn read(path: &Path) -> Result<Given, Error> {
     Ok(given(&document.root())?)
 }
 
-fn given(table: &Table<'_>) -> Result<Given, crate::toml_file::Error> {
+fn given(table: &Table<'_>) -> Result<PartialSettings, crate::toml_file::Error> {
     table.only(&["suite", "top", "color", "theme", "mouse", "ascii", "text", "device", "log"])?;
     let top = match table.count("top")? {
         None => None,
@@ -39,7 +39,7 @@ fn given(table: &Table<'_>) -> Result<Given, crate::toml_file::Error> {
         Some(Ok(device)) => Some(device),
         Some(Err(_)) => return Err(table.wrong("device", format!("`device` must be {}", DeviceName::EXPECTED))),
     };
-    Ok(Given {
+    Ok(PartialSettings {
         suite: table.string("suite")?.map(ToOwned::to_owned),
         top,
         color: table.choice("color", &Color::NAMES)?,

@@ -23,7 +23,7 @@ const FAMILIES: [&str; 7] =
 
 /// A suite of the list, or why a user's file cannot be one.
 #[derive(Debug)]
-pub struct Listed {
+pub struct CatalogueEntry {
     /// The file, for one of the user's own.
     pub file: Option<PathBuf>,
     /// The suite.
@@ -32,10 +32,10 @@ pub struct Listed {
 
 /// Every known suite: the demo, the catalogue, then the user's own in `directories`, by name.
 #[must_use]
-pub fn catalogue(directories: &[PathBuf]) -> Vec<Listed> {
+pub fn catalogue(directories: &[PathBuf]) -> Vec<CatalogueEntry> {
     let own = directories.iter().flat_map(|directory| toml_files(directory));
-    let own = own.map(|file| Listed { suite: read(&file), file: Some(file) });
-    let built_in = built_in().map(|suite| Listed { file: None, suite });
+    let own = own.map(|file| CatalogueEntry { suite: read(&file), file: Some(file) });
+    let built_in = built_in().map(|suite| CatalogueEntry { file: None, suite });
     built_in.chain(own).collect()
 }
 

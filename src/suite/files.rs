@@ -141,8 +141,9 @@ fn shard_of_each(index: &Blob) -> Result<BTreeMap<String, String>, Error> {
     let map = map.ok_or_else(|| wrong("it has no `weight_map`".to_owned()))?;
     let mut shards = BTreeMap::new();
     for (tensor, file) in map.keys() {
-        let file =
-            file.as_str().ok_or_else(|| wrong(format!("the shard of `{}` is no name", tensor.escape_debug())))?;
+        let file = file
+            .as_str()
+            .ok_or_else(|| wrong(format!("the shard of `{}` is not a file name", tensor.escape_debug())))?;
         name::file(file).map_err(|error| wrong(error.to_string()))?;
         shards.insert(tensor.clone(), file.to_owned());
     }
@@ -309,7 +310,7 @@ impl Suite {
     /// # Errors
     /// [`Error::Missing`], [`Error::Absent`], [`Error::Unsupported`].
     pub fn sae_files(&self, sae: &SaeEntry, locator: &dyn Locator) -> Result<Files, Error> {
-        let place = Place { source: &sae.source, folder: sae.folder.as_deref(), file: sae.file.as_deref() };
+        let place = Location { source: &sae.source, folder: sae.folder.as_deref(), file: sae.file.as_deref() };
         self.parts(Part::Sae(sae.id.clone()), sae.format, place, locator)
     }
 
@@ -335,14 +336,14 @@ impl Suite {
     /// # Errors
     /// [`Error::Missing`], [`Error::Absent`], [`Error::Unsupported`].
     pub fn meta_files(&self, meta: &MetaEntry, locator: &dyn Locator) -> Result<Files, Error> {
-        let place = Place { source: &meta.source, folder: meta.folder.as_deref(), file: None };
+        let place = Location { source: &meta.source, folder: meta.folder.as_deref(), file: None };
         self.parts(Part::Meta(meta.id.clone()), meta.format, place, locator)
     }
 
-    fn parts(&self, part: Part, format: Format, place: Place<'_>, locator: &dyn Locator) -> Result<Files, Error> {
+    fn parts(&self, part: Part, format: Format, place: Location<'_>, locator: &dyn Locator) -> Result<Files, Error> {
         let Some(names) = format.files(place.file) else { return Err(Error::Unsupported { part, format }) };
         whole(place.source, locator, |source| {
-            self.sae_parts(part.clone(), format, &names, Place { source, ..place }, locator)
+            self.sae_parts(part.clone(), format, &names, Location { source, ..place }, locator)
         })
     }
 
@@ -352,10 +353,10 @@ impl Suite {
         part: Part,
         format: Format,
         names: &FileNames,
-        place: Place<'_>,
+        place: Location<'_>,
         locator: &dyn Locator,
     ) -> Result<Files, Error> {
-        let Place { source, folder, .. } = place;
+        let Location { source, folder, .. } = place;
         let mut gather = Gather { suite: &self.name, part, source, locator, missing: Vec::new() };
         let config = names.config.as_ref().map(|config| gather.take(&within(folder, config))).transpose()?;
         let weights = gather.take(&within(folder, &names.weights))?;
@@ -371,7 +372,7 @@ impl Suite {
 
 /// Where an SAE's files are.
 #[derive(Clone, Copy)]
-struct Place<'a> {
+struct Location<'a> {
     source: &'a Source,
     folder: Option<&'a str>,
     file: Option<&'a str>,

@@ -80,7 +80,7 @@ pub struct Need {
 
 /// What a choice needs of the hub. Parts that are local directories or embedded need nothing.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Plan {
+pub struct PullPlan {
     /// One entry for each part that comes from the hub.
     pub needs: Vec<Need>,
     /// After a pull: files that were damaged in the cache and have been fetched again.
@@ -110,7 +110,7 @@ impl Need {
     }
 }
 
-impl Plan {
+impl PullPlan {
     /// Whether every file is on this machine.
     #[must_use]
     pub fn ready(&self) -> bool {
@@ -171,7 +171,7 @@ impl Suite {
     /// # Errors
     /// [`Error::UnknownPart`], [`Error::Unsupported`] for a format whose files are not known, [`Error::Index`] when
     /// the model's list of shards is here and cannot be used.
-    pub fn plan(&self, choice: &Choice, locator: &dyn Locator) -> Result<Plan, Error> {
+    pub fn plan(&self, choice: &Choice, locator: &dyn Locator) -> Result<PullPlan, Error> {
         self.plan_with(choice, &Picked::every, locator)
     }
 
@@ -179,8 +179,8 @@ impl Suite {
     ///
     /// # Errors
     /// As [`Suite::plan`].
-    pub fn plan_with(&self, choice: &Choice, pick: Pick<'_>, locator: &dyn Locator) -> Result<Plan, Error> {
-        let mut plan = Plan::default();
+    pub fn plan_with(&self, choice: &Choice, pick: Pick<'_>, locator: &dyn Locator) -> Result<PullPlan, Error> {
+        let mut plan = PullPlan::default();
         for part in self.parts_of(choice)? {
             plan.needs.extend(self.whole_need(&part, pick, locator)?);
         }

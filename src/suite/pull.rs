@@ -4,13 +4,13 @@
 use std::collections::HashMap;
 
 use super::files::{CONFIG, INDEX, Pick, Picked, Shards, WEIGHTS, model_names};
-use super::{Choice, Error, Part, Plan, Source, Suite};
+use super::{Choice, Error, Part, PullPlan, Source, Suite};
 use crate::blob::Blob;
 use crate::hub::{self, Hub, Repo, RepoFile, Visit};
 use crate::task::{Cancel, OnProgress};
 
 /// The files of a model's repository.
-struct Listed {
+struct PullItem {
     names: Vec<&'static str>,
     /// Bytes by name, as far as the hub lists them.
     sizes: HashMap<String, u64>,
@@ -23,7 +23,7 @@ impl Suite {
     /// # Errors
     /// [`Error::UnknownPart`], [`Error::Unsupported`] and [`Error::Absent`] before anything large is fetched,
     /// [`Error::Index`], and [`Error::Hub`] with what the hub, the network or the disk have against it.
-    pub fn pull(&self, choice: &Choice, hub: &Hub, cancel: &Cancel, on: OnProgress<'_>) -> Result<Plan, Error> {
+    pub fn pull(&self, choice: &Choice, hub: &Hub, cancel: &Cancel, on: OnProgress<'_>) -> Result<PullPlan, Error> {
         self.pull_with(choice, &Picked::every, hub, cancel, on)
     }
 
@@ -39,7 +39,7 @@ impl Suite {
         hub: &Hub,
         cancel: &Cancel,
         on: OnProgress<'_>,
-    ) -> Result<Plan, Error> {
+    ) -> Result<PullPlan, Error> {
         let visit = hub.visit(cancel, on);
         let sizes = match self.fetch(choice, pick, hub, &visit) {
             Ok(sizes) => sizes,
@@ -82,24 +82,24 @@ impl Suite {
     }
 
     /// The files that make up the model, as its repository has them.
-    fn model_listed(&self, repo: &Repo, hub: &Hub, visit: &Visit<'_>) -> Result<Listed, Error> {
+    fn model_listed(&self, repo: &Repo, hub: &Hub, visit: &Visit<'_>) -> Result<PullItem, Error> {
         let sizes: HashMap<String, u64> = match visit.list(repo, None, Some(CONFIG)) {
             Ok(listed) => listed.into_iter().collect(),
             // Mirrors without listings, and a network that is down: what is here, or else what is usual.
             Err(error) if is_unlisted(&error) => {
-                return Ok(Listed { names: self.usual(&error, hub), sizes: HashMap::new() });
+                return Ok(PullItem { names: self.usual(&error, hub), sizes: HashMap::new() });
             }
             Err(error) => return Err(error.into()),
         };
         let names = model_names(|name| sizes.contains_key(name));
         match names.iter().find(|name| !sizes.contains_key(**name)) {
             Some(missing) => Err(Error::Absent { place: repo.to_string(), file: either(missing) }),
-            None => Ok(Listed { names, sizes }),
+            None => Ok(PullItem { names, sizes }),
         }
     }
 
     /// Those of a model's files that hold what is wanted; its index is fetched where it has one.
-    fn model_wanted(repo: &Repo, listed: &Listed, pick: Pick<'_>, visit: &Visit<'_>) -> Result<Vec<RepoFile>, Error> {
+    fn model_wanted(repo: &Repo, listed: &PullItem, pick: Pick<'_>, visit: &Visit<'_>) -> Result<Vec<RepoFile>, Error> {
         let file = |file: &str| RepoFile { repo: repo.clone(), file: file.to_owned() };
         let mut wanted: Vec<RepoFile> = listed.names.iter().map(|name| file(name)).collect();
         if listed.names.contains(&INDEX) {

@@ -92,7 +92,7 @@ fn harmless(text: &str, charset: Charset, stays: impl Fn(char) -> bool) -> Cow<'
         return Cow::Borrowed(text);
     }
     let mut out = String::with_capacity(text.len() + 8);
-    // Between parts of a line it is no space that is marked.
+    // Between parts of a line it is not a space that is marked.
     let parted = if ascii { text.replace(" · ", " | ") } else { text.to_owned() };
     for c in plain(&parted, charset).chars() {
         match c {

@@ -1,8 +1,8 @@
 //! The state of the explorer, and small questions to it.
 //! Not here: how it changes (`update`), how it looks (`view`).
 
+mod attribution;
 mod meta;
-mod origins;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -11,28 +11,28 @@ use ratatui_textarea::TextArea;
 
 use crate::analysis::{LatentCard, PositionRun, SaeRun, TokenView};
 use crate::session::{
-    CardQuery, CatalogueQuery, CheckupQuery, OpenQuery, PackQuery, PullQuery, Reach, RunQuery, SaeInfo, SearchQuery,
+    CardQuery, CatalogueQuery, CheckupQuery, LoadScope, OpenQuery, PackQuery, PullQuery, RunQuery, SaeInfo, SearchQuery,
 };
 use crate::task::Tickets;
 use crate::text::Charset;
 use crate::tui::ask::Ask;
+use crate::tui::attribution::Attributions;
 use crate::tui::history::History;
-use crate::tui::hits::Hits;
-use crate::tui::keys::Place;
+use crate::tui::hits::HitMap;
+use crate::tui::keys::KeyContext;
 use crate::tui::labels::LabelStore;
 pub use crate::tui::location::{Focus, LatentRef, Notice, Page, Visit, activation};
 use crate::tui::meta::Meta;
 use crate::tui::next::NextStore;
-use crate::tui::origins::Origins;
-use crate::tui::over::Over;
+use crate::tui::overlay::Overlay;
 use crate::tui::speed::Speed;
 use crate::tui::stitch::{PairIds, Stitch};
 
-pub use origins::HeadRow;
+pub use attribution::HeadRow;
 
 /// What the explorer starts with.
 #[derive(Clone, Debug)]
-pub struct Start {
+pub struct TuiOptions {
     /// The suite to open: an id or a path.
     pub suite: String,
     /// The prompt to start with; none for the suite's own.
@@ -46,7 +46,7 @@ pub struct Start {
     /// The SAEs of the suite to load; those that it says where it is empty.
     pub saes: Vec<String>,
     /// How much of models is opened where nothing else is asked for.
-    pub reach: Reach,
+    pub reach: LoadScope,
 }
 
 /// The state of the explorer.
@@ -58,7 +58,7 @@ pub struct App {
     /// The page shown.
     pub page: Page,
     /// What lies over the panes, the topmost last.
-    pub over: Vec<Over>,
+    pub overlay: Vec<Overlay>,
     /// The prompt.
     pub editor: TextArea<'static>,
     /// The suite that was asked for last.
@@ -66,9 +66,9 @@ pub struct App {
     /// The suite of the start and the SAEs of it that are to be loaded.
     pub only: (String, Vec<String>),
     /// How much of a model is opened where nothing else is asked for.
-    pub usual: Reach,
+    pub usual: LoadScope,
     /// How much of the suite's model was asked for last.
-    pub reach: Reach,
+    pub reach: LoadScope,
     /// Where the tickets of all askings come from.
     pub tickets: Tickets,
     /// The suite that is loaded.
@@ -96,7 +96,7 @@ pub struct App {
     /// The pane that stands beside the latents.
     pub beside: Focus,
     /// Where the chosen latent's activation comes from.
-    pub origins: Origins,
+    pub attribution: Attributions,
     /// The known suites.
     pub catalogue: Ask<CatalogueQuery>,
     /// The download: the suite's id.
@@ -136,7 +136,7 @@ pub struct App {
     /// Ticks since something became pending; nothing is shown as stale before the first.
     pub ticks: u32,
     /// Where things were on the last frame.
-    pub hits: Hits,
+    pub hits: HitMap,
 }
 
 /// Most latents that can be pinned: as many as there are marks for.
@@ -145,13 +145,13 @@ pub const MOST_PINS: usize = 4;
 impl App {
     /// The explorer before anything is loaded.
     #[must_use]
-    pub fn new(start: &Start, size: (u16, u16)) -> Self {
+    pub fn new(start: &TuiOptions, size: (u16, u16)) -> Self {
         let prompt = start.prompt.clone().unwrap_or_default();
         Self {
             size,
             focus: Focus::Tokens,
             page: Page::Explore,
-            over: Vec::new(),
+            overlay: Vec::new(),
             editor: editor_of(&prompt),
             suite: start.suite.clone(),
             only: (start.suite.clone(), start.saes.clone()),
@@ -170,7 +170,7 @@ impl App {
             checkup: Ask::default(),
             pack: Ask::default(),
             beside: Focus::Card,
-            origins: Origins::default(),
+            attribution: Attributions::default(),
             catalogue: Ask::default(),
             pull: Ask::default(),
             speed: Speed::default(),
@@ -190,14 +190,14 @@ impl App {
             charset: start.charset,
             home: start.home.clone(),
             ticks: 0,
-            hits: Hits::default(),
+            hits: HitMap::default(),
         }
     }
 
     /// Where keys go.
     #[must_use]
-    pub fn place(&self) -> Place {
-        self.over.last().map_or(Place::Pane(self.focus), Over::place)
+    pub fn place(&self) -> KeyContext {
+        self.overlay.last().map_or(KeyContext::Pane(self.focus), Overlay::place)
     }
 
     /// The prompt as it stands in the editor.
@@ -245,7 +245,7 @@ impl App {
     /// Whether no model is there that could be run.
     #[must_use]
     pub fn weights_only(&self) -> bool {
-        self.opened.value().is_some_and(|opened| opened.reach == Reach::WeightsOnly)
+        self.opened.value().is_some_and(|opened| opened.reach == LoadScope::WeightsOnly)
     }
 
     /// How much of the model is open, where that is not all.
@@ -326,7 +326,7 @@ impl App {
         self.ticks > 0
     }
 
-    /// Tells the person something in the status line.
+    /// Shows the person something in the status line.
     pub fn say(&mut self, text: impl Into<String>) {
         self.notice = Some(Notice { text: text.into(), bad: false });
     }

@@ -7,7 +7,7 @@ use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 
 use crate::text;
-use crate::tui::hits::{Hits, Target};
+use crate::tui::hits::{HitMap, HitTarget};
 use crate::tui::location::Focus;
 use crate::tui::theme::Theme;
 
@@ -18,7 +18,7 @@ pub struct Canvas<'a> {
     /// The styles.
     pub theme: Theme,
     /// Where things are.
-    pub hits: &'a mut Hits,
+    pub hits: &'a mut HitMap,
 }
 
 impl Canvas<'_> {
@@ -104,7 +104,7 @@ impl Canvas<'_> {
 
     /// Notes a pane as something to click.
     pub fn hit_pane(&mut self, area: Rect, focus: Focus) {
-        self.hits.add(area, Target::Pane(focus));
+        self.hits.add(area, HitTarget::Pane(focus));
     }
 }
 

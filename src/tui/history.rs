@@ -2,7 +2,7 @@
 //! Not here: what a visit does to the screen.
 
 /// Most visits kept.
-const MOST: usize = 200;
+const MAX_VISITS: usize = 200;
 
 /// Visits, and which of them is shown.
 #[derive(Clone, Debug)]
@@ -26,7 +26,7 @@ impl<T: Clone + PartialEq> History<T> {
                 self.visits.push(visit);
             }
         }
-        let excess = self.visits.len().saturating_sub(MOST);
+        let excess = self.visits.len().saturating_sub(MAX_VISITS);
         self.visits.drain(..excess);
         self.at = self.visits.len().saturating_sub(1);
     }
@@ -110,6 +110,6 @@ mod tests {
         for i in 0..1000 {
             history.visit(None, at(i));
         }
-        assert_eq!(history.depth(), (MOST - 1, 0));
+        assert_eq!(history.depth(), (MAX_VISITS - 1, 0));
     }
 }

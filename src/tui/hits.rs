@@ -7,7 +7,7 @@ use crate::tui::location::Focus;
 
 /// Something on screen that can be clicked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Target {
+pub enum HitTarget {
     /// A pane, as a whole.
     Pane(Focus),
     /// A place in the prompt: line and character.
@@ -21,7 +21,7 @@ pub enum Target {
     /// A row of the list that lies over the panes.
     Row(usize),
     /// What lies over the panes, as a whole.
-    Over,
+    Overlay,
 }
 
 /// A part of stitching.
@@ -60,10 +60,10 @@ impl Drawn {
     }
 }
 
-/// What a frame tells `update`.
+/// What a frame reports to `update`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Hits {
-    areas: Vec<(Rect, Target)>,
+pub struct HitMap {
+    areas: Vec<(Rect, HitTarget)>,
     /// Rows of the latents list.
     pub latent_rows: usize,
     rows: Vec<(Focus, usize)>,
@@ -87,9 +87,9 @@ pub struct Hits {
     pub token_lines: Vec<usize>,
 }
 
-impl Hits {
+impl HitMap {
     /// Notes that a target stands there; later ones lie over earlier ones.
-    pub fn add(&mut self, area: Rect, target: Target) {
+    pub fn add(&mut self, area: Rect, target: HitTarget) {
         if !area.is_empty() {
             self.areas.push((area, target));
         }
@@ -109,19 +109,19 @@ impl Hits {
     /// Whether a pane is on screen: what is not drawn is not asked for.
     #[must_use]
     pub fn shows(&self, pane: Focus) -> bool {
-        self.areas.iter().any(|(_, target)| *target == Target::Pane(pane))
+        self.areas.iter().any(|(_, target)| *target == HitTarget::Pane(pane))
     }
 
     /// What stands at a place.
     #[must_use]
-    pub fn at(&self, column: u16, row: u16) -> Option<Target> {
+    pub fn at(&self, column: u16, row: u16) -> Option<HitTarget> {
         let place = Position::new(column, row);
         self.areas.iter().rev().find(|(area, _)| area.contains(place)).map(|(_, target)| *target)
     }
 
     /// The place of a target, for tests and pictures.
     #[must_use]
-    pub fn area(&self, target: Target) -> Option<Rect> {
+    pub fn area(&self, target: HitTarget) -> Option<Rect> {
         self.areas.iter().rev().find(|(_, t)| *t == target).map(|(area, _)| *area)
     }
 }

@@ -30,8 +30,8 @@ pub(super) fn read(to: Sender<Wake>, mut inlet: Inlet, escape: std::time::Durati
     thread::Builder::new().name("keyboard".into()).spawn(move || {
         loop {
             let read = read_once(&mut keyboard);
-            let over = read.is_err();
-            if chunk.send(read).is_err() || over {
+            let overlay = read.is_err();
+            if chunk.send(read).is_err() || overlay {
                 return;
             }
         }
@@ -55,13 +55,13 @@ pub(super) fn read(to: Sender<Wake>, mut inlet: Inlet, escape: std::time::Durati
                 Err(RecvTimeoutError::Disconnected) => return,
             }
             for piece in pieces.drain(..) {
-                let goes_on = match piece {
+                let running = match piece {
                     cut::Piece::Osc(answer) => {
                         detect::ground(&answer).is_none_or(|ground| to.send(Wake::Ground(ground)).is_ok())
                     }
                     _ => of_piece(piece).is_none_or(|msg| inlet.send(msg)),
                 };
-                if !goes_on {
+                if !running {
                     return;
                 }
             }
@@ -96,7 +96,7 @@ fn read_once(keyboard: &mut impl io::Read) -> Result<Vec<u8>, String> {
 pub(super) fn read(to: Sender<Wake>, mut inlet: Inlet, _: std::time::Duration) -> io::Result<()> {
     thread::Builder::new().name("input".into()).spawn(move || {
         loop {
-            let goes_on = match crossterm::event::read() {
+            let running = match crossterm::event::read() {
                 Ok(Event::Resize(width, height)) => {
                     to.send(Wake::Resized(crate::tui::terminal::bounded((width, height)))).is_ok()
                 }
@@ -106,7 +106,7 @@ pub(super) fn read(to: Sender<Wake>, mut inlet: Inlet, _: std::time::Duration) -
                     false
                 }
             };
-            if !goes_on {
+            if !running {
                 return;
             }
         }
@@ -167,10 +167,10 @@ fn of_piece(piece: cut::Piece) -> Option<Msg> {
     match piece {
         cut::Piece::HugePaste => {
             let most = crate::tui::format::bytes(cut::LARGEST_PASTE as u64);
-            Some(Msg::Told(format!("the paste is larger than {most}, and nothing of it was taken")))
+            Some(Msg::Notice(format!("the paste is larger than {most}, and nothing of it was taken")))
         }
         cut::Piece::LeftPaste => {
-            Some(Msg::Told("the paste had no end: it is left, and nothing of it was taken".into()))
+            Some(Msg::Notice("the paste had no end: it is left, and nothing of it was taken".into()))
         }
         _ => message(decode::event(piece)?),
     }

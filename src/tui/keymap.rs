@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 
 use crokey::KeyCombination;
 
-use crate::tui::keys::{Action, Binding, OVER, Place, Places, SHARED, key_name};
+use crate::tui::keys::{Action, Binding, KeyContext, KeyContexts, OVER, SHARED, key_name};
 use crate::tui::panes::{self, PANES};
 
 /// All rows, in the order in which footer and help show them.
@@ -17,7 +17,7 @@ static TABLE: LazyLock<Vec<&'static Binding>> = LazyLock::new(|| {
     rows
 });
 
-impl Place {
+impl KeyContext {
     /// All of them.
     pub fn all() -> impl Iterator<Item = Self> {
         PANES.iter().map(|pane| Self::Pane(pane.focus())).chain(Self::OVER)
@@ -43,7 +43,7 @@ impl Place {
 
 /// What a key does in a place.
 #[must_use]
-pub fn find(place: Place, pressed: KeyCombination) -> Option<Action> {
+pub fn find(place: KeyContext, pressed: KeyCombination) -> Option<Action> {
     rows(place).find(|row| row.keys.contains(&pressed)).map(|row| row.action)
 }
 
@@ -53,13 +53,13 @@ pub fn table() -> impl Iterator<Item = &'static Binding> {
 }
 
 /// The rows that count in a place, in the table's order.
-pub fn rows(place: Place) -> impl Iterator<Item = &'static Binding> {
+pub fn rows(place: KeyContext) -> impl Iterator<Item = &'static Binding> {
     table().filter(move |row| row.places.has(place))
 }
 
 /// The key shown for an action in a place.
 #[must_use]
-pub fn shown_for(place: Place, action: Action) -> Option<KeyCombination> {
+pub fn shown_for(place: KeyContext, action: Action) -> Option<KeyCombination> {
     rows(place).find(|row| row.action == action).and_then(|row| row.keys.first()).copied()
 }
 
@@ -75,18 +75,18 @@ pub fn markdown() -> String {
 }
 
 /// The places of a row as a person would say them.
-fn where_name(places: Places) -> String {
+fn where_name(places: KeyContexts) -> String {
     match places {
-        Places::ALL => "everywhere".into(),
-        Places::MAIN => "all panes".into(),
-        Places::PANES => "all but the prompt".into(),
-        Places::STITCH => "stitching".into(),
-        Places::META => "meta-SAEs".into(),
-        Places::SIDEWAYS => "all but prompt and map".into(),
-        Places::THETA => "all but prompt and surgery".into(),
-        Places::TEXTS => "fields of text".into(),
+        KeyContexts::ALL => "everywhere".into(),
+        KeyContexts::MAIN => "all panes".into(),
+        KeyContexts::PANES => "all but the prompt".into(),
+        KeyContexts::STITCH => "stitching".into(),
+        KeyContexts::META => "meta-SAEs".into(),
+        KeyContexts::SIDEWAYS => "all but prompt and map".into(),
+        KeyContexts::THETA => "all but prompt and surgery".into(),
+        KeyContexts::TEXTS => "fields of text".into(),
         _ => {
-            let names: Vec<_> = Place::all().filter(|p| places.has(*p)).map(|p| p.name().to_lowercase()).collect();
+            let names: Vec<_> = KeyContext::all().filter(|p| places.has(*p)).map(|p| p.name().to_lowercase()).collect();
             names.join(", ")
         }
     }
@@ -101,7 +101,7 @@ mod tests {
 
     #[test]
     fn no_key_means_two_things_in_one_place() {
-        for place in Place::all() {
+        for place in KeyContext::all() {
             let mut seen: HashMap<KeyCombination, &str> = HashMap::new();
             for row in rows(place) {
                 for key in row.keys {
@@ -136,7 +136,7 @@ mod tests {
 
     #[test]
     fn a_field_of_text_takes_every_printable_character() {
-        for place in Place::all().filter(|p| p.takes_text()) {
+        for place in KeyContext::all().filter(|p| p.takes_text()) {
             for row in rows(place) {
                 for key in row.keys {
                     assert_eq!(as_text(*key), None, "{key} ({}) would be typed in {}", row.id, place.name());

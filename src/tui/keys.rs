@@ -6,11 +6,11 @@ use crokey::{KeyCombination, key};
 use crate::tui::location::{Focus, Page};
 
 mod name;
-mod over;
+mod overlay;
 mod shared;
 
 pub use name::key_name;
-pub use over::OVER;
+pub use overlay::OVER;
 pub use shared::SHARED;
 
 /// Something a person can ask for.
@@ -189,7 +189,7 @@ pub enum Edit {
 
 /// Where keys go: the focused pane, or what lies over the panes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Place {
+pub enum KeyContext {
     /// A pane.
     Pane(Focus),
     /// The list of meta-latents.
@@ -212,7 +212,7 @@ pub enum Place {
     Reading,
 }
 
-impl Place {
+impl KeyContext {
     /// Those that lie over the panes.
     pub const OVER: [Self; 9] = [
         Self::Pick,
@@ -229,7 +229,7 @@ impl Place {
     /// Its own bit, and those of the classes of panes that it is in.
     const fn bits(self) -> u64 {
         match self {
-            Self::Pane(focus) => Places::pane(focus).0 | Places::classes(focus),
+            Self::Pane(focus) => KeyContexts::pane(focus).0 | KeyContexts::classes(focus),
             Self::Pick => 1 << 40,
             Self::Named => 1 << 41,
             Self::Search => 1 << 42,
@@ -255,9 +255,9 @@ impl Place {
 
 /// A set of places. What holds of a class of panes holds of a new one without a word about it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Places(u64);
+pub struct KeyContexts(u64);
 
-impl Places {
+impl KeyContexts {
     /// Everywhere.
     pub const ALL: Self = Self(u64::MAX);
     /// The panes of the first page in which a letter is a command.
@@ -277,10 +277,13 @@ impl Places {
     /// The panes, the prompt too.
     pub const MAIN: Self = Self::PANES.and(Self::pane(Focus::Prompt));
     /// Fields of text.
-    pub const TEXTS: Self =
-        Self::FIELDS.and(Self::pane(Focus::Prompt)).and(Self::of(&[Place::Filter, Place::Path, Place::Named]));
+    pub const TEXTS: Self = Self::FIELDS.and(Self::pane(Focus::Prompt)).and(Self::of(&[
+        KeyContext::Filter,
+        KeyContext::Path,
+        KeyContext::Named,
+    ]));
     /// Lists under a field of text.
-    pub const FIELDS: Self = Self::of(&[Place::Search, Place::Palette, Place::Pick]);
+    pub const FIELDS: Self = Self::of(&[KeyContext::Search, KeyContext::Palette, KeyContext::Pick]);
 
     /// The classes that a pane is in.
     const fn classes(focus: Focus) -> u64 {
@@ -312,13 +315,13 @@ impl Places {
 
     /// The set of these.
     #[must_use]
-    pub const fn of(places: &[Place]) -> Self {
+    pub const fn of(places: &[KeyContext]) -> Self {
         let mut bits = 0;
         let mut i = 0;
         while i < places.len() {
             bits |= match places[i] {
-                Place::Pane(focus) => Self::pane(focus).0,
-                over => over.bits(),
+                KeyContext::Pane(focus) => Self::pane(focus).0,
+                overlay => overlay.bits(),
             };
             i += 1;
         }
@@ -327,7 +330,7 @@ impl Places {
 
     /// Whether a place is in it.
     #[must_use]
-    pub const fn has(self, place: Place) -> bool {
+    pub const fn has(self, place: KeyContext) -> bool {
         self.0 & place.bits() != 0
     }
 }
@@ -344,7 +347,7 @@ pub struct Binding {
     /// The keys that do it, the one to be shown first.
     pub keys: &'static [KeyCombination],
     /// Where they do it.
-    pub places: Places,
+    pub places: KeyContexts,
     /// One or two words for the footer; empty when it is not for the footer.
     pub short: &'static str,
     /// One line for help and palette.
@@ -358,7 +361,7 @@ pub const fn row(
     action: Action,
     id: &'static str,
     keys: &'static [KeyCombination],
-    places: Places,
+    places: KeyContexts,
     short: &'static str,
     about: &'static str,
 ) -> Binding {

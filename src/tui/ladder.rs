@@ -37,7 +37,7 @@ pub enum Kin {
 }
 
 /// Most relatives shown of one SAE while the card is walked through.
-const MOST: usize = 12;
+const MAX_NEAREST: usize = 12;
 
 impl App {
     /// The rows of the card's ladder, from the narrowest SAE to the widest.
@@ -72,7 +72,7 @@ impl App {
     fn relatives_shown(&self) -> usize {
         let saes = self.saes().len().max(1);
         let fit = self.hits.card_rows.saturating_sub(12) / saes;
-        if self.focus == Focus::Card { MOST } else { fit.clamp(1, 4) }
+        if self.focus == Focus::Card { MAX_NEAREST } else { fit.clamp(1, 4) }
     }
 
     fn rung_rows(

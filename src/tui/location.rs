@@ -15,14 +15,14 @@ pub enum Focus {
     /// The chosen latent's card.
     Card,
     /// Which heads and tokens made the chosen latent fire, in the card's place.
-    Origins,
+    Attribution,
     /// The work queue of two SAEs.
     Queue,
     /// The stitched SAE that is built by hand.
     Bench,
     /// The way from the narrower to the wider SAE.
     Curve,
-    /// The latents that hang together with the chosen one.
+    /// The latents that are linked to the chosen one.
     Group,
     /// What the chosen latent is made of.
     Parts,
@@ -55,7 +55,7 @@ impl Focus {
     pub const fn page(self) -> Option<Page> {
         match self {
             Self::Prompt | Self::Tokens => None,
-            Self::Latents | Self::Card | Self::Origins => Some(Page::Explore),
+            Self::Latents | Self::Card | Self::Attribution => Some(Page::Explore),
             Self::Queue | Self::Bench | Self::Curve | Self::Group => Some(Page::Stitch),
             Self::Parts | Self::MetaCard | Self::Map | Self::Surgery => Some(Page::Meta),
         }
@@ -64,7 +64,7 @@ impl Focus {
     /// Whether it stands beside the latents, where one of these is at a time.
     #[must_use]
     pub const fn is_beside(self) -> bool {
-        matches!(self, Self::Card | Self::Origins)
+        matches!(self, Self::Card | Self::Attribution)
     }
 }
 

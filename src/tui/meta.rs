@@ -10,10 +10,10 @@ use crate::session::{
 use crate::tui::ask::{Ask, Turn};
 use crate::tui::location::{Focus, LatentRef};
 
-pub(crate) mod cuts;
+pub(crate) mod edits;
 pub mod map;
 
-pub use cuts::{Cuts, Part};
+pub use edits::{Edits, Part};
 
 /// A meta-SAE of an SAE, by their ids.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -57,7 +57,7 @@ pub struct Meta {
     /// The chosen place of the map.
     pub node: map::Node,
     /// What is changed in latents' decoder rows.
-    pub cuts: BTreeMap<CutKey, Cuts>,
+    pub edits: BTreeMap<CutKey, Edits>,
     /// The chosen row of surgery.
     pub cut_row: usize,
     /// Texts whose log-probability is wanted.
@@ -68,8 +68,8 @@ pub struct Meta {
     pub seed: u64,
     /// What comes next with the edit.
     pub surgery: Ask<SurgeryQuery, u64>,
-    /// How the three models go on, in the order of [`Arm::ALL`].
-    pub goes_on: [Ask<ContinueQuery, u64>; 3],
+    /// How the three models continue, in the order of [`Arm::ALL`].
+    pub continuations: [Ask<ContinueQuery, u64>; 3],
     /// Training a meta-SAE.
     pub train: Ask<MetaRecipe>,
 }
@@ -90,23 +90,23 @@ impl Default for Meta {
             run: Ask::default(),
             labels: MetaLabels::default(),
             node: map::Node::default(),
-            cuts: BTreeMap::new(),
+            edits: BTreeMap::new(),
             cut_row: 0,
             named: Vec::new(),
             sampling: Sampling::Greedy,
             seed: 0,
             surgery: Ask::default(),
-            goes_on: [Ask::default(), Ask::default(), Ask::default()],
+            continuations: [Ask::default(), Ask::default(), Ask::default()],
             train: Ask::default(),
         }
     }
 }
 
 impl Meta {
-    /// How a model goes on, as far as that is known: the text, and whether more is to come.
+    /// How a model continues, as far as that is known: the text, and whether more is to come.
     #[must_use]
     pub fn text_of(&self, key: &(ContinueQuery, u64)) -> Option<(String, bool)> {
-        let asked = Arm::ALL.iter().position(|arm| *arm == key.0.arm).and_then(|at| self.goes_on.get(at))?;
+        let asked = Arm::ALL.iter().position(|arm| *arm == key.0.arm).and_then(|at| self.continuations.get(at))?;
         if let Some(done) = asked.of(&key.0, &key.1) {
             return Some((done.text.clone(), false));
         }

@@ -8,7 +8,7 @@ use crokey::KeyCombination;
 use crate::report::Report;
 use crate::session::Slot;
 use crate::task::Ticket;
-use crate::tui::hits::Hits;
+use crate::tui::hits::HitMap;
 use crate::worker::{Job, JobEvent};
 
 /// Something that happened.
@@ -39,13 +39,13 @@ pub enum Msg {
     /// A fifth of a second passed while something was pending.
     Tick,
     /// A frame was drawn; where things are on it.
-    Drawn(Hits),
+    Drawn(HitMap),
     /// A screen was saved under this name, or was not.
     Saved(Result<String, Report>),
     /// The terminal is ours again after a suspension.
     Resumed,
     /// What was typed or pasted was not taken as it came, for this reason.
-    Told(String),
+    Notice(String),
 }
 
 /// What the mouse did, and where.

@@ -2,7 +2,7 @@
 //! Not here: drawing them.
 
 use crate::tui::keymap;
-use crate::tui::keys::{Action, Place};
+use crate::tui::keys::{Action, KeyContext};
 use crate::tui::location::Focus;
 
 /// A command of the palette.
@@ -25,7 +25,7 @@ pub fn commands(focus: Focus, typed: &str) -> Vec<Command> {
     use nucleo_matcher::{Config, Matcher, Utf32Str};
 
     // In the prompt letters are text, but a person who opens the palette there wants every command.
-    let place = Place::Pane(if focus == Focus::Prompt { Focus::Tokens } else { focus });
+    let place = KeyContext::Pane(if focus == Focus::Prompt { Focus::Tokens } else { focus });
     let all = keymap::rows(place)
         .filter(|row| !matches!(row.action, Action::Palette | Action::Edit(_)))
         .map(|row| Command { action: row.action, id: row.id, about: row.about, key: row.keys.first().copied() });

@@ -88,7 +88,7 @@ pub fn step_of(action: Action) -> isize {
     if action == Action::Up { -1 } else { 1 }
 }
 
-/// How far a list of so many visible rows goes on a key that goes to an end or over a page.
+/// How far a list of so many visible rows moves on a key that goes to an end or over a page.
 #[must_use]
 pub fn leap_of(action: Action, rows: usize) -> isize {
     let page = isize::try_from(rows.max(2) - 1).unwrap_or(1);

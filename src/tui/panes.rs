@@ -1,6 +1,7 @@
 //! The table of panes: whoever adds one adds a line here.
 //! Not here: what a pane is (`pane.rs`).
 
+pub(crate) mod attribution;
 mod bench;
 mod card;
 mod curve;
@@ -8,7 +9,6 @@ mod group;
 mod latents;
 mod map;
 mod meta_card;
-pub(crate) mod origins;
 pub(crate) mod parts;
 mod prompt;
 mod queue;
@@ -24,7 +24,7 @@ pub static PANES: &[&dyn Pane] = &[
     &tokens::TokensPane,
     &latents::LatentsPane,
     &card::CardPane,
-    &origins::OriginsPane,
+    &attribution::OriginsPane,
     &queue::QueuePane,
     &bench::BenchPane,
     &curve::CurvePane,

@@ -32,7 +32,7 @@ pub struct Question {
     pub lasts: bool,
     /// Whether its answer is another suite: all that was asked about the one before is forgotten.
     pub renews: bool,
-    /// What a person is told who ended it.
+    /// What a person is reported who ended it.
     pub ended: &'static str,
     /// What else changes with it.
     pub then: Then,
@@ -58,7 +58,7 @@ impl Question {
         Self { wait, ..self }
     }
 
-    /// The same with what a person is told who ended it.
+    /// The same with what a person is reported who ended it.
     #[must_use]
     pub const fn ended(self, ended: &'static str) -> Self {
         Self { ended, ..self }

@@ -14,7 +14,7 @@ use crate::tui::theme::Ground;
 use crate::worker::JobEvent;
 
 /// Most memory that what was typed may wait in, bytes: some hundred thousand keys.
-const MOST: usize = 32 << 20;
+const MAX_WAITING_BYTES: usize = 32 << 20;
 
 /// Something that wakes the shell.
 #[derive(Debug)]
@@ -31,7 +31,7 @@ pub(super) enum Wake {
     Signal(i32),
     /// A signal that asks the program to stop.
     Stop,
-    /// The program goes on after it was stopped.
+    /// The program continues after it was stopped.
     Continued,
     /// The terminal cannot be read any more.
     Lost(String),
@@ -63,13 +63,13 @@ impl Inlet {
     /// Sends on what was typed; ^C always, the rest while there is room. Gives whether anybody listens.
     pub(super) fn send(&mut self, msg: Msg) -> bool {
         let waiting = self.waiting.load(Ordering::Relaxed);
-        if waiting + weight(&msg) > MOST && !is_interrupt(&msg) {
+        if waiting + weight(&msg) > MAX_WAITING_BYTES && !is_interrupt(&msg) {
             self.left_out += 1;
             return true;
         }
-        if self.left_out > 0 && waiting < MOST / 2 {
+        if self.left_out > 0 && waiting < MAX_WAITING_BYTES / 2 {
             let count = std::mem::take(&mut self.left_out);
-            let told = Msg::Told(format!("{count} keys were typed faster than they could be taken, and left out"));
+            let told = Msg::Notice(format!("{count} keys were typed faster than they could be taken, and left out"));
             self.pass(told);
         }
         self.pass(msg)
@@ -224,7 +224,7 @@ mod tests {
         let (to, from) = mpsc::channel();
         let mut queue = Queue::default();
         let mut inlet = Inlet::new(to, queue.weight());
-        let many = MOST / size_of::<Wake>() + 10;
+        let many = MAX_WAITING_BYTES / size_of::<Wake>() + 10;
         for _ in 0..many {
             assert!(inlet.send(Msg::Key(key!(j))));
         }
@@ -237,7 +237,7 @@ mod tests {
         assert!(inlet.send(Msg::Key(key!(j))));
         let told: Vec<Wake> = from.try_iter().collect();
         assert!(
-            matches!(&told[..], [Wake::Input(Msg::Told(text)), Wake::Input(Msg::Key(_))] if text.contains("10 keys"))
+            matches!(&told[..], [Wake::Input(Msg::Notice(text)), Wake::Input(Msg::Key(_))] if text.contains("10 keys"))
         );
     }
 }

@@ -12,7 +12,7 @@ use crate::report::{Kind, Report};
 
 /// One step of a script.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Step {
+pub enum ScriptStep {
     /// A key.
     Press(KeyCombination),
     /// Wait until nothing is pending, downloads and what is measured in the background included.
@@ -20,19 +20,19 @@ pub enum Step {
 }
 
 /// Most presses of one `N*key`.
-const MOST: usize = 1000;
+const MAX_REPEATS: usize = 1000;
 
 /// The steps of a script.
 ///
 /// # Errors
-/// When a bracket is not closed, or what is in it is no key.
-pub fn parse(script: &str) -> Result<Vec<Step>, Report> {
+/// When a bracket is not closed, or what is in it is not a key.
+pub fn parse(script: &str) -> Result<Vec<ScriptStep>, Report> {
     let mut steps = Vec::new();
     let mut rest = script;
     while let Some(c) = rest.chars().next() {
         let after = rest.get(c.len_utf8()..).unwrap_or_default();
         if c != '<' {
-            steps.push(Step::Press(typed(c)));
+            steps.push(ScriptStep::Press(typed(c)));
             rest = after;
             continue;
         }
@@ -45,20 +45,20 @@ pub fn parse(script: &str) -> Result<Vec<Step>, Report> {
     Ok(steps)
 }
 
-fn named(name: &str) -> Result<Vec<Step>, Report> {
+fn named(name: &str) -> Result<Vec<ScriptStep>, Report> {
     let (times, key) = match name.split_once('*') {
         Some((times, key)) => match times.trim().parse::<usize>() {
-            Ok(times) if times <= MOST => (times, key.trim()),
-            _ => return Err(wrong(name, "before `*` stands how often, at most 1000 times")),
+            Ok(times) if times <= MAX_REPEATS => (times, key.trim()),
+            _ => return Err(wrong(name, "`*` must follow a repeat count from 1 to 1000")),
         },
         None => (1, name),
     };
     let step = match key {
-        "wait" => Step::Wait,
-        "lt" => Step::Press(typed('<')),
-        "gt" => Step::Press(typed('>')),
+        "wait" => ScriptStep::Wait,
+        "lt" => ScriptStep::Press(typed('<')),
+        "gt" => ScriptStep::Press(typed('>')),
         key => match key.parse::<KeyCombination>() {
-            Ok(key) => Step::Press(key.normalized()),
+            Ok(key) => ScriptStep::Press(key.normalized()),
             Err(error) => return Err(wrong(name, &error.to_string())),
         },
     };
@@ -91,10 +91,10 @@ mod tests {
     fn reads_text_and_named_keys() {
         let steps = parse("aS<esc><2*down><ctrl-p><lt>").expect("a script");
         let keys = [key!(a), key!(shift - s), key!(esc), key!(down), key!(down), key!(ctrl - p)];
-        let mut expected: Vec<Step> = keys.into_iter().map(Step::Press).collect();
-        expected.push(Step::Press(typed('<')));
+        let mut expected: Vec<ScriptStep> = keys.into_iter().map(ScriptStep::Press).collect();
+        expected.push(ScriptStep::Press(typed('<')));
         assert_eq!(steps, expected);
-        assert_eq!(parse("<wait>").expect("a script"), [Step::Wait]);
+        assert_eq!(parse("<wait>").expect("a script"), [ScriptStep::Wait]);
     }
 
     #[test]

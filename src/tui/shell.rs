@@ -9,13 +9,13 @@ use std::time::{Duration, Instant};
 use crossterm::Command;
 
 use crate::report::{Kind, Report};
-use crate::session::{Reach, Slot};
+use crate::session::{LoadScope, Slot};
 use crate::task::Ticket;
-use crate::tui::app::{App, Start};
-use crate::tui::hits::Hits;
+use crate::tui::app::{App, TuiOptions};
+use crate::tui::frame_writer::FrameWriter;
+use crate::tui::hits::HitMap;
 use crate::tui::input;
 use crate::tui::msg::{Effect, Format, Msg, Update};
-use crate::tui::painter::Painter;
 use crate::tui::picture;
 use crate::tui::queue::{Inlet, Queue, Wake};
 use crate::tui::terminal::{self, Guard};
@@ -24,7 +24,7 @@ use crate::tui::theme::{Depth, Ground, Theme};
 use crate::tui::update::{start, update};
 use crate::worker::{Job, JobEvent, Worker};
 
-/// What computes: it takes questions and tells what comes of them.
+/// What computes: it takes questions and reports what comes of them.
 pub trait Engine {
     /// Asks a question; a newer asking on its slot replaces the older one.
     fn ask(&self, ticket: Ticket, job: Job);
@@ -63,19 +63,19 @@ pub struct Options {
     /// The SAEs of the suite to load; those that it says where it is empty.
     pub saes: Vec<String>,
     /// How much of models is opened.
-    pub reach: Reach,
+    pub reach: LoadScope,
 }
 
 impl Options {
     /// What the state starts with.
-    pub(super) fn start(&self, env: Env<'_>) -> Start {
+    pub(super) fn start(&self, env: Env<'_>) -> TuiOptions {
         let charset = match self.ascii {
             Some(true) => crate::text::Charset::Ascii,
             Some(false) => crate::text::Charset::Unicode,
             None => detect::charset(env),
         };
         let home = env("HOME").filter(|home| !home.is_empty()).map(std::path::PathBuf::from);
-        Start {
+        TuiOptions {
             suite: self.suite.clone(),
             prompt: self.prompt.clone(),
             mouse: !self.no_mouse,
@@ -114,7 +114,7 @@ pub fn run<E: Engine>(options: &Options, engine: impl FnOnce(EventSink) -> Resul
     let size = terminal::size().map_err(|e| lost(&e))?;
     let app = App::new(&options.start(&env), size);
     let guard = Guard::take(app.mouse).map_err(|e| lost(&e))?;
-    let painter = Painter::new(size).map_err(|e| lost(&e))?;
+    let frame_writer = FrameWriter::new(size).map_err(|e| lost(&e))?;
     let (to, from) = mpsc::channel();
     let (frame, escape) = if detect::is_remote(&env) { (FRAME_REMOTE, ESCAPE_REMOTE) } else { (FRAME, ESCAPE) };
     let queue = Queue::default();
@@ -123,7 +123,7 @@ pub fn run<E: Engine>(options: &Options, engine: impl FnOnce(EventSink) -> Resul
         app,
         theme,
         guard,
-        painter,
+        frame_writer,
         queue,
         frame,
         started: Instant::now(),
@@ -175,7 +175,7 @@ struct Shell {
     app: App,
     theme: Theme,
     guard: Guard,
-    painter: Painter,
+    frame_writer: FrameWriter,
     queue: Queue,
     frame: Duration,
     started: Instant,
@@ -187,7 +187,7 @@ struct Shell {
     asked_ground: bool,
 }
 
-/// Whether to go on.
+/// Whether to continue.
 enum Then {
     Go,
     End(u8),
@@ -300,7 +300,7 @@ impl Shell {
                 Effect::Cancel(slot) => engine.cancel(slot),
                 Effect::Copy(text) => copy(&text).map_err(|e| gone(&e))?,
                 Effect::Save(format) => {
-                    let saved = save(&self.painter.cells(), format, self.theme);
+                    let saved = save(&self.frame_writer.cells(), format, self.theme);
                     *dirty |= update(&mut self.app, Msg::Saved(saved)).dirty;
                 }
                 Effect::Mouse(on) => self.guard.mouse(on).map_err(|e| gone(&e))?,
@@ -327,7 +327,7 @@ impl Shell {
     }
 
     fn renew(&mut self) -> Result<(), Report> {
-        self.painter = Painter::new(self.app.size).map_err(|e| lost(&e))?;
+        self.frame_writer = FrameWriter::new(self.app.size).map_err(|e| lost(&e))?;
         Ok(())
     }
 
@@ -337,8 +337,8 @@ impl Shell {
         !self.away && self.drawn.is_none_or(|at| at.elapsed() >= pause)
     }
 
-    fn draw(&mut self) -> io::Result<Hits> {
-        let (bytes, hits) = self.painter.draw(&self.app, &self.theme)?;
+    fn draw(&mut self) -> io::Result<HitMap> {
+        let (bytes, hits) = self.frame_writer.draw(&self.app, &self.theme)?;
         self.drawn = Some(Instant::now());
         terminal::write(&bytes)?;
         Ok(hits)

@@ -9,10 +9,10 @@ use ratatui::buffer::Buffer;
 
 use crate::report::Report;
 use crate::tui::app::App;
+use crate::tui::frame_writer::FrameWriter;
 use crate::tui::msg::{Effect, Format, Msg};
-use crate::tui::painter::Painter;
 use crate::tui::picture;
-use crate::tui::script::{self, Step};
+use crate::tui::script::{self, ScriptStep};
 use crate::tui::shell::{Engine, EventSink, Options, theme_of};
 use crate::tui::theme::{Depth, Theme};
 use crate::tui::update::{start, update};
@@ -47,9 +47,9 @@ pub fn shot<E: Engine>(
     let engine = engine(Arc::new(move |event| {
         let _ = to.send(event);
     }))?;
-    let painter = Painter::new(size).map_err(|e| Report::caused("cannot draw", &e))?;
+    let frame_writer = FrameWriter::new(size).map_err(|e| Report::caused("cannot draw", &e))?;
     let mut stage =
-        Stage { app: App::new(&options.start(&env), size), theme, painter, engine, from, started: Instant::now() };
+        Stage { app: App::new(&options.start(&env), size), theme, frame_writer, engine, from, started: Instant::now() };
     let cells = stage.play(&steps)?;
     Ok(picture::render(&cells, format, theme.ground))
 }
@@ -57,28 +57,28 @@ pub fn shot<E: Engine>(
 struct Stage<E> {
     app: App,
     theme: Theme,
-    painter: Painter,
+    frame_writer: FrameWriter,
     engine: E,
     from: Receiver<JobEvent>,
     started: Instant,
 }
 
 impl<E: Engine> Stage<E> {
-    fn play(&mut self, steps: &[Step]) -> Result<Buffer, Report> {
+    fn play(&mut self, steps: &[ScriptStep]) -> Result<Buffer, Report> {
         let first = start(&mut self.app);
-        let mut over = self.perform(first.effects);
+        let mut overlay = self.perform(first.effects);
         self.rest(false)?;
         for step in steps {
-            if over {
+            if overlay {
                 break;
             }
             match step {
-                Step::Press(key) => over = self.send(Msg::Key(*key)),
-                Step::Wait => {}
+                ScriptStep::Press(key) => overlay = self.send(Msg::Key(*key)),
+                ScriptStep::Wait => {}
             }
-            self.rest(*step == Step::Wait)?;
+            self.rest(*step == ScriptStep::Wait)?;
         }
-        Ok(self.painter.cells())
+        Ok(self.frame_writer.cells())
     }
 
     fn send(&mut self, msg: Msg) -> bool {
@@ -88,16 +88,16 @@ impl<E: Engine> Stage<E> {
 
     /// Does effects as far as they mean something without a terminal; gives whether the program ends.
     fn perform(&mut self, effects: Vec<Effect>) -> bool {
-        let mut over = false;
+        let mut overlay = false;
         for effect in effects {
             match effect {
                 Effect::Ask { ticket, job } => self.engine.ask(ticket, job),
                 Effect::Cancel(slot) => self.engine.cancel(slot),
-                Effect::Quit => over = true,
+                Effect::Quit => overlay = true,
                 Effect::Copy(_) | Effect::Save(_) | Effect::Mouse(_) | Effect::Suspend | Effect::Repaint => {}
             }
         }
-        over
+        overlay
     }
 
     /// Waits for all answers, and draws; what is drawn may lead to more questions.
@@ -118,7 +118,8 @@ impl<E: Engine> Stage<E> {
     }
 
     fn draw(&mut self) -> Result<(), Report> {
-        let (_, hits) = self.painter.draw(&self.app, &self.theme).map_err(|e| Report::caused("cannot draw", &e))?;
+        let (_, hits) =
+            self.frame_writer.draw(&self.app, &self.theme).map_err(|e| Report::caused("cannot draw", &e))?;
         self.send(Msg::Drawn(hits));
         Ok(())
     }

@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use crate::analysis::{BenchLoss, Change, Counts, Order, PairView, Verdict};
 use crate::session::{
-    BenchQuery, CurveLossQuery, CurveQuery, ExportQuery, FamilyQuery, FilterQuery, GroupQuery, Loss, LossQuery,
-    PairQuery, TablesQuery, TextQuery, VerdictQuery,
+    CurveLossQuery, CurveQuery, ExportQuery, FamilyQuery, FilterQuery, GroupQuery, Loss, LossQuery, PairQuery,
+    TablesQuery, TextQuery, VerdictQuery, WorkbenchQuery,
 };
 use crate::tui::ask::{AnyAsk as _, Ask};
 use crate::tui::location::Focus;
@@ -79,7 +79,7 @@ pub struct Stitch {
     /// The chosen row of the workbench's list of changes.
     pub change_row: usize,
     /// The workbench.
-    pub bench: Ask<BenchQuery, Measured>,
+    pub bench: Ask<WorkbenchQuery, Measured>,
     /// The cross-entropies asked for last.
     pub loss: Ask<LossQuery, Measured>,
     /// What gave no cross-entropies: not asked for again by itself.
@@ -96,7 +96,7 @@ pub struct Stitch {
     pub point: usize,
     /// Cross-entropies along it.
     pub curve_loss: Ask<CurveLossQuery>,
-    /// The latents that hang together with the chosen one; none inside for a latent in no group.
+    /// The latents that are linked to the chosen one; none inside for a latent in no group.
     pub group: Ask<GroupQuery>,
     /// The chosen row of the group: latents of the smaller SAE first.
     pub group_row: usize,

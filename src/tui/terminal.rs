@@ -1,5 +1,5 @@
 //! The terminal's modes: taken at the start, given back on every way out.
-//! Not here: what is written between (`painter`).
+//! Not here: what is written between (`frame_writer`).
 
 use std::fs::File;
 use std::io::{self, IsTerminal, Write};
@@ -71,7 +71,7 @@ pub(super) fn keyboard() -> io::Result<File> {
 /// Says why there can be no explorer here, if there cannot.
 ///
 /// # Errors
-/// When input or output is no terminal, or a terminal that cannot move its cursor.
+/// When input or output is not a terminal, or a terminal that cannot move its cursor.
 pub fn check(env: Env<'_>) -> Result<(), Report> {
     let what = "the explorer needs a terminal";
     let refuse = |why: &str| {
@@ -102,7 +102,7 @@ pub struct Guard {
 }
 
 impl Guard {
-    /// Takes the modes, and makes a panic of this thread give them back before it is told.
+    /// Takes the modes, and makes a panic of this thread give them back before it is reported.
     ///
     /// # Errors
     /// When the terminal refuses.
@@ -208,13 +208,13 @@ pub(super) fn write(mut bytes: &[u8]) -> io::Result<()> {
     }
 }
 
-/// A panic of the UI thread restores the screen before it is told; one of a worker becomes a report and must not touch
+/// A panic of the UI thread restores the screen before it is reported; one of a worker becomes a report and must not touch
 /// the screen, where the UI still draws.
 fn hook() {
     let ui = thread::current().id();
     let before = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |info| {
-        // An error of the code around it, which is told there.
+        // An error of the code around it, which is reported there.
         if guard::is_inside() {
             return;
         }

@@ -2,7 +2,7 @@
 //! Not here: what is drawn where.
 //!
 //! The terminal's own sixteen colours and default ground, so that it is right on light and dark alike; RGB and the
-//! 256-colour cube for the heat ramp alone. No role is told by colour alone: each also has an attribute or a glyph.
+//! 256-colour cube for the heat ramp alone. No role is shown by colour alone: each also has an attribute or a glyph.
 
 use ratatui::style::{Color, Modifier, Style};
 

@@ -13,7 +13,7 @@ pub(crate) mod meta;
 pub(crate) mod meta_requests;
 pub(crate) mod meta_responses;
 mod mouse;
-mod over;
+mod overlay;
 pub(crate) mod questions;
 mod requests;
 mod responses;
@@ -45,7 +45,7 @@ fn take(app: &mut App, msg: Msg, effects: &mut Vec<Effect>) -> bool {
     match msg {
         Msg::Key(pressed) => press(app, pressed, effects),
         Msg::Typed(text) => typed(app, &text, effects),
-        Msg::Paste(text) => over::paste(app, &text),
+        Msg::Paste(text) => overlay::paste(app, &text),
         Msg::Mouse(mouse) => mouse::take(app, mouse, effects),
         Msg::Resize { width, height } => {
             let changed = app.size != (width, height);
@@ -73,7 +73,7 @@ fn take(app: &mut App, msg: Msg, effects: &mut Vec<Effect>) -> bool {
             effects.push(Effect::Repaint);
             true
         }
-        Msg::Told(text) => {
+        Msg::Notice(text) => {
             app.notice = Some(Notice { text, bad: true });
             true
         }
@@ -86,7 +86,7 @@ fn press(app: &mut App, pressed: KeyCombination, effects: &mut Vec<Effect>) -> b
     let did = if let Some(action) = keymap::find(place, pressed) {
         act(app, action, effects)
     } else if let (true, Some(c)) = (place.takes_text(), keys::as_text(pressed)) {
-        over::insert(app, c.encode_utf8(&mut [0; 4]));
+        overlay::insert(app, c.encode_utf8(&mut [0; 4]));
         true
     } else {
         false
@@ -103,14 +103,14 @@ fn typed(app: &mut App, text: &str, effects: &mut Vec<Effect>) -> bool {
     }
     if !rest.as_str().is_empty() {
         app.notice = None;
-        over::insert(app, rest.as_str());
+        overlay::insert(app, rest.as_str());
     }
     true
 }
 
 /// Does an action where the keys go now.
 fn act(app: &mut App, action: Action, effects: &mut Vec<Effect>) -> bool {
-    if app.over.is_empty() { actions::in_panes(app, action, effects) } else { over::act(app, action, effects) }
+    if app.overlay.is_empty() { actions::in_panes(app, action, effects) } else { overlay::act(app, action, effects) }
 }
 
 /// What every action does alike, in the panes and over them; gives none when it is not one of those.
@@ -128,7 +128,7 @@ fn always(app: &mut App, action: Action, effects: &mut Vec<Effect>) -> Option<bo
     Some(true)
 }
 
-/// Tells the person something in the status line.
+/// Shows the person something in the status line.
 pub(crate) fn say(app: &mut App, text: impl Into<String>) {
     app.say(text);
 }

@@ -8,8 +8,8 @@ use ratatui::style::Style;
 
 use crate::tui::app::{App, Focus, Page};
 use crate::tui::canvas::Canvas;
-use crate::tui::hits::Hits;
-use crate::tui::over::Over;
+use crate::tui::hits::HitMap;
+use crate::tui::overlay::Overlay;
 use crate::tui::panes;
 use crate::tui::theme::Theme;
 
@@ -37,13 +37,13 @@ mod wiring;
 use areas::Areas;
 
 /// The smallest screen on which everything is usable.
-pub const LEAST: (u16, u16) = (60, 15);
+pub const MIN_SCREEN: (u16, u16) = (60, 15);
 
 /// Draws one frame.
-pub fn view(app: &App, theme: &Theme, frame: &mut Frame<'_>) -> Hits {
+pub fn view(app: &App, theme: &Theme, frame: &mut Frame<'_>) -> HitMap {
     let area = frame.area();
-    let mut hits = Hits::default();
-    if area.width < LEAST.0 || area.height < LEAST.1 {
+    let mut hits = HitMap::default();
+    if area.width < MIN_SCREEN.0 || area.height < MIN_SCREEN.1 {
         too_small(area, frame.buffer_mut());
         return hits;
     }
@@ -59,10 +59,10 @@ pub fn view(app: &App, theme: &Theme, frame: &mut Frame<'_>) -> Hits {
     }
     status::draw(app, areas.status, &mut pen);
     footer::draw(app, areas.footer, &mut pen);
-    for over in &app.over {
+    for overlay in &app.overlay {
         // A caret below what lies over it is none.
-        pen.hits.caret = pen.hits.caret.filter(|_| matches!(over, Over::Filter(_)));
-        popup::draw(app, over, area, &mut pen);
+        pen.hits.caret = pen.hits.caret.filter(|_| matches!(overlay, Overlay::Filter(_)));
+        popup::draw(app, overlay, area, &mut pen);
     }
     if let Some(caret) = hits.caret {
         frame.set_cursor_position(caret);
@@ -84,8 +84,10 @@ fn explore(app: &App, areas: &Areas, pen: &mut Canvas<'_>) {
 }
 
 fn too_small(area: Rect, buf: &mut Buffer) {
-    let lines =
-        ["terminal too small".to_owned(), format!("have {}x{}, need {}x{}", area.width, area.height, LEAST.0, LEAST.1)];
+    let lines = [
+        "terminal too small".to_owned(),
+        format!("have {}x{}, need {}x{}", area.width, area.height, MIN_SCREEN.0, MIN_SCREEN.1),
+    ];
     let top = area.height.saturating_sub(2) / 2;
     for (i, line) in lines.iter().enumerate() {
         let y = top + i as u16;

@@ -149,10 +149,10 @@ fn first<const N: usize>(stored: &[u8], bad: impl Fn([u8; N]) -> bool + Sync) ->
 /// The elements of a row-major matrix, column by column, on all threads.
 pub(super) fn transposed<T: Copy + Default + Send + Sync>(elements: &[T], rows: usize, cols: usize) -> Vec<T> {
     /// Columns that are moved together: a row's part of them fills some cache lines.
-    const TOGETHER: usize = 64;
+    const COLUMNS_PER_TASK: usize = 64;
     let mut out = vec![T::default(); rows * cols];
-    out.par_chunks_mut((TOGETHER * rows).max(1)).enumerate().for_each(|(index, out)| {
-        let first = index * TOGETHER;
+    out.par_chunks_mut((COLUMNS_PER_TASK * rows).max(1)).enumerate().for_each(|(index, out)| {
+        let first = index * COLUMNS_PER_TASK;
         let columns = out.len() / rows.max(1);
         for (row, elements) in elements.chunks_exact(cols.max(1)).enumerate() {
             for (column, element) in elements[first..first + columns].iter().enumerate() {

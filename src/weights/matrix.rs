@@ -34,36 +34,37 @@ pub struct Matrix {
 
 /// A matrix, and which way products go through it.
 #[derive(Clone, Debug)]
-pub struct Factor {
+pub struct PackableMatrix {
     /// The matrix.
     pub matrix: Matrix,
     /// Whether its rows are the columns of the product.
-    pub turned: bool,
+    pub transposed: bool,
 }
 
-impl Factor {
-    /// The bytes that [`Factor::pack`] would take; 0 where it has nothing to do.
+impl PackableMatrix {
+    /// The bytes that [`PackableMatrix::pack`] would take; 0 where it has nothing to do.
     pub fn wanted(&self) -> u64 {
         let lies_in_file = self.matrix.is_plain() && self.matrix.is_mapped();
-        let is_packed = self.matrix.kept_for(self.turned).is_some();
+        let is_packed = self.matrix.kept_for(self.transposed).is_some();
         if lies_in_file && !is_packed { self.matrix.bytes() } else { 0 }
     }
 
     /// Copies the matrix, on all threads, into the order in which products read it, and lets go of the file's part of
     /// the memory; later products give the same bits from the copy. Nothing happens where the matrix is not used in its
-    /// file, in f32. Gives false where `go_on` did, and nothing was kept.
+    /// file, in f32. Gives false where `keep_going` did, and nothing was kept.
     ///
     /// # Errors
     /// Where the system has no memory for it.
-    pub fn pack(&self, go_on: &(dyn Fn() -> bool + Sync)) -> std::io::Result<bool> {
+    pub fn pack(&self, keep_going: &(dyn Fn() -> bool + Sync)) -> std::io::Result<bool> {
         if self.wanted() == 0 {
             return Ok(true);
         }
         let matrix = &self.matrix;
-        let packed = if self.turned { Packed::copy(matrix.t(), go_on) } else { Packed::copy(matrix, go_on) };
+        let packed =
+            if self.transposed { Packed::copy(matrix.t(), keep_going) } else { Packed::copy(matrix, keep_going) };
         let Some(packed) = packed? else { return Ok(false) };
         // Whoever came first has the same.
-        let _ = matrix.packed[usize::from(self.turned)].set(packed);
+        let _ = matrix.packed[usize::from(self.transposed)].set(packed);
         if let Stored::Single(Array { storage: Storage::Mapped { file, range }, .. }) = &matrix.stored {
             file.let_go(range);
         }
@@ -127,8 +128,8 @@ impl Matrix {
     }
 
     /// Its copy for products with it, or with its rows as columns, where there is one.
-    pub fn kept_for(&self, turned: bool) -> Option<&Packed> {
-        self.packed[usize::from(turned)].get()
+    pub fn kept_for(&self, transposed: bool) -> Option<&Packed> {
+        self.packed[usize::from(transposed)].get()
     }
 
     /// Its rows as the columns of a product.

@@ -76,22 +76,22 @@ fn entry(bytes: &[u8], stored: &archive::Entry) -> Result<Entry, String> {
         return Err(format!("has shape {:?} of `{}`, but {found} bytes", header.shape, header.descr));
     }
     // In one dimension both orders are the same.
-    let turned = header.fortran_order && header.shape.len() > 1;
-    if turned && header.shape.len() > 2 {
+    let transposed = header.fortran_order && header.shape.len() > 1;
+    if transposed && header.shape.len() > 2 {
         return Err(format!("is in Fortran order with {} dimensions; two can be read", header.shape.len()));
     }
     let (range, packed) = match stored.packed {
         None => (stored.range.start + start..stored.range.end, None),
         Some(packed) => (stored.range.clone(), Some((packed, start))),
     };
-    Ok(Entry { file: 0, range, shape: header.shape, dtype, turned, wrapped: None, packed })
+    Ok(Entry { file: 0, range, shape: header.shape, dtype, transposed, wrapped: None, packed })
 }
 
 /// Where an array's header begins and how long it is, from the first bytes of the array.
 fn header_place(first: &[u8]) -> Result<(usize, usize), String> {
     let cut = || "is cut off".to_owned();
     if !first.starts_with(MAGIC) {
-        return Err("is no array of NumPy's".to_owned());
+        return Err("is not a NumPy array".to_owned());
     }
     // The length of the header has two bytes in version 1, four later.
     let (place, size) = match first.get(MAGIC.len()).ok_or_else(cut)? {

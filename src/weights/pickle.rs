@@ -219,7 +219,7 @@ impl Tensor {
 /// Matrices, for which a transposed view in the file costs nothing where its columns are wanted as rows.
 impl Tensor {
     /// Whether it is a matrix whose columns lie side by side in the file: `tensor.T` of what was saved.
-    pub fn is_turned(&self) -> bool {
+    pub fn is_transposed(&self) -> bool {
         matches!((&self.shape[..], self.strides.as_deref()), (&[rows, _], Some(&[1, stride])) if stride == rows)
     }
 
@@ -229,7 +229,7 @@ impl Tensor {
     /// [`Error::Shape`] for another number of dimensions, [`Error::Type`].
     pub fn matrix(&self, name: &str) -> Result<Matrix, Error> {
         let [rows, cols] = self.two_dimensions(name)?;
-        if self.is_turned() {
+        if self.is_transposed() {
             return Ok(self.as_it_lies(name, cols, rows)?.transposed());
         }
         if self.strides.is_none() { self.as_it_lies(name, rows, cols) } else { self.array(name).map(Matrix::from) }
@@ -239,9 +239,9 @@ impl Tensor {
     ///
     /// # Errors
     /// [`Error::Shape`] for another number of dimensions, [`Error::Type`].
-    pub fn turned(&self, name: &str) -> Result<Matrix, Error> {
+    pub fn transposed(&self, name: &str) -> Result<Matrix, Error> {
         let [rows, cols] = self.two_dimensions(name)?;
-        if self.is_turned() { self.as_it_lies(name, cols, rows) } else { self.matrix(name).map(|m| m.transposed()) }
+        if self.is_transposed() { self.as_it_lies(name, cols, rows) } else { self.matrix(name).map(|m| m.transposed()) }
     }
 
     /// Whether values stand for more than one element each (`tensor.expand`): they are written out when asked for.

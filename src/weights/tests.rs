@@ -144,23 +144,23 @@ fn a_packed_matrix_gives_the_same_bits_and_its_rows_as_before() {
     let matrix = TensorFiles::open(&[path]).unwrap().matrix("w", rows, cols).unwrap();
     let x: Vec<f32> = (0..30 * cols).map(|i| (i % 17) as f32 / 5.0 - 1.0).collect();
     let products = || {
-        let (mut with, mut turned) = (vec![0.0; 30 * cols], vec![0.0; 30 * rows]);
+        let (mut with, mut transposed) = (vec![0.0; 30 * cols], vec![0.0; 30 * rows]);
         crate::kernel::map_product(&mut with, View::new(&x[..30 * rows], 30, rows), &matrix, |_, _| {});
-        crate::kernel::map_product(&mut turned, View::new(&x, 30, cols), matrix.t(), |_, _| {});
-        (with, turned)
+        crate::kernel::map_product(&mut transposed, View::new(&x, 30, cols), matrix.t(), |_, _| {});
+        (with, transposed)
     };
     let before = products();
-    for turned in [false, true] {
-        let factor = Factor { matrix: matrix.clone(), turned };
+    for transposed in [false, true] {
+        let factor = PackableMatrix { matrix: matrix.clone(), transposed };
         assert_eq!(factor.wanted(), matrix.bytes());
         assert!(!factor.pack(&|| false).unwrap() && factor.wanted() == matrix.bytes(), "it was told to stop");
         assert!(factor.pack(&|| true).unwrap() && factor.wanted() == 0);
-        assert!(matrix.kept_for(turned).is_some(), "clones share it");
+        assert!(matrix.kept_for(transposed).is_some(), "clones share it");
         assert_eq!(products(), before);
         assert_eq!(matrix.block(0..rows)[..], values[..], "what was let go of is read again");
     }
     let halved = matrices(9, 9, 0).swap_remove(3).1;
-    assert_eq!(Factor { matrix: halved, turned: false }.wanted(), 0, "half precision stays as it is");
+    assert_eq!(PackableMatrix { matrix: halved, transposed: false }.wanted(), 0, "half precision stays as it is");
 }
 
 #[test]
@@ -189,12 +189,12 @@ fn a_stored_value_that_is_not_finite_is_found_in_any_chunk() {
 #[test]
 fn rows_become_columns_in_every_element_type() {
     for (name, matrix, plain) in matrices(131, 77, 1) {
-        let turned = matrix.transposed();
-        assert_eq!((turned.rows(), turned.cols(), turned.bytes()), (77, 131, matrix.bytes()), "{name}");
-        assert!(!turned.is_mapped());
-        let (turned, back) = (turned.to_array(), turned.transposed().to_array());
+        let transposed = matrix.transposed();
+        assert_eq!((transposed.rows(), transposed.cols(), transposed.bytes()), (77, 131, matrix.bytes()), "{name}");
+        assert!(!transposed.is_mapped());
+        let (transposed, back) = (transposed.to_array(), transposed.transposed().to_array());
         for row in 0..131 {
-            assert!((0..77).all(|col| turned[col * 131 + row] == plain[row * 77 + col]), "{name}, row {row}");
+            assert!((0..77).all(|col| transposed[col * 131 + row] == plain[row * 77 + col]), "{name}, row {row}");
         }
         assert_eq!(back[..], plain[..], "{name}");
         assert_eq!(matrix.block(3..9)[..], plain[3 * 77..9 * 77], "{name}");
@@ -285,7 +285,7 @@ fn every_value_of_eight_bits_is_that_of_torch() {
     for name in ["e4m3", "e5m2"] {
         let want = files.get(&format!("{name}.f32")).unwrap();
         let values = files.get(name).unwrap();
-        // The bits, so that zeros keep their sign; what is no number is none.
+        // The bits, so that zeros keep their sign; what is not a number is none.
         let bits = |x: &f32| if x.is_nan() { u32::MAX } else { x.to_bits() };
         assert_eq!(values.iter().map(bits).collect::<Vec<_>>(), want.iter().map(bits).collect::<Vec<_>>(), "{name}");
         let wrong = want.iter().position(|x| !x.is_finite());
@@ -294,9 +294,9 @@ fn every_value_of_eight_bits_is_that_of_torch() {
         let matrix = Matrix::stored(&file, entry.range.clone(), entry.dtype, (16, 16)).unwrap();
         assert_eq!(matrix.first_not_finite().map(|(at, _)| at), wrong, "{name}");
         assert_eq!(matrix.bytes(), 256);
-        let turned = matrix.transposed();
+        let transposed = matrix.transposed();
         let column: Vec<u32> = (0..16).map(|row| bits(&want[row * 16 + 3])).collect();
-        assert_eq!(turned.row(3).iter().map(bits).collect::<Vec<_>>(), column, "{name}");
+        assert_eq!(transposed.row(3).iter().map(bits).collect::<Vec<_>>(), column, "{name}");
     }
 }
 

@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use saescope::analysis::Attribution;
 use saescope::hub::{Environment, Hub};
 use saescope::report::Kind;
-use saescope::session::{AttributionQuery, OpenQuery, Reach, RunQuery, SearchQuery, Session, Setup};
+use saescope::session::{AttributionQuery, LoadScope, OpenQuery, RunQuery, SearchQuery, Session, SessionConfig};
 use saescope::task::Cancel;
 use serde_json::Value;
 
@@ -20,10 +20,10 @@ fn opened(suite: &str) -> Session {
         token: None,
         offline: true,
     };
-    let setup = Setup::new(Hub::new(environment));
+    let setup = SessionConfig::new(Hub::new(environment));
     let mut session = Session::new(setup);
     session
-        .ask(&OpenQuery { suite: suite.to_owned(), saes: Vec::new(), reach: Reach::Whole }, &Cancel::new(), &|_| {})
+        .ask(&OpenQuery { suite: suite.to_owned(), saes: Vec::new(), reach: LoadScope::Whole }, &Cancel::new(), &|_| {})
         .expect("the suite opens");
     session
 }

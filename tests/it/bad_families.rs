@@ -3,7 +3,7 @@
 
 use candle_core::Device;
 use proptest::prelude::*;
-use saescope::model::{Error, Extent, Logits, Model, Pass, load, load_part, memory_needed, needs, wanted};
+use saescope::model::{Error, Logits, Model, ModelScope, Pass, load, load_part, memory_needed, needs, wanted};
 use saescope::task::Cancel;
 use serde_json::{Value, json};
 
@@ -87,7 +87,7 @@ fn what_a_model_sees_with_is_neither_read_nor_counted() {
         .map(|tensors| tensors.names().into_iter().map(str::to_owned).collect())
         .expect("the fixture");
     let names: Vec<&str> = all.iter().map(String::as_str).collect();
-    let wanted = wanted(&files.config, Extent::Whole, &names).expect("known");
+    let wanted = wanted(&files.config, ModelScope::Whole, &names).expect("known");
     let seen = all.iter().filter(|name| name.contains("vision") || name.contains("projector")).count();
     assert_eq!((seen, wanted.required.len()), (3, all.len() - 3));
     assert!(wanted.required.iter().all(|name| name.starts_with("language_model.")));
@@ -166,7 +166,7 @@ fn the_words_alone_need_no_block() {
             }
         });
         assert!(load(&spoiled.files(), &Device::Cpu).is_err());
-        let words = load_part(&spoiled.files(), &Device::Cpu, Extent::Words).expect("the words");
+        let words = load_part(&spoiled.files(), &Device::Cpu, ModelScope::Unembedding).expect("the words");
         let whole = load(&Spoiled::of(model).files(), &Device::Cpu).expect("the fixture");
         assert_eq!(words.model.shape(), whole.model.shape());
         let direction = |model: &dyn Model| model.unembedding().expect("the words").token_direction(7);
@@ -235,7 +235,7 @@ proptest! {
             let _ = spoiled.first_failure();
         }
         let _ = memory_needed(&spoiled.files());
-        let _ = load_part(&spoiled.files(), &Device::Cpu, Extent::Words);
-        let _ = load_part(&spoiled.files(), &Device::Cpu, Extent::Blocks(1));
+        let _ = load_part(&spoiled.files(), &Device::Cpu, ModelScope::Unembedding);
+        let _ = load_part(&spoiled.files(), &Device::Cpu, ModelScope::Blocks(1));
     }
 }

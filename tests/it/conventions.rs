@@ -6,7 +6,7 @@ use std::path::Path;
 
 use saescope::analysis::Run;
 use saescope::hub::{Environment, Hub};
-use saescope::session::{RawRun, RunOptions, Session, Setup};
+use saescope::session::{RawRun, RunOptions, Session, SessionConfig};
 use saescope::task::Cancel;
 
 const PROMPT: &str = "Albert Einstein was a German physicist known for";
@@ -25,7 +25,7 @@ fn run(bos: bool, layer: usize, kind: &str, center: bool) -> (Run, RawRun) {
     fs::write(&file, text).expect("is written");
     let cache = folder.path().join("cache");
     let environment = Environment { endpoint: "http://127.0.0.1:9".into(), cache, token: None, offline: true };
-    let mut session = Session::new(Setup::new(Hub::new(environment)));
+    let mut session = Session::new(SessionConfig::new(Hub::new(environment)));
     let suite = session.suite(file.to_str().expect("is UTF-8")).expect("is a suite");
     session.open(suite, &["256".to_owned()], &Cancel::new(), &|_| {}).expect("opens");
     let options = RunOptions { next: 3, metrics: true };

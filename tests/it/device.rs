@@ -10,7 +10,8 @@ use saescope::analysis::Run;
 use saescope::device::DeviceName;
 use saescope::hub::{Environment, Hub};
 use saescope::session::{
-    CheckupQuery, Computer, NextQuery, OnDevice, Opened, Opening, Reach, RunOptions, RunQuery, Session, Setup,
+    CheckupQuery, ComputeDevice, LoadScope, NextQuery, OnDevice, OpenRequest, OpenedSuite, RunOptions, RunQuery,
+    Session, SessionConfig,
 };
 use saescope::task::Cancel;
 use serde_json::Value;
@@ -20,14 +21,17 @@ const PROMPT: &str = "Marie Curie came from Poland. Tokyo is a city";
 fn session(device: DeviceName) -> Session {
     let cache = std::env::temp_dir().join("saescope-has-no-cache-here");
     let environment = Environment { endpoint: "http://127.0.0.1:9".into(), cache, token: None, offline: true };
-    Session::new(Setup { computer: Computer::new(device), ..Setup::new(Hub::new(environment)) })
+    Session::new(SessionConfig {
+        compute_device: ComputeDevice::new(device),
+        ..SessionConfig::new(Hub::new(environment))
+    })
 }
 
-fn opened(device: DeviceName, reach: Reach) -> (Session, Opened) {
+fn opened(device: DeviceName, reach: LoadScope) -> (Session, OpenedSuite) {
     let mut session = session(device);
     let suite = session.suite("demo").expect("the demo");
     let saes = suite.default_saes();
-    let opening = Opening { suite, saes: &saes, reach, words: true };
+    let opening = OpenRequest { suite, saes: &saes, reach, words: true };
     let opened = session.open_as(opening, &Cancel::new(), &|_| {}).expect("opens");
     (session, opened)
 }
@@ -67,8 +71,8 @@ fn same(got: &Run, want: &Run) {
 
 #[test]
 fn a_session_on_the_stand_in_for_a_card_gives_the_run_of_the_cpu() {
-    let (mut here, _) = opened(DeviceName::Cpu, Reach::Whole);
-    let (mut there, told) = opened(DeviceName::StandIn, Reach::Whole);
+    let (mut here, _) = opened(DeviceName::Cpu, LoadScope::Whole);
+    let (mut there, told) = opened(DeviceName::StandIn, LoadScope::Whole);
     assert_eq!(told.device, "stand-in, f32");
     let Some(OnDevice { needed, free: None }) = told.memory.on_device else { panic!("{:?}", told.memory) };
     assert!(needed > 0);
@@ -88,9 +92,9 @@ fn a_session_on_the_stand_in_for_a_card_gives_the_run_of_the_cpu() {
 #[test]
 fn a_card_holds_no_more_of_a_model_than_is_opened() {
     let needed = |reach| opened(DeviceName::StandIn, reach).1.memory.on_device.map(|memory| memory.needed);
-    let (whole, site) = (needed(Reach::Whole).expect("counted"), needed(Reach::Site).expect("counted"));
+    let (whole, site) = (needed(LoadScope::Whole).expect("counted"), needed(LoadScope::Site).expect("counted"));
     assert!(site < whole, "{site} of {whole}");
-    let (_, words) = opened(DeviceName::StandIn, Reach::WeightsOnly);
+    let (_, words) = opened(DeviceName::StandIn, LoadScope::WeightsOnly);
     assert_eq!(words.memory.on_device, None);
     assert!(words.device.starts_with("cpu"), "{}: nothing computes on a card there", words.device);
 }
@@ -98,7 +102,7 @@ fn a_card_holds_no_more_of_a_model_than_is_opened() {
 #[test]
 fn predictions_asked_for_later_go_on_from_the_cards_own_cache() {
     let next = |device| {
-        let mut session = opened(device, Reach::Whole).0;
+        let mut session = opened(device, LoadScope::Whole).0;
         let run = RunQuery { prompt: PROMPT.to_owned(), next: 0 };
         session.ask(&run, &Cancel::new(), &|_| {}).expect("computes");
         let next = NextQuery { prompt: PROMPT.to_owned(), positions: vec![2, 5, 7], count: 4 };
@@ -116,7 +120,7 @@ fn predictions_asked_for_later_go_on_from_the_cards_own_cache() {
 #[test]
 fn aides_compute_on_the_cards_model_too() {
     let curve = |device| {
-        let (session, _) = opened(device, Reach::Whole);
+        let (session, _) = opened(device, LoadScope::Whole);
         let job = CheckupQuery { losses: true, again: true };
         session.background().ask(&job, &Cancel::new(), &|_| {}).expect("is measured").checkup
     };

@@ -4,7 +4,7 @@
 use std::fs;
 
 use crate::support::broken_suite::{Wired, changed, mean_norm};
-use saescope::analysis::doctor::{Checkup, Verdict, told};
+use saescope::analysis::doctor::{Checkup, Verdict, render};
 use saescope::sae::{Activation, Encoder, Normalisation, Sae};
 use saescope::session::Checked;
 use saescope::site::{Site, SiteKind};
@@ -376,8 +376,8 @@ fn an_outcome_is_remembered_until_something_changes() {
     let second = ask(&wired);
     assert!(first.new && !second.new);
     // Numbers lose their last digit on the way through a file.
-    let told = |checked: &Checked| told::lines(&checked.checkup, 80, Charset::Unicode);
-    assert_eq!(told(&first), told(&second));
+    let render = |checked: &Checked| render::lines(&checked.checkup, 80, Charset::Unicode);
+    assert_eq!(render(&first), render(&second));
     wired.write(&with_threshold(&sae, |theta| theta * 0.9), |_| ());
     assert!(ask(&wired).new, "the SAE's file is another");
     for more in ["norm_scaling_factor = 1.25", "norm_scaling_factor = 1.5", "normalize_activations = \"layer_norm\""] {

@@ -3,13 +3,15 @@
 
 use std::path::{Path, PathBuf};
 
-use saescope::analysis::attribution::Mixture;
-use saescope::analysis::card::{Words, labels};
+use saescope::analysis::attribution::AttentionCapture;
+use saescope::analysis::card::{LogitLens, labels};
 use saescope::analysis::{Attribution, tokens};
 use saescope::blob::Blob;
 use saescope::device::DeviceName;
-use saescope::model::{Attended, Extent, Hook, Loaded, Logits, ModelFiles, Pass, Place, TokenizerFiles, TokenizerSaid};
-use saescope::sae::{Activation, Normalisation, Parts, Sae};
+use saescope::model::{
+    AttentionPattern, Backend, Hook, Loaded, Logits, ModelFiles, ModelScope, Pass, TokenizerFiles, TokenizerSaid,
+};
+use saescope::sae::{Activation, Normalisation, Sae, SaeWeights};
 use saescope::site::Site;
 use saescope::task::Cancel;
 use saescope::weights::{Array, TensorFiles};
@@ -40,9 +42,9 @@ fn everywhere(name: &str) -> [Loaded; 2] {
         tokenizer: TokenizerFiles::Json(Blob::path(fixtures().join("tokenizer/tokenizer.json"))),
         said: TokenizerSaid::default(),
     };
-    let place = |name| Place::open(name).expect("is always there");
+    let place = |name| Backend::open(name).expect("is always there");
     [DeviceName::Cpu, DeviceName::StandIn]
-        .map(|name| place(name).load(&files, Extent::Whole).expect("the fixture loads"))
+        .map(|name| place(name).load(&files, ModelScope::Whole).expect("the fixture loads"))
 }
 
 struct Reference {
@@ -67,7 +69,7 @@ impl Reference {
     fn sae(&self) -> Sae {
         let w_enc = self.get("w_enc");
         let (d, width) = (w_enc.shape()[0], w_enc.shape()[1]);
-        let parts = Parts {
+        let parts = SaeWeights {
             w_dec: Array::owned(w_enc.to_vec(), &[width, d]).into(),
             w_enc: w_enc.into(),
             b_enc: self.get("b_enc"),
@@ -97,7 +99,7 @@ struct Keep {
 }
 
 impl Hook for Keep {
-    fn wants(&self, _: Site) -> bool {
+    fn is_active(&self, _: Site) -> bool {
         false
     }
 
@@ -105,14 +107,14 @@ impl Hook for Keep {
         Ok(None)
     }
 
-    fn wants_attention(&self, layer: usize) -> bool {
+    fn wants_pattern(&self, layer: usize) -> bool {
         layer == LAYER
     }
 
-    fn attended(&mut self, layer: usize, attended: &Attended) -> candle_core::Result<()> {
+    fn attention_pattern(&mut self, layer: usize, attention_pattern: &AttentionPattern) -> candle_core::Result<()> {
         self.told.push(layer);
-        for row in 0..attended.weights.dim(1)? {
-            self.rows.push(attended.weights.narrow(1, row, 1)?.flatten_all()?.to_vec1()?);
+        for row in 0..attention_pattern.weights.dim(1)? {
+            self.rows.push(attention_pattern.weights.narrow(1, row, 1)?.flatten_all()?.to_vec1()?);
         }
         Ok(())
     }
@@ -148,7 +150,8 @@ fn directions_of_z_mean_the_words_that_they_mean_through_the_output_projection()
         for loaded in everywhere(name) {
             let outputs = loaded.model.head_outputs(LAYER).expect("is read").expect("the block is there");
             let Loaded { model, tokenizer } = &loaded;
-            let words = Words { unembedding: model.unembedding().expect("a head"), tokenizer, outputs: Some(&outputs) };
+            let words =
+                LogitLens { unembedding: model.unembedding().expect("a head"), tokenizer, outputs: Some(&outputs) };
             let (sae, vocab) = (reference.sae(), model.shape().vocab);
             let (want, all) = (reference.get("words"), labels(&sae, &[0, 1, 2], words, vocab).expect("latents"));
             for (latent, promoted) in all {
@@ -177,17 +180,19 @@ fn attribution(
 ) -> Attribution {
     let (latent, position, bias) = asked;
     let ids = &reference.ids[..=position];
-    let all = Mixture::at_last(&*loaded.model, LAYER, ids, loaded.model.cache(), &Cancel::new()).expect("a pass");
+    let all =
+        AttentionCapture::at_last(&*loaded.model, LAYER, ids, loaded.model.cache(), &Cancel::new()).expect("a pass");
     // From a cache that knows less, as much, or more than what stands before the position.
     let mut cache = loaded.model.cache();
     let pass = Pass { layers: None, logits: Logits::None, hook: None, cancel: &Cancel::new() };
     loaded.model.forward(&reference.ids, &mut cache, pass).expect("a pass");
-    let again = Mixture::at_last(&*loaded.model, LAYER, ids, cache.clone(), &Cancel::new()).expect("a pass");
+    let again = AttentionCapture::at_last(&*loaded.model, LAYER, ids, cache.clone(), &Cancel::new()).expect("a pass");
     cache.truncate(3);
-    let short = Mixture::at_last(&*loaded.model, LAYER, ids, cache, &Cancel::new()).expect("a pass");
+    let short = AttentionCapture::at_last(&*loaded.model, LAYER, ids, cache, &Cancel::new()).expect("a pass");
     let views = tokens::views(&reference.ids, &loaded.tokenizer);
     let bias = (!bias.is_empty()).then_some(bias);
-    let of = |mixture: &Mixture| mixture.attribute(sae, latent, (false, bias), 0.0, &views).expect("is attributed");
+    let of =
+        |mixture: &AttentionCapture| mixture.attribute(sae, latent, (false, bias), 0.0, &views).expect("is attributed");
     // Products of other devices may change a last bit with the number of rows.
     if exact {
         assert_eq!(of(&all), of(&again));

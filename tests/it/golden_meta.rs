@@ -7,7 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use saescope::blob::Blob;
-use saescope::sae::meta::{self, Table};
+use saescope::sae::meta::{self, BreakdownTable};
 use saescope::sae::train::train;
 use saescope::sae::{Codes, Error, Sae, SaeFiles, lens};
 use saescope::task::Cancel;
@@ -62,7 +62,7 @@ fn the_published_layout_encodes_and_decodes_as_plain_numpy_does() {
     let published = published();
     assert_eq!(published.k, Some(4));
     let meta = published.with_threshold(json["threshold"].as_f64().unwrap() as f32).unwrap();
-    let table = Table::new(&meta, &of, &Cancel::new()).unwrap();
+    let table = BreakdownTable::new(&meta, &of, &Cancel::new()).unwrap();
     assert_close(&dense(&table.breakdowns, meta.width()), &tensors.get("codes").unwrap());
     assert_close(&meta.decode(&table.breakdowns).unwrap(), &tensors.get("x_hat").unwrap());
     let quality = table.quality;
@@ -79,7 +79,7 @@ fn a_threshold_that_is_not_in_the_file_is_found_by_the_mean_number_active() {
     let found = saescope::analysis::meta::threshold_of(&meta);
     let want = json["threshold"].as_f64().unwrap() as f32;
     assert!((found - want).abs() < 0.02, "{found} for {want}");
-    let mean_active = Table::new(&meta, &of, &Cancel::new()).unwrap().quality.mean_active;
+    let mean_active = BreakdownTable::new(&meta, &of, &Cancel::new()).unwrap().quality.mean_active;
     assert!((mean_active - 4.0).abs() < 0.01, "{mean_active}");
 }
 
@@ -94,13 +94,13 @@ fn training_explains_as_much_as_a_plain_torch_implementation_of_the_recipe() {
         .map(|seed| {
             let config = saescope::sae::train::Config { seed, ..meta::recipe(32, 4) };
             let trained = train(&rows, of.d_in(), &config, &Cancel::new(), &|_| {}).unwrap();
-            let quality = Table::new(&trained.sae().unwrap(), &of, &Cancel::new()).unwrap().quality;
+            let quality = BreakdownTable::new(&trained.sae().unwrap(), &of, &Cancel::new()).unwrap().quality;
             assert!((quality.mean_active - 4.0).abs() < 0.5, "{}", quality.mean_active);
             quality.variance_explained.unwrap()
         })
         .collect();
     let mean = |runs: &[f64]| runs.iter().sum::<f64>() / runs.len() as f64;
-    // Seeds differ by about a point each way; their means are compared. To be better is no fault.
+    // Seeds differ by about a point each way; their means are compared. To be better is not a fault.
     assert!(mean(&own) > mean(&torch) - 0.01, "{own:?} for {torch:?}");
 }
 

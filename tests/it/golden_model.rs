@@ -9,8 +9,8 @@ use candle_core::{Device, Tensor};
 use saescope::blob::Blob;
 use saescope::device::DeviceName;
 use saescope::model::{
-    Error, Extent, Generate, Hook, Loaded, Logits, ModelFiles, Pass, Place, Sampling, TokenizerFiles, TokenizerSaid,
-    generate, load, load_part, needs,
+    Backend, Error, Generate, Hook, Loaded, Logits, ModelFiles, ModelScope, Pass, Sampling, TokenizerFiles,
+    TokenizerSaid, generate, load, load_part, needs,
 };
 use saescope::site::{Site, SiteKind};
 use saescope::task::Cancel;
@@ -84,8 +84,8 @@ fn loaded(name: &str) -> Loaded {
 
 /// The model on the CPU, and as a card computes it, the CPU in the card's place.
 fn everywhere(name: &str) -> [Loaded; 2] {
-    let place = Place::open(DeviceName::StandIn).expect("is always there");
-    [loaded(name), place.load(&files(name), Extent::Whole).expect("the fixture loads")]
+    let place = Backend::open(DeviceName::StandIn).expect("is always there");
+    [loaded(name), place.load(&files(name), ModelScope::Whole).expect("the fixture loads")]
 }
 
 /// What `transformers` says about one model.
@@ -127,7 +127,7 @@ fn values(tensor: &Tensor) -> Vec<f32> {
 struct Keep(BTreeMap<String, Vec<f32>>);
 
 impl Hook for Keep {
-    fn wants(&self, _: Site) -> bool {
+    fn is_active(&self, _: Site) -> bool {
         true
     }
 
@@ -142,7 +142,7 @@ impl Hook for Keep {
 struct Change(Site);
 
 impl Hook for Change {
-    fn wants(&self, site: Site) -> bool {
+    fn is_active(&self, site: Site) -> bool {
         site == self.0
     }
 
@@ -209,11 +209,11 @@ fn a_model_without_a_head_has_every_site_and_says_why_it_has_no_logits() {
         // The memory of the words is none, and what is opened without them opens.
         let needs = needs(&files(name)).expect("known");
         assert_eq!((needs.words(), needs.tied), (0, false));
-        for extent in [Extent::Words, Extent::Blocks(1)] {
+        for extent in [ModelScope::Unembedding, ModelScope::Blocks(1)] {
             let part = load_part(&files(name), &Device::Cpu, extent).expect("opens");
             assert!(part.model.unembedding().is_none() && !part.tokenizer.encode("a").expect("tokens").is_empty());
         }
-        let blocks = load_part(&files(name), &Device::Cpu, Extent::Blocks(1)).expect("opens").model;
+        let blocks = load_part(&files(name), &Device::Cpu, ModelScope::Blocks(1)).expect("opens").model;
         assert!(matches!(blocks.check_logits(), Err(Error::NotOpen { open: 1, layers: 2 })));
     }
     assert!(loaded("untied").model.check_logits().is_ok() && loaded("plain").model.check_logits().is_ok());
@@ -338,9 +338,9 @@ fn directions_mean_the_same_words_as_in_torch() {
         let directions = reference.tensors.get("directions").expect("directions");
         let vocab = loaded.model.shape().vocab;
         let mut values = Vec::new();
-        for ends in loaded.model.unembedding().expect("the words").ends(directions.view(), vocab) {
+        for top_logits in loaded.model.unembedding().expect("the words").top_logits(directions.view(), vocab) {
             let mut words = vec![f32::NAN; vocab];
-            ends.promoted.iter().for_each(|(id, value)| words[*id as usize] = *value);
+            top_logits.promoted.iter().for_each(|(id, value)| words[*id as usize] = *value);
             values.extend(words);
         }
         reference.close("directions.words", &values);
@@ -438,7 +438,7 @@ fn a_pass_through_some_blocks_stops_there_and_offers_what_leaves_them() {
 fn a_pass_that_fails_leaves_the_cache_as_it_was() {
     struct CancelAt(usize, Cancel);
     impl Hook for CancelAt {
-        fn wants(&self, site: Site) -> bool {
+        fn is_active(&self, site: Site) -> bool {
             site == Site { layer: self.0, kind: SiteKind::ResidPost }
         }
         fn visit(&mut self, _: Site, _: &Tensor) -> candle_core::Result<Option<Tensor>> {
@@ -467,7 +467,7 @@ fn a_pass_that_fails_leaves_the_cache_as_it_was() {
 fn what_cannot_be_run_is_refused() {
     struct Cut;
     impl Hook for Cut {
-        fn wants(&self, _: Site) -> bool {
+        fn is_active(&self, _: Site) -> bool {
             true
         }
         fn visit(&mut self, _: Site, activation: &Tensor) -> candle_core::Result<Option<Tensor>> {

@@ -165,7 +165,7 @@ fn every_key_is_read_where_sae_lens_reads_it() {
     assert!(read > 20, "{read} were compared");
 }
 
-/// Where what is done is not what sae-lens does, and why: it is told.
+/// Where what is done is not what sae-lens does, and why: it is reported.
 const UNLIKE: &[(&str, &str, &str)] = &[
     ("a factor in cfg.json", "applied", "SAELens reads no factor there"),
     ("an old activation without kwargs", "refused", "SAELens reads that as ReLU"),

@@ -96,7 +96,7 @@ fn effects_and_stitched_reconstructions_equal_numpy() {
     score(Scores::of(pair, &groups).unwrap(), "group_delta", "group_c");
 
     let (mut rule, mut helps) = (Vec::new(), Vec::new());
-    for (score, m) in inserted.iter().zip(&classes.m).filter(|(score, _)| score.fired > 0) {
+    for (score, m) in inserted.iter().zip(&classes.max_cosine).filter(|(score, _)| score.fired > 0) {
         rule.push(-f64::from(*m));
         helps.push(score.delta_sse() < 0.0);
     }

@@ -1,4 +1,4 @@
-//! Passes that stop at a site and go on later: the bits are those of one pass.
+//! Passes that stop at a site and continue later: the bits are those of one pass.
 //! Not here: whether one pass is right (`golden_model`).
 
 use std::path::{Path, PathBuf};

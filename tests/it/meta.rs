@@ -9,8 +9,8 @@ use saescope::analysis::{Arm, Edit, Operation, Sampling, SurgeryView};
 use saescope::hub::{Environment, Hub};
 use saescope::report::{Kind, Report};
 use saescope::session::{
-    BreakdownQuery, CardQuery, ContinueQuery, MetaCardQuery, MetaQuery, MetaRecipe, MetaRunQuery, MetaTrained,
-    OpenQuery, Query, Reach, RunQuery, Session, Setup, SurgeryQuery,
+    BreakdownQuery, CardQuery, ContinueQuery, LoadScope, MetaCardQuery, MetaQuery, MetaRecipe, MetaRunQuery,
+    MetaTrained, OpenQuery, Query, RunQuery, Session, SessionConfig, SurgeryQuery,
 };
 use saescope::task::Cancel;
 
@@ -23,10 +23,14 @@ fn session(metas: &Path) -> Session {
         token: None,
         offline: true,
     };
-    let setup = Setup { metas: Some(metas.to_owned()), ..Setup::new(Hub::new(environment)) };
+    let setup = SessionConfig { metas: Some(metas.to_owned()), ..SessionConfig::new(Hub::new(environment)) };
     let mut session = Session::new(setup);
     session
-        .ask(&OpenQuery { suite: "demo".to_owned(), saes: Vec::new(), reach: Reach::Whole }, &Cancel::new(), &|_| {})
+        .ask(
+            &OpenQuery { suite: "demo".to_owned(), saes: Vec::new(), reach: LoadScope::Whole },
+            &Cancel::new(),
+            &|_| {},
+        )
         .unwrap();
     session
 }

@@ -1,4 +1,4 @@
-//! What is told of SAEs that are odd: decoder rows of zeros, notes on how files were read, element types, latents that are
+//! What is reported of SAEs that are odd: decoder rows of zeros, notes on how files were read, element types, latents that are
 //! switched off. Not here: which files are read and how (`sae_bad_input.rs`, `golden_sae.rs`).
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
@@ -10,9 +10,9 @@ use std::process::Command;
 use saescope::analysis::Class;
 use saescope::blob::Blob;
 use saescope::hub::{Environment, Hub};
-use saescope::sae::{Activation, Encoder, Parts, Sae, SaeFiles, lens};
+use saescope::sae::{Activation, Encoder, Sae, SaeFiles, SaeWeights, lens};
 use saescope::session::{
-    FamilyQuery, LabelsQuery, OpenQuery, PairQuery, Query, Reach, RunOptions, Session, Setup, VerdictQuery,
+    FamilyQuery, LabelsQuery, LoadScope, OpenQuery, PairQuery, Query, RunOptions, Session, SessionConfig, VerdictQuery,
 };
 use saescope::task::Cancel;
 use saescope::weights::Array;
@@ -35,7 +35,7 @@ fn demo_sae(id: &str) -> Sae {
 }
 
 /// An SAE with some of its parts changed.
-fn changed(sae: &Sae, change: impl FnOnce(&mut Parts)) -> Sae {
+fn changed(sae: &Sae, change: impl FnOnce(&mut SaeWeights)) -> Sae {
     let mut parts = sae.parts().clone();
     change(&mut parts);
     Sae::new(parts).unwrap()
@@ -78,8 +78,8 @@ fn suite(folder: &Path, config: impl FnOnce(&mut Value)) -> PathBuf {
 fn opened(suite: &Path, folder: &Path) -> Session {
     let environment =
         Environment { endpoint: "http://127.0.0.1:9".into(), cache: folder.join("cache"), token: None, offline: true };
-    let mut session = Session::new(Setup::new(Hub::new(environment)));
-    let query = OpenQuery { suite: suite.display().to_string(), saes: Vec::new(), reach: Reach::Whole };
+    let mut session = Session::new(SessionConfig::new(Hub::new(environment)));
+    let query = OpenQuery { suite: suite.display().to_string(), saes: Vec::new(), reach: LoadScope::Whole };
     answer(&mut session, &query);
     session
 }
@@ -229,7 +229,7 @@ fn latents_that_are_switched_off_never_fire() {
     assert_eq!(session.card("256", OFF, None, 5).unwrap().encoder_bias, f32::NEG_INFINITY);
     // With a decoder row of zeros as well, where pre-activations are multiplied by its length.
     let (width, d_in) = (3, 2);
-    let parts = |activation| Parts {
+    let parts = |activation| SaeWeights {
         w_enc: Encoder::Columns(Array::owned(vec![1.0; 6], &[d_in, width]).into()),
         b_enc: Array::owned(vec![0.0, f32::NEG_INFINITY, f32::NEG_INFINITY], &[width]),
         w_dec: Array::owned(vec![1.0, 0.0, 0.0, 0.0, 1.0, 0.0], &[width, d_in]).into(),
@@ -255,7 +255,7 @@ fn latents_that_are_switched_off_never_fire() {
             let values = if name == own { vec![0.0, value, 0.0] } else { vec![0.0; width] };
             Array::owned(values, &[width])
         };
-        let bad = Parts { b_enc: array("b_enc"), ..parts(Activation::JumpRelu { threshold: array("threshold") }) };
+        let bad = SaeWeights { b_enc: array("b_enc"), ..parts(Activation::JumpRelu { threshold: array("threshold") }) };
         let error = Sae::new(bad).unwrap_err().to_string();
         assert_eq!(error, format!("`{name}` holds {value} at element 1"));
     }

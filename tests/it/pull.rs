@@ -10,7 +10,7 @@ use crate::support::hub_server::{Fault, HubServer};
 use saescope::blob::Blob;
 use saescope::hub::{Environment, Hub, Patience};
 use saescope::report::Report;
-use saescope::session::{Reach, Session, Setup};
+use saescope::session::{LoadScope, Session, SessionConfig};
 use saescope::suite::{self, Base, Choice, Error, Part, Suite, TokenizerParts};
 use saescope::task::{Cancel, Progress};
 
@@ -79,7 +79,7 @@ impl Setting {
         Hub::new(environment).patience(Patience { failures: 0, ..Patience::default() })
     }
 
-    fn pull(&self, choice: &Choice) -> Result<suite::Plan, Error> {
+    fn pull(&self, choice: &Choice) -> Result<suite::PullPlan, Error> {
         self.suite.pull(choice, &self.hub(), &Cancel::new(), &|_| {})
     }
 
@@ -188,10 +188,10 @@ fn only_the_shards_that_a_question_needs_are_fetched() {
     let before_block_1 = site("layer = 1\nkind = \"resid_pre\"");
     // Of the last blocks' shards one holds the norm of the words, so it is wanted wherever words are.
     let cases = [
-        (&behind_block_1, Reach::Site, &["1", "2", "4", "5"][..], &["3"][..]),
-        (&before_block_1, Reach::Site, &["1", "4", "5"], &["2", "3"]),
-        (&behind_block_1, Reach::WeightsOnly, &["4", "5"], &["1", "2", "3"]),
-        (&behind_block_1, Reach::Whole, &["1", "2", "3", "4", "5"], &[]),
+        (&behind_block_1, LoadScope::Site, &["1", "2", "4", "5"][..], &["3"][..]),
+        (&before_block_1, LoadScope::Site, &["1", "4", "5"], &["2", "3"]),
+        (&behind_block_1, LoadScope::WeightsOnly, &["4", "5"], &["1", "2", "3"]),
+        (&behind_block_1, LoadScope::Whole, &["1", "2", "3", "4", "5"], &[]),
     ];
     let shards = shards();
     let files: Vec<(&str, &str)> = shards.iter().map(|(name, text)| (*name, text.as_str())).collect();
@@ -199,7 +199,7 @@ fn only_the_shards_that_a_question_needs_are_fetched() {
         let setting = setting(&files);
         let suite = suite::parse("mine.toml", text, Base::Directory(Path::new("/"))).expect("is a suite");
         let choice = Choice { saes: vec!["16".into()], ..Choice::default() };
-        let session = Session::new(Setup::new(setting.hub()));
+        let session = Session::new(SessionConfig::new(setting.hub()));
         let plan = session.pull(&suite, &choice, reach, &Cancel::new(), &|_| {}).expect("is pulled");
         let is_shard = |file: &String| file.starts_with("model/") && !file.contains("model.safetensors.index");
         let fetched: Vec<String> = setting.fetched().into_iter().filter(is_shard).collect();
@@ -214,7 +214,7 @@ fn only_the_shards_that_a_question_needs_are_fetched() {
             let plan = session.pull(&suite, &choice, reach, &Cancel::new(), &|_| {}).expect("is pulled");
             (plan.ready(), plan.left_out().count())
         };
-        assert_eq!(ready(Reach::Whole), (true, 0), "the rest can be had later");
+        assert_eq!(ready(LoadScope::Whole), (true, 0), "the rest can be had later");
         assert_eq!(ready(reach), (true, 0), "what is here is not left out");
     }
 }
@@ -225,13 +225,13 @@ fn a_model_of_an_unknown_kind_is_fetched_whole() {
     shards[0].1 = shards[0].1.replace("llama", "mamba");
     let files: Vec<(&str, &str)> = shards.iter().map(|(name, text)| (*name, text.as_str())).collect();
     let setting = setting(&files);
-    let session = Session::new(Setup::new(setting.hub()));
+    let session = Session::new(SessionConfig::new(setting.hub()));
     let left = |reach| {
         let plan = session.pull(&setting.suite, &Choice::default(), reach, &Cancel::new(), &|_| {});
         plan.expect("is pulled").left_out().count()
     };
-    assert_eq!(left(Reach::WeightsOnly), 5, "weights alone need no model that can be run");
-    assert_eq!(left(Reach::Site), 0);
+    assert_eq!(left(LoadScope::WeightsOnly), 5, "weights alone need no model that can be run");
+    assert_eq!(left(LoadScope::Site), 0);
 }
 
 #[test]

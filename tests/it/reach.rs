@@ -10,8 +10,8 @@ use saescope::analysis::{LatentCard, PairView, Run, Seen, Timings};
 use saescope::hub::{Environment, Hub};
 use saescope::report::{Kind, Report};
 use saescope::session::{
-    CurveQuery, NextQuery, OpenQuery, Opened, Opening, PairQuery, Query, Reach, RunOptions, RunQuery, Session, Setup,
-    TextQuery,
+    CurveQuery, LoadScope, NextQuery, OpenQuery, OpenRequest, OpenedSuite, PairQuery, Query, RunOptions, RunQuery,
+    Session, SessionConfig, TextQuery,
 };
 use saescope::task::Cancel;
 use safetensors::SafeTensors;
@@ -21,10 +21,10 @@ const PROMPT: &str = "Albert Einstein was a German physicist known for";
 const LAYER: usize = 2;
 const SAES: [&str; 2] = ["128", "256"];
 
-fn setup(memory: fn() -> Option<u64>) -> Setup {
+fn setup(memory: fn() -> Option<u64>) -> SessionConfig {
     let cache = std::env::temp_dir().join("saescope-has-no-cache-here");
     let environment = Environment { endpoint: "http://127.0.0.1:9".into(), cache, token: None, offline: true };
-    Setup { memory, ..Setup::new(Hub::new(environment)) }
+    SessionConfig { memory, ..SessionConfig::new(Hub::new(environment)) }
 }
 
 /// The demo's model cut into shards: what lies in front of the site, the blocks behind it, and the words' norm.
@@ -89,15 +89,20 @@ impl Sharded {
         self
     }
 
-    fn open(&self, reach: Reach, words: bool) -> Result<(Session, Opened), Report> {
+    fn open(&self, reach: LoadScope, words: bool) -> Result<(Session, OpenedSuite), Report> {
         self.open_within(reach, words, || None)
     }
 
-    fn open_within(&self, reach: Reach, words: bool, memory: fn() -> Option<u64>) -> Result<(Session, Opened), Report> {
+    fn open_within(
+        &self,
+        reach: LoadScope,
+        words: bool,
+        memory: fn() -> Option<u64>,
+    ) -> Result<(Session, OpenedSuite), Report> {
         let mut session = Session::new(setup(memory));
         let suite = session.suite(self.0.path().join("x.toml").to_str().expect("is UTF-8"))?;
         let saes = SAES.map(str::to_owned);
-        let opened = session.open_as(Opening { suite, saes: &saes, reach, words }, &Cancel::new(), &|_| {})?;
+        let opened = session.open_as(OpenRequest { suite, saes: &saes, reach, words }, &Cancel::new(), &|_| {})?;
         Ok((session, opened))
     }
 }
@@ -128,7 +133,7 @@ fn pair(session: &mut Session) -> PairView {
 #[test]
 fn latents_need_no_tensor_behind_the_site() {
     let files = Sharded::new();
-    let whole = run(&mut files.open(Reach::Whole, true).expect("opens").0, 0).expect("runs");
+    let whole = run(&mut files.open(LoadScope::Whole, true).expect("opens").0, 0).expect("runs");
     let spoil: [&dyn Fn(); 2] = [
         // Cut off in the middle, the shard cannot even be opened.
         &|| {
@@ -139,9 +144,9 @@ fn latents_need_no_tensor_behind_the_site() {
     ];
     for spoil in spoil {
         spoil();
-        assert!(files.open(Reach::Whole, true).is_err(), "the whole model is not there");
-        let (mut session, opened) = files.open(Reach::Site, true).expect("opens up to the site");
-        assert_eq!((opened.reach, opened.words), (Reach::Site, true));
+        assert!(files.open(LoadScope::Whole, true).is_err(), "the whole model is not there");
+        let (mut session, opened) = files.open(LoadScope::Site, true).expect("opens up to the site");
+        assert_eq!((opened.reach, opened.words), (LoadScope::Site, true));
         let found = run(&mut session, 0).expect("runs");
         assert_eq!((&found.saes, &found.tokens), (&whole.saes, &whole.tokens));
         assert!(found.next.iter().all(Vec::is_empty));
@@ -155,9 +160,9 @@ fn latents_need_no_tensor_behind_the_site() {
 #[test]
 fn latents_without_the_words_shard_have_numbers_alone() {
     let files = Sharded::new();
-    let whole = run(&mut files.open(Reach::Whole, true).expect("opens").0, 0).expect("runs");
+    let whole = run(&mut files.open(LoadScope::Whole, true).expect("opens").0, 0).expect("runs");
     fs::remove_file(files.shard("norm.safetensors")).expect("is removed");
-    let (mut session, opened) = files.open(Reach::Site, true).expect("opens up to the site");
+    let (mut session, opened) = files.open(LoadScope::Site, true).expect("opens up to the site");
     assert!(!opened.words);
     assert_eq!(run(&mut session, 0).expect("runs").saes, whole.saes);
     let card = card(&mut session, 3);
@@ -167,15 +172,15 @@ fn latents_without_the_words_shard_have_numbers_alone() {
 #[test]
 fn weights_only_needs_no_block_and_says_of_the_rest_why_it_is_not_there() {
     let files = Sharded::new();
-    let (mut whole, opened) = files.open(Reach::Whole, true).expect("opens");
-    assert_eq!((opened.reach, opened.words), (Reach::Whole, true));
+    let (mut whole, opened) = files.open(LoadScope::Whole, true).expect("opens");
+    assert_eq!((opened.reach, opened.words), (LoadScope::Whole, true));
     fs::remove_file(files.shard("back.safetensors")).expect("is removed");
-    let (mut session, opened) = files.open(Reach::WeightsOnly, true).expect("opens");
-    assert_eq!((opened.reach, opened.words), (Reach::WeightsOnly, true));
+    let (mut session, opened) = files.open(LoadScope::WeightsOnly, true).expect("opens");
+    assert_eq!((opened.reach, opened.words), (LoadScope::WeightsOnly, true));
     assert_eq!(card(&mut session, 3), card(&mut whole, 3));
     let (here, there) = (pair(&mut session), pair(&mut whole));
     assert_eq!(here.counts(0.7).expect("counts"), there.counts(0.7).expect("counts"));
-    assert!(here.rows.iter().zip(&there.rows).all(|(a, b)| (a.m, a.nearest) == (b.m, b.nearest)));
+    assert!(here.rows.iter().zip(&there.rows).all(|(a, b)| (a.max_cosine, a.nearest) == (b.max_cosine, b.nearest)));
     assert!(here.rows.iter().all(|row| row.c_star.is_none()) && here.text.tokens == 0);
     assert!(here.notes.iter().any(|note| note.contains("weights only")), "{:?}", here.notes);
     let order = saescope::analysis::Order::Effect;
@@ -196,13 +201,13 @@ fn weights_only_needs_no_block_and_says_of_the_rest_why_it_is_not_there() {
 #[test]
 fn saes_alone_can_be_looked_at_where_nothing_of_the_model_is_there() {
     let files = Sharded::new();
-    let mut whole = card(&mut files.open(Reach::Whole, true).expect("opens").0, 3);
+    let mut whole = card(&mut files.open(LoadScope::Whole, true).expect("opens").0, 3);
     fs::remove_dir_all(files.0.path().join("model")).expect("is removed");
-    for reach in [Reach::Whole, Reach::Site, Reach::WeightsOnly] {
+    for reach in [LoadScope::Whole, LoadScope::Site, LoadScope::WeightsOnly] {
         let report = files.open(reach, true).err().expect("the words are wanted");
         assert!(report.hint.as_ref().is_some_and(|hint| hint.contains("--weights-only")), "{report}");
     }
-    let (mut session, opened) = files.open(Reach::WeightsOnly, false).expect("opens");
+    let (mut session, opened) = files.open(LoadScope::WeightsOnly, false).expect("opens");
     assert!(!opened.words && opened.notes[0].contains("words are not here"), "{:?}", opened.notes);
     whole.promoted.clear();
     whole.suppressed.clear();
@@ -214,7 +219,7 @@ fn saes_alone_can_be_looked_at_where_nothing_of_the_model_is_there() {
 
 #[test]
 fn weights_only_needs_no_model_that_can_be_run() {
-    let whole = card(&mut Sharded::new().open(Reach::Whole, true).expect("opens").0, 3);
+    let whole = card(&mut Sharded::new().open(LoadScope::Whole, true).expect("opens").0, 3);
     for (key, value) in [
         ("model_type", json!("mamba")),
         ("activation_function", json!("xielu")),
@@ -222,7 +227,7 @@ fn weights_only_needs_no_model_that_can_be_run() {
     ] {
         let files = Sharded::new().config(&[(key, value.clone())]);
         let said = value.as_str().unwrap_or("awq");
-        for reach in [Reach::Whole, Reach::Site, Reach::WeightsOnly] {
+        for reach in [LoadScope::Whole, LoadScope::Site, LoadScope::WeightsOnly] {
             let report = files.open(reach, true).err().expect("the model is wanted").to_string();
             assert!(report.contains(said), "{reach:?}: {report}");
         }
@@ -230,7 +235,7 @@ fn weights_only_needs_no_model_that_can_be_run() {
         for shard in ["front", "back", "norm"] {
             fs::remove_file(files.shard(&format!("{shard}.safetensors"))).expect("is removed");
         }
-        let (mut session, opened) = files.open(Reach::WeightsOnly, false).expect("opens");
+        let (mut session, opened) = files.open(LoadScope::WeightsOnly, false).expect("opens");
         assert!(!opened.words);
         let note = &opened.notes[0];
         assert!(note.contains(said) && note.contains("latents have numbers alone"), "{note}");
@@ -243,14 +248,14 @@ fn weights_only_needs_no_model_that_can_be_run() {
 
 #[test]
 fn a_model_without_a_head_has_latents_and_says_why_nothing_is_predicted() {
-    let mut whole = Sharded::new().open(Reach::Whole, true).expect("opens").0;
+    let mut whole = Sharded::new().open(LoadScope::Whole, true).expect("opens").0;
     let wanted = run(&mut whole, 0).expect("runs");
     let activations = whole.raw(&Cancel::new()).expect("has tensors");
     let files = Sharded::new().config(&[("tie_word_embeddings", json!(false))]);
-    for reach in [Reach::Whole, Reach::Site] {
+    for reach in [LoadScope::Whole, LoadScope::Site] {
         let (mut session, opened) = files.open(reach, true).expect("opens");
         assert!(!opened.words && opened.notes.iter().any(|note| note.contains("head")), "{:?}", opened.notes);
-        let found = run(&mut session, usize::from(reach == Reach::Whole) * 3).expect("runs");
+        let found = run(&mut session, usize::from(reach == LoadScope::Whole) * 3).expect("runs");
         assert_eq!((&found.saes, &found.tokens), (&wanted.saes, &wanted.tokens));
         assert!(found.next.iter().all(Vec::is_empty));
         let raw = session.raw(&Cancel::new()).expect("has tensors");
@@ -259,7 +264,7 @@ fn a_model_without_a_head_has_latents_and_says_why_nothing_is_predicted() {
         let card = card(&mut session, 3);
         assert!(card.promoted.is_empty() && !card.ladder.is_empty());
     }
-    let (mut session, opened) = files.open(Reach::Whole, true).expect("opens");
+    let (mut session, opened) = files.open(LoadScope::Whole, true).expect("opens");
     assert!(opened.notes.iter().any(|note| note.contains("lm_head.weight")), "{:?}", opened.notes);
     let next = NextQuery { prompt: PROMPT.into(), positions: vec![0], count: 1 };
     let options = RunOptions { next: 0, metrics: true };
@@ -272,7 +277,7 @@ fn a_model_without_a_head_has_latents_and_says_why_nothing_is_predicted() {
         assert!(said.contains("no head") && said.contains("lm_head.weight"), "{said}");
         assert!(report.hint.is_some_and(|hint| hint.contains("--no-predictions")), "{said}");
     }
-    let (_, opened) = files.open(Reach::WeightsOnly, false).expect("opens");
+    let (_, opened) = files.open(LoadScope::WeightsOnly, false).expect("opens");
     assert!(!opened.words && opened.notes.iter().any(|note| note.contains("no words")), "{:?}", opened.notes);
 }
 
@@ -286,7 +291,7 @@ fn half_a_model_from_the_hub_opens_as_far_as_it_goes_and_says_how_to_go_on() {
         crate::support::hub_server::HubServer::serve(tree.parent().expect("is in a folder")).expect("can listen");
     let environment =
         Environment { endpoint: server.endpoint(), cache: files.0.path().join("cache"), token: None, offline: false };
-    let mut session = Session::new(Setup::new(Hub::new(environment)));
+    let mut session = Session::new(SessionConfig::new(Hub::new(environment)));
     let file = files.0.path().join("x.toml");
     let text = fs::read_to_string(&file).expect("the suite").replace("path = \"model\"", "repo = \"owner/model\"");
     fs::write(&file, text).expect("is written");
@@ -297,23 +302,25 @@ fn half_a_model_from_the_hub_opens_as_far_as_it_goes_and_says_how_to_go_on() {
     };
     let open = |session: &mut Session, reach| {
         let saes = SAES.map(str::to_owned);
-        session.open_as(Opening { suite: suite.clone(), saes: &saes, reach, words: true }, &Cancel::new(), &|_| {})
+        session.open_as(OpenRequest { suite: suite.clone(), saes: &saes, reach, words: true }, &Cancel::new(), &|_| {})
     };
-    let hint = |answer: Result<Opened, Report>| answer.expect_err("is not here").hint.unwrap_or_default();
-    assert!(hint(open(&mut session, Reach::Site)).contains("x.toml --no-predictions` downloads what that takes of it"));
+    let hint = |answer: Result<OpenedSuite, Report>| answer.expect_err("is not here").hint.unwrap_or_default();
+    assert!(
+        hint(open(&mut session, LoadScope::Site)).contains("x.toml --no-predictions` downloads what that takes of it")
+    );
     // Its embedding is its head and lies in front.
-    assert_eq!(pull(&session, Reach::WeightsOnly), ["back.safetensors"]);
-    assert!(open(&mut session, Reach::WeightsOnly).expect("opens").words);
-    assert_eq!(pull(&session, Reach::Site), ["back.safetensors"]);
-    assert!(open(&mut session, Reach::Site).expect("opens").words);
-    let whole = hint(open(&mut session, Reach::Whole));
+    assert_eq!(pull(&session, LoadScope::WeightsOnly), ["back.safetensors"]);
+    assert!(open(&mut session, LoadScope::WeightsOnly).expect("opens").words);
+    assert_eq!(pull(&session, LoadScope::Site), ["back.safetensors"]);
+    assert!(open(&mut session, LoadScope::Site).expect("opens").words);
+    let whole = hint(open(&mut session, LoadScope::Whole));
     assert!(whole.contains("x.toml` downloads it") && whole.contains("--no-predictions"), "{whole}");
-    assert!(pull(&session, Reach::Whole).is_empty());
-    assert_eq!(open(&mut session, Reach::Whole).expect("opens").reach, Reach::Whole);
+    assert!(pull(&session, LoadScope::Whole).is_empty());
+    assert_eq!(open(&mut session, LoadScope::Whole).expect("opens").reach, LoadScope::Whole);
 }
 
 /// The hint of an opening that does not fit, and what it needs and what there is in its first line.
-fn refused(files: &Sharded, reach: Reach, memory: fn() -> Option<u64>) -> (String, String) {
+fn refused(files: &Sharded, reach: LoadScope, memory: fn() -> Option<u64>) -> (String, String) {
     let report = files.open_within(reach, true, memory).err().expect("does not fit");
     assert_eq!(report.kind, Kind::Failure);
     (report.what, report.hint.unwrap_or_default())
@@ -323,20 +330,20 @@ fn refused(files: &Sharded, reach: Reach, memory: fn() -> Option<u64>) -> (Strin
 fn what_does_not_fit_is_refused_with_what_does_and_that_opens() {
     let files = Sharded::new();
     let needed = |reach| files.open(reach, true).expect("opens").1.memory.needed;
-    let (whole, site, weights) = (needed(Reach::Whole), needed(Reach::Site), needed(Reach::WeightsOnly));
+    let (whole, site, weights) = (needed(LoadScope::Whole), needed(LoadScope::Site), needed(LoadScope::WeightsOnly));
     assert!(
         whole > 5_000_000 && site < 5_000_000 && site > 3_000_000 && weights < 3_000_000,
         "{whole} {site} {weights}"
     );
-    let (what, hint) = refused(&files, Reach::Whole, || Some(5_000_000));
+    let (what, hint) = refused(&files, LoadScope::Whole, || Some(5_000_000));
     assert!(what.contains("5.0 MB are free"), "{what}");
     assert!(hint.contains("--no-predictions") && hint.contains("--weights-only"), "{hint}");
-    let (_, opened) = files.open_within(Reach::Site, true, || Some(5_000_000)).expect("what was offered opens");
+    let (_, opened) = files.open_within(LoadScope::Site, true, || Some(5_000_000)).expect("what was offered opens");
     assert_eq!(opened.memory.free, Some(5_000_000));
-    let (_, hint) = refused(&files, Reach::Whole, || Some(3_000_000));
+    let (_, hint) = refused(&files, LoadScope::Whole, || Some(3_000_000));
     assert!(!hint.contains("--no-predictions") && hint.contains("--weights-only"), "{hint}");
-    files.open_within(Reach::WeightsOnly, true, || Some(3_000_000)).expect("what was offered opens");
-    let (_, hint) = refused(&files, Reach::Whole, || Some(1000));
+    files.open_within(LoadScope::WeightsOnly, true, || Some(3_000_000)).expect("what was offered opens");
+    let (_, hint) = refused(&files, LoadScope::Whole, || Some(1000));
     assert!(hint.contains("the least with which anything opens"), "{hint}");
 }
 
@@ -344,11 +351,11 @@ fn what_does_not_fit_is_refused_with_what_does_and_that_opens() {
 fn before_loading_the_memory_needed_and_there_is_told() {
     let mut session = Session::new(setup(|| Some(8_000_000_000)));
     let said = std::cell::RefCell::new(Vec::new());
-    let open = OpenQuery { suite: "demo".into(), saes: vec!["512".into()], reach: Reach::Site };
+    let open = OpenQuery { suite: "demo".into(), saes: vec!["512".into()], reach: LoadScope::Site };
     let tell = |progress: saescope::task::Progress| said.borrow_mut().push(progress.what);
     let opened = session.ask(&open, &Cancel::new(), &tell).expect("opens");
     let loaded: Vec<&str> = opened.saes.iter().filter(|sae| sae.loaded).map(|sae| sae.id.as_str()).collect();
-    assert_eq!((opened.reach, loaded.as_slice()), (Reach::Site, &["512"][..]));
+    assert_eq!((opened.reach, loaded.as_slice()), (LoadScope::Site, &["512"][..]));
     let first = said.borrow().first().cloned().unwrap_or_default();
     assert!(first.contains("of memory needed, 8.0 GB free"), "{first}");
 }

@@ -7,7 +7,7 @@ use std::cell::RefCell;
 
 use proptest::prelude::*;
 use saescope::sae::stitch::Pair;
-use saescope::sae::{Activation, Codes, Error, Neighbour, Normalisation, Parts, Sae, metrics, nearest_all};
+use saescope::sae::{Activation, Codes, Error, Neighbour, Normalisation, Sae, SaeWeights, metrics, nearest_all};
 use saescope::task::Cancel;
 use saescope::weights::Array;
 
@@ -26,8 +26,8 @@ fn broken(count: usize, seed: u64) -> Vec<f32> {
     whole(count, seed, 1000).into_iter().map(|value| value / 777.0).collect()
 }
 
-fn parts(d_in: usize, width: usize, activation: Activation, make: impl Fn(usize, u64) -> Vec<f32>) -> Parts {
-    Parts {
+fn parts(d_in: usize, width: usize, activation: Activation, make: impl Fn(usize, u64) -> Vec<f32>) -> SaeWeights {
+    SaeWeights {
         w_enc: Array::owned(make(d_in * width, 1), &[d_in, width]).into(),
         b_enc: Array::owned(make(width, 2), &[width]),
         w_dec: Array::owned(make(d_in * width, 3), &[width, d_in]).into(),
@@ -180,7 +180,7 @@ proptest! {
             back[(d_in + dim) * d_in + dim] = -1.0;
         }
         let normalisation = [Normalisation::LayerNorm, Normalisation::ConstantNorm, Normalisation::Scale(0.125)][kind];
-        let sae = Sae::new(Parts {
+        let sae = Sae::new(SaeWeights {
             w_enc: Array::owned(eye, &[d_in, 2 * d_in]).into(),
             b_enc: Array::owned(vec![0.0; 2 * d_in], &[2 * d_in]),
             w_dec: Array::owned(back, &[2 * d_in, d_in]).into(),
@@ -320,12 +320,13 @@ fn progress_ends_at_the_number_of_latents() {
 #[test]
 fn parts_that_do_not_fit_are_refused() {
     let fits = || parts(3, 5, Activation::Relu, broken);
-    let wrong = Sae::new(Parts { b_dec: Array::owned(vec![0.0; 4], &[4]), ..fits() }).unwrap_err();
-    assert!(matches!(wrong, Error::Parts { tensor: "b_dec", .. }), "{wrong}");
-    let nan = Sae::new(Parts { b_enc: Array::owned(vec![0.0, 0.0, f32::NAN, 0.0, 0.0], &[5]), ..fits() }).unwrap_err();
+    let wrong = Sae::new(SaeWeights { b_dec: Array::owned(vec![0.0; 4], &[4]), ..fits() }).unwrap_err();
+    assert!(matches!(wrong, Error::SaeWeights { tensor: "b_dec", .. }), "{wrong}");
+    let nan =
+        Sae::new(SaeWeights { b_enc: Array::owned(vec![0.0, 0.0, f32::NAN, 0.0, 0.0], &[5]), ..fits() }).unwrap_err();
     assert!(matches!(nan, Error::PartNotFinite { tensor: "b_enc", index: 2, .. }), "{nan}");
     for k in [0, 6] {
-        let error = Sae::new(Parts { activation: Activation::TopK { k }, ..fits() }).unwrap_err();
+        let error = Sae::new(SaeWeights { activation: Activation::TopK { k }, ..fits() }).unwrap_err();
         assert!(matches!(error, Error::K { width: 5, .. }), "{error}");
     }
     for (d_in, width) in [(0, 5), (5, 0), (0, 0)] {
@@ -340,7 +341,7 @@ fn parts_that_do_not_fit_are_refused() {
 #[test]
 fn what_reads_one_size_and_writes_another_is_measured_against_what_it_writes_to() {
     let (d_in, d_out, width, rows) = (3, 5, 7, 4);
-    let wide = || Parts {
+    let wide = || SaeWeights {
         w_dec: Array::owned(broken(width * d_out, 8), &[width, d_out]).into(),
         b_dec: Array::owned(broken(d_out, 9), &[d_out]),
         apply_b_dec_to_input: false,
@@ -361,7 +362,7 @@ fn what_reads_one_size_and_writes_another_is_measured_against_what_it_writes_to(
         "the target has another size than the input"
     );
     // What is taken from the input, and what is undone of it, has its size.
-    assert!(Sae::new(Parts { apply_b_dec_to_input: true, ..wide() }).is_err());
-    assert!(Sae::new(Parts { normalisation: Normalisation::LayerNorm, ..wide() }).is_err());
+    assert!(Sae::new(SaeWeights { apply_b_dec_to_input: true, ..wide() }).is_err());
+    assert!(Sae::new(SaeWeights { normalisation: Normalisation::LayerNorm, ..wide() }).is_err());
     assert!(Pair::new(&sae, &Sae::new(parts(d_in, width, Activation::Relu, broken)).unwrap()).is_err());
 }

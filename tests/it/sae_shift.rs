@@ -1,7 +1,7 @@
 //! An SAE moved by a constant: what it must see and give back.
 //! Not here: which constant a model needs (`golden_model`).
 
-use saescope::sae::{Activation, Normalisation, Parts, Sae};
+use saescope::sae::{Activation, Normalisation, Sae, SaeWeights};
 use saescope::task::Cancel;
 use saescope::weights::Array;
 
@@ -20,7 +20,7 @@ fn a_shifted_sae_sees_the_same_latents_and_gives_the_constant_back() {
     let ways = [Normalisation::None, Normalisation::Scale(0.7)].map(|norm| [(norm, true), (norm, false)]).concat();
     for activation in [Activation::Relu, Activation::TopK { k: 7 }, gated] {
         for &(normalisation, apply_b_dec_to_input) in &ways {
-            let sae = Sae::new(Parts {
+            let sae = Sae::new(SaeWeights {
                 w_enc: Array::owned(values(d * width, 1), &[d, width]).into(),
                 b_enc: Array::owned(values(width, 2), &[width]),
                 w_dec: Array::owned(values(d * width, 3), &[width, d]).into(),

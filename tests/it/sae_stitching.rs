@@ -8,7 +8,7 @@ use saescope::sae::stitch::{
     Change, Order, Pair, Phase, Scores, Selection, Workbench, changes, curve, curve_by_encoding, plan,
 };
 use saescope::sae::{
-    Activation, Class, Classes, Codes, Error, Group, Normalisation, Parts, Sae, classes, compare, lens, metrics,
+    Activation, Class, Classes, Codes, Error, Group, Normalisation, Sae, SaeWeights, classes, compare, lens, metrics,
 };
 use saescope::task::Cancel;
 use saescope::weights::Array;
@@ -41,8 +41,8 @@ fn sae(d_in: usize, width: usize, kind: usize, seed: u64) -> Sae {
     Sae::new(parts(d_in, width, kind, seed)).unwrap()
 }
 
-fn parts(d_in: usize, width: usize, kind: usize, seed: u64) -> Parts {
-    Parts {
+fn parts(d_in: usize, width: usize, kind: usize, seed: u64) -> SaeWeights {
+    SaeWeights {
         w_enc: Array::owned(fine(d_in * width, seed * 9 + 1), &[d_in, width]).into(),
         b_enc: Array::owned(fine(width, seed * 9 + 2).iter().map(|b| b - 0.5).collect::<Vec<_>>(), &[width]),
         w_dec: Array::owned(fine(d_in * width, seed * 9 + 3), &[width, d_in]).into(),
@@ -144,13 +144,13 @@ proptest! {
         let theta = theta as f32 / 20.0;
         let with = |width: usize, seed: u64| {
             let rows = if coarse { values(d_in * width, seed, 1, 1.0) } else { fine(d_in * width, seed) };
-            Sae::new(Parts { w_dec: Array::owned(rows, &[width, d_in]).into(), ..parts(d_in, width, 0, seed) }).unwrap()
+            Sae::new(SaeWeights { w_dec: Array::owned(rows, &[width, d_in]).into(), ..parts(d_in, width, 0, seed) }).unwrap()
         };
         let (large, small) = (with(n, seed), with(m, seed + 1));
         let comparison = compare(&large, &small, 1, -1.0, &never(), &|_| ()).unwrap();
         let got = Classes::new(&comparison, theta).unwrap();
         let (best, groups) = plain_groups(&large, &small, theta);
-        prop_assert_eq!(&got.m, &best);
+        prop_assert_eq!(&got.max_cosine, &best);
         prop_assert_eq!(&got.groups, &groups);
         let novel: Vec<u32> = (0..n as u32).filter(|&i| best[i as usize] < theta).collect();
         let matched: Vec<u32> = groups.iter().flat_map(|group| group.small.clone()).collect();
@@ -211,7 +211,7 @@ proptest! {
         normalise: bool,
     ) {
         let normalisation = if normalise { Normalisation::LayerNorm } else { Normalisation::None };
-        let make = |width, kind, seed| Sae::new(Parts { normalisation, ..parts(d_in, width, kind, seed) }).unwrap();
+        let make = |width, kind, seed| Sae::new(SaeWeights { normalisation, ..parts(d_in, width, kind, seed) }).unwrap();
         let (small, large) = (make(small, kinds.0, seed), make(large, kinds.1, seed + 1));
         let pair = Pair::new(&small, &large).unwrap();
         let text = Text::new(pair, 7, seed);
@@ -247,7 +247,7 @@ proptest! {
         // One bias for both, since scores hold it.
         let b_dec = Array::owned(fine(d_in, seed), &[d_in]);
         let make = |width, kind, seed| {
-            Sae::new(Parts { normalisation, b_dec: b_dec.clone(), ..parts(d_in, width, kind, seed) }).unwrap()
+            Sae::new(SaeWeights { normalisation, b_dec: b_dec.clone(), ..parts(d_in, width, kind, seed) }).unwrap()
         };
         let (small, large) = (make(small, kinds.0, seed), make(large, kinds.1, seed + 1));
         let pair = Pair::new(&small, &large).unwrap();
@@ -299,7 +299,7 @@ proptest! {
     ) {
         let kinds = if topk { (3, 3) } else { kinds };
         let make = |width, kind, seed| {
-            Sae::new(Parts { rescale_acts_by_decoder_norm: rescale && kind != 2, ..parts(d_in, width, kind, seed) }).unwrap()
+            Sae::new(SaeWeights { rescale_acts_by_decoder_norm: rescale && kind != 2, ..parts(d_in, width, kind, seed) }).unwrap()
         };
         let (small, large) = (make(small, kinds.0, seed), make(large, kinds.1, seed + 1));
         let pair = Pair::new(&small, &large).unwrap();
@@ -328,7 +328,7 @@ fn saes_that_cannot_be_stitched_say_why() {
     let (relu, topk) = (sae(4, 5, 0, 2), sae(4, 5, 3, 2));
     assert!(matches!(Pair::new(&relu, &sae(5, 5, 0, 2)), Err(Error::Sizes { left: 4, right: 5 })));
     assert!(matches!(Pair::new(&relu, &topk), Err(Error::Unlike { .. })));
-    let normed = Sae::new(Parts { normalisation: Normalisation::LayerNorm, ..parts(4, 5, 0, 2) }).unwrap();
+    let normed = Sae::new(SaeWeights { normalisation: Normalisation::LayerNorm, ..parts(4, 5, 0, 2) }).unwrap();
     let error = Pair::new(&relu, &normed).unwrap_err().to_string();
     assert_eq!(error, "the two SAEs cannot be stitched: they normalise their input differently");
     let pair = Pair::new(&topk, &topk).unwrap();
@@ -380,7 +380,7 @@ fn an_empty_text_has_no_numbers_and_no_trouble() {
 fn phases_put_in_swap_and_drop() {
     let steps = changes(&Classes {
         theta: 0.7,
-        m: vec![0.2, 0.9, 0.1, 0.8],
+        max_cosine: vec![0.2, 0.9, 0.1, 0.8],
         classes: vec![Class::Novel, Class::Reconstruction, Class::Novel, Class::Reconstruction],
         groups: vec![Group { large: vec![1, 3], small: vec![2] }],
         large_group: vec![None, Some(0), None, Some(0)],

@@ -7,7 +7,7 @@ use std::fs;
 use std::path::Path;
 
 use saescope::sae::table::{Kept, compare_kept, file};
-use saescope::sae::{Activation, Normalisation, Parts, Sae, compare};
+use saescope::sae::{Activation, Normalisation, Sae, SaeWeights, compare};
 use saescope::task::Cancel;
 use saescope::weights::Array;
 
@@ -15,7 +15,7 @@ const D_IN: usize = 6;
 
 fn sae(width: usize, seed: u32) -> Sae {
     let row = (0..(D_IN * width) as u32).map(|i| ((i.wrapping_mul(2_654_435_761) ^ seed) % 1000) as f32 / 500.0 - 1.0);
-    Sae::new(Parts {
+    Sae::new(SaeWeights {
         w_enc: Array::owned(vec![0.0; D_IN * width], &[D_IN, width]).into(),
         b_enc: Array::owned(vec![0.0; width], &[width]),
         w_dec: Array::owned(row.collect::<Vec<_>>(), &[width, D_IN]).into(),

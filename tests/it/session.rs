@@ -11,7 +11,8 @@ use saescope::blob::Blob;
 use saescope::hub::{Environment, Hub};
 use saescope::report::Kind;
 use saescope::session::{
-    CardQuery, CatalogueQuery, NextQuery, OpenQuery, PackQuery, Reach, RunQuery, SearchQuery, Session, Setup,
+    CardQuery, CatalogueQuery, LoadScope, NextQuery, OpenQuery, PackQuery, RunQuery, SearchQuery, Session,
+    SessionConfig,
 };
 use saescope::task::{Cancel, Ticket};
 use saescope::weights::{Array, TensorFiles};
@@ -21,14 +22,14 @@ use safetensors::tensor::TensorView;
 
 const PROMPT: &str = "Marie Curie came from Poland. Tokyo is a city";
 
-fn setup(memory: fn() -> Option<u64>) -> Setup {
+fn setup(memory: fn() -> Option<u64>) -> SessionConfig {
     let environment = Environment {
         endpoint: "http://127.0.0.1:9".to_owned(),
         cache: std::env::temp_dir().join("saescope-has-no-cache-here"),
         token: None,
         offline: true,
     };
-    Setup { memory, ..Setup::new(Hub::new(environment)) }
+    SessionConfig { memory, ..SessionConfig::new(Hub::new(environment)) }
 }
 
 fn opened() -> Session {
@@ -38,7 +39,7 @@ fn opened() -> Session {
 }
 
 fn open(suite: &str) -> OpenQuery {
-    OpenQuery { suite: suite.to_owned(), saes: Vec::new(), reach: Reach::Whole }
+    OpenQuery { suite: suite.to_owned(), saes: Vec::new(), reach: LoadScope::Whole }
 }
 
 fn run(session: &mut Session, prompt: &str) -> Run {
@@ -250,7 +251,7 @@ fn a_suite_that_only_its_path_finds_is_pulled_by_it_and_comes_first_in_the_list(
     let report = session.ask(&open(&path), &Cancel::new(), &|_| {}).expect_err("is not downloaded");
     assert_eq!(report.hint.as_deref(), Some(format!("`saescope pull '{path}'` downloads it").as_str()));
     let mut list = |beside: Option<&str>| {
-        let job = CatalogueQuery { beside: beside.map(str::to_owned), reach: Reach::Whole };
+        let job = CatalogueQuery { beside: beside.map(str::to_owned), reach: LoadScope::Whole };
         let list = session.ask(&job, &Cancel::new(), &|_| {}).expect("is answered");
         list
     };

@@ -9,15 +9,16 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 use saescope::analysis::{
-    Bench, BenchLoss, Change, Class, CurveView, Family, Measures, Order, PairView, Phase, Relation, Side, Verdict,
+    BenchLoss, Change, Class, CurveView, Family, Measures, Order, PairView, Phase, Relation, Side, Verdict,
+    WorkbenchView,
 };
 use saescope::blob::Blob;
 use saescope::hub::{Environment, Hub};
 use saescope::report::{Kind, Report};
-use saescope::sae::{Activation, Metadata, Parts, Sae, SaeFiles, lens};
+use saescope::sae::{Activation, Metadata, Sae, SaeFiles, SaeWeights, lens};
 use saescope::session::{
-    BenchQuery, CurveLossQuery, CurveQuery, ExportQuery, FamilyQuery, GroupQuery, Loss, LossQuery, OpenQuery,
-    PairQuery, Query, Reach, RunOptions, RunQuery, Session, Setup, TablesQuery, TextQuery, VerdictQuery,
+    CurveLossQuery, CurveQuery, ExportQuery, FamilyQuery, GroupQuery, LoadScope, Loss, LossQuery, OpenQuery, PairQuery,
+    Query, RunOptions, RunQuery, Session, SessionConfig, TablesQuery, TextQuery, VerdictQuery, WorkbenchQuery,
 };
 use saescope::task::{Cancel, Ticket};
 use saescope::weights::Array;
@@ -27,14 +28,14 @@ const PROMPT: &str = "Marie Curie came from Poland. Tokyo is a city";
 /// θ of the tests.
 const THETA: f32 = 0.7;
 
-fn setup(tables: Option<PathBuf>, text: Option<PathBuf>) -> Setup {
+fn setup(tables: Option<PathBuf>, text: Option<PathBuf>) -> SessionConfig {
     let environment = Environment {
         endpoint: "http://127.0.0.1:9".to_owned(),
         cache: std::env::temp_dir().join("saescope-has-no-cache-here"),
         token: None,
         offline: true,
     };
-    Setup { tables, text, ..Setup::new(Hub::new(environment)) }
+    SessionConfig { tables, text, ..SessionConfig::new(Hub::new(environment)) }
 }
 
 /// A short text, so that debug builds measure it in no time.
@@ -51,7 +52,7 @@ fn session(folder: &Path) -> Session {
     opened(setup(Some(folder.join("tables")), Some(short_text(folder))))
 }
 
-fn opened(setup: Setup) -> Session {
+fn opened(setup: SessionConfig) -> Session {
     let mut session = Session::new(setup);
     let suite = session.suite("demo").unwrap();
     let saes = ["128", "256", "512"].map(ToOwned::to_owned);
@@ -78,9 +79,9 @@ fn pair(session: &mut Session, threshold: f32) -> PairView {
     answer(session, &PairQuery { small, large, threshold })
 }
 
-fn bench(session: &mut Session, changes: &[Change]) -> Bench {
+fn bench(session: &mut Session, changes: &[Change]) -> WorkbenchView {
     let (small, large) = ids();
-    answer(session, &BenchQuery { small, large, changes: changes.to_vec() })
+    answer(session, &WorkbenchQuery { small, large, changes: changes.to_vec() })
 }
 
 fn bench_loss(loss: Loss) -> BenchLoss {
@@ -99,7 +100,7 @@ fn verdict_loss(loss: Loss) -> Verdict {
 
 fn losses(session: &mut Session, changes: &[Change]) -> BenchLoss {
     let (small, large) = ids();
-    bench_loss(answer(session, &LossQuery::Bench(BenchQuery { small, large, changes: changes.to_vec() })))
+    bench_loss(answer(session, &LossQuery::Bench(WorkbenchQuery { small, large, changes: changes.to_vec() })))
 }
 
 fn verdict(session: &mut Session, latent: u32) -> Verdict {
@@ -171,7 +172,7 @@ fn a_verdict_predicts_what_is_measured_and_says_whether_the_rules_agree() {
     let mut told = 0;
     for row in view.rows.iter().filter(|row| row.fired > 0).take(40) {
         let verdict = verdict(&mut session, row.latent);
-        assert_eq!((verdict.m, verdict.nearest.latent), (row.m, row.nearest));
+        assert_eq!((verdict.max_cosine, verdict.nearest.latent), (row.max_cosine, row.nearest));
         let text = verdict.text.unwrap();
         assert_eq!((text.fired, text.c_star), (row.fired, row.c_star));
         assert_eq!(verdict.agrees, row.disagrees(THETA).map(|disagrees| !disagrees));
@@ -264,7 +265,7 @@ fn a_threshold_below_the_tables_floor_is_compared_again_and_one_that_is_no_cosin
     let low = pair(&mut session, -0.2);
     assert!(low.floor <= -0.2);
     let counts = low.counts(-0.2).unwrap();
-    assert_eq!(counts.novel, low.rows.iter().filter(|row| row.m < -0.2).count());
+    assert_eq!(counts.novel, low.rows.iter().filter(|row| row.max_cosine < -0.2).count());
     assert_eq!(low.counts(THETA).unwrap(), view.counts(THETA).unwrap());
     for threshold in [1.5, f32::NAN, -1.01] {
         let (small, large) = ids();
@@ -279,7 +280,7 @@ fn pairs_that_cannot_be_stitched_and_latents_that_are_not_there_are_refused() {
     let mut session = session(folder.path());
     let refused = |session: &mut Session, small: &str, large: &str, changes: Vec<Change>| {
         let (small, large) = (small.to_owned(), large.to_owned());
-        exec(session, &BenchQuery { small, large, changes }).unwrap_err()
+        exec(session, &WorkbenchQuery { small, large, changes }).unwrap_err()
     };
     assert!(refused(&mut session, "512", "128", vec![]).hint.unwrap().contains("narrower one first"));
     assert_eq!(refused(&mut session, "128", "128", vec![]).kind, Kind::Usage);
@@ -389,7 +390,7 @@ fn suite_of_two(folder: &Path) -> String {
 }
 
 /// Writes one of the demo's SAEs, changed.
-fn save_changed(width: &str, folder: &Path, change: impl FnOnce(&mut Parts, &mut Metadata)) {
+fn save_changed(width: &str, folder: &Path, change: impl FnOnce(&mut SaeWeights, &mut Metadata)) {
     let demo = Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/demo/saes").join(width);
     let blob = |name: &str| Blob::path(demo.join(name));
     let files = SaeFiles { config: blob("cfg.json"), weights: vec![blob("sae_weights.safetensors")], sparsity: None };
@@ -428,11 +429,11 @@ fn saes_whose_latents_compete_are_encoded_again_and_say_so() {
     let everything: Vec<Change> = (0..256).map(Change::Insert).chain((0..128).map(Change::Remove)).collect();
     for (changes, end) in [(vec![], 0), (everything, 1)] {
         let (small, large) = a_and_b();
-        let bench = answer(&mut session, &BenchQuery { small, large, changes: changes.clone() });
+        let bench = answer(&mut session, &WorkbenchQuery { small, large, changes: changes.clone() });
         assert!(bench.reencoded && bench.text.is_none());
         near_measures(&bench.prompt, &bench.parents[end].0);
         let (small, large) = a_and_b();
-        let loss = bench_loss(answer(&mut session, &LossQuery::Bench(BenchQuery { small, large, changes })));
+        let loss = bench_loss(answer(&mut session, &LossQuery::Bench(WorkbenchQuery { small, large, changes })));
         near_measures(&loss.reencoded.unwrap(), &bench.parents[end].1.unwrap());
         near(loss.text.now.unwrap(), [loss.text.small, loss.text.large][end].unwrap());
     }
@@ -460,7 +461,7 @@ fn a_row_of_zeros_is_of_no_class_and_without_effect_and_other_sites_are_refused(
     let mut session = open_two(folder.path());
     let (small, large) = a_and_b();
     let view = answer(&mut session, &PairQuery { small, large, threshold: THETA });
-    assert_eq!((view.rows[3].m, view.rows[3].c_star, view.class(3, THETA)), (0.0, None, None));
+    assert_eq!((view.rows[3].max_cosine, view.rows[3].c_star, view.class(3, THETA)), (0.0, None, None));
     save_changed("256", &folder.path().join("b"), |_, metadata| {
         metadata.hook_name = Some("blocks.1.hook_mlp_out".into());
     });
@@ -480,7 +481,7 @@ fn a_suite_file_names_its_own_text() {
     let suite = std::fs::read_to_string(&file).unwrap().replacen("[model]", "text = \"mine.txt\"\n[model]", 1);
     std::fs::write(&file, suite).unwrap();
     let mut session = Session::new(setup(None, None));
-    exec(&mut session, &OpenQuery { suite: file, saes: Vec::new(), reach: Reach::Whole }).unwrap();
+    exec(&mut session, &OpenQuery { suite: file, saes: Vec::new(), reach: LoadScope::Whole }).unwrap();
     let report = exec(&mut session, &TextQuery { file: None }).unwrap_err();
     assert!(report.what.contains("mine.txt"), "{report}");
     std::fs::write(folder.path().join("mine.txt"), "Tokyo is a city in Japan.").unwrap();
@@ -509,7 +510,7 @@ fn a_prompt_is_answered_while_tables_are_made_and_another_suite_ends_them() {
             return done;
         }
     };
-    let open = || Job::new(OpenQuery { suite: "demo".into(), saes: Vec::new(), reach: Reach::Whole });
+    let open = || Job::new(OpenQuery { suite: "demo".into(), saes: Vec::new(), reach: LoadScope::Whole });
     worker.ask(Ticket(1), open());
     wait(1).unwrap();
     worker.ask(Ticket(2), Job::new(TablesQuery));

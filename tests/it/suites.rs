@@ -5,11 +5,11 @@ use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 
 use proptest::prelude::*;
-use saescope::blob::Place;
+use saescope::blob::Location;
 use saescope::format::Format;
 use saescope::hub::{Locator, Repo};
 use saescope::report::{Kind, Report};
-use saescope::settings::{Given, Settings};
+use saescope::settings::{PartialSettings, Settings};
 use saescope::suite::{self, Base, Choice, Error, NormalizeActivations, Part, Source, Suite, TokenizerParts};
 
 /// A suite file with everything in it.
@@ -91,7 +91,7 @@ fn a_tilde_in_a_path_is_the_home_directory() {
     let suite = parse(&text.replace("title = ", "text = \"~/stories.txt\"\ntitle = ")).expect("is a suite");
     assert_eq!(suite.saes[1].source, Source::Path(home.join("saes/1536")));
     assert_eq!(suite.text, Some(Source::Path(home.join("stories.txt"))));
-    let given = Given { text: Some("~/stories.txt".into()), ..Given::default() };
+    let given = PartialSettings { text: Some("~/stories.txt".into()), ..PartialSettings::default() };
     assert_eq!(given.complete().text, Some(home.join("stories.txt")));
     let error = suite::find("~/there-is-no-such-suite.toml", &[]).expect_err("is not there").to_string();
     assert!(error.contains(&home.join("there-is-no-such-suite.toml").display().to_string()), "{error}");
@@ -440,7 +440,7 @@ fn the_demo_is_part_of_the_program_whole() {
     assert_eq!(suite::catalogue(&[])[0].suite.as_ref().ok().map(|suite| suite.id.as_str()), Some(suite::DEMO));
     let nothing = Cached(HashMap::new());
     let parts = demo.model_files(&nothing).expect("is embedded");
-    assert!(matches!(parts.weights[0].place(), Place::Embedded(_)));
+    assert!(matches!(parts.weights[0].place(), Location::Embedded(_)));
     for sae in &demo.saes {
         let parts = demo.sae_files(sae, &nothing).expect("is embedded");
         assert!(parts.weights.size().is_ok_and(|bytes| bytes > 1000), "{}", sae.id);
@@ -454,7 +454,7 @@ fn a_directory_laid_out_as_the_demo_is_a_suite() {
     let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/assets/demo");
     let suite = suite::find(directory, &[]).expect("is found");
     let parts = suite.model_files(&Cached(HashMap::new())).expect("is here");
-    assert!(matches!(parts.weights[0].place(), Place::Path(_)));
+    assert!(matches!(parts.weights[0].place(), Location::Path(_)));
     let path = format!("{directory}/suite.toml");
     let file = suite::find(&path, &[]).expect("is found");
     assert_eq!((suite.name.as_str(), file.name.as_str()), (directory, path.as_str()), "each is found again as it was");
@@ -567,7 +567,7 @@ fn an_index_that_leaves_its_folder_is_refused() {
     for (index, why) in [
         (r#"{"weight_map": {"a": "../../secret"}}"#, "leaves its folder"),
         (r#"{"weight_map": {"a": "/etc/passwd"}}"#, "absolute"),
-        (r#"{"weight_map": {"a": 1}}"#, "the shard of `a` is no name"),
+        (r#"{"weight_map": {"a": 1}}"#, "the shard of `a` is not a file name"),
         (r#"{"weight_map": {}}"#, "it names no shard"),
         ("{}", "it has no `weight_map`"),
         ("{", "EOF"),
@@ -613,7 +613,7 @@ proptest! {
     fn no_bytes_of_a_config_file_make_its_reader_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
         let file = tempfile::NamedTempFile::new().expect("a file");
         std::fs::write(file.path(), bytes).expect("is written");
-        let _ = Settings::read(Given::default(), &|_| None, file.path());
+        let _ = Settings::read(PartialSettings::default(), &|_| None, file.path());
     }
 
     #[test]

@@ -11,7 +11,7 @@ use std::path::Path;
 use clap::Parser;
 use saescope::analysis::doctor::Verdict;
 use saescope::hub::{Environment, Hub};
-use saescope::session::{CheckupQuery, OpenQuery, Reach, Session, Setup};
+use saescope::session::{CheckupQuery, LoadScope, OpenQuery, Session, SessionConfig};
 use saescope::task::Cancel;
 
 fn arguments(out: &Path, more: &[&str]) -> train_sae::Arguments {
@@ -36,9 +36,9 @@ fn a_trained_ladder_opens_as_a_suite_that_is_wired_right() {
         train_sae::train(&arguments(&out, site)).expect("trains");
         let cache = folder.path().join("cache");
         let environment = Environment { endpoint: "http://127.0.0.1:9".into(), cache, token: None, offline: true };
-        let mut session = Session::new(Setup::new(Hub::new(environment)));
+        let mut session = Session::new(SessionConfig::new(Hub::new(environment)));
         let suite = out.join("suite.toml").display().to_string();
-        let open = OpenQuery { suite, saes: Vec::new(), reach: Reach::Whole };
+        let open = OpenQuery { suite, saes: Vec::new(), reach: LoadScope::Whole };
         session.ask(&open, &Cancel::new(), &|_| {}).expect("opens");
         let checkup = CheckupQuery { losses: true, again: true };
         let checked = session.ask(&checkup, &Cancel::new(), &|_| {}).expect("is measured");

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use saescope::hub::Hub;
 use saescope::report::Report;
-use saescope::session::{Reach, Setup};
+use saescope::session::{LoadScope, SessionConfig};
 use saescope::tui::msg::Format;
 use saescope::tui::{EventSink, Options, shot};
 use saescope::worker::Worker;
@@ -21,7 +21,7 @@ fn offline(tell: EventSink) -> Result<Worker, Report> {
         _ => None,
     };
     let hub = Hub::from_env(env).map_err(|e| Report::caused("no hub", &e))?;
-    let setup = Setup::new(hub);
+    let setup = SessionConfig::new(hub);
     Worker::start(setup, move |event| tell(event)).map_err(|e| Report::caused("no worker", &e))
 }
 
@@ -87,7 +87,7 @@ fn two_saes_are_compared_stitched_and_drawn_from_real_answers() {
 
 #[test]
 fn without_a_model_nothing_is_told_that_nobody_measured() {
-    let options = Options { suite: "demo".into(), reach: Reach::WeightsOnly, ..Options::default() };
+    let options = Options { suite: "demo".into(), reach: LoadScope::WeightsOnly, ..Options::default() };
     for (keys, says) in [
         ("", "no model: M loads it"),
         ("5", "novel"),
@@ -143,7 +143,7 @@ fn keeping(name: &str) -> impl Fn(EventSink) -> Result<Worker, Report> + use<> {
     move |tell: EventSink| {
         let env = |name: &str| (name == "HF_HUB_OFFLINE").then(|| OsString::from("1"));
         let hub = Hub::from_env(env).map_err(|e| Report::caused("no hub", &e))?;
-        let setup = Setup { metas: Some(metas.clone()), ..Setup::new(hub) };
+        let setup = SessionConfig { metas: Some(metas.clone()), ..SessionConfig::new(hub) };
         Worker::start(setup, move |event| tell(event)).map_err(|e| Report::caused("no worker", &e))
     }
 }

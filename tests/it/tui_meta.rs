@@ -10,7 +10,7 @@ use saescope::report::Report;
 use saescope::session::{BreakdownQuery, ContinueQuery, MetaRecipe, MetasQuery, Query, SurgeryQuery};
 use saescope::task::{Progress, Ticket};
 use saescope::tui::app::{App, Focus, Page};
-use saescope::tui::keys::Place;
+use saescope::tui::keys::KeyContext;
 use saescope::tui::meta::map::Node;
 use saescope::tui::msg::{Effect, Msg};
 use saescope::tui::theme::Theme;
@@ -171,7 +171,7 @@ fn meta_latents_are_exchanged_added_and_made_stronger() {
     let first = app.parts().expect("parts").components[0].meta_latent;
     assert_eq!(edits(&app), [Edit::Exchange(first, 17)]);
     walk(&mut app, &["shift-x", "c", "3", "enter"]);
-    assert_eq!(app.place(), Place::Pane(Focus::Surgery));
+    assert_eq!(app.place(), KeyContext::Pane(Focus::Surgery));
     assert!(matches!(edits(&app).as_slice(), [Edit::Add(3, by)] if *by > 0.0), "{:?}", edits(&app));
     walk(&mut app, &["+"]);
     assert!(matches!(edits(&app).as_slice(), [Edit::Add(3, by)] if (*by - 0.95).abs() < 0.02), "{:?}", edits(&app));
@@ -197,7 +197,7 @@ fn training_asks_first_runs_in_the_background_and_stops_when_told() {
     let mut app = ready(crate::tui_support::sample::PROMPT);
     frame(&mut app);
     walk(&mut app, &["t"]);
-    assert_eq!(app.place(), Place::Confirm);
+    assert_eq!(app.place(), KeyContext::Confirm);
     walk(&mut app, &["esc"]);
     assert!(!app.meta.train.is_pending());
     walk(&mut app, &["t"]);

@@ -185,10 +185,10 @@ fn what_failed_is_shown_whatever_it_is() {
         let (ticket, job) = again(&mut app, question);
         update(&mut app, told(ticket, Event::Done(Err(saescope::report::Report::new("it cannot be had")))));
         assert!((question.of)(&app).last_failure().is_some(), "{job:?}");
-        app.over.clear();
+        app.overlay.clear();
         update(&mut app, Msg::Key("!".parse().expect("a key")));
-        assert!(!app.over.is_empty(), "{job:?}: its error is not shown");
-        app.over.clear();
+        assert!(!app.overlay.is_empty(), "{job:?}: its error is not shown");
+        app.overlay.clear();
         // Answered after all, so that it hides no other.
         let (_, job) = again(&mut app, question);
         (question.of_mut)(&mut app).take(Ok(crate::tui_support::sample::answer_or(&job)));

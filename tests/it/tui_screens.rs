@@ -115,9 +115,9 @@ const WALKS: [(&str, &str, &[&str]); 23] = [
 /// The same where the suite's SAEs read attention z.
 const HEAD_WALKS: [(&str, &str, &[&str]); 3] = [
     ("heads_card", crate::tui_support::sample::PROMPT, &["left", "4"]),
-    ("origins", crate::tui_support::sample::PROMPT, &["left", "o"]),
+    ("attribution", crate::tui_support::sample::PROMPT, &["left", "o"]),
     (
-        "origins_head",
+        "attribution_head",
         crate::tui_support::sample::PROMPT,
         &["left", "left", "3", "down", "enter", "o", "down", "down", "right"],
     ),
@@ -175,18 +175,18 @@ fn in_ascii_every_cell_is_ascii() {
             insta::assert_snapshot!("hard_ascii_80x24", text(&draw(&mut app, theme, (80, 24))));
         }
         // The page itself, its keys, the list of commands, its errors, how it is wired; and what moving θ says.
-        for over in ["", "?", "ctrl-p", "!", "shift-w", "+", "<"] {
-            if !over.is_empty() {
-                crate::tui_support::sample::press(&mut app, over);
+        for overlay in ["", "?", "ctrl-p", "!", "shift-w", "+", "<"] {
+            if !overlay.is_empty() {
+                crate::tui_support::sample::press(&mut app, overlay);
             }
             for size in SIZES {
                 let shown = text(&draw(&mut app, theme, size));
-                assert!(shown.is_ascii(), "{name} {over}:\n{shown}");
+                assert!(shown.is_ascii(), "{name} {overlay}:\n{shown}");
                 // What the program itself says has words for its signs; only what is quoted is shown by number.
                 let signs = SIGNS.chars().find(|sign| shown.contains(&format!("<U+{:04X}>", *sign as u32)));
-                assert_eq!(signs, None, "{name} {over}:\n{shown}");
+                assert_eq!(signs, None, "{name} {overlay}:\n{shown}");
             }
-            if !over.is_empty() {
+            if !overlay.is_empty() {
                 crate::tui_support::sample::press(&mut app, "esc");
             }
         }
@@ -248,11 +248,11 @@ fn an_error_stands_in_the_pane_it_belongs_to_and_the_last_result_below_it() {
 
 #[test]
 fn a_download_tells_file_total_speed_and_time_left() {
-    use saescope::session::{PullQuery, Reach};
+    use saescope::session::{LoadScope, PullQuery};
     use saescope::task::{Progress, Unit, Whole};
     use saescope::worker::{Event, JobEvent};
     let mut app = walk(crate::tui_support::sample::PROMPT, &["s", "down"]);
-    let query = PullQuery { suite: "gpt2-small-feature-splitting".into(), reach: Reach::Whole };
+    let query = PullQuery { suite: "gpt2-small-feature-splitting".into(), reach: LoadScope::Whole };
     app.pull.ask(query, (), &mut app.tickets);
     let ticket = app.pull.ticket();
     for second in 0..3 {

@@ -8,11 +8,12 @@ use ratatui::backend::TestBackend;
 use saescope::analysis::{Change, Class, Order};
 use saescope::report::Report;
 use saescope::session::{
-    BenchQuery, CardQuery, CheckupQuery, ExportQuery, LossQuery, PairQuery, Query, TablesQuery, TextQuery, VerdictQuery,
+    CardQuery, CheckupQuery, ExportQuery, LossQuery, PairQuery, Query, TablesQuery, TextQuery, VerdictQuery,
+    WorkbenchQuery,
 };
 use saescope::task::Ticket;
 use saescope::tui::app::{App, Focus, Page};
-use saescope::tui::keys::Place;
+use saescope::tui::keys::KeyContext;
 use saescope::tui::msg::{Effect, Msg};
 use saescope::tui::stitch::{PairIds, Show, Sort};
 use saescope::tui::theme::Theme;
@@ -218,7 +219,7 @@ fn the_queue_shows_and_sorts_what_is_asked_for() {
         let sorted = match app.stitch.queue.sort {
             Sort::Delta => rises(|r| r.delta_mse),
             Sort::Effect => rises(|r| r.c_star.map(|c| -c)),
-            Sort::Cosine => rises(|r| Some(f64::from(r.m))),
+            Sort::Cosine => rises(|r| Some(f64::from(r.max_cosine))),
             Sort::Rate => rises(|r| Some(-(r.fired as f64))),
             Sort::Latent => rises(|r| Some(f64::from(r.latent))),
             Sort::Here => {
@@ -241,12 +242,12 @@ fn the_queue_shows_and_sorts_what_is_asked_for() {
 #[test]
 fn the_filter_follows_while_it_is_typed_and_escape_drops_it() {
     let mut app = explorer(&["5", "/", "e"]);
-    assert_eq!(app.place(), Place::Filter);
+    assert_eq!(app.place(), KeyContext::Filter);
     let found: Vec<u32> = (0..30).map(|i| i * 3).collect();
     assert!(!app.stitch.queue.order().is_empty());
     assert!(app.stitch.queue.order().iter().all(|l| found.contains(l)));
     walk(&mut app, &["enter"]);
-    assert_eq!((app.place(), app.stitch.queue.text.as_str()), (Place::Pane(Focus::Queue), "e"), "kept");
+    assert_eq!((app.place(), app.stitch.queue.text.as_str()), (KeyContext::Pane(Focus::Queue), "e"), "kept");
     walk(&mut app, &["/", "esc"]);
     assert_eq!(app.stitch.queue.text, "");
     assert_eq!(app.stitch.queue.order().len(), 512);
@@ -299,7 +300,7 @@ fn the_workbench_is_asked_for_every_change_and_old_answers_count_no_more() {
     let mut app = explorer(&["6", "5"]);
     walk(&mut app, &["6"]);
     let before = app.stitch.bench.value().expect("measured").changes.len();
-    let (old, _) = asked(&key(&mut app, "u"), BenchQuery::NAME).map_or((Ticket(0), Job::new(TablesQuery)), |a| a);
+    let (old, _) = asked(&key(&mut app, "u"), WorkbenchQuery::NAME).map_or((Ticket(0), Job::new(TablesQuery)), |a| a);
     walk(&mut app, &["5", "space", "6"]);
     let bench = app.stitch.bench.value().expect("measured");
     assert_eq!(bench.changes.len(), before + 1);
@@ -312,9 +313,9 @@ fn the_workbench_is_asked_for_every_change_and_old_answers_count_no_more() {
 #[test]
 fn exporting_asks_for_a_folder_first() {
     let mut app = explorer(&["5", "shift-e"]);
-    assert!(app.over.is_empty(), "nothing to save");
+    assert!(app.overlay.is_empty(), "nothing to save");
     walk(&mut app, &["space", "shift-e"]);
-    assert_eq!(app.place(), Place::Path);
+    assert_eq!(app.place(), KeyContext::Path);
     app.home = Some("/home/someone".into());
     for _ in 0..40 {
         key(&mut app, "backspace");

@@ -128,13 +128,13 @@ impl Session {
         let screen = Arc::new(Mutex::new(vt100::Parser::default()));
         let raw = Arc::new(Mutex::new(Vec::new()));
         let unseen = Arc::new(AtomicBool::new(false));
-        let (to_screen, to_raw, over) = (screen.clone(), raw.clone(), unseen.clone());
+        let (to_screen, to_raw, overlay) = (screen.clone(), raw.clone(), unseen.clone());
         thread::spawn(move || {
             let mut bytes = [0; 4096];
             while let Ok(count @ 1..) = reader.read(&mut bytes) {
                 to_raw.lock().expect("no panic").extend_from_slice(&bytes[..count]);
                 to_screen.lock().expect("no panic").process(&bytes[..count]);
-                if over.load(Ordering::SeqCst) {
+                if overlay.load(Ordering::SeqCst) {
                     return;
                 }
             }

@@ -8,16 +8,16 @@ use proptest::prelude::*;
 use saescope::analysis::{Firing, Run};
 use saescope::report::{Kind, Report};
 use saescope::session::{
-    CardQuery, CatalogueQuery, LabelsQuery, NextQuery, OpenQuery, Opened, PullQuery, Query, Reach, RunQuery,
+    CardQuery, CatalogueQuery, LabelsQuery, LoadScope, NextQuery, OpenQuery, OpenedSuite, PullQuery, Query, RunQuery,
     SearchQuery,
 };
 use saescope::task::{Progress, Ticket, Unit, Whole};
 use saescope::text::Charset;
 use saescope::tui::app::{App, Focus};
 use saescope::tui::keymap::table;
-use saescope::tui::keys::Place;
+use saescope::tui::keys::KeyContext;
 use saescope::tui::msg::{Effect, Format, Mouse, MouseDid, Msg};
-use saescope::tui::over::Over;
+use saescope::tui::overlay::Overlay;
 use saescope::tui::update::{start, update};
 use saescope::worker::{Answer, Event, Job, JobEvent};
 
@@ -41,7 +41,7 @@ fn done(app: &mut App, ticket: Ticket, answer: Result<Answer, Report>) -> bool {
 fn the_start_opens_the_suite_then_runs_its_prompt_then_asks_for_a_card() {
     let mut app = crate::tui_support::sample::new(None, Charset::Unicode);
     let (ticket, job) = asked(&start(&mut app).effects, OpenQuery::NAME).expect("a suite is asked for");
-    assert_eq!(job, Job::new(OpenQuery { suite: "demo".into(), saes: Vec::new(), reach: Reach::Whole }));
+    assert_eq!(job, Job::new(OpenQuery { suite: "demo".into(), saes: Vec::new(), reach: LoadScope::Whole }));
     let event = Event::Done(Ok(crate::tui_support::sample::answer(&job)));
     let effects = update(&mut app, told(ticket, event)).effects;
     let (ticket, job) = asked(&effects, RunQuery::NAME).expect("a run is asked for");
@@ -102,7 +102,7 @@ fn without_a_model_nothing_is_run_and_latents_are_walked_by_number() {
     press(&mut app, "down");
     assert_eq!(app.latent, Some(511), "there are no more");
     let (_, job) = asked(&key(&mut app, "shift-m"), OpenQuery::NAME).expect("the model is loaded again");
-    assert_eq!(job, Job::new(OpenQuery { suite: "demo".into(), saes: Vec::new(), reach: Reach::Whole }));
+    assert_eq!(job, Job::new(OpenQuery { suite: "demo".into(), saes: Vec::new(), reach: LoadScope::Whole }));
 }
 
 #[test]
@@ -111,7 +111,7 @@ fn a_suite_that_failed_opens_without_its_model() {
     let (ticket, _) = asked(&start(&mut app).effects, OpenQuery::NAME).expect("a suite is asked for");
     done(&mut app, ticket, Err(Report::new("it does not fit")));
     let (_, job) = asked(&key(&mut app, "shift-m"), OpenQuery::NAME).expect("its weights are");
-    assert!(matches!(job.get::<OpenQuery>(), Some(OpenQuery { reach: Reach::WeightsOnly, .. })));
+    assert!(matches!(job.get::<OpenQuery>(), Some(OpenQuery { reach: LoadScope::WeightsOnly, .. })));
 }
 
 #[test]
@@ -251,7 +251,7 @@ fn searching_goes_to_the_latent_and_to_where_it_fires() {
     send(&mut app, told(ticket, event));
     press(&mut app, "down");
     press(&mut app, "enter");
-    assert!(app.over.is_empty());
+    assert!(app.overlay.is_empty());
     assert_eq!((app.latent, app.focus, app.held), (Some(3), Focus::Latents, true));
 }
 
@@ -284,7 +284,7 @@ fn an_answer_to_an_older_search_is_not_jumped_to() {
     key(&mut app, "x");
     key(&mut app, "enter");
     assert_eq!(app.latent, before, "what is found does not answer what is typed");
-    assert_eq!(app.place(), Place::Search);
+    assert_eq!(app.place(), KeyContext::Search);
 }
 
 #[test]
@@ -294,12 +294,12 @@ fn a_suite_that_is_here_opens_and_one_that_is_not_is_asked_about_with_its_size()
     press(&mut app, "down");
     let effects = key(&mut app, "enter");
     assert!(asked(&effects, PullQuery::NAME).is_none(), "nothing is downloaded without a yes");
-    let Some(Over::Confirm(question)) = app.over.last() else { panic!("a question") };
+    let Some(Overlay::Confirm(question)) = app.overlay.last() else { panic!("a question") };
     assert!(question.ask.contains("1.9 GB"), "{}", question.ask);
     let effects = key(&mut app, "enter");
     let (_, job) = asked(&effects, PullQuery::NAME).expect("a download");
-    assert_eq!(job, Job::new(PullQuery { suite: "gpt2-small-feature-splitting".into(), reach: Reach::Whole }));
-    assert_eq!(app.place(), Place::Suites, "the list shows how it goes");
+    assert_eq!(job, Job::new(PullQuery { suite: "gpt2-small-feature-splitting".into(), reach: LoadScope::Whole }));
+    assert_eq!(app.place(), KeyContext::Suites, "the list shows how it goes");
 }
 
 #[test]
@@ -331,7 +331,7 @@ fn a_download_shows_its_speed_can_be_cancelled_and_opens_when_complete() {
         Some(Job::new(OpenQuery {
             suite: "gpt2-small-feature-splitting".into(),
             saes: Vec::new(),
-            reach: Reach::Whole
+            reach: LoadScope::Whole
         }))
     );
 }
@@ -345,7 +345,7 @@ fn a_failure_stays_with_its_pane_and_the_last_good_result_too() {
     assert!(app.run.value().is_some() && app.run.failure().is_some());
     key(&mut app, "esc");
     key(&mut app, "!");
-    assert!(matches!(app.over.last(), Some(Over::Error { .. })));
+    assert!(matches!(app.overlay.last(), Some(Overlay::Error { .. })));
     key(&mut app, "esc");
     assert!(asked(&key(&mut app, "r"), RunQuery::NAME).is_some(), "r tries again");
 }
@@ -405,7 +405,7 @@ fn a_note_on_a_prompt_is_told_and_the_suites_own_are_not_told_again() {
     let mut app = crate::tui_support::sample::new(None, Charset::Unicode);
     let (ticket, _) = asked(&start(&mut app).effects, OpenQuery::NAME).expect("a suite is asked for");
     let suite = "SAE `768` is not downloaded".to_owned();
-    let opened = Opened { notes: vec![suite.clone()], ..crate::tui_support::sample::opened() };
+    let opened = OpenedSuite { notes: vec![suite.clone()], ..crate::tui_support::sample::opened() };
     let event = Event::Done(Ok(Answer::new(opened)));
     let effects = update(&mut app, told(ticket, event)).effects;
     app.notice = None;
@@ -454,40 +454,43 @@ fn the_palette_does_what_it_says() {
         press(&mut app, c);
     }
     press(&mut app, "enter");
-    assert_eq!(app.place(), Place::Suites);
+    assert_eq!(app.place(), KeyContext::Suites);
 }
 
 #[test]
 fn every_key_of_the_table_does_something_somewhere() {
     for row in table() {
         for pressed in row.keys {
-            for place in Place::all().filter(|p| row.places.has(*p)) {
-                let suite =
-                    if place == Place::Pane(Focus::Origins) { crate::tui_support::sample::HEADS } else { "demo" };
+            for place in KeyContext::all().filter(|p| row.places.has(*p)) {
+                let suite = if place == KeyContext::Pane(Focus::Attribution) {
+                    crate::tui_support::sample::HEADS
+                } else {
+                    "demo"
+                };
                 let mut app = crate::tui_support::sample::ready_on(suite, crate::tui_support::sample::PROMPT);
                 for name in match place {
-                    Place::Pane(Focus::Prompt) => vec!["e"],
-                    Place::Pane(Focus::Tokens) => vec!["left"],
-                    Place::Pane(Focus::Latents) => vec!["3", "down"],
-                    Place::Pane(Focus::Card) => vec!["4"],
-                    Place::Pane(Focus::Origins) => vec!["o"],
-                    Place::Pane(Focus::Queue) => vec!["5"],
-                    Place::Pane(Focus::Bench) => vec!["5", "space", "6"],
-                    Place::Pane(Focus::Curve) => vec!["7"],
-                    Place::Pane(Focus::Group) => vec!["8"],
-                    Place::Pane(Focus::Parts) => vec!["]", "]", "9"],
-                    Place::Pane(Focus::MetaCard) => vec!["]", "]", "9", "enter"],
-                    Place::Pane(Focus::Map) => vec!["]", "]", "a"],
-                    Place::Pane(Focus::Surgery) => vec!["]", "]", "z"],
-                    Place::Pick => vec!["]", "]", "9", "/"],
-                    Place::Named => vec!["]", "]", "z", "n"],
-                    Place::Filter => vec!["5", "/"],
-                    Place::Path => vec!["5", "space", "shift-e"],
-                    Place::Search => vec!["/"],
-                    Place::Palette => vec!["ctrl-p"],
-                    Place::Suites => vec!["s"],
-                    Place::Confirm => vec!["s", "down", "enter"],
-                    Place::Reading => vec!["?"],
+                    KeyContext::Pane(Focus::Prompt) => vec!["e"],
+                    KeyContext::Pane(Focus::Tokens) => vec!["left"],
+                    KeyContext::Pane(Focus::Latents) => vec!["3", "down"],
+                    KeyContext::Pane(Focus::Card) => vec!["4"],
+                    KeyContext::Pane(Focus::Attribution) => vec!["o"],
+                    KeyContext::Pane(Focus::Queue) => vec!["5"],
+                    KeyContext::Pane(Focus::Bench) => vec!["5", "space", "6"],
+                    KeyContext::Pane(Focus::Curve) => vec!["7"],
+                    KeyContext::Pane(Focus::Group) => vec!["8"],
+                    KeyContext::Pane(Focus::Parts) => vec!["]", "]", "9"],
+                    KeyContext::Pane(Focus::MetaCard) => vec!["]", "]", "9", "enter"],
+                    KeyContext::Pane(Focus::Map) => vec!["]", "]", "a"],
+                    KeyContext::Pane(Focus::Surgery) => vec!["]", "]", "z"],
+                    KeyContext::Pick => vec!["]", "]", "9", "/"],
+                    KeyContext::Named => vec!["]", "]", "z", "n"],
+                    KeyContext::Filter => vec!["5", "/"],
+                    KeyContext::Path => vec!["5", "space", "shift-e"],
+                    KeyContext::Search => vec!["/"],
+                    KeyContext::Palette => vec!["ctrl-p"],
+                    KeyContext::Suites => vec!["s"],
+                    KeyContext::Confirm => vec!["s", "down", "enter"],
+                    KeyContext::Reading => vec!["?"],
                 } {
                     press(&mut app, name);
                 }
@@ -551,12 +554,12 @@ proptest! {
             press(&mut app, name);
         }
         let (job, ticket) = [
-            (Job::new(OpenQuery { suite: "demo".into(), saes: Vec::new(), reach: Reach::Whole }), app.opened.ticket()),
+            (Job::new(OpenQuery { suite: "demo".into(), saes: Vec::new(), reach: LoadScope::Whole }), app.opened.ticket()),
             (Job::new(RunQuery { prompt: "other".into(), next: 1 }), app.run.ticket()),
             (Job::new(CardQuery { sae: "128".into(), latent: 1, top: 1 }), app.card.ticket()),
             (Job::new(SearchQuery { sae: "128".into(), query: "zz".into() }), app.found.ticket()),
-            (Job::new(CatalogueQuery { beside: None, reach: Reach::Whole }), app.catalogue.ticket()),
-            (Job::new(PullQuery { suite: "x".into(), reach: Reach::Whole }), app.pull.ticket()),
+            (Job::new(CatalogueQuery { beside: None, reach: LoadScope::Whole }), app.catalogue.ticket()),
+            (Job::new(PullQuery { suite: "x".into(), reach: LoadScope::Whole }), app.pull.ticket()),
         ][slot].clone();
         let before = (app.shown_prompt.clone(), app.chosen(), app.token, app.sae, app.focus);
         for ticket in [Ticket(ticket.0.saturating_sub(back)), ticket, Ticket(ticket.0 + back)] {
@@ -598,8 +601,8 @@ fn characters_typed_at_once_are_what_they_are_one_by_one_but_one_question() {
 fn a_field_takes_a_flood_at_once_and_no_more_than_it_has_room_for() {
     let mut app = ready("ab");
     key(&mut app, "/");
-    let value = |app: &App| match app.over.last() {
-        Some(Over::Search(field)) => (field.input.value().to_owned(), field.input.cursor()),
+    let value = |app: &App| match app.overlay.last() {
+        Some(Overlay::Search(field)) => (field.input.value().to_owned(), field.input.cursor()),
         other => panic!("{other:?}"),
     };
     update(&mut app, Msg::Typed("béta".into()));
@@ -619,7 +622,7 @@ fn a_field_takes_a_flood_at_once_and_no_more_than_it_has_room_for() {
 #[test]
 fn what_the_terminal_did_not_take_is_told() {
     let mut app = ready("ab");
-    assert!(update(&mut app, Msg::Told("the paste had no end".into())).dirty);
+    assert!(update(&mut app, Msg::Notice("the paste had no end".into())).dirty);
     assert_eq!(
         app.notice.as_ref().map(|notice| (notice.text.as_str(), notice.bad)),
         Some(("the paste had no end", true))

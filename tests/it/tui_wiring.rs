@@ -123,7 +123,7 @@ fn all_of_it_is_one_key_away() {
         crate::tui_support::sample::press(&mut app, "shift-w");
         insta::assert_snapshot!(format!("{name}_80x24"), draw(&mut app, (80, 24)));
         crate::tui_support::sample::press(&mut app, "esc");
-        assert!(app.over.is_empty());
+        assert!(app.overlay.is_empty());
     }
 }
 

@@ -1,7 +1,7 @@
 //! The conventions in which releases of SAEs differ, one at a time: what is changed, in words and in the SAE.
 //! Not here: measuring what the change does.
 
-use crate::sae::{self, Activation, Normalisation, Parts, Sae};
+use crate::sae::{self, Activation, Normalisation, Sae, SaeWeights};
 use crate::site::{Site, SiteKind};
 use crate::weights::Array;
 
@@ -215,7 +215,7 @@ impl Convention {
 }
 
 impl Gate {
-    fn change(self, parts: &mut Parts) {
+    fn change(self, parts: &mut SaeWeights) {
         let Activation::JumpRelu { threshold } = &parts.activation else { return };
         let changed = threshold.iter().map(|theta| match self {
             Self::Logarithm => theta.exp(),

@@ -2,7 +2,7 @@
 //! Not here: looking for what fits (`search`), what is expected, and where sentences and SAEs come from.
 
 use crate::analysis::live::{self, center};
-use crate::analysis::measuring::{Apart, Sample, Taker};
+use crate::analysis::measuring::{ActivationSource, Apart, Sample};
 use crate::analysis::splice::Measured;
 use crate::analysis::{SaeTypes, notes_on};
 use crate::model::{self, Model};
@@ -27,13 +27,13 @@ const ROWS: usize = 1 << 16;
 const COMPARED: u64 = 1 << 37;
 /// Products of a pass of the model up to which the same holds for another site: many times those of GPT-2 small.
 const PASS: u64 = 1 << 38;
-/// Share of a prompt's first word that must be left unexplained for it to be told, and how many times the share of other
+/// Share of a prompt's first word that must be left unexplained for it to be reported, and how many times the share of other
 /// words it must be.
 const FIRST_LEFT: f64 = 0.5;
 const FIRST_TIMES: f64 = 2.0;
 
 /// Who measures: a model, sentences, and how the suite takes activations.
-pub struct Examiner<'a> {
+pub struct Diagnostics<'a> {
     /// The model.
     pub model: &'a dyn Model,
     /// What it is called: the repositories that it may come from; none where only a directory is known.
@@ -75,7 +75,7 @@ pub enum Found {
 }
 
 /// An SAE to be measured.
-pub struct Patient<'a> {
+pub struct Subject<'a> {
     /// Its id.
     pub id: &'a str,
     /// The SAE, as the session uses it.
@@ -88,7 +88,7 @@ pub struct Patient<'a> {
 
 /// How activations are taken.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) struct Way {
+pub(super) struct Wiring {
     pub site: Site,
     pub center: bool,
     pub bos: bool,
@@ -100,7 +100,7 @@ pub(super) struct Reading {
     x_hat: Vec<f32>,
 }
 
-impl Examiner<'_> {
+impl Diagnostics<'_> {
     /// Measures an SAE, with cross-entropies where `losses`, and tries the conventions where its figures are off.
     ///
     /// # Errors
@@ -108,13 +108,13 @@ impl Examiner<'_> {
     /// fails with a convention changed is left out.
     pub fn examine(
         &mut self,
-        patient: &Patient<'_>,
+        subject: &Subject<'_>,
         losses: bool,
         cancel: &Cancel,
         progress: OnProgress<'_>,
     ) -> Result<SaeCheckup, live::Error> {
-        let Patient { id, sae, expected, doubted } = patient;
-        let way = Way { site: self.site, center: self.center, bos: self.bos };
+        let Subject { id, sae, expected, doubted } = subject;
+        let way = Wiring { site: self.site, center: self.center, bos: self.bos };
         let sample = self.sample(way, cancel, progress)?;
         progress(Progress::steps(format!("SAE {id}"), 0, 1));
         let wrong = |source| live::Error::Sae { sae: (*id).to_owned(), source };
@@ -124,14 +124,14 @@ impl Examiner<'_> {
         }
         let (mut verdict, mut why) = judge(&figures, expected, sae.d_in(), sae.width());
         let decoder_norms = norms(sae, cancel).map_err(model::Error::from)?;
-        // Conventions are tried where a figure is off that tells them from each other.
+        // Conventions are tried where a figure is off that distinguishes them.
         let off = judge(&figures.without_losses(), expected, sae.d_in(), sae.width()).0 == Verdict::Off;
         let stored = distance(&figures, expected);
         let mut attempts = Vec::new();
         let mut fits = false;
         let compared = verdict != Verdict::Off && !expected.sure().says_how_well() && cost(sae, &sample) <= COMPARED;
         if off || compared || !doubted.is_empty() {
-            let all = Convention::all(&self.facts(&sample, patient, &decoder_norms), sae);
+            let all = Convention::all(&self.facts(&sample, subject, &decoder_norms), sae);
             let (mut wanted, mut others) = (Vec::new(), Vec::new());
             for one in all {
                 match off || doubted.contains(&one.name()) {
@@ -140,13 +140,13 @@ impl Examiner<'_> {
                     false => {}
                 }
             }
-            (attempts, fits) = self.search(&wanted, patient, (off, stored), cancel, progress)?;
-            if let Some(better) = self.clearer(others, &mut attempts, &figures, patient, cancel, progress)? {
+            (attempts, fits) = self.search(&wanted, subject, (off, stored), cancel, progress)?;
+            if let Some(better) = self.clearer(others, &mut attempts, &figures, subject, cancel, progress)? {
                 (verdict, fits) = (Verdict::Off, true);
                 why.push(better);
             }
         }
-        let contradictions = self.contradictions(patient, &figures, cancel, progress)?;
+        let contradictions = self.contradictions(subject, &figures, cancel, progress)?;
         Ok(SaeCheckup {
             id: (*id).to_owned(),
             width: sae.width(),
@@ -177,12 +177,12 @@ impl Examiner<'_> {
     /// What speaks against the suite beside the figures.
     fn contradictions(
         &mut self,
-        patient: &Patient<'_>,
+        subject: &Subject<'_>,
         figures: &Figures,
         cancel: &Cancel,
         progress: OnProgress<'_>,
     ) -> Result<Vec<String>, live::Error> {
-        let (sae, mut said) = (patient.sae, Vec::new());
+        let (sae, mut said) = (subject.sae, Vec::new());
         said.extend(files::contradicted(&sae.metadata, &self.names, self.site));
         match sae.metadata.prepend_bos {
             Some(bos) if bos != self.bos => {
@@ -195,7 +195,7 @@ impl Examiner<'_> {
             }
             _ => {}
         }
-        said.extend(self.first_word(patient, figures, cancel, progress)?);
+        said.extend(self.first_word(subject, figures, cancel, progress)?);
         Ok(said)
     }
 
@@ -203,7 +203,7 @@ impl Examiner<'_> {
     /// BOS' place, where many models have an activation unlike all others.
     fn first_word(
         &mut self,
-        patient: &Patient<'_>,
+        subject: &Subject<'_>,
         figures: &Figures,
         cancel: &Cancel,
         progress: OnProgress<'_>,
@@ -213,8 +213,8 @@ impl Examiner<'_> {
         }
         let mut left = [0.0; 2];
         for (left, bos) in left.iter_mut().zip([false, true]) {
-            let sample = self.sample(Way { site: self.site, center: self.center, bos }, cancel, progress)?;
-            let Some(of) = first_left(patient.sae, &sample, usize::from(bos), cancel) else { return Ok(None) };
+            let sample = self.sample(Wiring { site: self.site, center: self.center, bos }, cancel, progress)?;
+            let Some(of) = first_left(subject.sae, &sample, usize::from(bos), cancel) else { return Ok(None) };
             *left = of;
         }
         let others = 1.0 - figures.explained_variance.unwrap_or_default();
@@ -230,7 +230,7 @@ impl Examiner<'_> {
         }))
     }
 
-    fn facts(&self, sample: &Sample, patient: &Patient<'_>, decoder: &Norms) -> Facts {
+    fn facts(&self, sample: &Sample, subject: &Subject<'_>, decoder: &Norms) -> Facts {
         let size = sample.x.len() / sample.counts.len().max(1);
         let rows = sample.x.chunks_exact(size.max(1)).zip(&sample.counts).filter(|(_, counts)| **counts);
         let lengths = rows.map(|(row, _)| row.iter().map(|x| f64::from(*x).powi(2)).sum::<f64>().sqrt());
@@ -243,8 +243,8 @@ impl Examiner<'_> {
             value_bias: self.value_bias.as_ref().map(|_| self.folded),
             scale: ((size as f64).sqrt() / mean) as f32,
             d_in: size,
-            l0: patient.expected.l0,
-            own_site: patient.sae.metadata.hook_name.as_deref().and_then(Site::of_hook),
+            l0: subject.expected.l0,
+            own_site: subject.sae.metadata.hook_name.as_deref().and_then(Site::of_hook),
             unit_rows: decoder.is_unit(),
         }
     }
@@ -252,13 +252,13 @@ impl Examiner<'_> {
     /// The sentences' activations; position 0 never counts.
     pub(super) fn sample(
         &mut self,
-        way: Way,
+        way: Wiring,
         cancel: &Cancel,
         progress: OnProgress<'_>,
     ) -> Result<Sample, model::Error> {
         let key = (way.site, way.bos);
         if !self.taken.iter().any(|(known, _)| *known == key) {
-            let taker = Taker { model: self.model, site: way.site, center: false, apart: Apart::First };
+            let taker = ActivationSource { model: self.model, site: way.site, center: false, apart: Apart::First };
             let mut sample = Sample::default();
             for (done, sentence) in self.sentences.iter().enumerate() {
                 progress(Progress::steps("running the sentences", done as u64, self.sentences.len() as u64));
@@ -277,7 +277,7 @@ impl Examiner<'_> {
 
     fn add_losses(
         &mut self,
-        way: Way,
+        way: Wiring,
         sample: &Sample,
         x_hat: &[f32],
         figures: &mut Figures,
@@ -310,7 +310,7 @@ impl Examiner<'_> {
     /// Cross-entropy over all sentences in nats, with the activation kept or replaced; none where nothing is predicted.
     fn mean_loss(
         &self,
-        way: Way,
+        way: Wiring,
         sample: &Sample,
         replaced: Option<&[f32]>,
         cancel: &Cancel,
@@ -463,14 +463,14 @@ fn norms(sae: &Sae, cancel: &Cancel) -> Result<Norms, Cancelled> {
 #[cfg(test)]
 mod tests {
     use crate::sae::metrics::quality;
-    use crate::sae::{Activation, Encoder, Normalisation, Parts};
+    use crate::sae::{Activation, Encoder, Normalisation, SaeWeights};
     use crate::weights::Array;
 
     use super::*;
 
     fn sae(width: usize) -> Sae {
         let values = |count: usize, turn: f32| (0..count).map(|at| (at as f32 * turn).sin()).collect::<Vec<_>>();
-        Sae::new(Parts {
+        Sae::new(SaeWeights {
             w_enc: Encoder::from(Array::owned(values(4 * width, 0.7), &[4, width])),
             b_enc: Array::owned(values(width, 0.3), &[width]),
             w_dec: Array::owned(values(4 * width, 1.1), &[width, 4]).into(),

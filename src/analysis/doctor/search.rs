@@ -6,33 +6,33 @@ use crate::model;
 use crate::task::{Cancel, Cancelled, OnProgress, Progress};
 
 use super::convention::Convention;
-use super::examine::{Examiner, Found, Patient, Reading, Way, read};
+use super::examine::{Diagnostics, Found, Reading, Subject, Wiring, read};
 use super::{Attempt, Figures, Trial, Verdict, distance, is_clearer, judge, rank, share, short};
 
-impl Examiner<'_> {
+impl Diagnostics<'_> {
     /// What was tried, best first, and whether the first may be named. Where figures are off: what fitted another SAE, else
     /// every convention alone, else two together.
     pub(super) fn search(
         &mut self,
         all: &[Convention],
-        patient: &Patient<'_>,
+        subject: &Subject<'_>,
         (off, stored): (bool, f64),
         cancel: &Cancel,
         progress: OnProgress<'_>,
     ) -> Result<(Vec<Attempt>, bool), live::Error> {
         if let (Found::These(found), true) = (self.found.clone(), off) {
-            let mut same = self.attempts(vec![found], patient, cancel, progress)?;
+            let mut same = self.attempts(vec![found], subject, cancel, progress)?;
             if rank(&mut same, stored) {
                 return Ok((same, true));
             }
         }
         let alone = all.iter().map(|one| vec![one.clone()]).collect();
-        let mut attempts = self.attempts(alone, patient, cancel, progress)?;
+        let mut attempts = self.attempts(alone, subject, cancel, progress)?;
         let mut fits = rank(&mut attempts, stored) && off;
         // What explains none of one SAE's figures together with another will not explain the next one's.
         if off && !fits && !matches!(self.found, Found::NoPair) {
             let nearest = attempts.iter().map(|one| one.trial.distance).fold(stored, f64::min);
-            let mut pairs = self.attempts(pairs(all), patient, cancel, progress)?;
+            let mut pairs = self.attempts(pairs(all), subject, cancel, progress)?;
             fits = rank(&mut pairs, nearest);
             self.found = Found::NoPair;
             pairs.append(&mut attempts);
@@ -54,11 +54,11 @@ impl Examiner<'_> {
         all: Vec<Convention>,
         attempts: &mut Vec<Attempt>,
         stored: &Figures,
-        patient: &Patient<'_>,
+        subject: &Subject<'_>,
         cancel: &Cancel,
         progress: OnProgress<'_>,
     ) -> Result<Option<String>, live::Error> {
-        let mut tried = self.attempts(all.into_iter().map(|one| vec![one]).collect(), patient, cancel, progress)?;
+        let mut tried = self.attempts(all.into_iter().map(|one| vec![one]).collect(), subject, cancel, progress)?;
         for attempt in &mut tried {
             attempt.trial.fits &= is_clearer(&attempt.trial.measured, stored);
         }
@@ -79,15 +79,15 @@ impl Examiner<'_> {
     fn attempts(
         &mut self,
         changes: Vec<Vec<Convention>>,
-        patient: &Patient<'_>,
+        subject: &Subject<'_>,
         cancel: &Cancel,
         progress: OnProgress<'_>,
     ) -> Result<Vec<Attempt>, live::Error> {
         let (mut attempts, total) = (Vec::new(), changes.len() as u64);
         for (done, changed) in changes.into_iter().enumerate() {
-            let what = format!("SAE {}: {}", patient.id, said(&changed));
+            let what = format!("SAE {}: {}", subject.id, said(&changed));
             progress(Progress::steps(what, done as u64, total));
-            attempts.extend(self.attempt(changed, patient, cancel).map_err(model::Error::from)?);
+            attempts.extend(self.attempt(changed, subject, cancel).map_err(model::Error::from)?);
         }
         Ok(attempts)
     }
@@ -95,12 +95,12 @@ impl Examiner<'_> {
     fn attempt(
         &mut self,
         changed: Vec<Convention>,
-        patient: &Patient<'_>,
+        subject: &Subject<'_>,
         cancel: &Cancel,
     ) -> Result<Option<Attempt>, Cancelled> {
         cancel.check()?;
-        let mut way = Way { site: self.site, center: self.center, bos: self.bos };
-        let mut sae = patient.sae.clone();
+        let mut way = Wiring { site: self.site, center: self.center, bos: self.bos };
+        let mut sae = subject.sae.clone();
         for convention in &changed {
             match convention {
                 Convention::Center(center) => way.center = *center,
@@ -117,13 +117,13 @@ impl Examiner<'_> {
         let read = self.sample(way, cancel, &|_| ()).ok().and_then(|sample| read(&sae, &sample, cancel).ok());
         cancel.check()?;
         let Some(Reading { figures: measured, .. }) = read else { return Ok(None) };
-        let (verdict, _) = judge(&measured, &patient.expected, sae.d_in(), sae.width());
+        let (verdict, _) = judge(&measured, &subject.expected, sae.d_in(), sae.width());
         let each = |say: fn(&Convention) -> String| changed.iter().map(say).collect::<Vec<_>>();
         let trial = Trial {
             convention: each(|one| one.name().to_owned()).join("+"),
             said: said(&changed),
             remedy: each(Convention::remedy).join(", and "),
-            distance: distance(&measured, &patient.expected),
+            distance: distance(&measured, &subject.expected),
             fits: verdict != Verdict::Off,
             measured,
         };
@@ -136,7 +136,7 @@ fn said(changed: &[Convention]) -> String {
     changed.iter().map(Convention::said).collect::<Vec<_>>().join(", ")
 }
 
-/// Two conventions of different kinds together. Thresholds are no part of it, nor what forces L0: they bring any figures
+/// Two conventions of different kinds together. Thresholds are not part of it, nor what forces L0: they bring any figures
 /// somewhere near, and chance is not to be given so many goes.
 fn pairs(all: &[Convention]) -> Vec<Vec<Convention>> {
     let mut sites = 0;

@@ -60,7 +60,7 @@ pub(super) fn read_3(config: &Config) -> Result<Box<dyn Family>, Error> {
 /// What both have; all blocks but every `number`-th see a window.
 fn read(config: &Config, plan: Plan, number: usize) -> Result<Standard, Error> {
     if config.flag("use_bidirectional_attention", false)? {
-        return Err(config.bad("`use_bidirectional_attention` is true: it is no model of the next token"));
+        return Err(config.bad("`use_bidirectional_attention` is true: it does not predict the next token"));
     }
     let windows =
         Windows::but_every(config, plan.shape.layers, number, config.size_unless_null("sliding_window", 4096)?)?;

@@ -7,11 +7,11 @@ use candle_core::Tensor;
 use crate::model::activation::Activation;
 use crate::model::attention::Attention;
 use crate::model::config::Config;
-use crate::model::family::{Block, Family, Step};
+use crate::model::family::{Block, BlockStep, Family};
 use crate::model::layers::{Layout, Linear, add};
 use crate::model::norm::{Kind, Norm, Norms};
-use crate::model::parts::{Parts, Sizes};
 use crate::model::plan::Plan;
+use crate::model::weight_loader::{Sizes, WeightLoader};
 use crate::model::{Error, Shape};
 use crate::site::SiteKind;
 use crate::weights::Array;
@@ -44,7 +44,7 @@ pub(super) fn read(config: &Config) -> Result<Box<dyn Family>, Error> {
     let d_model = config.size(&["n_embd", "hidden_size"])?;
     let heads = config.size(&["n_head", "num_attention_heads"])?;
     if !d_model.is_multiple_of(heads) {
-        return Err(config.bad(format!("`n_embd` {d_model} is no multiple of `n_head` {heads}")));
+        return Err(config.bad(format!("`n_embd` {d_model} is not a multiple of `n_head` {heads}")));
     }
     let shape = Shape {
         d_model,
@@ -84,7 +84,7 @@ impl Family for Gpt2 {
         &self.plan
     }
 
-    fn block(&self, parts: &Parts, layer: usize) -> Result<Box<dyn Block>, Error> {
+    fn block(&self, parts: &WeightLoader, layer: usize) -> Result<Box<dyn Block>, Error> {
         let Plan { shape, norms, .. } = &self.plan;
         let (d, name) = (shape.d_model, |part: &str| format!("h.{layer}.{part}"));
         // GPT-2's `Conv1D`: a linear layer whose weight lies [inputs, outputs].
@@ -108,7 +108,7 @@ impl Family for Gpt2 {
 }
 
 impl Block for Gpt2Block {
-    fn forward(&self, residual: &Tensor, step: &mut Step<'_, '_>) -> Result<Tensor, Error> {
+    fn forward(&self, residual: &Tensor, step: &mut BlockStep<'_, '_>) -> Result<Tensor, Error> {
         let d = residual.dim(1)?;
         let qkv = self.attention_in.forward(&self.before_attention.forward(residual)?)?;
         let (keys, values) = step.remember(&qkv.narrow(1, d, d)?, &qkv.narrow(1, 2 * d, d)?)?;

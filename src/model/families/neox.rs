@@ -7,12 +7,12 @@ use candle_core::Tensor;
 use crate::model::activation::Activation;
 use crate::model::attention::Attention;
 use crate::model::config::Config;
-use crate::model::family::{Block, Family, Step};
+use crate::model::family::{Block, BlockStep, Family};
 use crate::model::layers::{Layout, Linear, add};
 use crate::model::norm::{Kind, Norm, Norms};
-use crate::model::parts::{Parts, Sizes};
 use crate::model::plan::Plan;
 use crate::model::rope::{Names, Rope};
+use crate::model::weight_loader::{Sizes, WeightLoader};
 use crate::model::{Error, Shape};
 use crate::site::SiteKind;
 use crate::weights::Array;
@@ -82,7 +82,7 @@ impl Family for NeoX {
         &self.plan
     }
 
-    fn block(&self, parts: &Parts, layer: usize) -> Result<Box<dyn Block>, Error> {
+    fn block(&self, parts: &WeightLoader, layer: usize) -> Result<Box<dyn Block>, Error> {
         let Plan { shape, norms, .. } = &self.plan;
         let (d, name) = (shape.d_model, |part: &str| format!("layers.{layer}.{part}"));
         let linear =
@@ -103,7 +103,7 @@ impl Family for NeoX {
 }
 
 impl NeoXBlock {
-    fn attend(&self, residual: &Tensor, step: &mut Step<'_, '_>) -> Result<Tensor, Error> {
+    fn attend(&self, residual: &Tensor, step: &mut BlockStep<'_, '_>) -> Result<Tensor, Error> {
         let (rows, d) = residual.dims2()?;
         let Attention { heads, size, .. } = self.attention;
         let all = self.attention_in.forward(&self.before_attention.forward(residual)?)?;
@@ -115,14 +115,14 @@ impl NeoXBlock {
         step.visit(SiteKind::AttnOut, self.attention_out.forward(&mixed)?)
     }
 
-    fn mlp(&self, residual: &Tensor, step: &mut Step<'_, '_>) -> Result<Tensor, Error> {
+    fn mlp(&self, residual: &Tensor, step: &mut BlockStep<'_, '_>) -> Result<Tensor, Error> {
         let mlp = self.mlp_out.forward(&self.mlp_in.forward(&self.before_mlp.forward(residual)?)?)?;
         step.visit(SiteKind::MlpOut, mlp)
     }
 }
 
 impl Block for NeoXBlock {
-    fn forward(&self, residual: &Tensor, step: &mut Step<'_, '_>) -> Result<Tensor, Error> {
+    fn forward(&self, residual: &Tensor, step: &mut BlockStep<'_, '_>) -> Result<Tensor, Error> {
         let attention = self.attend(residual, step)?;
         if self.parallel {
             let mlp = self.mlp(residual, step)?;

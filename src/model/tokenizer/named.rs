@@ -25,7 +25,7 @@ pub(super) struct Named {
     /// Tokens by the key that names them, in the order in which they are added where they are missing.
     roles: Vec<(String, AddedToken)>,
     /// Roles of which a file says something, be it that nothing has them.
-    told: Vec<&'static str>,
+    stated: Vec<&'static str>,
     /// Of these, roles that are `null`.
     null: Vec<&'static str>,
     /// Whether a tokenizer without a template puts the first in front.
@@ -61,7 +61,7 @@ impl Named {
     /// Reads the files.
     ///
     /// # Errors
-    /// [`Error::Read`]; [`Error::Tokenizer`] when one is no JSON object, or a key that counts is of another type.
+    /// [`Error::Read`]; [`Error::Tokenizer`] when one is not a JSON object, or a key that counts is of another type.
     pub fn open(beside: Beside<'_>) -> Result<Self, Error> {
         let mut keys = beside.config.map(object).transpose()?.unwrap_or_default();
         let bad = |blob: Option<&Blob>, why: String| Error::Tokenizer {
@@ -145,7 +145,7 @@ impl Named {
         Ok(Self {
             roles,
             null: ROLES.into_iter().filter(|role| keys.get(*role).is_some_and(Value::is_null)).collect(),
-            told: ROLES.into_iter().filter(|role| keys.contains_key(*role)).collect(),
+            stated: ROLES.into_iter().filter(|role| keys.contains_key(*role)).collect(),
             add_bos: match keys.get("add_bos_token") {
                 None | Some(Value::Null) => false,
                 Some(Value::Bool(add)) => *add,
@@ -182,7 +182,7 @@ impl Named {
     /// Takes what the class that reads the tokenizer says where no file does; `padding` is what `tokenizer.json` pads with.
     pub fn complete(&mut self, class: Class, padding: Option<String>) {
         let padding = padding.filter(|_| matches!(class, Class::Backend | Class::Llama));
-        for role in ROLES.into_iter().filter(|role| !self.told.contains(role)) {
+        for role in ROLES.into_iter().filter(|role| !self.stated.contains(role)) {
             let padding = padding.clone().filter(|_| role == "pad_token");
             let text = class.role(role).map(ToOwned::to_owned).or(padding);
             self.roles.extend(text.map(|text| (role.to_owned(), AddedToken::from(text, true))));
@@ -253,7 +253,7 @@ fn object(blob: &Blob) -> Result<Map<String, Value>, Error> {
     let bad = |why: String| Error::Tokenizer { file: blob.name().to_owned(), why };
     let json = JsonFile::open_up_to(blob, LARGEST).map_err(|error| match error {
         json_file::Error::Read { file, source } => Error::Read { file, source },
-        json_file::Error::Content { why, .. } => bad(format!("it is no JSON object: {why}")),
+        json_file::Error::Content { why, .. } => bad(format!("it is not a JSON object: {why}")),
         error => bad(error.why()),
     })?;
     Ok(json.into_keys())

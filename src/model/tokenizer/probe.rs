@@ -8,7 +8,7 @@ use tokenizers::{AddedToken, Tokenizer};
 use super::class::Class;
 use super::spelled;
 
-/// Texts that tell the rules of the classes apart: the beginning of a text, spaces in front and inside, digits, line
+/// Texts that distinguish the rules of the classes: the beginning of a text, spaces in front and inside, digits, line
 /// breaks, letters in two ways of writing, bytes.
 const TEXTS: [&str; 9] = ["the", " the", "a the", "a  b", "1234", "a\n\nb", "e\u{301}", "don't", "日本 🙂"];
 /// Most tokens that are looked at one by one.

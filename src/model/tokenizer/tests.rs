@@ -367,7 +367,7 @@ fn a_text_far_too_long_is_refused_by_its_beginning_and_others_keep_their_tokens(
     assert_eq!(tokenizer.encode_within(&long, whole.len() / 2 + 1).unwrap(), whole, "too long, but not by far");
     let unbroken = "é".repeat(100_000);
     assert!(matches!(tokenizer.encode_within(&unbroken, 1000), Err(Error::FarTooLong { .. })));
-    // White space that a token takes for its own is no length.
+    // White space that a token takes for its own is not a length.
     let (taking, _) = from_repository("flags");
     let spaces = [&" ".repeat(200_000), "<|endoftext|>the"].concat();
     let ids = taking.encode(&spaces).unwrap();

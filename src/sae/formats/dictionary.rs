@@ -7,8 +7,8 @@
 use crate::weights::Array;
 
 use super::{
-    Activation, Config, Error, Files, Metadata, Normalisation, Other, Parts, Sae, State, config, finish, one_threshold,
-    other,
+    Activation, Config, Error, Files, Metadata, Normalisation, Other, Sae, SaeWeights, State, config, finish,
+    one_threshold, other,
 };
 
 const CLASSES: &str = "supported are `AutoEncoder`, `AutoEncoderNew`, `GatedAutoEncoder`, `JumpReluAutoEncoder`, \
@@ -62,9 +62,9 @@ fn refuse_others(config: &Config, class: &str, file: &str) -> Result<(), Error> 
 }
 
 /// The parts of a class with two linear layers, the biases set apart.
-fn linear(state: &State, b_enc: Option<&str>, b_dec: &str) -> Result<Parts, Error> {
+fn linear(state: &State, b_enc: Option<&str>, b_dec: &str) -> Result<SaeWeights, Error> {
     let (width, d_in) = state.sizes("encoder.weight", "[latents, d_in]")?;
-    Ok(Parts {
+    Ok(SaeWeights {
         w_enc: state.linear_encoder("encoder.weight", d_in, width)?,
         b_enc: b_enc.map_or_else(|| Ok(Array::owned(vec![0.0; width], &[width])), |name| state.vector(name, width))?,
         w_dec: state.linear_decoder("decoder.weight", d_in, width)?,
@@ -77,9 +77,9 @@ fn linear(state: &State, b_enc: Option<&str>, b_dec: &str) -> Result<Parts, Erro
 }
 
 /// The parts of a class with SAELens' orientation.
-fn columns(state: &State) -> Result<Parts, Error> {
+fn columns(state: &State) -> Result<SaeWeights, Error> {
     let (d_in, width) = state.sizes("W_enc", "[d_in, latents]")?;
-    Ok(Parts {
+    Ok(SaeWeights {
         w_enc: state.encoder("W_enc", d_in, width)?,
         b_enc: state.vector("b_enc", width)?,
         w_dec: state.decoder("W_dec", d_in, width)?,
@@ -92,35 +92,35 @@ fn columns(state: &State) -> Result<Parts, Error> {
 }
 
 /// `from_pretrained` moves the lengths of decoder rows into the encoder.
-fn plain(state: &State) -> Result<Parts, Error> {
+fn plain(state: &State) -> Result<SaeWeights, Error> {
     state.only("`AutoEncoder`", &["bias", "encoder.weight", "encoder.bias", "decoder.weight"])?;
-    Ok(Parts { rescale_acts_by_decoder_norm: true, ..linear(state, Some("encoder.bias"), "bias")? })
+    Ok(SaeWeights { rescale_acts_by_decoder_norm: true, ..linear(state, Some("encoder.bias"), "bias")? })
 }
 
-fn new(state: &State) -> Result<Parts, Error> {
+fn new(state: &State) -> Result<SaeWeights, Error> {
     state.only("`AutoEncoderNew`", &["encoder.weight", "encoder.bias", "decoder.weight", "decoder.bias"])?;
-    Ok(Parts { apply_b_dec_to_input: false, ..linear(state, Some("encoder.bias"), "decoder.bias")? })
+    Ok(SaeWeights { apply_b_dec_to_input: false, ..linear(state, Some("encoder.bias"), "decoder.bias")? })
 }
 
-fn gated(state: &State) -> Result<Parts, Error> {
+fn gated(state: &State) -> Result<SaeWeights, Error> {
     let known = ["decoder_bias", "encoder.weight", "r_mag", "gate_bias", "mag_bias", "decoder.weight"];
     state.only("`GatedAutoEncoder`", &known)?;
     let parts = linear(state, None, "decoder_bias")?;
     let vector = |name: &str| state.vector(name, parts.w_enc.width());
     let activation =
         Activation::Gated { b_gate: vector("gate_bias")?, b_mag: vector("mag_bias")?, r_mag: vector("r_mag")? };
-    Ok(Parts { activation, ..parts })
+    Ok(SaeWeights { activation, ..parts })
 }
 
-fn jump_relu(state: &State) -> Result<Parts, Error> {
+fn jump_relu(state: &State) -> Result<SaeWeights, Error> {
     state.only("`JumpReluAutoEncoder`", &["W_enc", "b_enc", "W_dec", "b_dec", "threshold"])?;
     let parts = columns(state)?;
     let threshold = state.vector("threshold", parts.w_enc.width())?;
-    Ok(Parts { apply_b_dec_to_input: false, activation: Activation::JumpRelu { threshold }, ..parts })
+    Ok(SaeWeights { apply_b_dec_to_input: false, activation: Activation::JumpRelu { threshold }, ..parts })
 }
 
-/// Ranks at inference too, unless it is told to use its threshold.
-fn top_k(state: &State, trainer: &Config) -> Result<Parts, Error> {
+/// Ranks at inference too, unless it is reported to use its threshold.
+fn top_k(state: &State, trainer: &Config) -> Result<SaeWeights, Error> {
     let known = ["encoder.weight", "encoder.bias", "decoder.weight", "b_dec", "k", "threshold"];
     state.only("`AutoEncoderTopK`", &known)?;
     let k = match (state.k(), trainer.size("k")?) {
@@ -132,21 +132,21 @@ fn top_k(state: &State, trainer: &Config) -> Result<Parts, Error> {
         (None, Some(k)) => k,
         (None, None) => return Err(trainer.missing("k")),
     };
-    Ok(Parts { activation: Activation::TopK { k }, ..linear(state, Some("encoder.bias"), "b_dec")? })
+    Ok(SaeWeights { activation: Activation::TopK { k }, ..linear(state, Some("encoder.bias"), "b_dec")? })
 }
 
-fn batch_top_k(state: &State) -> Result<Parts, Error> {
+fn batch_top_k(state: &State) -> Result<SaeWeights, Error> {
     let known = ["encoder.weight", "encoder.bias", "decoder.weight", "b_dec", "k", "threshold"];
     state.only("`BatchTopKSAE`", &known)?;
     let parts = linear(state, Some("encoder.bias"), "b_dec")?;
-    Ok(Parts { activation: threshold(state, parts.w_enc.width())?, ..parts })
+    Ok(SaeWeights { activation: threshold(state, parts.w_enc.width())?, ..parts })
 }
 
-fn matryoshka(state: &State) -> Result<Parts, Error> {
+fn matryoshka(state: &State) -> Result<SaeWeights, Error> {
     let known = ["W_enc", "b_enc", "W_dec", "b_dec", "k", "threshold", "group_sizes"];
     state.only("`MatryoshkaBatchTopKSAE`", &known)?;
     let parts = columns(state)?;
-    Ok(Parts { activation: threshold(state, parts.w_enc.width())?, ..parts })
+    Ok(SaeWeights { activation: threshold(state, parts.w_enc.width())?, ..parts })
 }
 
 /// One θ; −1 where training never set it, which lets through what ReLU does.

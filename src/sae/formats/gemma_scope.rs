@@ -9,8 +9,8 @@ use std::path::Path;
 use crate::blob::Blob;
 
 use super::{
-    Activation, Config, Encoder, Error, Files, Matrix, Memory, Metadata, Normalisation, Other, Parts, Sae, TensorFiles,
-    finish, no_matrix, ones, other, weights,
+    Activation, Config, Encoder, Error, Files, Matrix, Memory, Metadata, Normalisation, Other, Sae, SaeWeights,
+    TensorFiles, finish, no_matrix, ones, other, weights,
 };
 
 /// Most bytes of a matrix that is copied to where f32 can be used, which is faster. `numpy.savez` does not align arrays,
@@ -33,7 +33,7 @@ pub fn open(files: &Files) -> Result<Sae, Error> {
     {
         other::check_sizes(file, d_in, d_out)?;
     }
-    let parts = Parts {
+    let parts = SaeWeights {
         w_enc: Encoder::Columns(usable(tensors.matrix(names.w_enc, d_in, width)?)),
         b_enc: tensors.get_shaped("b_enc", &[width])?,
         w_dec: usable(tensors.matrix(names.w_dec, width, d_in)?),

@@ -1,7 +1,7 @@
 //! Kissane et al.'s SAEs on the concatenated z of attention heads: a `.pt` with a `_cfg.json` beside it.
 //! Not here: what was folded into the z they were trained on, which is the model's and the suite's concern.
 
-use super::{Activation, Config, Error, Files, Metadata, Normalisation, Parts, Sae, State, finish, other};
+use super::{Activation, Config, Error, Files, Metadata, Normalisation, Sae, SaeWeights, State, finish, other};
 
 /// f = ReLU((z − b_dec)·W_enc + b_enc), x̂ = f·W_dec + b_dec.
 pub fn open(files: &Files) -> Result<Sae, Error> {
@@ -18,7 +18,7 @@ pub fn open(files: &Files) -> Result<Sae, Error> {
         metadata.hook_name = config.described_text("act_name", notes);
         metadata.context_size = config.described_size("seq_len", notes);
     }
-    let parts = Parts {
+    let parts = SaeWeights {
         w_enc: state.encoder("W_enc", d_in, width)?,
         b_enc: state.vector("b_enc", width)?,
         w_dec: state.decoder("W_dec", d_in, width)?,

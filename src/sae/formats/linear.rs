@@ -3,7 +3,7 @@
 //!
 //! f = ReLU(x·encoderᵀ + bias), x̂ = f·decoderᵀ + bias; nothing is taken from the input.
 
-use super::{Activation, Error, Files, Metadata, Normalisation, Parts, Sae, State, finish, other};
+use super::{Activation, Error, Files, Metadata, Normalisation, Sae, SaeWeights, State, finish, other};
 
 /// What the two layers are called.
 const LAYERS: [[&str; 4]; 2] = [
@@ -18,7 +18,7 @@ pub fn open(files: &Files) -> Result<Sae, Error> {
     state.only("an SAE of two linear layers", layers)?;
     let [encoder, b_enc, decoder, b_dec] = *layers;
     let (width, d_in) = state.sizes(encoder, "[latents, d_in]")?;
-    let parts = Parts {
+    let parts = SaeWeights {
         w_enc: state.linear_encoder(encoder, d_in, width)?,
         b_enc: state.vector(b_enc, width)?,
         w_dec: state.linear_decoder(decoder, d_in, width)?,

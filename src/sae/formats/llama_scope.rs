@@ -12,8 +12,8 @@ use crate::blob::Blob;
 use crate::weights::Array;
 
 use super::{
-    Activation, Config, Encoder, Error, Files, Memory, Metadata, Normalisation, Other, Parts, Sae, TensorFiles, config,
-    finish, no_matrix, one_threshold, other, tensors,
+    Activation, Config, Encoder, Error, Files, Memory, Metadata, Normalisation, Other, Sae, SaeWeights, TensorFiles,
+    config, finish, no_matrix, one_threshold, other, tensors,
 };
 
 const LOG_THRESHOLD: &str = "log_jumprelu_threshold";
@@ -42,7 +42,7 @@ pub fn open(files: &Files) -> Result<Sae, Error> {
         Ok(Array::owned(bias.iter().map(|bias| bias / scale).collect::<Vec<_>>(), &[size]))
     };
     let has_bias = config.boolean("use_decoder_bias")?.unwrap_or(true);
-    let parts = Parts {
+    let parts = SaeWeights {
         w_enc: Encoder::Rows(tensors.matrix("encoder.weight", width, d_in)?),
         b_enc: divided("encoder.bias", width)?,
         w_dec: tensors.matrix("decoder.weight", d_in, width)?.transposed(),

@@ -6,7 +6,7 @@
 
 use crate::weights::pickle::Value;
 
-use super::{Activation, Error, Files, Metadata, Normalisation, Parts, Sae, State, finish, other};
+use super::{Activation, Error, Files, Metadata, Normalisation, Sae, SaeWeights, State, finish, other};
 
 /// Statistics of training, which encoding and decoding do not use.
 const STATISTICS: [&str; 3] = ["stats_last_nonzero", "latents_activation_frequency", "latents_mean_square"];
@@ -18,7 +18,7 @@ pub fn open(files: &Files) -> Result<Sae, Error> {
     state.only("an autoencoder of this release", &[&own[..], &STATISTICS].concat())?;
     let (width, d_in) = state.sizes("encoder.weight", "[latents, d_in]")?;
     let (activation, normalisation) = activation(&state)?;
-    let parts = Parts {
+    let parts = SaeWeights {
         w_enc: state.linear_encoder("encoder.weight", d_in, width)?,
         b_enc: state.vector("latent_bias", width)?,
         w_dec: state.linear_decoder("decoder.weight", d_in, width)?,

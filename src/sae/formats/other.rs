@@ -1,5 +1,5 @@
 //! What lies in the layouts of SAEs and is none: transcoders and crosscoders, which read one activation and write
-//! another. What tells them, and their refusal. Not here: reading them.
+//! another. What distinguishes them, and their refusal. Not here: reading them.
 
 use super::{Config, Error};
 
@@ -76,7 +76,7 @@ pub fn check_type(config: &Config, key: &str) -> Result<bool, Error> {
 }
 
 /// Refuses what a file's name, folder or repository says to be something else than an SAE. For files whose tensors are
-/// named and shaped like those of an SAE and that no configuration tells apart: SAELens' readers go by the name too.
+/// named and shaped like those of an SAE and that no configuration distinguishes: SAELens' readers go by the name too.
 pub fn check_name(file: &str) -> Result<(), Error> {
     // What is nearest to the file counts: `transcoders/gemma-scope-2b-pt-res/…` holds SAEs.
     for part in file.rsplit(['/', '\\', ':', ' ', '@']) {

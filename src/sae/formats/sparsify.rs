@@ -5,8 +5,8 @@
 //! x̂ = f·W_dec + b_dec; W_dec holds a latent in each row as it is. SAELens' own reader of this format turns W_dec and may leave b_dec in the input; the authors do neither.
 
 use super::{
-    Activation, Config, Encoder, Error, Files, Metadata, Normalisation, Other, Parts, Sae, config, finish, no_matrix,
-    other, tensors,
+    Activation, Config, Encoder, Error, Files, Metadata, Normalisation, Other, Sae, SaeWeights, config, finish,
+    no_matrix, other, tensors,
 };
 
 /// The library's own k, where the configuration says nothing.
@@ -38,7 +38,7 @@ pub fn open(files: &Files) -> Result<Sae, Error> {
     if config.size("num_latents")?.is_some_and(|latents| latents > 0) {
         config.must_be("num_latents", width, "encoder.weight", file)?;
     }
-    let parts = Parts {
+    let parts = SaeWeights {
         w_enc: Encoder::Rows(tensors.matrix("encoder.weight", width, d_in)?),
         b_enc: tensors.get_shaped("encoder.bias", &[width])?,
         w_dec: tensors.matrix("W_dec", width, d_in)?,

@@ -92,8 +92,8 @@ impl State {
     pub fn encoder(&self, name: &str, d_in: usize, width: usize) -> Result<Encoder, Error> {
         self.must_be(name, &[d_in, width])?;
         let tensor = self.tensor(name)?;
-        Ok(if tensor.is_turned() {
-            Encoder::Rows(tensor.turned(name)?)
+        Ok(if tensor.is_transposed() {
+            Encoder::Rows(tensor.transposed(name)?)
         } else {
             Encoder::Columns(tensor.matrix(name)?)
         })
@@ -103,8 +103,8 @@ impl State {
     pub fn linear_encoder(&self, name: &str, d_in: usize, width: usize) -> Result<Encoder, Error> {
         self.must_be(name, &[width, d_in])?;
         let tensor = self.tensor(name)?;
-        Ok(if tensor.is_turned() {
-            Encoder::Columns(tensor.turned(name)?)
+        Ok(if tensor.is_transposed() {
+            Encoder::Columns(tensor.transposed(name)?)
         } else {
             Encoder::Rows(tensor.matrix(name)?)
         })
@@ -129,7 +129,7 @@ impl State {
             other::check_sizes(&self.file, d_in, d_out)?;
         }
         self.must_be(name, &[d_in, width])?;
-        Ok(self.tensor(name)?.turned(name)?)
+        Ok(self.tensor(name)?.transposed(name)?)
     }
 
     fn must_be(&self, name: &str, expected: &[usize]) -> Result<(), Error> {
@@ -146,7 +146,7 @@ impl State {
         for (name, value) in self.pairs() {
             let Value::Tensor(tensor) = value else { continue };
             let linear = ["decoder.weight", "decoder_linear.weight"].contains(&name.as_str());
-            let turns = linear && !tensor.is_turned() || name == "W_dec" && tensor.is_turned();
+            let turns = linear && !tensor.is_transposed() || name == "W_dec" && tensor.is_transposed();
             if turns || tensor.is_expanded() {
                 memory.held = memory.held.saturating_add(tensor.bytes());
             } else {

@@ -6,7 +6,7 @@
 
 use crate::blob::Blob;
 use crate::json_file::JsonFile;
-use crate::sae::{Activation, Error, Normalisation, Parts, Sae};
+use crate::sae::{Activation, Error, Normalisation, Sae, SaeWeights};
 use crate::task::Cancel;
 use crate::weights::{self, Array, pickle};
 
@@ -49,7 +49,7 @@ pub fn published(weights: &Blob, config: Option<&Blob>) -> Result<Published, Err
         }
     };
     let tensor = |name: &str, shape: &[usize]| state.tensor(file, name, shape);
-    let parts = Parts {
+    let parts = SaeWeights {
         w_enc: tensor("W_enc", &[d_in, width])?.into(),
         b_enc: Array::owned(vec![0.0; width], &[width]),
         w_dec: tensor("W_dec", &[width, d_in])?.into(),

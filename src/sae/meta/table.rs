@@ -26,7 +26,7 @@ pub struct Quality {
 
 /// All breakdowns and their transpose.
 #[derive(Clone, Debug)]
-pub struct Table {
+pub struct BreakdownTable {
     /// For each latent its meta-latents, by rising index; none for a row of zeros.
     pub breakdowns: Codes,
     /// For each meta-latent its members, by rising index.
@@ -35,7 +35,7 @@ pub struct Table {
     pub quality: Quality,
 }
 
-impl Table {
+impl BreakdownTable {
     /// Puts all decoder rows of `of` through `meta`. Memory grows with what is active, not with latents × meta-latents.
     ///
     /// # Errors

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::sae::train::directions;
-use crate::sae::{Activation, Normalisation, Parts};
+use crate::sae::{Activation, Normalisation, SaeWeights};
 use crate::weights::Array;
 
 /// An SAE of random directions; row `zero` of its decoder is zero.
@@ -14,7 +14,7 @@ fn sae(width: usize, d: usize, seed: u64, threshold: f32, zero: Option<usize>) -
     if let Some(row) = zero {
         w_dec[row * d..(row + 1) * d].fill(0.0);
     }
-    Sae::new(Parts {
+    Sae::new(SaeWeights {
         w_enc: Array::owned(w_enc, &[d, width]).into(),
         b_enc: Array::owned(vec![0.0; width], &[width]),
         w_dec: Array::owned(w_dec, &[width, d]).into(),
@@ -61,7 +61,7 @@ proptest! {
     #[test]
     fn members_and_breakdowns_are_each_others_transposes(seed in 0u64..1000, threshold in 0.0f32..0.4) {
         let (of, meta, never) = (sae(40, 10, seed, 0.0, Some(3)), sae(16, 10, seed + 7, threshold, None), Cancel::new());
-        let table = Table::new(&meta, &of, &never).expect("fits");
+        let table = BreakdownTable::new(&meta, &of, &never).expect("fits");
         prop_assert_eq!(pairs(&table.breakdowns, false), pairs(&table.members, true));
         prop_assert_eq!(table.breakdowns.row(3).0.len(), 0, "a row of zeros has no parts");
         for latent in (0..40).filter(|latent| *latent != 3) {
@@ -99,7 +99,7 @@ proptest! {
     #[test]
     fn activity_in_a_prompt_is_the_sum_over_latents(seed in 0u64..1000) {
         let (of, meta, never) = (sae(30, 12, seed, 0.2, None), sae(20, 12, seed + 7, 0.1, None), Cancel::new());
-        let table = Table::new(&meta, &of, &never).expect("fits");
+        let table = BreakdownTable::new(&meta, &of, &never).expect("fits");
         let codes = of.encode(&directions(4, 12, seed + 50).iter().map(|v| v * 3.0).collect::<Vec<_>>(), &never).expect("is encoded");
         let activity = table.activity(&codes);
         for row in 0..4 {
@@ -117,13 +117,13 @@ fn what_does_not_fit_is_refused() {
     let (of, meta, never) = (sae(10, 8, 1, 0.0, Some(2)), sae(6, 8, 2, 0.1, None), Cancel::new());
     let other = sae(6, 7, 3, 0.1, None);
     assert!(matches!(breakdown(&other, &of, 0, &never), Err(Error::Meta { .. })));
-    assert!(matches!(Table::new(&other, &of, &never), Err(Error::Meta { .. })));
+    assert!(matches!(BreakdownTable::new(&other, &of, &never), Err(Error::Meta { .. })));
     assert!(matches!(breakdown(&meta, &of, 2, &never), Err(Error::Zero { latent: 2 })));
     assert!(matches!(breakdown(&meta, &of, 10, &never), Err(Error::Latent { .. })));
     assert!(matches!(edited(&meta, &of, 0, &[Edit::Remove(6)], &never), Err(Error::Latent { .. })));
     let cancel = Cancel::new();
     cancel.cancel();
-    assert!(matches!(Table::new(&meta, &of, &cancel), Err(Error::Cancelled(_))));
+    assert!(matches!(BreakdownTable::new(&meta, &of, &cancel), Err(Error::Cancelled(_))));
 }
 
 #[test]

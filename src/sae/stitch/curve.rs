@@ -68,12 +68,12 @@ pub fn changes(classes: &Classes) -> Vec<Step> {
     let novel = novel.map(|(latent, _)| Step {
         phase: Phase::Novel,
         change: Change::insert(latent as u32),
-        cosine: Some(classes.m[latent]),
+        cosine: Some(classes.max_cosine[latent]),
     });
     let swaps = classes.groups.iter().map(|group| Step {
         phase: Phase::Swap,
         change: group.into(),
-        cosine: group.large.iter().map(|&latent| classes.m[latent as usize]).max_by(f32::total_cmp),
+        cosine: group.large.iter().map(|&latent| classes.max_cosine[latent as usize]).max_by(f32::total_cmp),
     });
     let drops = classes.unmatched.iter();
     let drops = drops.map(|&latent| Step { phase: Phase::Drop, change: Change::drop(latent), cosine: None });

@@ -7,7 +7,7 @@
 use crate::kernel;
 use crate::weights::Array;
 
-use super::super::{Activation, Error, Metadata, Parts, Sae};
+use super::super::{Activation, Error, Metadata, Sae, SaeWeights};
 use super::{Pair, Selection};
 
 /// One latent, with what the input's bias does to it and the length of its row folded in.
@@ -54,7 +54,7 @@ impl Pair<'_> {
             }
         }
         let vector = |of: &dyn Fn(&Latent) -> f32| Array::owned(latents.iter().map(of).collect::<Vec<_>>(), &[width]);
-        let mut stitched = Sae::new(Parts {
+        let mut stitched = Sae::new(SaeWeights {
             w_enc: Array::owned(w_enc, &[d_in, width]).into(),
             b_enc: vector(&|latent| latent.bias),
             w_dec: Array::owned(w_dec, &[width, d_out]).into(),

@@ -8,7 +8,7 @@ use safetensors::tensor::{Dtype as Stored, TensorView};
 use serde_json::json;
 
 use super::{TrainError, Trained};
-use crate::sae::{Activation, Error, Normalisation, Parts, Sae};
+use crate::sae::{Activation, Error, Normalisation, Sae, SaeWeights};
 use crate::weights::Array;
 
 /// How the weights are stored.
@@ -54,7 +54,7 @@ impl Trained {
     pub fn sae(&self) -> Result<Sae, Error> {
         let (d, n) = (self.d_in, self.width);
         let array = |values: &[f32], shape: &[usize]| Array::owned(values.to_vec(), shape);
-        let mut sae = Sae::new(Parts {
+        let mut sae = Sae::new(SaeWeights {
             w_enc: array(&self.w_enc, &[d, n]).into(),
             b_enc: array(&self.b_enc, &[n]),
             w_dec: array(&self.w_dec, &[n, d]).into(),
@@ -141,7 +141,7 @@ fn failed(file: &Path, source: std::io::Error) -> TrainError {
 fn write(file: &Path, bytes: &[u8]) -> Result<(), TrainError> {
     let beside = file.with_extension("part");
     std::fs::write(&beside, bytes).and_then(|()| std::fs::rename(&beside, file)).map_err(|e| {
-        // What is left of the failed attempt is worthless; that it may stay is no second error.
+        // What is left of the failed attempt is worthless; that it may stay is not a second error.
         let _ = std::fs::remove_file(&beside);
         failed(file, e)
     })

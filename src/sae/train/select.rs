@@ -59,8 +59,8 @@ fn candidates(rows: View<'_>, encoder: View<'_>, bias: &[f32], guess: f32) -> Ve
 
 /// Tells of every sum of a product and its bias above `floor`. Most groups hold none: they cost no branch.
 fn above(products: &[f32], biases: &[f32], floor: f32, mut tell: impl FnMut(usize, f32)) {
-    const TOGETHER: usize = 32;
-    let groups = products.chunks(TOGETHER).zip(biases.chunks(TOGETHER));
+    const VALUES_PER_CHECK: usize = 32;
+    let groups = products.chunks(VALUES_PER_CHECK).zip(biases.chunks(VALUES_PER_CHECK));
     for (group, (products, biases)) in groups.enumerate() {
         let sums = products.iter().zip(biases).map(|(p, b)| p + b);
         let mut any = false;
@@ -69,7 +69,7 @@ fn above(products: &[f32], biases: &[f32], floor: f32, mut tell: impl FnMut(usiz
         }
         if any {
             let kept = sums.enumerate().filter(|(_, sum)| *sum > floor);
-            kept.for_each(|(at, sum)| tell(group * TOGETHER + at, sum));
+            kept.for_each(|(at, sum)| tell(group * VALUES_PER_CHECK + at, sum));
         }
     }
 }

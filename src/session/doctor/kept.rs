@@ -9,7 +9,7 @@ use std::time::UNIX_EPOCH;
 use sha2::{Digest, Sha256};
 
 use crate::analysis::doctor::Checkup;
-use crate::blob::{Blob, Place};
+use crate::blob::{Blob, Location};
 use crate::device::DeviceName;
 use crate::session::loaded_suite::LoadedSuite;
 use crate::session::text::Text;
@@ -20,7 +20,7 @@ const VERSION: u32 = 4;
 /// Most bytes of a kept checkup.
 const LONGEST: u64 = 4 << 20;
 
-/// The file of the open suite's checkup; none where nothing is kept or a file of the suite cannot be told from another.
+/// The file of the open suite's checkup; none where nothing is kept or a file of the suite cannot be distinguished from another.
 pub fn file(shared: &LoadedSuite, text: &Text) -> Option<PathBuf> {
     let folder = shared.setup.checkups.as_ref()?;
     let digest = Sha256::digest(identity(shared, text)?);
@@ -55,8 +55,8 @@ fn identity(shared: &LoadedSuite, text: &Text) -> Option<String> {
         format!("{} {:?} {:?}", text.name, text.bytes(), suite.model.unverified),
     ];
     // A card's figures differ in the last digits.
-    if shared.setup.computer.name() != DeviceName::Cpu {
-        lines.push(shared.setup.computer.words());
+    if shared.setup.compute_device.name() != DeviceName::Cpu {
+        lines.push(shared.setup.compute_device.words());
     }
     let model = suite.model_files_with(hub, &shared.open.reach.pick(suite.site)).ok()?;
     let tokenizer = match &model.tokenizer {
@@ -78,15 +78,15 @@ fn identity(shared: &LoadedSuite, text: &Text) -> Option<String> {
     Some(lines.join("\n"))
 }
 
-/// What tells a file from every other: the name that the hub's cache gives to its content, with length and time for
+/// What distinguishes a file from every other: the name that the hub's cache gives to its content, with length and time for
 /// others; the content of what is part of the program.
 fn of_file(blob: &Blob) -> Option<String> {
     match blob.place() {
-        Place::Embedded(bytes) => {
+        Location::Embedded(bytes) => {
             let digest = Sha256::digest(bytes);
             Some(format!("{:032x}", u128::from_be_bytes(std::array::from_fn(|at| digest[at]))))
         }
-        Place::Path(path) => {
+        Location::Path(path) => {
             let path = fs::canonicalize(path).ok()?;
             let data = fs::metadata(&path).ok()?;
             let changed = data.modified().ok()?.duration_since(UNIX_EPOCH).ok()?;

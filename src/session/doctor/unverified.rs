@@ -32,7 +32,7 @@ pub fn findings(shared: &LoadedSuite, saes: &[SaeCheckup]) -> Vec<Finding> {
             "bytes" => size(model.bytes, model_bytes(shared)),
             "bos" | "prepend_bos" => bos(shared, saes),
             "dtype" => (Some(true), "the weights were read".to_owned()),
-            _ => (None, "cannot be told from the files at hand".to_owned()),
+            _ => (None, "the files at hand do not say".to_owned()),
         };
         findings.push(Finding { of: "the model".to_owned(), key: mark.clone(), holds, said });
     }
@@ -52,7 +52,7 @@ fn of_sae(shared: &LoadedSuite, loaded: &LoadedSae, checkup: &SaeCheckup, mark: 
         "config" | "stored" | "folder" => (Some(true), "the files were found and read as stated".to_owned()),
         "k" => match loaded.sae.parts().activation {
             Activation::TopK { k } | Activation::GroupMax { k } => (Some(true), format!("its own files say k = {k}")),
-            _ => (Some(false), "it is no TopK SAE".to_owned()),
+            _ => (Some(false), "it is not a TopK SAE".to_owned()),
         },
         "value-bias" => compared(checkup, "value_bias"),
         "bos" | "prepend_bos" => bos(shared, std::slice::from_ref(checkup)),
@@ -61,7 +61,7 @@ fn of_sae(shared: &LoadedSuite, loaded: &LoadedSae, checkup: &SaeCheckup, mark: 
             let figures = &checkup.measured;
             stated(figures.explained_variance, checkup.expected.explained_variance, |a, b| (a - b).abs() < 0.1)
         }
-        _ => (None, "cannot be told from the files at hand".to_owned()),
+        _ => (None, "the files at hand do not say".to_owned()),
     }
 }
 

@@ -1,4 +1,4 @@
-//! Answers about meta-SAEs that are no analysis: which there are, and how one is trained.
+//! Answers about meta-SAEs that are not analysis: which there are, and how one is trained.
 //! Not here: what a latent is made of (`analysis::meta`).
 
 use std::path::PathBuf;

@@ -70,8 +70,8 @@ impl Scope<'_> {
         let mut tell = |done: usize, text: &str| progress(Progress::steps(text, done as u64, *tokens as u64));
         let new = self
             .theatre(operation.latent)
-            .go_on(&ids, &changes[place], *tokens, *sampling, cancel, &mut tell)
-            .map_err(|error| failure::of_model("cannot go on with the prompt", &error))?;
+            .continue_text(&ids, &changes[place], *tokens, *sampling, cancel, &mut tell)
+            .map_err(|error| failure::of_model("cannot continue the prompt", &error))?;
         let tokenizer = &self.room.model.tokenizer;
         let mut tokens = shown::views(&new, tokenizer);
         for token in &mut tokens {

@@ -9,23 +9,23 @@ use crate::analysis::meta::{doubts, threshold_of};
 use crate::blob::Blob;
 use crate::format::Format;
 use crate::report::Report;
-use crate::sae::meta::{self, Table};
+use crate::sae::meta::{self, BreakdownTable};
 use crate::sae::{self, Neighbour, Sae, SaeFiles, lens};
-use crate::session::{Setup, failure};
+use crate::session::{SessionConfig, failure};
 use crate::suite::{MetaEntry, Suite};
 use crate::task::Cancel;
 
 /// A meta-SAE that is open, and what was found out about it.
-pub struct Opened {
+pub struct OpenedMeta {
     pub meta: Sae,
     pub k: Option<usize>,
-    pub table: Option<Arc<Table>>,
+    pub table: Option<Arc<BreakdownTable>>,
     /// For each meta-latent its nearest in the run of another seed.
     pub again: Option<Arc<Vec<Neighbour>>>,
     pub info: Option<Arc<MetaInfo>>,
 }
 
-impl Opened {
+impl OpenedMeta {
     pub const fn new(meta: Sae, k: Option<usize>) -> Self {
         Self { meta, k, table: None, again: None, info: None }
     }
@@ -53,9 +53,9 @@ pub fn open_listed(
     suite: &Suite,
     entry: &MetaEntry,
     of: &Sae,
-    setup: &Setup,
+    setup: &SessionConfig,
     cancel: &Cancel,
-) -> Result<Opened, Report> {
+) -> Result<OpenedMeta, Report> {
     let parts = suite.meta_files(entry, &setup.hub)?;
     let what = || format!("cannot open meta-SAE `{}`", entry.id);
     let wrong = |error: sae::Error| failure::of_sae_files(what(), &error, &parts);
@@ -69,15 +69,15 @@ pub fn open_listed(
                 Some(threshold) => published.with_threshold(threshold),
                 None => published.fitted(of, k.unwrap_or(meta::MEAN_ACTIVE), cancel),
             };
-            Ok(Opened::new(meta.map_err(wrong)?, k))
+            Ok(OpenedMeta::new(meta.map_err(wrong)?, k))
         }
         (Format::SaeLens, Some(config)) => {
             let files = SaeFiles { config, weights: vec![parts.weights.clone()], sparsity: parts.sparsity.clone() };
             let meta = lens::open(&files).map_err(wrong)?;
             fits(&meta)?;
-            Ok(Opened::new(meta, None))
+            Ok(OpenedMeta::new(meta, None))
         }
-        (format, _) => Err(Report::new(what()).because(format!("format `{}` is none of meta-SAEs", format.name()))),
+        (format, _) => Err(Report::new(what()).because(format!("format `{}` is not a meta-SAE format", format.name()))),
     }
 }
 

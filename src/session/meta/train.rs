@@ -106,7 +106,7 @@ pub fn kept(metas: Option<&Path>, of: &Sae, known: &dyn Fn(&str) -> bool) -> Vec
         .collect()
 }
 
-/// Trains a meta-SAE, or goes on with one that was begun, and keeps it.
+/// Trains a meta-SAE, or continues with one that was begun, and keeps it.
 ///
 /// # Errors
 /// Settings that make no sense, rows that cannot be learnt from, a full disk (what was learnt up to the last checkpoint
@@ -159,7 +159,7 @@ fn train(
     let _ = fs::remove_file(unfinished);
     let sae = trained.sae().map_err(|error| failure::of_sae(what.clone(), &error))?;
     let id = recipe.out.as_ref().map_or(id, |out| out.display().to_string());
-    let quality = meta::Table::new(&sae, of, cancel).map_err(|error| failure::of_sae(what, &error))?.quality;
+    let quality = meta::BreakdownTable::new(&sae, of, cancel).map_err(|error| failure::of_sae(what, &error))?.quality;
     let info = MetaInfo { trained: true, ..info(&id, &recipe.sae, &sae, Some(config.k), quality) };
     Ok(MetaTrained { info, seconds: started.elapsed().as_secs_f64(), folder })
 }
@@ -176,7 +176,7 @@ fn config(of: &Sae, recipe: &MetaRecipe, what: &str) -> Result<Config, Report> {
     Ok(Config { steps: recipe.steps, batch: recipe.batch, rate: recipe.rate, seed: recipe.seed, ..paper })
 }
 
-/// The folder's name: what tells one run from another.
+/// The folder's name: what distinguishes one run from another.
 fn id(config: &Config) -> String {
     let usual = meta::recipe(config.width, config.k);
     let mut id = format!("{}-k{}-s{}", config.width, config.k, config.seed);
@@ -212,11 +212,11 @@ fn note(of: &Sae, recipe: &MetaRecipe, config: &Config) -> String {
 fn report(what: &str, error: &TrainError, folder: &Path) -> Report {
     match error {
         TrainError::Cancelled(cancelled) => {
-            Report::from(*cancelled).hint("what was learnt is kept: the same command goes on from there")
+            Report::from(*cancelled).hint("what was learnt is kept: the same command continues from there")
         }
         TrainError::Write { .. } => Report::caused(what, error).hint(format!(
             "make room, or choose another folder than {}; what was learnt up to the last checkpoint is kept, and the \
-             same command goes on from there",
+             same command continues from there",
             folder.display()
         )),
         TrainError::Setting { .. } => Report::caused(what, error).kind(Kind::Usage),

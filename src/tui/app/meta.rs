@@ -5,7 +5,7 @@ use crate::analysis::{MetaEntry, Operation, PositionRun};
 use crate::session::{BreakdownQuery, MetaState};
 use crate::tui::app::App;
 use crate::tui::location::{LatentRef, activation};
-use crate::tui::meta::{Cuts, MetaRef, Part, cuts};
+use crate::tui::meta::{Edits, MetaRef, Part, edits};
 
 impl App {
     /// The meta-SAEs of the chosen SAE.
@@ -58,22 +58,22 @@ impl App {
 
     /// What is changed in the chosen latent.
     #[must_use]
-    pub fn cuts(&self) -> Option<&Cuts> {
-        self.meta.cuts.get(&(self.chosen()?, self.meta_ref()?.meta))
+    pub fn edits(&self) -> Option<&Edits> {
+        self.meta.edits.get(&(self.chosen()?, self.meta_ref()?.meta))
     }
 
     /// The rows of surgery: the latent's parts, then what was added.
     #[must_use]
     pub fn cut_rows(&self) -> Vec<Part> {
         let Some(entry) = self.parts() else { return Vec::new() };
-        cuts::rows(entry, self.cuts())
+        edits::rows(entry, self.edits())
     }
 
     /// The edit as it stands.
     #[must_use]
     pub fn operation(&self) -> Option<Operation> {
         let (chosen, of) = (self.chosen()?, self.meta_ref()?);
-        let edits = self.cuts().map(Cuts::edits).unwrap_or_default();
+        let edits = self.edits().map(Edits::edits).unwrap_or_default();
         Some(Operation { sae: of.sae, meta: of.meta, latent: chosen.latent, edits, seed: self.meta.seed })
     }
 }

@@ -66,7 +66,7 @@ enum State {
         introducer: u8,
         /// The beginning of what it says.
         content: Vec<u8>,
-        /// Continuation bytes that UTF-8 still wants: they are no ST, though they may look like it.
+        /// Continuation bytes that UTF-8 still wants: they are not ST, though they may look like it.
         more: u8,
         /// Whether the last byte was U+0080 to U+00BF's first, whose second may be ST.
         c2: bool,
@@ -218,7 +218,7 @@ impl Cutter {
         }
     }
 
-    /// A control of one byte: the introducers are `ESC` and a byte 64 lower, others are no keys.
+    /// A control of one byte: the introducers are `ESC` and a byte 64 lower, others are not keys.
     fn control(&mut self, byte: u8, to: &mut Vec<Piece>) {
         if matches!(byte, 0x8f | 0x90 | 0x98 | 0x9b | 0x9d | 0x9e | 0x9f) {
             self.after_esc(byte - 0x40, to);

@@ -11,7 +11,7 @@ use super::*;
 
 const ESCAPE: Duration = Duration::from_millis(40);
 
-/// What the explorer is told of bytes that arrive in these parts, with silence at the end where one is wanted.
+/// What the explorer is reported of bytes that arrive in these parts, with silence at the end where one is wanted.
 fn told<'a>(parts: impl IntoIterator<Item = &'a [u8]>, silence: bool) -> Vec<String> {
     let (mut cutter, mut pieces) = (Cutter::new(ESCAPE), Vec::new());
     for part in parts {
@@ -175,7 +175,7 @@ fn every_answer_is_swallowed_whole_and_byte_by_byte() {
         assert_eq!(told([bytes.as_bytes(), b"j"], true), ["j"], "{bytes:?} and a key");
     }
     let latin: [&[u8]; 4] = [b"\x9b?62;1c", b"\x9d11;rgb:0000/0000/0000\x9c", b"\x90>|x\x9c", b"\x85\x84\xff\xc0"];
-    assert_eq!(told(latin, true), [""; 0], "controls of one byte that are no UTF-8");
+    assert_eq!(told(latin, true), [""; 0], "control bytes that are not UTF-8");
 }
 
 #[test]
@@ -291,7 +291,7 @@ fn keys_of_the_table_are_found_by_their_bytes() {
     }
 }
 
-/// A key or an answer, and what is told of it.
+/// A key or an answer, and what is reported of it.
 fn item() -> impl Strategy<Value = (Vec<u8>, Option<String>)> {
     let key = prop::sample::select(KEYS).prop_map(|(bytes, word)| (bytes.as_bytes().to_vec(), Some(word.to_owned())));
     let answer = prop::sample::select(ANSWERS).prop_map(|bytes| (bytes.as_bytes().to_vec(), None));
@@ -306,13 +306,13 @@ proptest! {
     #[test]
     fn keys_among_answers_are_exactly_the_keys(
         items in prop::collection::vec(item(), 1..40),
-        cuts in prop::collection::vec(1usize..9, 1..40),
+        edits in prop::collection::vec(1usize..9, 1..40),
     ) {
         let bytes: Vec<u8> = items.iter().flat_map(|(bytes, _)| bytes.clone()).collect();
         let expected: Vec<String> = items.into_iter().filter_map(|(_, word)| word).collect();
         let mut parts = Vec::new();
         let mut rest = bytes.as_slice();
-        for cut in cuts.iter().cycle() {
+        for cut in edits.iter().cycle() {
             if rest.is_empty() {
                 break;
             }

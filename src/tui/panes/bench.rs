@@ -5,13 +5,13 @@ use ratatui::layout::Rect;
 use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 
-use crate::analysis::{Bench, BenchLoss, Change, Measures};
+use crate::analysis::{BenchLoss, Change, Measures, WorkbenchView};
 use crate::text;
 use crate::tui::app::App;
 use crate::tui::canvas::Canvas;
 use crate::tui::format;
-use crate::tui::hits::{Part, Target};
-use crate::tui::keys::{Action, Binding, Places, row};
+use crate::tui::hits::{HitTarget, Part};
+use crate::tui::keys::{Action, Binding, KeyContexts, row};
 use crate::tui::location::{Focus, LatentRef, Page};
 use crate::tui::msg::Effect;
 use crate::tui::pane::{Pane, step_of};
@@ -56,7 +56,7 @@ const NAMES: usize = 9;
 const CELLS: usize = 7;
 
 /// The stitched SAE between its parents: on the prompt, and on the text where there is room.
-fn table<'a>(bench: &Bench, loss: Option<&BenchLoss>, width: usize, pen: &Canvas<'_>) -> Vec<Line<'a>> {
+fn table<'a>(bench: &WorkbenchView, loss: Option<&BenchLoss>, width: usize, pen: &Canvas<'_>) -> Vec<Line<'a>> {
     let theme = pen.theme;
     let both = width >= NAMES + 2 * (4 * (CELLS + 1)) + 3;
     let block = 4 * (CELLS + 1);
@@ -109,7 +109,7 @@ fn measures(measures: Option<Measures>, ce: Option<f64>) -> String {
 }
 
 /// The tokens that gained and lost most, in whole parts.
-fn tokens_line<'a>(app: &App, bench: &Bench, width: usize, pen: &Canvas<'_>) -> Line<'a> {
+fn tokens_line<'a>(app: &App, bench: &WorkbenchView, width: usize, pen: &Canvas<'_>) -> Line<'a> {
     let theme = pen.theme;
     let mut changes: Vec<(usize, f64)> = bench
         .errors
@@ -148,7 +148,7 @@ fn tokens_line<'a>(app: &App, bench: &Bench, width: usize, pen: &Canvas<'_>) -> 
 }
 
 /// How many are in and out, and what can be undone.
-fn summary<'a>(app: &App, pair: &PairIds, bench: &Bench, pen: &Canvas<'_>) -> Line<'a> {
+fn summary<'a>(app: &App, pair: &PairIds, bench: &WorkbenchView, pen: &Canvas<'_>) -> Line<'a> {
     let theme = pen.theme;
     let (undo, redo) = app.stitch.changes.get(pair).map_or((0, 0), Changes::depth);
     let mut spans = vec![Span::raw(format!("{} in, {} out", bench.inserted, bench.removed))];
@@ -180,7 +180,7 @@ fn list(app: &App, pair: &PairIds, area: Rect, pen: &mut Canvas<'_>) {
         let chosen = focused && index == row;
         let at = Rect { y: area.y + y as u16, height: 1, ..area };
         pen.line(at, 0, &change_line(app, pair, change, chosen, pen));
-        pen.hits.add(at, Target::Item(Focus::Bench, index));
+        pen.hits.add(at, HitTarget::Item(Focus::Bench, index));
     }
 }
 
@@ -214,7 +214,7 @@ fn change_line<'a>(app: &App, pair: &PairIds, change: &Change, chosen: bool, pen
 /// The pane.
 pub(crate) struct BenchPane;
 
-const HERE: Places = Places::pane(Focus::Bench);
+const HERE: KeyContexts = KeyContexts::pane(Focus::Bench);
 
 impl Pane for BenchPane {
     fn focus(&self) -> Focus {

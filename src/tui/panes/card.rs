@@ -10,13 +10,13 @@ use crate::text;
 use crate::tui::app::App;
 use crate::tui::canvas::{Canvas, Title};
 use crate::tui::format;
-use crate::tui::hits::Target;
-use crate::tui::keys::{Action, Binding, Places, row};
+use crate::tui::hits::HitTarget;
+use crate::tui::keys::{Action, Binding, KeyContexts, row};
 use crate::tui::ladder::{Kin, LadderRow};
 use crate::tui::location::{Focus, LatentRef};
 use crate::tui::msg::Effect;
 use crate::tui::pane::{Pane, step_of};
-use crate::tui::panes::{origins, parts};
+use crate::tui::panes::{attribution, parts};
 use crate::tui::update::select;
 use crate::tui::view::figures::{NAMES, cosine, label_text, longest, not_run, token_lines};
 use crate::tui::view::flow;
@@ -84,7 +84,7 @@ fn draw_card(app: &App, card: &LatentCard, area: Rect, pen: &mut Canvas<'_>) {
         all.extend(token_lines("suppresses", &card.suppressed, theme.suppressed(), width, second, pen));
     }
     all.push(fires(app, card, width, pen));
-    all.extend(origins::card_lines(app, width, traced, pen));
+    all.extend(attribution::card_lines(app, width, traced, pen));
     // The narrowest has nothing to be compared with, and without a model nothing is measured; the others keep the line while
     // the answer is awaited.
     let narrowest = app.saes().iter().find(|s| s.loaded);
@@ -210,7 +210,7 @@ fn draw_ladder(app: &App, rows: &[LadderRow], columns: &Columns, area: Rect, pen
     for (y, (index, row)) in rows.iter().enumerate().skip(top).take(height).enumerate() {
         let at = Rect { y: area.y + y as u16, height: 1, ..area };
         pen.line(at, 0, &ladder_line(app, row, focused && index == app.ladder_row, columns, pen));
-        pen.hits.add(at, Target::Item(Focus::Card, index));
+        pen.hits.add(at, HitTarget::Item(Focus::Card, index));
     }
     if top + height < rows.len() && height > 0 {
         let note = format!(" {} more ", rows.len() - top - height);
@@ -251,7 +251,7 @@ fn ladder_line<'a>(app: &App, row: &LadderRow, cursor: bool, columns: &Columns, 
     let more = match row.more {
         Some(0) => String::new(),
         Some(more) => format!("+{more} more  "),
-        // Who hangs on this latent is still looked for.
+        // Who is linked to this latent is still looked for.
         None if app.waits() => format!("{} ", glyphs.more),
         None => String::new(),
     };
@@ -283,7 +283,7 @@ fn class_name(row: &LadderRow, short: bool) -> &'static str {
 /// The pane.
 pub(crate) struct CardPane;
 
-const HERE: Places = Places::pane(Focus::Card);
+const HERE: KeyContexts = KeyContexts::pane(Focus::Card);
 
 impl Pane for CardPane {
     fn focus(&self) -> Focus {

@@ -11,7 +11,7 @@ use crate::tui::app::App;
 use crate::tui::canvas::Canvas;
 use crate::tui::format;
 use crate::tui::hits::Part;
-use crate::tui::keys::{Action, Binding, Places, row};
+use crate::tui::keys::{Action, Binding, KeyContexts, row};
 use crate::tui::location::{Focus, Page};
 use crate::tui::msg::Effect;
 use crate::tui::pane::{Pane, step_of};
@@ -270,7 +270,7 @@ fn about_line<'a>(app: &App, curve: &CurveView, width: usize, pen: &Canvas<'_>) 
 /// The pane.
 pub(crate) struct CurvePane;
 
-const HERE: Places = Places::pane(Focus::Curve);
+const HERE: KeyContexts = KeyContexts::pane(Focus::Curve);
 
 impl Pane for CurvePane {
     fn focus(&self) -> Focus {

@@ -1,4 +1,4 @@
-//! The latents of both SAEs that hang together with the chosen one, as a picture: the narrower SAE's at the left, the
+//! The latents of both SAEs that are linked to the chosen one, as a picture: the narrower SAE's at the left, the
 //! wider's at the right, a line for every pair with cosine ≥ θ. Not here: finding them.
 
 use ratatui::layout::Rect;
@@ -10,8 +10,8 @@ use crate::text;
 use crate::tui::app::App;
 use crate::tui::canvas::Canvas;
 use crate::tui::format;
-use crate::tui::hits::{Part, Target};
-use crate::tui::keys::{Action, Binding, Places, row};
+use crate::tui::hits::{HitTarget, Part};
+use crate::tui::keys::{Action, Binding, KeyContexts, row};
 use crate::tui::location::{Focus, LatentRef, Page};
 use crate::tui::msg::Effect;
 use crate::tui::pane::{Pane, step_of};
@@ -55,7 +55,7 @@ fn draw(app: &App, pair: &PairIds, area: Rect, pen: &mut Canvas<'_>) {
 fn alone(app: &App, pair: &PairIds, area: Rect, pen: &mut Canvas<'_>) {
     let (latent, theta) = app.stitch.group.answers().map_or((0, 0.0), |(of, ())| (of.latent, of.threshold));
     let said = format!(
-        "{}/{latent} is novel at {} {theta:.2}: no latent of {} comes as near, so it hangs together with none. Space puts it in alone; - lowers the threshold.",
+        "{}/{latent} is novel at {} {theta:.2}: no latent of {} comes as near, so it is linked to none. Space puts it in alone; - lowers the threshold.",
         pair.large,
         pen.theme.glyphs().theta,
         pair.small
@@ -102,7 +102,7 @@ fn picture(app: &App, pair: &PairIds, group: &GroupView, area: Rect, pen: &mut C
             let line =
                 member(app, pair, (side, *latent), row == first + i, near(*latent, side), usize::from(area.width), pen);
             pen.line(at, 0, &line);
-            pen.hits.add(at, Target::Item(Focus::Group, first + i));
+            pen.hits.add(at, HitTarget::Item(Focus::Group, first + i));
         }
     };
     draw_side(Side::Small, &group.small, offsets.0, 0, left, pen);
@@ -195,7 +195,7 @@ fn member<'a>(
 /// The pane.
 pub(crate) struct GroupPane;
 
-const HERE: Places = Places::pane(Focus::Group);
+const HERE: KeyContexts = KeyContexts::pane(Focus::Group);
 
 impl Pane for GroupPane {
     fn focus(&self) -> Focus {

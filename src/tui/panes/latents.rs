@@ -10,8 +10,8 @@ use crate::text;
 use crate::tui::app::App;
 use crate::tui::canvas::{Canvas, Title};
 use crate::tui::format;
-use crate::tui::hits::Target;
-use crate::tui::keys::{Action, Binding, Places, row};
+use crate::tui::hits::HitTarget;
+use crate::tui::keys::{Action, Binding, KeyContexts, row};
 use crate::tui::location::{Focus, LatentRef, activation};
 use crate::tui::msg::Effect;
 use crate::tui::pane::{Pane, step_of};
@@ -62,7 +62,7 @@ fn draw(app: &App, area: Rect, pen: &mut Canvas<'_>) {
         if stale {
             pen.tint(at, pen.theme.stale());
         }
-        pen.hits.add(at, Target::Item(Focus::Latents, rank));
+        pen.hits.add(at, HitTarget::Item(Focus::Latents, rank));
     }
 }
 
@@ -89,7 +89,7 @@ fn by_number(app: &App, inner: Rect, pen: &mut Canvas<'_>) {
             Span::raw(label_text(app, theme, &of, 8).unwrap_or_default()),
         ]);
         pen.line(inner, row as u16, &line);
-        pen.hits.add(Rect { y: inner.y + row as u16, height: 1, ..inner }, Target::Item(Focus::Latents, rank));
+        pen.hits.add(Rect { y: inner.y + row as u16, height: 1, ..inner }, HitTarget::Item(Focus::Latents, rank));
     }
 }
 
@@ -134,7 +134,7 @@ fn by_meta(app: &App, area: Rect, pen: &mut Canvas<'_>) {
         ];
         line.extend(row_of(app, firing.latent, pen));
         pen.line(at, 0, &Line::from(line));
-        pen.hits.add(at, Target::Item(Focus::Latents, rank));
+        pen.hits.add(at, HitTarget::Item(Focus::Latents, rank));
     }
     if app.meta.run.is_pending() && app.waits() {
         pen.tint(inner, theme.stale());
@@ -219,13 +219,13 @@ fn draw_row(
 
 /// Cells of a latent's profile over the prompt, and the width of a list that has room for it.
 const PROFILE: usize = 24;
-const WIDE: u16 = 60;
+const MIN_WIDTH_OF_PROFILE: u16 = 60;
 
 /// How strongly a latent fires on the tokens around the chosen one, a cell each, the chosen one marked: where else it
 /// fires is the first thing one asks of a latent.
 fn profile<'a>(app: &App, of: &LatentRef, width: u16, pen: &Canvas<'_>) -> Vec<Span<'a>> {
     let (theme, tokens) = (pen.theme, app.tokens().len());
-    if width < WIDE || tokens == 0 {
+    if width < MIN_WIDTH_OF_PROFILE || tokens == 0 {
         return Vec::new();
     }
     let cells = PROFILE.min(tokens);
@@ -251,7 +251,7 @@ fn profile<'a>(app: &App, of: &LatentRef, width: u16, pen: &Canvas<'_>) -> Vec<S
 /// The pane.
 pub(crate) struct LatentsPane;
 
-const HERE: Places = Places::pane(Focus::Latents);
+const HERE: KeyContexts = KeyContexts::pane(Focus::Latents);
 
 impl Pane for LatentsPane {
     fn focus(&self) -> Focus {

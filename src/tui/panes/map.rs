@@ -8,8 +8,8 @@ use crate::text;
 use crate::tui::app::App;
 use crate::tui::canvas::Canvas;
 use crate::tui::format;
-use crate::tui::hits::{Part, Target};
-use crate::tui::keys::{Action, Binding, Places, row};
+use crate::tui::hits::{HitTarget, Part};
+use crate::tui::keys::{Action, Binding, KeyContexts, row};
 use crate::tui::location::{Focus, LatentRef};
 use crate::tui::meta::map::{Node, layout};
 use crate::tui::msg::Effect;
@@ -33,7 +33,7 @@ fn draw(app: &App, area: Rect, pen: &mut Canvas<'_>) {
     lines(app, &nodes, area, pen);
     for (number, (node, place)) in nodes.iter().enumerate() {
         draw_node(app, *node, *place, pen);
-        pen.hits.add(*place, Target::Item(Focus::Map, number));
+        pen.hits.add(*place, HitTarget::Item(Focus::Map, number));
     }
     let shown = nodes.iter().filter(|(node, _)| matches!(node, Node::Part(_))).count();
     let all = app.parts().map_or(0, |entry| entry.components.len());
@@ -135,7 +135,7 @@ fn draw_node(app: &App, node: Node, at: Rect, pen: &mut Canvas<'_>) {
 /// The pane.
 pub(crate) struct MapPane;
 
-const HERE: Places = Places::pane(Focus::Map);
+const HERE: KeyContexts = KeyContexts::pane(Focus::Map);
 
 impl Pane for MapPane {
     fn focus(&self) -> Focus {

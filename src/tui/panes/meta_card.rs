@@ -10,8 +10,8 @@ use crate::text;
 use crate::tui::app::App;
 use crate::tui::canvas::{Canvas, Title};
 use crate::tui::format;
-use crate::tui::hits::{Part, Target};
-use crate::tui::keys::{Action, Binding, Places, row};
+use crate::tui::hits::{HitTarget, Part};
+use crate::tui::keys::{Action, Binding, KeyContexts, row};
 use crate::tui::location::{Focus, LatentRef, Page};
 use crate::tui::msg::Effect;
 use crate::tui::pane::{Pane, step_of};
@@ -186,7 +186,7 @@ fn list(app: &App, card: &MetaCard, area: Rect, pen: &mut Canvas<'_>) {
     for (y, (index, member)) in card.members.iter().enumerate().skip(top).take(rows).enumerate() {
         let at = Rect { y: area.y + y as u16, height: 1, ..area };
         pen.line(at, 0, &member_line(app, card, *member, most, focused && index == app.meta.member, pen));
-        pen.hits.add(at, Target::Item(Focus::MetaCard, index));
+        pen.hits.add(at, HitTarget::Item(Focus::MetaCard, index));
     }
 }
 
@@ -219,7 +219,7 @@ fn member_line<'a>(app: &App, card: &MetaCard, member: Member, most: f32, chosen
 /// The pane.
 pub(crate) struct MetaCardPane;
 
-const HERE: Places = Places::pane(Focus::MetaCard);
+const HERE: KeyContexts = KeyContexts::pane(Focus::MetaCard);
 
 impl Pane for MetaCardPane {
     fn focus(&self) -> Focus {

@@ -10,8 +10,8 @@ use crate::text;
 use crate::tui::app::App;
 use crate::tui::canvas::Canvas;
 use crate::tui::format;
-use crate::tui::hits::Target;
-use crate::tui::keys::{Action, Binding, Places, row};
+use crate::tui::hits::HitTarget;
+use crate::tui::keys::{Action, Binding, KeyContexts, row};
 use crate::tui::location::{Focus, LatentRef, Page};
 use crate::tui::msg::Effect;
 use crate::tui::pane::{Pane, step_of};
@@ -71,7 +71,7 @@ fn list(app: &App, entry: &MetaEntry, sae: &str, area: Rect, pen: &mut Canvas<'_
             let inside = format!("{:14}in {}", "", members(app, sae, &part.members, 4, theme));
             pen.text(at, 1, &text::truncate(&inside, usize::from(at.width), theme.charset), theme.quiet());
         }
-        pen.hits.add(at, Target::Item(Focus::Parts, index));
+        pen.hits.add(at, HitTarget::Item(Focus::Parts, index));
     }
 }
 
@@ -160,7 +160,7 @@ pub(crate) fn made_of<'a>(app: &App, card: &LatentCard, width: usize, lines: usi
 /// The pane.
 pub(crate) struct PartsPane;
 
-const HERE: Places = Places::pane(Focus::Parts);
+const HERE: KeyContexts = KeyContexts::pane(Focus::Parts);
 
 impl Pane for PartsPane {
     fn focus(&self) -> Focus {

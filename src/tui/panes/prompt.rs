@@ -11,8 +11,8 @@ use unicode_segmentation::UnicodeSegmentation;
 use crate::text::{self, Charset, Space};
 use crate::tui::app::App;
 use crate::tui::canvas::{Canvas, Title};
-use crate::tui::hits::Target;
-use crate::tui::keys::{Action, Binding, Edit, Places, row};
+use crate::tui::hits::HitTarget;
+use crate::tui::keys::{Action, Binding, Edit, KeyContexts, row};
 use crate::tui::location::Focus;
 use crate::tui::msg::Effect;
 use crate::tui::pane::Pane;
@@ -99,7 +99,7 @@ fn draw_row(row: &[Cell], area: Rect, caret: (usize, usize), focused: bool, pen:
         pen.buf.set_stringn(x, area.y, &cell.shown, room, Style::new());
         let last = i + 1 == row.len();
         let width = if last { area.right().saturating_sub(x) } else { cells };
-        pen.hits.add(Rect { x, y: area.y, width, height: 1 }, Target::Caret(cell.line, cell.column));
+        pen.hits.add(Rect { x, y: area.y, width, height: 1 }, HitTarget::Caret(cell.line, cell.column));
         x += cells;
     }
 }
@@ -107,7 +107,7 @@ fn draw_row(row: &[Cell], area: Rect, caret: (usize, usize), focused: bool, pen:
 /// The pane.
 pub(crate) struct PromptPane;
 
-const HERE: Places = Places::pane(Focus::Prompt);
+const HERE: KeyContexts = KeyContexts::pane(Focus::Prompt);
 
 impl Pane for PromptPane {
     fn focus(&self) -> Focus {

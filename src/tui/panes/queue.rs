@@ -10,11 +10,11 @@ use crate::text;
 use crate::tui::app::App;
 use crate::tui::canvas::Canvas;
 use crate::tui::format;
-use crate::tui::hits::Target;
-use crate::tui::keys::{Action, Binding, Places, row};
+use crate::tui::hits::HitTarget;
+use crate::tui::keys::{Action, Binding, KeyContexts, row};
 use crate::tui::location::{Focus, LatentRef, Page};
 use crate::tui::msg::Effect;
-use crate::tui::over::Over;
+use crate::tui::overlay::Overlay;
 use crate::tui::pane::{NOTCH, Pane, step_of};
 use crate::tui::question::Question;
 use crate::tui::stitch::{PairIds, Show, Sort};
@@ -64,7 +64,7 @@ fn draw(app: &App, pair: &PairIds, area: Rect, pen: &mut Canvas<'_>) {
         let Some(row) = view.rows.get(*latent as usize) else { continue };
         let at = Rect { y: list.y + y as u16, height: 1, ..list };
         pen.line(at, 0, &line(app, view, row, pen));
-        pen.hits.add(at, Target::Item(Focus::Queue, index));
+        pen.hits.add(at, HitTarget::Item(Focus::Queue, index));
     }
 }
 
@@ -72,7 +72,7 @@ fn draw(app: &App, pair: &PairIds, area: Rect, pen: &mut Canvas<'_>) {
 fn state(app: &App, area: Rect, pen: &mut Canvas<'_>) {
     let theme = pen.theme;
     let queue = &app.stitch.queue;
-    if let Some(Over::Filter(field)) = app.over.last() {
+    if let Some(Overlay::Filter(field)) = app.overlay.last() {
         let name = " filter ";
         pen.text(area, 0, name, theme.strong());
         let at = Rect { x: area.x + name.len() as u16, width: area.width.saturating_sub(name.len() as u16), ..area };
@@ -147,7 +147,7 @@ fn line<'a>(app: &App, view: &PairView, row: &QueueRow, pen: &Canvas<'_>) -> Lin
         Span::styled(format!("{:>6}", row.latent), name_style),
         Span::styled(if disagrees { " !" } else { "  " }, theme.bad()),
         Span::styled(class, class_style),
-        Span::raw(format!(" {:>5} {:>5} ", cosine(row.m), c_star(row.c_star))),
+        Span::raw(format!(" {:>5} {:>5} ", cosine(row.max_cosine), c_star(row.c_star))),
         Span::styled(format!("{delta:>8}"), if helps { theme.good() } else { theme.quiet() }),
         Span::styled(format!(" {fires:>6} "), theme.quiet()),
         Span::styled(format!("{here:>6}"), here_style),
@@ -172,7 +172,7 @@ fn here(app: &App, of: &LatentRef, pen: &Canvas<'_>) -> (String, Style) {
 /// The pane.
 pub(crate) struct QueuePane;
 
-const HERE: Places = Places::pane(Focus::Queue);
+const HERE: KeyContexts = KeyContexts::pane(Focus::Queue);
 
 impl Pane for QueuePane {
     fn focus(&self) -> Focus {

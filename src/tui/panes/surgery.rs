@@ -10,8 +10,8 @@ use crate::text;
 use crate::tui::app::App;
 use crate::tui::canvas::{Canvas, Title};
 use crate::tui::format;
-use crate::tui::hits::{Part as Shown, Target};
-use crate::tui::keys::{Action, Binding, Places, row};
+use crate::tui::hits::{HitTarget, Part as Shown};
+use crate::tui::keys::{Action, Binding, KeyContexts, row};
 use crate::tui::location::{Focus, Page};
 use crate::tui::meta::Part;
 use crate::tui::msg::Effect;
@@ -51,9 +51,9 @@ fn parts(app: &App, area: Rect, pen: &mut Canvas<'_>) {
     for (y, (index, part)) in rows.iter().enumerate().skip(top).take(height).enumerate() {
         let at = Rect { y: list.y + y as u16, height: 1, ..list };
         pen.line(at, 0, &part_line(app, part, index == app.meta.cut_row, pen));
-        pen.hits.add(at, Target::Item(Focus::Surgery, index));
+        pen.hits.add(at, HitTarget::Item(Focus::Surgery, index));
     }
-    let hint = if app.cuts().is_none_or(crate::tui::meta::Cuts::is_empty) {
+    let hint = if app.edits().is_none_or(crate::tui::meta::Edits::is_empty) {
         "Space out, x exchange, c add, + - strength"
     } else {
         "X undoes all"
@@ -110,8 +110,8 @@ fn answers(app: &App, area: Rect, pen: &mut Canvas<'_>) {
         }
         return;
     };
-    let goes_on = (area.height / 3).clamp(3, 15) / 3;
-    let texts = goes_on * 3 + 1;
+    let each = (area.height / 3).clamp(3, 15) / 3;
+    let texts = each * 3 + 1;
     let named =
         (view.named.len() as u16 + u16::from(!view.named.is_empty())).min(area.height.saturating_sub(texts) / 2);
     let upper = Rect { height: area.height.saturating_sub(texts + named), ..area };
@@ -119,7 +119,7 @@ fn answers(app: &App, area: Rect, pen: &mut Canvas<'_>) {
     next(view, Rect { y: upper.y + 1, height: upper.height.saturating_sub(1), ..upper }, pen);
     named_table(view, Rect { y: upper.bottom(), height: named, ..area }, pen);
     let below = Rect { y: upper.bottom() + named, height: texts, ..area };
-    continuations(app, below, goes_on, pen);
+    continuations(app, below, each, pen);
     if app.meta.surgery.is_pending() && app.waits() {
         pen.tint(Rect { height: area.height - texts, ..area }, theme.stale());
     }
@@ -209,7 +209,7 @@ fn named_table(view: &SurgeryView, area: Rect, pen: &mut Canvas<'_>) {
     }
 }
 
-/// How the three models go on.
+/// How the three models continue.
 fn continuations(app: &App, area: Rect, each: u16, pen: &mut Canvas<'_>) {
     let theme = pen.theme;
     let how = match app.meta.sampling {
@@ -218,7 +218,7 @@ fn continuations(app: &App, area: Rect, each: u16, pen: &mut Canvas<'_>) {
     };
     let after: String = app.shown_prompt.chars().rev().take(20).collect::<Vec<_>>().into_iter().rev().collect();
     let title = Title {
-        name: "goes on",
+        name: "continuations",
         about: vec![Span::styled(
             text::prose(&format!("{}{after}", theme.glyphs().more), theme.charset),
             theme.quiet(),
@@ -234,7 +234,7 @@ fn continuations(app: &App, area: Rect, each: u16, pen: &mut Canvas<'_>) {
             pen.text(words, top, "nothing is edited", theme.quiet());
             continue;
         };
-        let asked = &app.meta.goes_on[at];
+        let asked = &app.meta.continuations[at];
         let (said, style) = match (app.meta.text_of(&key), asked.failure()) {
             (Some((text, more)), _) => {
                 let more = if more { theme.glyphs().more } else { "" };
@@ -256,7 +256,7 @@ fn continuations(app: &App, area: Rect, each: u16, pen: &mut Canvas<'_>) {
 /// The pane.
 pub(crate) struct SurgeryPane;
 
-const HERE: Places = Places::pane(Focus::Surgery);
+const HERE: KeyContexts = KeyContexts::pane(Focus::Surgery);
 
 impl Pane for SurgeryPane {
     fn focus(&self) -> Focus {

@@ -5,19 +5,19 @@ use ratatui::layout::Rect;
 use ratatui::style::{Modifier, Style};
 use ratatui::text::Span;
 
-use crate::session::Reach;
+use crate::session::LoadScope;
 use crate::text;
 use crate::tui::app::App;
 use crate::tui::canvas::{Canvas, Title};
 use crate::tui::format;
-use crate::tui::hits::Target;
-use crate::tui::keys::{Action, Binding, Places, row};
+use crate::tui::hits::HitTarget;
+use crate::tui::keys::{Action, Binding, KeyContexts, row};
 use crate::tui::location::{Focus, LatentRef, Page};
 use crate::tui::msg::Effect;
 use crate::tui::pane::{Pane, step_of};
 use crate::tui::theme::{Depth, glyphs};
 use crate::tui::update::{meta, select, stitch};
-use crate::tui::view::figures::{brought, label_text, name_of, progress_text};
+use crate::tui::view::figures::{contribution, label_text, name_of, progress_text};
 use crate::tui::view::flow;
 use crate::tui::view::trouble;
 use crate::tui::view::waiting::lacking;
@@ -111,9 +111,9 @@ fn draw_errors(app: &App, errors: &[f64], area: Rect, pen: &mut Canvas<'_>) {
 /// The tokens by what each brought to the chosen latent at the chosen token: bars, those that held it back with a sign.
 fn draw_sources(app: &App, area: Rect, pen: &mut Canvas<'_>) {
     let theme = pen.theme;
-    let values = app.origins().map_or_else(Vec::new, |(of, _)| of.through(app.origins.head));
+    let values = app.attribution().map_or_else(Vec::new, |(of, _)| of.through(app.attribution.head));
     let strongest = values.iter().copied().max_by(|a, b| a.abs().total_cmp(&b.abs()));
-    let right = strongest.map_or_else(String::new, |value| format!("most {}", brought(value)));
+    let right = strongest.map_or_else(String::new, |value| format!("most {}", contribution(value)));
     // Beside what it is about: the pane's name, the right end, and what stands around each.
     let room = usize::from(area.width).saturating_sub("2 Tokens".len() + text::width(&right) + 9);
     let title = Title { name: "2 Tokens", about: sources_of(app, room, pen), right };
@@ -124,7 +124,7 @@ fn draw_sources(app: &App, area: Rect, pen: &mut Canvas<'_>) {
     let own = size(values.get(app.apart()..).unwrap_or_default());
     let most = if own > 0.0 { own } else { size(&values) };
     draw_tokens(app, &Marks::Sources(&values, most), inner, pen);
-    if app.origins().is_some_and(|(_, current)| !current) && app.waits() {
+    if app.attribution().is_some_and(|(_, current)| !current) && app.waits() {
         pen.tint(inner, theme.stale());
     }
 }
@@ -135,7 +135,7 @@ fn sources_of<'a>(app: &App, room: usize, pen: &Canvas<'_>) -> Vec<Span<'a>> {
     let (Some(chosen), Some(token)) = (app.chosen(), app.tokens().get(app.token)) else { return Vec::new() };
     let name = format!("{}/{}", text::prose(&chosen.sae, theme.charset), chosen.latent);
     let token = text::token(&token.text, theme.charset);
-    let (long, short) = match app.origins.head {
+    let (long, short) = match app.attribution.head {
         Some(head) => (format!("  by head {head}"), format!("  h{head}")),
         None => ("  by all heads".to_owned(), String::new()),
     };
@@ -226,7 +226,7 @@ fn draw_empty(app: &App, area: Rect, pen: &mut Canvas<'_>) {
         trouble::draw_lines(&lines, area, pen);
         return;
     }
-    if let Some(why) = lacking(app, Reach::Site) {
+    if let Some(why) = lacking(app, LoadScope::Site) {
         pen.wrapped(area, &format!("{why}. / finds latents by number or by a token they promote."));
         return;
     }
@@ -267,7 +267,7 @@ fn draw_tokens(app: &App, marks: &Marks<'_>, area: Rect, pen: &mut Canvas<'_>) {
         if stale {
             pen.tint(Rect { height: rows as u16, ..at }.intersection(area), pen.theme.stale());
         }
-        pen.hits.add(Rect { height: rows as u16, ..at }.intersection(area), Target::Item(Focus::Tokens, position));
+        pen.hits.add(Rect { height: rows as u16, ..at }.intersection(area), HitTarget::Item(Focus::Tokens, position));
     }
     draw_more(top, shown, lines, area, pen);
 }
@@ -299,7 +299,7 @@ fn draw_token(app: &App, position: usize, shown: &str, marks: &Marks<'_>, at: (R
         let [before, after] = theme.glyphs().around;
         pen.text(at, 0, before, theme.accent());
         pen.buf.set_stringn(at.right(), at.y, after, 1, theme.accent());
-        // Where heat is told by the ground, reversing would hide how hot the chosen token is.
+        // Where heat is shown by the background, reversing would hide how hot the chosen token is.
         let mark = if style.bg.is_some() { Modifier::UNDERLINED } else { Modifier::REVERSED };
         style = style.add_modifier(mark | Modifier::BOLD);
     }
@@ -375,7 +375,7 @@ fn draw_more(top: usize, shown: usize, lines: usize, area: Rect, pen: &mut Canva
 /// The pane.
 pub(crate) struct TokensPane;
 
-const HERE: Places = Places::pane(Focus::Tokens);
+const HERE: KeyContexts = KeyContexts::pane(Focus::Tokens);
 
 impl Pane for TokensPane {
     fn focus(&self) -> Focus {
@@ -433,7 +433,7 @@ impl Pane for TokensPane {
 
     fn help(&self) -> &'static [&'static str] {
         &[
-            "The tokens the model sees: · is a space, ⏎ a newline, ⟨e2 96⟩ bytes that are no whole character.",
+            "The tokens the model sees: · is a space, ⏎ a newline, ⟨e2 96⟩ bytes that are not a whole character.",
             "The heat and the bars show how strongly one latent fires on each token: the strongest of the chosen token,",
             "or the one you hold. Pinned latents have bars of their own below.",
         ]

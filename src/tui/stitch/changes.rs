@@ -14,7 +14,7 @@ pub struct Changes {
 }
 
 /// Most steps that can be undone.
-const MOST: usize = 500;
+const MAX_UNDO: usize = 500;
 
 impl Changes {
     /// The changes as they stand.
@@ -32,7 +32,7 @@ impl Changes {
     fn step(&mut self, next: Vec<Change>) {
         self.undone.clear();
         self.before.push(std::mem::replace(&mut self.now, next));
-        if self.before.len() > MOST {
+        if self.before.len() > MAX_UNDO {
             self.before.remove(0);
         }
     }

@@ -236,7 +236,7 @@ fn rank(row: &QueueRow, sort: Sort, prompt: &[InPrompt]) -> (f64, f64) {
     match sort {
         Sort::Delta => (row.delta_mse.unwrap_or(none), 0.0),
         Sort::Effect => (row.c_star.map_or(none, |c| -c), 0.0),
-        Sort::Cosine => (f64::from(row.m), 0.0),
+        Sort::Cosine => (f64::from(row.max_cosine), 0.0),
         Sort::Rate => (-(row.fired as f64), 0.0),
         Sort::Here => match prompt.get(row.latent as usize) {
             Some((_, most)) if *most <= 0.0 => (none, 0.0),

@@ -16,7 +16,7 @@ const ON_LIGHT: [Rgb; 6] =
 /// Below this share nothing is tinted.
 const FLOOR: f32 = 0.004;
 
-/// Steps of the ramp: more cannot be told apart, and fewer styles are fewer bytes.
+/// Steps of the ramp: more cannot be distinguished, and fewer styles are fewer bytes.
 const STEPS: f32 = 12.0;
 
 pub(super) fn heat(depth: Depth, ground: Ground, share: f32) -> Style {

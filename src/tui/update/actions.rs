@@ -2,11 +2,11 @@
 //! Not here: what a pane does with them (`panes`), and what they do in lists and texts that lie over the panes.
 
 use crate::tui::app::{App, Focus, LatentRef, MOST_PINS, Visit};
-use crate::tui::keys::{Action, Edit, Place};
+use crate::tui::keys::{Action, Edit, KeyContext};
 use crate::tui::msg::Effect;
-use crate::tui::over::{Field, Over, PickFor};
+use crate::tui::overlay::{Field, Overlay, PickFor};
 use crate::tui::panes;
-use crate::tui::update::{always, meta, over, questions, say, select, stitch, suites};
+use crate::tui::update::{always, meta, overlay, questions, say, select, stitch, suites};
 
 /// Does an action in the focused pane; gives whether anything may have changed.
 pub(super) fn in_panes(app: &mut App, action: Action, effects: &mut Vec<Effect>) -> bool {
@@ -50,12 +50,12 @@ pub(super) fn in_panes(app: &mut App, action: Action, effects: &mut Vec<Effect>)
         Action::Mouse => toggle_mouse(app, effects),
         Action::Retry => questions::retry(app, effects),
         Action::ShowError => questions::show_error(app),
-        Action::Search => app.over.push(Over::Search(Field::default())),
-        Action::Palette => app.over.push(Over::Palette(Field::default())),
+        Action::Search => app.overlay.push(Overlay::Search(Field::default())),
+        Action::Palette => app.overlay.push(Overlay::Palette(Field::default())),
         Action::Suites => suites::show(app, effects),
-        Action::Wiring => app.over.push(Over::Wiring { top: 0 }),
+        Action::Wiring => app.overlay.push(Overlay::Wiring { top: 0 }),
         Action::WeightsOnly => suites::open(app, app.suite.clone(), suites::other_reach(app), effects),
-        Action::Help => app.over.push(Over::Help { about: Place::Pane(app.focus), top: 0 }),
+        Action::Help => app.overlay.push(Overlay::Help { about: KeyContext::Pane(app.focus), top: 0 }),
         // Done by the panes that know them, or by `always`.
         Action::Up
         | Action::Down
@@ -86,7 +86,7 @@ fn edit_prompt(app: &mut App, edit: Edit) {
         app.look_at(Focus::Tokens);
         return;
     }
-    over::edit_area(&mut app.editor, edit);
+    overlay::edit_area(&mut app.editor, edit);
     select::follow_caret(app);
 }
 

@@ -9,7 +9,7 @@ use crate::tui::keys::Action;
 use crate::tui::meta::map::{self, Node};
 use crate::tui::meta::{MetaRef, Part};
 use crate::tui::msg::Effect;
-use crate::tui::over::{Costly, Field, Over, PickFor, Question};
+use crate::tui::overlay::{Confirmation, Field, Overlay, PickFor, Question};
 use crate::tui::pane::leap_of;
 use crate::tui::update::{say, select, stitch};
 
@@ -240,7 +240,7 @@ pub(crate) fn pick(app: &mut App, what: PickFor) {
         say(app, "this SAE has no meta-SAE; t trains one");
         return;
     }
-    app.over.push(Over::Pick(Field::default(), what));
+    app.overlay.push(Overlay::Pick(Field::default(), what));
 }
 
 /// Meta-latents that match what was typed: a number, or a token that they promote; by how strongly.
@@ -273,10 +273,10 @@ pub(crate) fn picked(app: &mut App, meta_latent: u32, what: PickFor) {
             choose(app, meta_latent, true);
             open_card(app);
         }
-        PickFor::Exchange(out) => cut(app, |cuts| cuts.exchange(out, meta_latent)),
+        PickFor::Exchange(out) => cut(app, |edits| edits.exchange(out, meta_latent)),
         PickFor::Add => {
             let strength = strength_of(app, meta_latent);
-            cut(app, |cuts| cuts.add(meta_latent, strength));
+            cut(app, |edits| edits.add(meta_latent, strength));
             let row = app.cut_rows().iter().position(|part| part.meta_latent == meta_latent);
             app.meta.cut_row = row.unwrap_or(app.meta.cut_row);
         }
@@ -290,9 +290,9 @@ fn strength_of(app: &App, meta_latent: u32) -> i32 {
     (most * 100.0).round().clamp(5.0, 1000.0) as i32
 }
 
-fn cut(app: &mut App, change: impl FnOnce(&mut crate::tui::meta::Cuts)) {
+fn cut(app: &mut App, change: impl FnOnce(&mut crate::tui::meta::Edits)) {
     let (Some(chosen), Some(of)) = (app.chosen(), app.meta_ref()) else { return };
-    change(app.meta.cuts.entry((chosen, of.meta)).or_default());
+    change(app.meta.edits.entry((chosen, of.meta)).or_default());
 }
 
 fn cut_row(app: &App) -> Option<Part> {
@@ -303,7 +303,7 @@ fn cut_row(app: &App) -> Option<Part> {
 pub(crate) fn operate(app: &mut App, action: Action) {
     match (action, cut_row(app)) {
         (Action::AddPart, _) => pick(app, PickFor::Add),
-        (Action::ClearChanges, _) => cut(app, |cuts| *cuts = crate::tui::meta::Cuts::default()),
+        (Action::ClearChanges, _) => cut(app, |edits| *edits = crate::tui::meta::Edits::default()),
         (Action::Order, _) => {
             app.meta.sampling = match app.meta.sampling {
                 Sampling::Greedy => Sampling::Random { temperature: 1.0, top_p: 0.95, seed: app.meta.seed },
@@ -318,10 +318,10 @@ pub(crate) fn operate(app: &mut App, action: Action) {
             say(app, format!("seed {}: another random edit of the same size", app.meta.seed));
         }
         (_, None) => say(app, "this latent has no parts"),
-        (Action::Toggle, Some(part)) => cut(app, |cuts| cuts.toggle(&part)),
+        (Action::Toggle, Some(part)) => cut(app, |edits| edits.toggle(&part)),
         (Action::Swap, Some(part)) if part.activation > 0.0 => pick(app, PickFor::Exchange(part.meta_latent)),
         (Action::Swap, Some(_)) => say(app, "only a part that the latent has can be exchanged; Space drops this one"),
-        (Action::Strength(by), Some(part)) => cut(app, |cuts| cuts.add(part.meta_latent, by.into())),
+        (Action::Strength(by), Some(part)) => cut(app, |edits| edits.add(part.meta_latent, by.into())),
         _ => {}
     }
 }
@@ -329,7 +329,7 @@ pub(crate) fn operate(app: &mut App, action: Action) {
 /// Asks for texts whose log-probability is compared.
 pub(crate) fn ask_names(app: &mut App) {
     let input = app.meta.named.join(", ");
-    app.over.push(Over::Named(Field { input: input.into(), row: 0 }));
+    app.overlay.push(Overlay::Named(Field { input: input.into(), row: 0 }));
 }
 
 /// Takes the texts that were named.
@@ -365,13 +365,13 @@ pub(crate) fn ask_training(app: &mut App) {
             "That is about {} products of a row with a meta-latent: seconds for a few thousand latents, minutes to hours for many; the time left shows after the first steps.",
             scale(recipe.steps as f64 * rows as f64 * meta_width as f64 * 3.0)
         ),
-        "It runs beside all else. ^C stops it; what was learnt is kept, and t goes on from there.".to_owned(),
+        "It runs beside all else. ^C stops it; what was learnt is kept, and t continues from there.".to_owned(),
     ];
     if again {
         know.push(format!("Seed {}: meta-latents that both seeds find are marked as stable.", recipe.seed));
     }
     let ask = format!("Train meta-SAE {} for SAE {sae}?", name(recipe.seed));
-    app.over.push(Over::Confirm(Question { what: Costly::Train(recipe), ask, know }));
+    app.overlay.push(Overlay::Confirm(Question { what: Confirmation::Train(recipe), ask, know }));
 }
 
 /// A large number in words.

@@ -9,12 +9,12 @@ use crate::tui::app::{App, LatentRef, Page};
 use crate::tui::hits::Part;
 use crate::tui::meta::MetaRef;
 use crate::tui::msg::Effect;
-use crate::tui::over::Over;
+use crate::tui::overlay::Overlay;
 
 /// Members, tokens and neighbours in the lists of a meta-latent's card.
 const TOP: usize = 200;
 /// Likeliest next tokens of each model.
-const NEXT: usize = 12;
+const NEXT_TOKENS: usize = 12;
 /// Tokens by which a text is continued.
 const TOKENS: usize = 24;
 /// Meta-latents named at once: few, so that nothing else waits long.
@@ -39,12 +39,12 @@ fn states(app: &mut App, effects: &mut Vec<Effect>) {
         .parts
         .answers()
         .and_then(|(query, ())| Some(MetaRef { sae: query.sae.clone(), meta: query.meta.clone()? }));
-    let told = used.filter(|used| {
+    let render = used.filter(|used| {
         let all = app.meta.states.value().map_or(&[][..], |all| all.as_slice());
         all.iter().any(|s| s.sae == used.sae && s.meta == used.meta && s.info.is_none())
             || before.as_ref().is_some_and(|asked| asked.as_ref() == Some(used))
     });
-    let when = (app.meta.changed, told.or_else(|| before.flatten()));
+    let when = (app.meta.changed, render.or_else(|| before.flatten()));
     effects.extend(app.meta.states.want(MetasQuery, when, &mut app.tickets));
 }
 
@@ -97,7 +97,7 @@ fn labels(app: &mut App, of: &MetaRef, effects: &mut Vec<Effect>) {
     if app.hits.drawn.has(Part::Surgery) {
         wanted.extend(app.cut_rows().iter().flat_map(|part| [Some(part.meta_latent), part.instead]).flatten());
     }
-    if let Some(Over::Pick(..)) = app.over.last() {
+    if let Some(Overlay::Pick(..)) = app.overlay.last() {
         let width = app.meta_state().and_then(|state| state.width).unwrap_or(0);
         wanted.extend(0..u32::try_from(width).unwrap_or(u32::MAX));
     }
@@ -118,16 +118,18 @@ fn surgery(app: &mut App, effects: &mut Vec<Effect>) {
     }
     let Some(operation) = app.operation() else { return };
     let (prompt, named) = (app.shown_prompt.clone(), app.meta.named.clone());
-    let query = SurgeryQuery { operation, prompt, next: NEXT, named };
+    let query = SurgeryQuery { operation, prompt, next: NEXT_TOKENS, named };
     effects.extend(app.meta.surgery.want(query, app.runs, &mut app.tickets));
     for (at, arm) in Arm::ALL.into_iter().enumerate() {
-        let (Some((query, run)), Some(ask)) = (continuation(app, arm), app.meta.goes_on.get_mut(at)) else { continue };
+        let (Some((query, run)), Some(ask)) = (continuation(app, arm), app.meta.continuations.get_mut(at)) else {
+            continue;
+        };
         effects.extend(ask.want(query, run, &mut app.tickets));
     }
 }
 
-/// What a model's continuation is about, and in which run: the untouched one goes on the same way whatever is edited.
-/// None where nothing is edited and it would go on as the untouched one.
+/// What a model's continuation is about, and in which run: the untouched one continues the same way whatever is edited.
+/// None where nothing is edited and it would continue as the untouched one.
 #[must_use]
 pub(crate) fn continuation(app: &App, arm: Arm) -> Option<(ContinueQuery, u64)> {
     let operation = app.operation()?;

@@ -18,12 +18,12 @@ pub(crate) const QUESTIONS: &[Question] = &[
         }
     }),
     question!(meta.surgery),
-    question!(meta.goes_on[0]),
-    question!(meta.goes_on[1]),
-    question!(meta.goes_on[2]),
+    question!(meta.continuations[0]),
+    question!(meta.continuations[1]),
+    question!(meta.continuations[2]),
     question!(meta.train)
         .wait(Wait::Long)
-        .ended("training stopped; what was learnt is kept, and t goes on from there")
+        .ended("training stopped; what was learnt is kept, and t continues from there")
         .then(trained),
     question!(meta.states),
     question!(meta.labels.ask).then(|app, turn, _| app.meta.labels.turn(turn)),

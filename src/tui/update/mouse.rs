@@ -4,11 +4,11 @@
 use ratatui_textarea::CursorMove;
 
 use crate::tui::app::{App, Focus};
-use crate::tui::hits::Target;
+use crate::tui::hits::HitTarget;
 use crate::tui::msg::{Effect, Mouse, MouseDid};
 use crate::tui::pane::NOTCH;
 use crate::tui::panes;
-use crate::tui::update::{over, select};
+use crate::tui::update::{overlay, select};
 
 /// Takes what the mouse did; gives whether anything may have changed.
 pub(super) fn take(app: &mut App, mouse: Mouse, effects: &mut Vec<Effect>) -> bool {
@@ -20,45 +20,45 @@ pub(super) fn take(app: &mut App, mouse: Mouse, effects: &mut Vec<Effect>) -> bo
     }
 }
 
-fn click(app: &mut App, target: Option<Target>, effects: &mut Vec<Effect>) -> bool {
+fn click(app: &mut App, target: Option<HitTarget>, effects: &mut Vec<Effect>) -> bool {
     let had_notice = app.notice.take().is_some();
-    if !app.over.is_empty() {
+    if !app.overlay.is_empty() {
         match target {
             // The first click chooses, the second does.
-            Some(Target::Row(row)) => {
-                if over::choose_row(app, row) {
-                    over::accept(app, effects);
+            Some(HitTarget::Row(row)) => {
+                if overlay::choose_row(app, row) {
+                    overlay::accept(app, effects);
                 }
             }
-            Some(Target::Over) => {}
-            _ => drop(app.over.pop()),
+            Some(HitTarget::Overlay) => {}
+            _ => drop(app.overlay.pop()),
         }
         return true;
     }
     match target {
-        Some(Target::Pane(pane)) => app.look_at(pane),
-        Some(Target::Caret(line, column)) => {
+        Some(HitTarget::Pane(pane)) => app.look_at(pane),
+        Some(HitTarget::Caret(line, column)) => {
             app.look_at(Focus::Prompt);
             let (line, column) = (u16::try_from(line).unwrap_or(u16::MAX), u16::try_from(column).unwrap_or(u16::MAX));
             app.editor.move_cursor(CursorMove::Jump(line, column));
             select::follow_caret(app);
         }
-        Some(Target::Item(pane, row)) => panes::of(pane).click(app, row, effects),
-        Some(Target::Tab(pane)) => panes::of(pane).enter(app),
-        Some(Target::Sae(sae)) => select::choose_sae(app, sae),
-        Some(Target::Row(_) | Target::Over) | None => return had_notice,
+        Some(HitTarget::Item(pane, row)) => panes::of(pane).click(app, row, effects),
+        Some(HitTarget::Tab(pane)) => panes::of(pane).enter(app),
+        Some(HitTarget::Sae(sae)) => select::choose_sae(app, sae),
+        Some(HitTarget::Row(_) | HitTarget::Overlay) | None => return had_notice,
     }
     true
 }
 
-fn wheel(app: &mut App, target: Option<Target>, by: isize) -> bool {
-    if !app.over.is_empty() {
-        over::wheel(app, by * NOTCH);
+fn wheel(app: &mut App, target: Option<HitTarget>, by: isize) -> bool {
+    if !app.overlay.is_empty() {
+        overlay::wheel(app, by * NOTCH);
         return true;
     }
     match target {
-        Some(Target::Pane(pane)) => panes::of(pane).wheel(app, None, by),
-        Some(Target::Item(pane, row)) => panes::of(pane).wheel(app, Some(row), by),
+        Some(HitTarget::Pane(pane)) => panes::of(pane).wheel(app, None, by),
+        Some(HitTarget::Item(pane, row)) => panes::of(pane).wheel(app, Some(row), by),
         _ => false,
     }
 }

@@ -7,13 +7,13 @@ use crate::report::Report;
 use crate::tui::app::App;
 use crate::tui::ask::{AnyAsk, Turn};
 use crate::tui::msg::Effect;
-use crate::tui::over::Over;
+use crate::tui::overlay::Overlay;
 use crate::tui::panes::PANES;
 use crate::tui::question::{Question, Wait};
 use crate::tui::update::{responses, say};
 use crate::worker::{Event, JobEvent};
 
-/// The list; what is most basic first: its error is shown first, and what ends it is told first.
+/// The list; what is most basic first: its error is shown first, and what ends it is reported first.
 fn all() -> impl Iterator<Item = &'static Question> {
     let of_panes = PANES.iter().flat_map(|pane| pane.questions());
     responses::QUESTIONS.iter().chain(of_panes).chain(responses::UNASKED)
@@ -62,18 +62,18 @@ pub(super) fn take(app: &mut App, event: JobEvent, at: Duration, effects: &mut V
 
 /// Ends everything that is pending; quits when nothing is.
 pub(super) fn interrupt(app: &mut App, effects: &mut Vec<Effect>) {
-    let mut told = None;
+    let mut render = None;
     for question in all() {
         let ask = (question.of_mut)(app);
         if ask.is_pending() {
             effects.push(Effect::Cancel(ask.slot()));
             ask.end();
-            told = told.or(Some(question.ended));
+            render = render.or(Some(question.ended));
             (question.then)(app, Turn::Ended, effects);
         }
     }
-    match told {
-        Some(told) => say(app, told),
+    match render {
+        Some(render) => say(app, render),
         None => effects.push(Effect::Quit),
     }
 }
@@ -104,7 +104,7 @@ fn forget_suite(app: &mut App, effects: &mut Vec<Effect>) {
 pub(super) fn show_error(app: &mut App) {
     let failure: Option<Report> = app.queries().find_map(|(_, ask)| ask.last_failure()).cloned();
     match failure {
-        Some(report) => app.over.push(Over::Error { report, top: 0 }),
+        Some(report) => app.overlay.push(Overlay::Error { report, top: 0 }),
         None => say(app, "nothing went wrong"),
     }
 }

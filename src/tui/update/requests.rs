@@ -3,15 +3,17 @@
 //!
 //! Every message ends here, so no path can forget to ask: the question follows from the state alone.
 
-use crate::session::{CardQuery, CheckupQuery, LabelsQuery, NextQuery, PackQuery, Query, Reach, RunQuery, SearchQuery};
+use crate::session::{
+    CardQuery, CheckupQuery, LabelsQuery, LoadScope, NextQuery, PackQuery, Query, RunQuery, SearchQuery,
+};
 use crate::tui::app::{App, LatentRef, Page};
 use crate::tui::ask::AnyAsk as _;
 use crate::tui::msg::Effect;
-use crate::tui::over::Over;
+use crate::tui::overlay::Overlay;
 use crate::tui::panes::PANES;
 
 /// Likeliest next tokens asked for at each position.
-const NEXT: usize = 12;
+const NEXT_TOKENS: usize = 12;
 /// Tokens and neighbours in each list of a card.
 const TOP: usize = 10;
 /// Latents named ahead of what is on screen.
@@ -59,7 +61,7 @@ fn run(app: &mut App, effects: &mut Vec<Effect>) {
         effects.push(Effect::Cancel(NextQuery::NAME));
     }
     if prompt.is_empty() && !bos {
-        // There is nothing to run, which is no mistake: the panes ask for a prompt.
+        // There is nothing to run, which is not a mistake: the panes ask for a prompt.
         if app.run.is_pending() {
             effects.push(Effect::Cancel(RunQuery::NAME));
         }
@@ -75,7 +77,7 @@ fn next(app: &mut App, effects: &mut Vec<Effect>) {
     if let Some(token) = app.run.value().and_then(|run| run.tokens.get(app.token)) {
         app.next.look(app.token, &token.text);
     }
-    let predicts = app.opened.value().is_some_and(|opened| opened.reach == Reach::Whole);
+    let predicts = app.opened.value().is_some_and(|opened| opened.reach == LoadScope::Whole);
     if !predicts || app.page != Page::Explore || app.run.is_stale() {
         return;
     }
@@ -84,7 +86,7 @@ fn next(app: &mut App, effects: &mut Vec<Effect>) {
         return;
     }
     let prompt = app.shown_prompt.clone();
-    effects.push(app.next.ask.ask(NextQuery { prompt, positions, count: NEXT }, (), &mut app.tickets));
+    effects.push(app.next.ask.ask(NextQuery { prompt, positions, count: NEXT_TOKENS }, (), &mut app.tickets));
 }
 
 /// A card says how often its latent has fired in all runs: it is asked for again after each.
@@ -105,7 +107,7 @@ fn checkup(app: &mut App, effects: &mut Vec<Effect>) {
 }
 
 fn search(app: &mut App, effects: &mut Vec<Effect>) {
-    let Some(Over::Search(field)) = app.over.last() else { return };
+    let Some(Overlay::Search(field)) = app.overlay.last() else { return };
     let query = field.input.value().to_owned();
     let Some(sae) = app.sae().map(|s| s.id.clone()).filter(|_| !query.is_empty()) else { return };
     effects.extend(app.found.want(SearchQuery { sae, query }, (), &mut app.tickets));

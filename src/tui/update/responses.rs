@@ -6,13 +6,13 @@ use std::sync::Arc;
 use crate::analysis::Run;
 use crate::analysis::doctor::Verdict;
 use crate::report::{Kind, Report};
-use crate::session::{Checked, Opened, Reach};
+use crate::session::{Checked, LoadScope, OpenedSuite};
 use crate::tui::app::{App, Focus, LatentRef, Notice, Page, editor_of};
 use crate::tui::ask::Turn;
+use crate::tui::attribution::Attributions;
 use crate::tui::meta::Meta;
 use crate::tui::msg::Effect;
-use crate::tui::origins::Origins;
-use crate::tui::over::Over;
+use crate::tui::overlay::Overlay;
 use crate::tui::question::{Question, Wait, question};
 use crate::tui::stitch::Stitch;
 use crate::tui::update::{say, select, suites};
@@ -23,7 +23,7 @@ pub(super) const QUESTIONS: &[Question] = &[
     question!(pull)
         .wait(Wait::Long)
         .lasting()
-        .ended("download cancelled; what arrived is kept, and the next try goes on from there")
+        .ended("download cancelled; what arrived is kept, and the next try continues from there")
         .then(pulled),
     question!(run).ended("run cancelled; r runs the prompt again").then(run),
     question!(card).then(card),
@@ -61,7 +61,7 @@ fn card(app: &mut App, turn: Turn, _: &mut Vec<Effect>) {
 }
 
 fn found(app: &mut App, turn: Turn, _: &mut Vec<Effect>) {
-    if let (Turn::Answered | Turn::Failed, Some(Over::Search(field))) = (turn, app.over.last_mut()) {
+    if let (Turn::Answered | Turn::Failed, Some(Overlay::Search(field))) = (turn, app.overlay.last_mut()) {
         field.row = 0;
     }
 }
@@ -87,11 +87,11 @@ fn pulled(app: &mut App, turn: Turn, effects: &mut Vec<Effect>) {
     if matches!(turn, Turn::Answered | Turn::Failed | Turn::Ended) {
         app.speed.clear();
     }
-    let listed = matches!(app.over.last(), Some(Over::Suites { .. }));
+    let listed = matches!(app.overlay.last(), Some(Overlay::Suites { .. }));
     match (turn, app.pull.value().cloned()) {
-        // Who still looks at the list wants the suite; who went on is told.
+        // Who still looks at the list wants the suite; for whoever left it there is a notice.
         (Turn::Answered, Some(suite)) if listed => {
-            app.over.clear();
+            app.overlay.clear();
             suites::open(app, String::clone(&suite), app.usual, effects);
         }
         (Turn::Answered, Some(suite)) => say(app, format!("{suite} is downloaded; s opens it")),
@@ -114,7 +114,7 @@ fn note_dense(app: &mut App) {
 /// Tokens that must have been seen before a latent is called dense.
 pub(super) const DENSE_FROM: u64 = 10;
 
-/// What was measured just now is told once; what is remembered has been told before.
+/// What was measured just now is reported once; what is remembered has been reported before.
 fn checked_wiring(app: &mut App, checked: &Checked) {
     let checkup = &checked.checkup;
     if !checked.new {
@@ -134,13 +134,13 @@ fn checked_wiring(app: &mut App, checked: &Checked) {
 }
 
 /// Everything that belonged to the suite before is gone; the prompt stays unless it was that suite's own.
-fn suite_opened(app: &mut App, opened: &Arc<Opened>) {
+fn suite_opened(app: &mut App, opened: &Arc<OpenedSuite>) {
     let prompt = app.prompt();
     if prompt.is_empty() || app.prepared.as_ref() == Some(&prompt) {
         app.editor = editor_of(&opened.prompt);
         app.prepared = Some(opened.prompt.clone());
     }
-    if app.prompt().is_empty() && opened.reach != Reach::WeightsOnly {
+    if app.prompt().is_empty() && opened.reach != LoadScope::WeightsOnly {
         app.look_at(Focus::Prompt);
     }
     app.stitch = Stitch::opened(opened.threshold);
@@ -148,7 +148,7 @@ fn suite_opened(app: &mut App, opened: &Arc<Opened>) {
     app.meta = Meta { changed, ..Meta::default() };
     app.look_at(if app.page == Page::Explore { app.focus } else { Focus::Tokens });
     app.page = Page::Explore;
-    app.origins = Origins::default();
+    app.attribution = Attributions::default();
     app.beside = Focus::Card;
     app.pins.clear();
     app.history.clear();
@@ -161,7 +161,7 @@ fn suite_opened(app: &mut App, opened: &Arc<Opened>) {
     // The middle of the ladder: narrower and wider are one key away.
     let loaded: Vec<usize> = (0..opened.saes.len()).filter(|i| opened.saes[*i].loaded).collect();
     app.sae = loaded.get(loaded.len() / 2).copied().unwrap_or(0);
-    if opened.reach == Reach::WeightsOnly {
+    if opened.reach == LoadScope::WeightsOnly {
         // There is no token whose strongest could be followed.
         app.look_at(Focus::Latents);
         (app.latent, app.held) = (Some(0), true);
@@ -177,7 +177,7 @@ fn suite_failed(app: &mut App, report: Report, something_is_shown: bool, effects
     if report.kind == Kind::Missing {
         suites::show(app, effects);
     } else if something_is_shown {
-        app.over.push(Over::Error { report, top: 0 });
+        app.overlay.push(Overlay::Error { report, top: 0 });
     }
 }
 
@@ -192,8 +192,8 @@ fn run_arrived(app: &mut App, run: &Arc<Run>) {
         select::follow_caret(app);
     }
     select::follow_strongest(app);
-    let told = app.opened.value().map_or(&[][..], |opened| &opened.notes);
-    if let Some(note) = run.notes.iter().find(|note| !told.contains(note)).cloned() {
+    let render = app.opened.value().map_or(&[][..], |opened| &opened.notes);
+    if let Some(note) = run.notes.iter().find(|note| !render.contains(note)).cloned() {
         say(app, note);
     }
 }
@@ -201,7 +201,7 @@ fn run_arrived(app: &mut App, run: &Arc<Run>) {
 fn choose_suite_row(app: &mut App) {
     let all = app.catalogue.value().map_or(0, |all| all.len());
     let open_now = app.catalogue.value().and_then(|c| c.iter().position(|e| e.name == app.suite));
-    if let Some(Over::Suites { row }) = app.over.last_mut() {
+    if let Some(Overlay::Suites { row }) = app.overlay.last_mut() {
         if *row == 0 {
             *row = open_now.unwrap_or(0);
         }

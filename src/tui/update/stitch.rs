@@ -9,7 +9,7 @@ use crate::session::{ExportQuery, TextQuery};
 use crate::tui::app::{App, Focus, LatentRef, Page};
 use crate::tui::keys::Action;
 use crate::tui::msg::Effect;
-use crate::tui::over::{Field, Over, PathFor};
+use crate::tui::overlay::{Field, Overlay, PathFor};
 use crate::tui::pane::leap_of;
 use crate::tui::stitch::{Filter, InPrompt, PairIds, Show, Sort, Sums};
 use crate::tui::update::{say, select};
@@ -298,7 +298,7 @@ pub(crate) fn travel(app: &mut App, action: Action) {
 pub(crate) fn ask_path(app: &mut App, action: Action) {
     let Some(pair) = app.pair() else { return };
     if action == Action::ChooseText {
-        app.over.push(Over::Path(Field::default(), PathFor::Text));
+        app.overlay.push(Overlay::Path(Field::default(), PathFor::Text));
         return;
     }
     if app.stitch.changes(&pair).is_empty() {
@@ -306,7 +306,7 @@ pub(crate) fn ask_path(app: &mut App, action: Action) {
         return;
     }
     let name = format!("stitched-{}-{}", pair.small, pair.large).replace(['/', '\\'], "-");
-    app.over.push(Over::Path(Field { input: name.into(), row: 0 }, PathFor::Export));
+    app.overlay.push(Overlay::Path(Field { input: name.into(), row: 0 }, PathFor::Export));
 }
 
 /// Takes the path that was typed.
@@ -353,7 +353,7 @@ pub(crate) fn arrange(app: &mut App, action: Action) {
 /// Opens the queue's text filter, with what it was.
 pub(crate) fn open_filter(app: &mut App) {
     let text = app.stitch.queue.text.clone();
-    app.over.push(Over::Filter(Field { input: text.into(), row: 0 }));
+    app.overlay.push(Overlay::Filter(Field { input: text.into(), row: 0 }));
 }
 
 /// To the next latent in the queue on which the cosine rule and c* disagree.

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use crate::analysis::{Change, CurveView, Side};
 use crate::session::{
-    BenchQuery, CurveLossQuery, CurveQuery, FamilyQuery, FilterQuery, GroupQuery, Loss, LossQuery, PairQuery,
-    SearchQuery, TablesQuery, VerdictQuery,
+    CurveLossQuery, CurveQuery, FamilyQuery, FilterQuery, GroupQuery, Loss, LossQuery, PairQuery, SearchQuery,
+    TablesQuery, VerdictQuery, WorkbenchQuery,
 };
 use crate::tui::app::{App, Focus, LatentRef, Page};
 use crate::tui::hits::Part;
@@ -100,9 +100,9 @@ fn verdict(app: &mut App, pair: &PairIds, effects: &mut Vec<Effect>) {
     effects.extend(app.stitch.verdict.want(query, when, &mut app.tickets));
 }
 
-fn bench_query(app: &App, pair: &PairIds) -> BenchQuery {
+fn bench_query(app: &App, pair: &PairIds) -> WorkbenchQuery {
     let PairIds { small, large } = pair.clone();
-    BenchQuery { small, large, changes: app.stitch.changes(pair).to_vec() }
+    WorkbenchQuery { small, large, changes: app.stitch.changes(pair).to_vec() }
 }
 
 fn bench(app: &mut App, pair: &PairIds, effects: &mut Vec<Effect>) {

@@ -86,7 +86,7 @@ fn loss(app: &mut App, turn: Turn, _: &mut Vec<Effect>) {
     }
 }
 
-/// A group whose wider side stands in the order of what it hangs on, so that few lines cross.
+/// A group whose wider side stands in the order of what it is linked to, so that few lines cross.
 fn untangled(group: &GroupView) -> GroupView {
     let mut group = group.clone();
     let place = |latent: u32| group.small.iter().position(|l| *l == latent).unwrap_or(0) as f64;

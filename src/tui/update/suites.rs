@@ -1,15 +1,15 @@
 //! Opening, listing and downloading suites.
 //! Not here: what their answers change (`responses.rs`).
 
-use crate::session::{CatalogueQuery, OpenQuery, PullQuery, Reach, SuiteEntry};
+use crate::session::{CatalogueQuery, LoadScope, OpenQuery, PullQuery, SuiteEntry};
 use crate::tui::app::App;
 use crate::tui::format;
 use crate::tui::msg::Effect;
-use crate::tui::over::{Costly, Over, Question};
+use crate::tui::overlay::{Confirmation, Overlay, Question};
 use crate::tui::update::say;
 
 /// Opens a suite; the one on screen stays until the new one is there.
-pub(super) fn open(app: &mut App, suite: String, reach: Reach, effects: &mut Vec<Effect>) {
+pub(super) fn open(app: &mut App, suite: String, reach: LoadScope, effects: &mut Vec<Effect>) {
     app.suite.clone_from(&suite);
     app.reach = reach;
     let saes = if app.only.0 == suite { app.only.1.clone() } else { Vec::new() };
@@ -17,35 +17,35 @@ pub(super) fn open(app: &mut App, suite: String, reach: Reach, effects: &mut Vec
 }
 
 /// How much of the model the key that turns it off and on asks for.
-pub(super) fn other_reach(app: &App) -> Reach {
+pub(super) fn other_reach(app: &App) -> LoadScope {
     match (app.reach, app.usual) {
-        (Reach::WeightsOnly, Reach::WeightsOnly) => Reach::Whole,
-        (Reach::WeightsOnly, usual) => usual,
-        _ => Reach::WeightsOnly,
+        (LoadScope::WeightsOnly, LoadScope::WeightsOnly) => LoadScope::Whole,
+        (LoadScope::WeightsOnly, usual) => usual,
+        _ => LoadScope::WeightsOnly,
     }
 }
 
 /// Shows the list of suites, with the one in question chosen.
 pub(super) fn show(app: &mut App, effects: &mut Vec<Effect>) {
     let row = app.catalogue.value().and_then(|all| all.iter().position(|e| e.name == app.suite)).unwrap_or(0);
-    app.over.push(Over::Suites { row });
+    app.overlay.push(Overlay::Suites { row });
     let query = CatalogueQuery { beside: Some(app.suite.clone()), reach: app.usual };
     effects.push(app.catalogue.ask(query, (), &mut app.tickets));
 }
 
 /// Opens the chosen suite without its model.
 pub(super) fn open_weights(app: &mut App, effects: &mut Vec<Effect>) {
-    let Some(Over::Suites { row }) = app.over.last() else { return };
+    let Some(Overlay::Suites { row }) = app.overlay.last() else { return };
     let Some(suite) = app.catalogue.value().and_then(|all| all.get(*row)).map(|entry| entry.name.clone()) else {
         return;
     };
-    app.over.clear();
-    open(app, suite, Reach::WeightsOnly, effects);
+    app.overlay.clear();
+    open(app, suite, LoadScope::WeightsOnly, effects);
 }
 
 pub(super) fn choose(app: &mut App, entry: &SuiteEntry, effects: &mut Vec<Effect>) {
     if entry.ready {
-        app.over.clear();
+        app.overlay.clear();
         open(app, entry.name.clone(), app.usual, effects);
         return;
     }
@@ -65,7 +65,7 @@ pub(super) fn choose(app: &mut App, entry: &SuiteEntry, effects: &mut Vec<Effect
         || format!("Download {}? Its size is not stated; it shows once the hub has answered.", entry.id),
         |bytes| format!("Download {} for {}?", format::bytes(bytes), entry.id),
     );
-    app.over.push(Over::Confirm(Question { what: Costly::Pull(entry.name.clone()), ask, know }));
+    app.overlay.push(Overlay::Confirm(Question { what: Confirmation::Pull(entry.name.clone()), ask, know }));
 }
 
 /// Downloads a suite.

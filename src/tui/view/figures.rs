@@ -103,7 +103,7 @@ pub(crate) fn plain(said: &str, pen: &Canvas<'_>) -> String {
 }
 
 /// A number with its sign: `+1.23`, `-0.40`.
-pub(crate) fn brought(value: f32) -> String {
+pub(crate) fn contribution(value: f32) -> String {
     // Nothing has no sign.
     let shown = format::activation(value);
     if shown == "-0.00" || shown == "0.00" {
@@ -130,7 +130,7 @@ pub(crate) fn members(app: &App, sae: &str, members: &[Member], most: usize, the
     shown.join(", ")
 }
 
-/// Whether another seed found it too, in a cell: a sign that is not told by colour.
+/// Whether another seed found it too, in a cell: a sign that does not need colour.
 pub(crate) fn stable(stable: Option<bool>, pen: &Canvas<'_>) -> Span<'static> {
     match stable {
         Some(true) => Span::styled(pen.theme.glyphs().good, pen.theme.good()),
@@ -203,10 +203,10 @@ pub(crate) fn progress_text(progress: &Progress) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::brought;
+    use super::contribution;
 
     #[test]
     fn a_sign_stands_before_what_has_one() {
-        assert_eq!([1.234, -0.4, 0.001, -0.001, 0.0].map(brought), ["+1.23", "-0.40", "0.00", "0.00", "0.00"]);
+        assert_eq!([1.234, -0.4, 0.001, -0.001, 0.0].map(contribution), ["+1.23", "-0.40", "0.00", "0.00", "0.00"]);
     }
 }

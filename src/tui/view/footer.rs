@@ -9,19 +9,19 @@ use crate::tui::app::App;
 use crate::tui::canvas::Canvas;
 use crate::tui::canvas::plain;
 use crate::tui::keymap;
-use crate::tui::keys::{Action, Edit, Place, key_name};
+use crate::tui::keys::{Action, Edit, KeyContext, key_name};
 use crate::tui::location::Focus;
 use crate::tui::panes;
 
 /// Most hints shown: more are read by nobody.
-const MOST: usize = 9;
+const MAX_HINTS: usize = 9;
 
 pub(crate) fn draw(app: &App, area: Rect, pen: &mut Canvas<'_>) {
     let theme = pen.theme;
     let ascii = theme.charset == Charset::Ascii;
     let mut spans = vec![Span::raw(" ")];
     let mut used = 1;
-    for (name, short) in hints(app, ascii).into_iter().take(MOST) {
+    for (name, short) in hints(app, ascii).into_iter().take(MAX_HINTS) {
         let short = plain(short, ascii);
         let cells = text::width(&name) + 1 + text::width(&short) + 2;
         // Whole hints only: half a hint teaches a wrong key.
@@ -41,7 +41,8 @@ fn hints(app: &App, ascii: bool) -> Vec<(String, &'static str)> {
     let place = app.place();
     let mut hints: Vec<(String, &'static str)> = keymap::rows(place)
         .filter(|row| {
-            !row.short.is_empty() && (app.held || row.action != Action::Close || place != Place::Pane(Focus::Tokens))
+            !row.short.is_empty()
+                && (app.held || row.action != Action::Close || place != KeyContext::Pane(Focus::Tokens))
         })
         .filter(|row| !matches!(row.action, Action::Focus(pane) if !panes::of(pane).is_there(app)))
         .filter_map(|row| {
@@ -53,7 +54,7 @@ fn hints(app: &App, ascii: bool) -> Vec<(String, &'static str)> {
     let ends = |short: &str| matches!(short, "help" | "quit" | "close");
     let last: Vec<_> = hints.iter().filter(|(_, s)| ends(s)).cloned().collect();
     hints.retain(|(_, s)| !ends(s));
-    let keep = MOST.saturating_sub(last.len());
+    let keep = MAX_HINTS.saturating_sub(last.len());
     hints.truncate(keep);
     let at = hints.len().min(4);
     hints.splice(at..at, last);

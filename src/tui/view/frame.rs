@@ -7,8 +7,8 @@ use ratatui::widgets::{Clear, Widget};
 
 use crate::text;
 use crate::tui::canvas::Canvas;
-use crate::tui::hits::Target;
-use crate::tui::over::Field;
+use crate::tui::hits::HitTarget;
+use crate::tui::overlay::Field;
 use crate::tui::view::flow;
 
 /// The middle of the screen, at most this large.
@@ -41,11 +41,11 @@ pub(crate) fn framed(area: Rect, title: &str, pen: &mut Canvas<'_>) -> Rect {
     let head = Rect { x: area.x + 2, width: area.width.saturating_sub(4), ..area };
     let title = text::truncate(title, usize::from(head.width).saturating_sub(2), theme.charset);
     pen.text(head, 0, &format!(" {title} "), theme.title(true));
-    pen.hits.add(area, Target::Over);
+    pen.hits.add(area, HitTarget::Overlay);
     Rect { x: area.x + 2, y: area.y + 1, width: area.width.saturating_sub(4), height: area.height.saturating_sub(2) }
 }
 
-/// Lines of which some may be above or below; tells the hits how many there are.
+/// Lines of which some may be above or below; reports to the hit map how many there are.
 pub(crate) fn scrolled(lines: &[Line<'_>], top: usize, area: Rect, pen: &mut Canvas<'_>) {
     let rows = usize::from(area.height);
     pen.hits.over_rows = rows;
@@ -103,6 +103,6 @@ pub(crate) fn rows<'a>(
         let content = line(index, index == chosen, pen);
         let body = Rect { x: at.x + 2, width: at.width.saturating_sub(2), ..at };
         pen.line(body, 0, &content);
-        pen.hits.add(at, Target::Row(index));
+        pen.hits.add(at, HitTarget::Row(index));
     }
 }

@@ -7,7 +7,7 @@ use ratatui::text::{Line, Span};
 use crate::text;
 use crate::tui::app::{App, Page};
 use crate::tui::canvas::Canvas;
-use crate::tui::hits::Target;
+use crate::tui::hits::HitTarget;
 
 pub(crate) fn draw(app: &App, area: Rect, pen: &mut Canvas<'_>) {
     let tabs_width = tabs(app, area, pen);
@@ -71,7 +71,7 @@ fn tabs(app: &App, area: Rect, pen: &mut Canvas<'_>) -> u16 {
         let cells = (span.width() as u16).min(area.right().saturating_sub(x));
         pen.buf.set_span(x, area.y, &span, cells);
         if let Some(place) = place {
-            pen.hits.add(Rect { x, y: area.y, width: cells, height: 1 }, Target::Sae(place));
+            pen.hits.add(Rect { x, y: area.y, width: cells, height: 1 }, HitTarget::Sae(place));
         }
         x += cells;
     }

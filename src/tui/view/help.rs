@@ -6,25 +6,25 @@ use ratatui::text::{Line, Span};
 use crate::text::Charset;
 use crate::tui::canvas::plain;
 use crate::tui::keymap;
-use crate::tui::keys::{Binding, Place, Places, key_name};
+use crate::tui::keys::{Binding, KeyContext, KeyContexts, key_name};
 use crate::tui::panes;
 use crate::tui::theme::Theme;
 
 /// How to read the screen, for each place.
-fn about(place: Place) -> &'static [&'static str] {
+fn about(place: KeyContext) -> &'static [&'static str] {
     match place {
-        Place::Pane(focus) => panes::of(focus).help(),
-        Place::Pick => &["A number finds that meta-latent; text finds those that promote the token."],
-        Place::Named => &["Words or tokens, with commas between; each is taken as what comes next."],
-        Place::Filter => &["The queue shows the latents that promote this token, or the latent of this number."],
-        Place::Path => &["A path; ~ is your home directory."],
-        Place::Search => &["A number finds that latent; text finds the latents that promote the token most."],
-        Place::Palette => &["A few letters of what you want are enough."],
-        Place::Suites => &[
+        KeyContext::Pane(focus) => panes::of(focus).help(),
+        KeyContext::Pick => &["A number finds that meta-latent; text finds those that promote the token."],
+        KeyContext::Named => &["Words or tokens, with commas between; each is taken as what comes next."],
+        KeyContext::Filter => &["The queue shows the latents that promote this token, or the latent of this number."],
+        KeyContext::Path => &["A path; ~ is your home directory."],
+        KeyContext::Search => &["A number finds that latent; text finds the latents that promote the token most."],
+        KeyContext::Palette => &["A few letters of what you want are enough."],
+        KeyContext::Suites => &[
             "A suite is a model, a site and its SAEs. What is on this machine opens at once; the rest is asked about first.",
             "Weights only needs no model: neighbours, classes, meta-SAEs and promoted tokens, and no prompt.",
         ],
-        Place::Confirm | Place::Reading => &[],
+        KeyContext::Confirm | KeyContext::Reading => &[],
     }
 }
 
@@ -43,7 +43,7 @@ const WORDS: &[(&str, &str)] = &[
 ];
 
 /// The lines of the help for a place.
-pub(crate) fn lines(place: Place, width: usize, theme: Theme) -> Vec<Line<'static>> {
+pub(crate) fn lines(place: KeyContext, width: usize, theme: Theme) -> Vec<Line<'static>> {
     let ascii = theme.charset == Charset::Ascii;
     let mut out: Vec<Line<'static>> = Vec::new();
     let said = about(place).join(" ");
@@ -51,7 +51,7 @@ pub(crate) fn lines(place: Place, width: usize, theme: Theme) -> Vec<Line<'stati
         out.extend(crate::text::wrap(&plain(&said, ascii), width).into_iter().map(Line::from));
         out.push(Line::default());
     }
-    let own = |places: Places| Place::all().filter(|p| places.has(*p)).count() < 3;
+    let own = |places: KeyContexts| KeyContext::all().filter(|p| places.has(*p)).count() < 3;
     section(&mut out, place.name(), keymap::rows(place).filter(|r| own(r.places)), ascii, theme);
     section(&mut out, "Also", keymap::rows(place).filter(|r| !own(r.places)), ascii, theme);
     out.push(Line::from(Span::styled("Words", theme.strong())));

@@ -10,7 +10,7 @@ use crate::text;
 use crate::tui::app::{App, LatentRef};
 use crate::tui::canvas::{Canvas, Title};
 use crate::tui::format;
-use crate::tui::hits::Target;
+use crate::tui::hits::HitTarget;
 use crate::tui::view::figures::label_text;
 use crate::tui::view::flow;
 
@@ -41,7 +41,7 @@ pub(crate) fn draw(app: &App, area: Rect, pen: &mut Canvas<'_>) {
             spans.push(Span::styled(" not loaded", theme.quiet()));
         }
         pen.line(at, 0, &Line::from(spans));
-        pen.hits.add(at, Target::Sae(place));
+        pen.hits.add(at, HitTarget::Sae(place));
     }
     if app.run.is_stale() && app.waits() {
         pen.tint(inner, theme.stale());

@@ -11,7 +11,7 @@ use crate::tui::canvas::Canvas;
 use crate::tui::canvas::plain;
 use crate::tui::format;
 use crate::tui::keys::key_name;
-use crate::tui::over::{Field, PathFor, PickFor};
+use crate::tui::overlay::{Field, PathFor, PickFor};
 use crate::tui::palette::commands;
 use crate::tui::view::figures::{label_text, row_of};
 use crate::tui::view::frame::{centred, field_line, framed, rows};

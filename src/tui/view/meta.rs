@@ -9,7 +9,7 @@ use crate::text;
 use crate::tui::app::{App, Focus, Page};
 use crate::tui::canvas::{Canvas, Title};
 use crate::tui::format;
-use crate::tui::hits::Target;
+use crate::tui::hits::HitTarget;
 use crate::tui::panes;
 use crate::tui::view::areas::split;
 use crate::tui::view::figures::{label_text, training};
@@ -18,9 +18,9 @@ use crate::tui::view::waiting::{pending, waiting};
 
 pub(crate) fn draw(app: &App, area: Rect, pen: &mut Canvas<'_>) {
     tabs(app, Rect { height: 1.min(area.height), ..area }, pen);
-    told(app, Rect { y: area.y + 1, height: area.height.saturating_sub(1).min(1), ..area }, pen);
+    render(app, Rect { y: area.y + 1, height: area.height.saturating_sub(1).min(1), ..area }, pen);
     let body = Rect { y: area.y + 2, height: area.height.saturating_sub(2), ..area };
-    pen.hits.add(body, Target::Pane(app.meta.shown));
+    pen.hits.add(body, HitTarget::Pane(app.meta.shown));
     if app.meta_ref().is_none() {
         none(app, body, pen);
         return;
@@ -40,7 +40,7 @@ pub(crate) fn draw(app: &App, area: Rect, pen: &mut Canvas<'_>) {
             let lower = Rect { y: upper.bottom(), height: left.height - upper.height, ..left };
             panes::of(Focus::Parts).draw(app, upper, pen);
             let inner = pen.pane(lower, &Title { name: "a Map", ..Default::default() }, false);
-            pen.hits.add(lower, Target::Tab(Focus::Map));
+            pen.hits.add(lower, HitTarget::Tab(Focus::Map));
             panes::of(Focus::Map).draw(app, inner, pen);
             pen.column(column);
             panes::of(Focus::MetaCard).draw(app, right, pen);
@@ -70,7 +70,7 @@ fn tabs(app: &App, area: Rect, pen: &mut Canvas<'_>) {
             break;
         }
         pen.buf.set_stringn(x, area.y, format!(" {name} "), usize::from(cells), style);
-        pen.hits.add(Rect { x, width: cells, ..area }, Target::Tab(which));
+        pen.hits.add(Rect { x, width: cells, ..area }, HitTarget::Tab(which));
         x += cells + 1;
     }
     let Some(chosen) = app.chosen() else { return };
@@ -86,7 +86,7 @@ fn tabs(app: &App, area: Rect, pen: &mut Canvas<'_>) {
 }
 
 /// What is known of the meta-SAE; while one is trained, how far that is.
-fn told(app: &App, area: Rect, pen: &mut Canvas<'_>) {
+fn render(app: &App, area: Rect, pen: &mut Canvas<'_>) {
     let theme = pen.theme;
     let mut parts: Vec<(String, Style)> = Vec::new();
     if app.meta.train.is_pending() {
@@ -146,7 +146,7 @@ fn none(app: &App, area: Rect, pen: &mut Canvas<'_>) {
         "A meta-SAE is an SAE trained on another SAE's decoder rows: it says what a latent is made of.".to_owned(),
         training.map_or_else(
             || "t trains one here, beside everything else; it asks first and says what it costs.".to_owned(),
-            |said| format!("{said}   ^C stops it; what was learnt is kept, and t goes on from there."),
+            |said| format!("{said}   ^C stops it; what was learnt is kept, and t continues from there."),
         ),
     ];
     let mut row = 0;

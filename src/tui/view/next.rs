@@ -5,7 +5,7 @@ use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 
 use crate::analysis::{Metrics, NextToken};
-use crate::session::Reach;
+use crate::session::LoadScope;
 use crate::text;
 use crate::tui::app::App;
 use crate::tui::canvas::{Canvas, Title};
@@ -42,7 +42,7 @@ fn draw_pane(app: &App, (after, next): (&str, &[NextToken]), area: Rect, pen: &m
     };
     let inner = pen.pane(area, &Title { name: "Next token", about, right: String::new() }, false);
     let inner = trouble::draw_lines(&trouble::first_lines(app.next.failure(), inner, theme.charset), inner, pen);
-    if let Some(why) = lacking(app, Reach::Whole) {
+    if let Some(why) = lacking(app, LoadScope::Whole) {
         pen.wrapped(Rect { x: inner.x + 1, width: inner.width.saturating_sub(2), ..inner }, why);
     }
     let room = usize::from(inner.width);
@@ -80,7 +80,7 @@ fn draw_line(app: &App, next: &[NextToken], area: Rect, pen: &mut Canvas<'_>) {
         spans.push(Span::styled(name, if i == 0 { theme.strong() } else { ratatui::style::Style::new() }));
         spans.push(Span::styled(format!(" {share}  "), theme.quiet()));
     }
-    if let Some(why) = lacking(app, Reach::Whole) {
+    if let Some(why) = lacking(app, LoadScope::Whole) {
         let room = usize::from(left.width).saturating_sub(used);
         spans.push(Span::styled(text::truncate(why, room, theme.charset), theme.notice()));
     }

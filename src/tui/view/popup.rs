@@ -8,29 +8,29 @@ use crate::report::Report;
 use crate::text;
 use crate::tui::app::App;
 use crate::tui::canvas::Canvas;
-use crate::tui::over::{Costly, Over, Question};
+use crate::tui::overlay::{Confirmation, Overlay, Question};
 use crate::tui::view::frame::{centred, framed, scrolled};
 use crate::tui::view::{help, lists, suites, trouble, wiring};
 
-pub(crate) fn draw(app: &App, over: &Over, screen: Rect, pen: &mut Canvas<'_>) {
-    match over {
-        Over::Help { about, top } => {
+pub(crate) fn draw(app: &App, overlay: &Overlay, screen: Rect, pen: &mut Canvas<'_>) {
+    match overlay {
+        Overlay::Help { about, top } => {
             let area = centred(screen, 96, screen.height.saturating_sub(2));
             let inner = framed(area, &format!("Help: {}", about.name()), pen);
             let lines = help::lines(*about, usize::from(inner.width), pen.theme);
             scrolled(&lines, *top, inner, pen);
         }
-        Over::Error { report, top } => error(report, *top, screen, pen),
-        Over::Wiring { top } => wiring::draw(app, *top, screen, pen),
-        Over::Palette(field) => lists::palette(app, field, screen, pen),
-        Over::Search(field) => lists::search(app, field, screen, pen),
+        Overlay::Error { report, top } => error(report, *top, screen, pen),
+        Overlay::Wiring { top } => wiring::draw(app, *top, screen, pen),
+        Overlay::Palette(field) => lists::palette(app, field, screen, pen),
+        Overlay::Search(field) => lists::search(app, field, screen, pen),
         // Drawn in the queue, which follows it.
-        Over::Filter(_) => {}
-        Over::Path(field, what) => lists::path(field, *what, screen, pen),
-        Over::Pick(field, what) => lists::pick(app, field, *what, screen, pen),
-        Over::Named(field) => lists::named(field, screen, pen),
-        Over::Suites { row } => suites::draw(app, *row, screen, pen),
-        Over::Confirm(question) => confirm(question, screen, pen),
+        Overlay::Filter(_) => {}
+        Overlay::Path(field, what) => lists::path(field, *what, screen, pen),
+        Overlay::Pick(field, what) => lists::pick(app, field, *what, screen, pen),
+        Overlay::Named(field) => lists::named(field, screen, pen),
+        Overlay::Suites { row } => suites::draw(app, *row, screen, pen),
+        Overlay::Confirm(question) => confirm(question, screen, pen),
     }
 }
 
@@ -50,7 +50,7 @@ fn error(report: &Report, top: usize, screen: Rect, pen: &mut Canvas<'_>) {
 }
 
 fn confirm(question: &Question, screen: Rect, pen: &mut Canvas<'_>) {
-    let pull = matches!(question.what, Costly::Pull(_));
+    let pull = matches!(question.what, Confirmation::Pull(_));
     let charset = pen.theme.charset;
     let width = 76.min(screen.width.saturating_sub(4));
     let room = usize::from(width).saturating_sub(4);

@@ -122,28 +122,28 @@ fn pending<'a>(app: &App, pen: &Canvas<'_>) -> Vec<Span<'a>> {
 /// What is awaited of stitching, where its own pane does not say so.
 fn stitching(app: &App, charset: text::Charset) -> Option<String> {
     let stitch = &app.stitch;
-    let told = |what: &str, progress: Option<&Progress>| {
+    let render = |what: &str, progress: Option<&Progress>| {
         let share = progress.and_then(whole_share).map(|s| format!(" {}", format::percent(s))).unwrap_or_default();
         let what = progress.map_or_else(|| what.to_owned(), |p| text::said(&p.what, charset));
         Some(format!("{}{share}", text::truncate(&what, 40, charset)))
     };
     if stitch.export.is_pending() {
-        return told("saving the stitched SAE", stitch.export.progressed());
+        return render("saving the stitched SAE", stitch.export.progressed());
     }
     if stitch.pair.is_pending() {
-        return told("comparing two SAEs", stitch.pair.progressed());
+        return render("comparing two SAEs", stitch.pair.progressed());
     }
     if stitch.curve.is_pending() {
-        return told("measuring the curve", stitch.curve.progressed());
+        return render("measuring the curve", stitch.curve.progressed());
     }
     if stitch.curve_loss.is_pending() {
-        return told("measuring cross-entropies", stitch.curve_loss.progressed());
+        return render("measuring cross-entropies", stitch.curve_loss.progressed());
     }
     if stitch.loss.is_pending() {
-        return told("measuring cross-entropy", stitch.loss.progressed());
+        return render("measuring cross-entropy", stitch.loss.progressed());
     }
     if stitch.tables.is_pending() {
-        return told("comparing all SAEs", stitch.tables.progressed());
+        return render("comparing all SAEs", stitch.tables.progressed());
     }
     None
 }

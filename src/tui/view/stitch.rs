@@ -8,7 +8,7 @@ use ratatui::text::{Line, Span};
 use crate::text;
 use crate::tui::app::{App, Focus, Page};
 use crate::tui::canvas::{Canvas, Title};
-use crate::tui::hits::Target;
+use crate::tui::hits::HitTarget;
 use crate::tui::panes;
 use crate::tui::stitch::PairIds;
 use crate::tui::view::figures::count;
@@ -24,7 +24,7 @@ pub(crate) fn draw(app: &App, area: Rect, pen: &mut Canvas<'_>) {
     tabs(app, &pair, Rect { height: 1.min(area.height), ..area }, pen);
     sums(app, &pair, Rect { y: area.y + 1, height: area.height.saturating_sub(1).min(1), ..area }, pen);
     let body = Rect { y: area.y + 2, height: area.height.saturating_sub(2), ..area };
-    pen.hits.add(body, Target::Pane(app.stitch.shown));
+    pen.hits.add(body, HitTarget::Pane(app.stitch.shown));
     match (body.width, body.height) {
         (150.., 20..) => columns(app, &pair, body, pen),
         (100.., 18..) => rows(app, &pair, body, pen),
@@ -103,7 +103,7 @@ fn columns(app: &App, pair: &PairIds, body: Rect, pen: &mut Canvas<'_>) {
 fn titled(app: &App, which: Focus, area: Rect, pen: &mut Canvas<'_>) {
     let name = panes::of(which).tab().unwrap_or_default();
     let inner = pen.pane(area, &Title { name, ..Default::default() }, false);
-    pen.hits.add(area, Target::Tab(which));
+    pen.hits.add(area, HitTarget::Tab(which));
     let rows = pen.hits.stitch_rows;
     panes::of(which).draw(app, inner, pen);
     // Paging counts the rows of the pane that has the keys.
@@ -140,7 +140,7 @@ fn tabs(app: &App, pair: &PairIds, area: Rect, pen: &mut Canvas<'_>) {
             break;
         }
         pen.buf.set_stringn(x, area.y, format!(" {name} "), usize::from(cells), style);
-        pen.hits.add(Rect { x, width: cells, ..area }, Target::Tab(which));
+        pen.hits.add(Rect { x, width: cells, ..area }, HitTarget::Tab(which));
         x += cells + 1;
     }
     let cells = text::width(&compared) as u16;

@@ -100,7 +100,7 @@ pub(crate) fn line<'a>(app: &App, card: &LatentCard, width: usize, pen: &Canvas<
     let mut said = format!(" to {}", text::prose(&verdict.small, theme.charset));
     let delta = plain("ΔMSE", pen);
     let change = |effect: &Effect| effect.after.mse - effect.before.mse;
-    let mut parts = vec![format!("m {}", cosine(verdict.m))];
+    let mut parts = vec![format!("m {}", cosine(verdict.max_cosine))];
     match verdict.prompt.c_star {
         Some(c) => {
             parts.push(format!("c* {}", c_star(Some(c))));
@@ -153,9 +153,14 @@ fn rule<'a>(app: &App, verdict: &Verdict, pen: &Canvas<'_>) -> Line<'a> {
         return Line::from(Span::styled("a decoder row of zeros has no cosine", theme.quiet()));
     }
     let of = LatentRef { sae: verdict.small.clone(), latent: verdict.nearest.latent };
-    let sign = if verdict.m < verdict.threshold { "<" } else { ">=" };
+    let sign = if verdict.max_cosine < verdict.threshold { "<" } else { ">=" };
     Line::from(vec![
-        Span::raw(format!("m {} {sign} {} {}", cosine(verdict.m), theme.glyphs().theta, cosine(verdict.threshold))),
+        Span::raw(format!(
+            "m {} {sign} {} {}",
+            cosine(verdict.max_cosine),
+            theme.glyphs().theta,
+            cosine(verdict.threshold)
+        )),
         Span::styled("  nearest ", theme.quiet()),
         Span::styled(format!("{}/{}", text::prose(&of.sae, theme.charset), of.latent), theme.accent()),
         Span::raw(format!(" {}", label_text(app, theme, &of, 4).unwrap_or_default())),
@@ -165,7 +170,7 @@ fn rule<'a>(app: &App, verdict: &Verdict, pen: &Canvas<'_>) -> Line<'a> {
 /// What putting it in does, as a table.
 fn table<'a>(verdict: &Verdict, width: usize, pen: &Canvas<'_>) -> Vec<Line<'a>> {
     let theme = pen.theme;
-    let wide = width >= WIDE;
+    let wide = width >= MIN_WIDTH_OF_COLUMNS;
     let names = if wide {
         ["fires on", "c*", "ΔMSE", "%", "ΔL0", "ΔCE"]
     } else {
@@ -203,7 +208,7 @@ fn table<'a>(verdict: &Verdict, width: usize, pen: &Canvas<'_>) -> Vec<Line<'a>>
 }
 
 /// Cells of a verdict that has room for all columns.
-const WIDE: usize = 68;
+const MIN_WIDTH_OF_COLUMNS: usize = 68;
 
 /// A row of the table in four parts: name, firing and c*, the error, the rest.
 fn row(name: &str, cells: &[String; 6], wide: bool) -> [String; 4] {

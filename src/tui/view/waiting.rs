@@ -4,7 +4,7 @@
 use ratatui::layout::Rect;
 
 use crate::report::Report;
-use crate::session::Reach;
+use crate::session::LoadScope;
 use crate::task::Progress;
 use crate::text;
 use crate::tui::app::App;
@@ -15,11 +15,11 @@ use crate::tui::view::figures::whole_share;
 use crate::tui::view::trouble;
 
 /// Why something that needs this much of the model is not there, and what to do; none where it is.
-pub(crate) fn lacking(app: &App, needed: Reach) -> Option<&'static str> {
+pub(crate) fn lacking(app: &App, needed: LoadScope) -> Option<&'static str> {
     let reach = app.opened.value()?.reach;
     (reach < needed).then_some(match reach {
-        Reach::WeightsOnly => "Weights only: no prompt is run. M loads the model",
-        Reach::Site | Reach::Whole => "No predictions: the model is run up to the site alone",
+        LoadScope::WeightsOnly => "Weights only: no prompt is run. M loads the model",
+        LoadScope::Site | LoadScope::Whole => "No predictions: the model is run up to the site alone",
     })
 }
 
@@ -47,7 +47,7 @@ pub(crate) fn waiting(
 ) {
     let area = Rect { x: area.x + 1, width: area.width.saturating_sub(2), ..area };
     // What is asked for at all will come.
-    let lacking = lacking(app, Reach::Site).filter(|_| !app.is_computing());
+    let lacking = lacking(app, LoadScope::Site).filter(|_| !app.is_computing());
     match failure {
         Some(_) => {
             let lines = trouble::first_lines(failure, area, pen.theme.charset);

@@ -1,12 +1,12 @@
 //! Whether the suite is wired as its SAEs need it: a few words for the status line, and all of it over the panes.
-//! Not here: measuring, and how a checkup is said (`analysis::doctor::told`).
+//! Not here: measuring, and how a checkup is said (`analysis::doctor::render`).
 
 use ratatui::layout::Rect;
 use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 
 use crate::analysis::doctor::Verdict;
-use crate::analysis::doctor::told::{self, Tone};
+use crate::analysis::doctor::render::{self, Tone};
 use crate::text;
 use crate::tui::app::App;
 use crate::tui::canvas::Canvas;
@@ -33,9 +33,9 @@ pub(crate) fn said(app: &App) -> Option<Said> {
         Verdict::Fine if off > 0 => {
             format!("wiring fine here, off at {off} of {} SAEs; W shows why", checkup.saes.len())
         }
-        Verdict::Fine => format!("wiring fine: {}", told::figures(sae)),
-        Verdict::Plausible => format!("wiring plausible: {}", told::figures(sae)),
-        Verdict::Off => format!("wiring off: {}; W shows why", told::figures(sae)),
+        Verdict::Fine => format!("wiring fine: {}", render::figures(sae)),
+        Verdict::Plausible => format!("wiring plausible: {}", render::figures(sae)),
+        Verdict::Off => format!("wiring off: {}; W shows why", render::figures(sae)),
     };
     let short = match sae.verdict {
         Verdict::Fine if off > 0 => "wiring off elsewhere",
@@ -78,8 +78,8 @@ fn measured(app: &App, width: usize, pen: &Canvas<'_>) -> Vec<Line<'static>> {
             Tone::Good => theme.good(),
             Tone::Bad => theme.bad(),
         };
-        let told = told::lines(&checked.checkup, width, theme.charset);
-        return told.into_iter().map(|(how, line)| styled(line, tone(how))).collect();
+        let render = render::lines(&checked.checkup, width, theme.charset);
+        return render.into_iter().map(|(how, line)| styled(line, tone(how))).collect();
     }
     if let Some(report) = app.checkup.last_failure() {
         let lines = trouble::lines(report, width, theme.charset);

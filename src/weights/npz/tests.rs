@@ -89,14 +89,14 @@ fn refusal(descr: &str, fortran: bool, shape: &str, bytes: usize) -> String {
 #[test]
 fn both_orders_and_every_float_are_read() {
     let values = [1.0f32, 2.0, 3.0, 4.0, 5.0, 6.0];
-    let turned = [1.0f32, 4.0, 2.0, 5.0, 3.0, 6.0];
+    let transposed = [1.0f32, 4.0, 2.0, 5.0, 3.0, 6.0];
     let halves = values.iter().flat_map(|value| half::f16::from_f32(*value).to_le_bytes()).collect::<Vec<u8>>();
     let doubles = values.iter().flat_map(|value| f64::from(*value).to_le_bytes()).collect::<Vec<u8>>();
     // Names of any length move the data to any place.
     for name in ["a", "ab", "abc", "abcd"] {
         let entries = [
             (format!("{name}.npy"), array("<f4", false, "(2, 3)", &floats(&values))),
-            ("turned.npy".to_owned(), array("<f4", true, "(2, 3)", &floats(&turned))),
+            ("turned.npy".to_owned(), array("<f4", true, "(2, 3)", &floats(&transposed))),
             ("half.npy".to_owned(), array("<f2", false, "(2, 3)", &halves)),
             ("double.npy".to_owned(), array("<f8", false, "(2, 3)", &doubles)),
             ("vector.npy".to_owned(), array("<f4", true, "(6,)", &floats(&values))),
@@ -135,10 +135,10 @@ fn what_cannot_be_read_is_named() {
     assert!(open(b"x").err().unwrap().to_string().contains("not a zip file"));
     assert_eq!(Instead::behind(&open(b"").err().unwrap()), Some(Instead::Empty));
     let text = archive(&[("w.npy", b"hello".to_vec())]);
-    assert!(open(&text).err().unwrap().to_string().contains("`w` is no array of NumPy's"));
+    assert!(open(&text).err().unwrap().to_string().contains("`w` is not a NumPy array"));
     let missing = TensorFiles::open_npz(&Blob::path("/nowhere/params.npz")).err().unwrap();
     assert_eq!(missing.to_string(), "cannot open `/nowhere/params.npz`");
-    // Numbers that are no weights may stand there, and are refused when they are asked for.
+    // Numbers that are not weights may stand there, and are refused when they are asked for.
     let counts = open(&archive(&[("n.npy", array("<i8", false, "(1,)", &[0; 8]))])).unwrap();
     assert!(matches!(counts.get("n"), Err(Error::Type { .. })));
     let twice = ["w.npy", "w.npy"].map(|name| (name, array("<f4", false, "(1,)", &[0; 4])));
@@ -149,8 +149,8 @@ fn what_cannot_be_read_is_named() {
 fn compressed_arrays_are_made_plain_when_they_are_asked_for() {
     let values: Vec<f32> = (0..600).map(|at| (at % 7) as f32).collect();
     let plain = array("<f4", false, "(20, 30)", &floats(&values));
-    let turned = array("<f4", true, "(30, 20)", &floats(&values));
-    let (a, b) = (Zipped::packed("a.npy", &plain), Zipped::packed("b.npy", &turned));
+    let transposed = array("<f4", true, "(30, 20)", &floats(&values));
+    let (a, b) = (Zipped::packed("a.npy", &plain), Zipped::packed("b.npy", &transposed));
     assert!(a.stored.len() * 4 < plain.len(), "it is compressed");
     let files = open(&archive_of(&[a, b])).unwrap();
     assert_eq!((files.bytes("a").unwrap(), files.size(), files.is_moved("a")), (2400, 4800, true));

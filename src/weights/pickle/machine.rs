@@ -11,15 +11,15 @@ use std::sync::Arc;
 use super::{Element, Tensor, TensorFile, Value};
 
 /// Most values of the resulting tree: far above any state dictionary.
-const MOST: usize = 1 << 20;
+const MAX_VALUES: usize = 1 << 20;
 /// Deepest nesting of the resulting tree.
 const DEEPEST: usize = 64;
 /// Bytes of text that count as one value of the tree: the memo lets one text stand in many places.
-const TEXT: usize = 64;
+const MAX_SHOWN_TEXT: usize = 64;
 /// Most elements of a tensor that has fewer places: four times as many as the widest SAE has latents.
-const EXPANDED: usize = 1 << 22;
+const MAX_EXPANDED: usize = 1 << 22;
 /// Most arguments of a call and most dimensions of a tensor.
-const FEW: usize = 32;
+const MAX_ARGUMENTS: usize = 32;
 /// Values on the stack between a tensor and its key, at most.
 const NEAR: usize = 4;
 
@@ -287,7 +287,7 @@ impl Machine<'_> {
 
     /// The same where there cannot be many: what is copied by every instruction would add up.
     fn few(&self, id: Id) -> Result<&[Id], String> {
-        self.items(id).and_then(|items| if items.len() <= FEW { Ok(items) } else { Err(damaged()) })
+        self.items(id).and_then(|items| if items.len() <= MAX_ARGUMENTS { Ok(items) } else { Err(damaged()) })
     }
 
     /// A name of Python's. Those that tensors need are known; all others end the reading.
@@ -387,9 +387,9 @@ impl Machine<'_> {
         }
         // A tensor that was expanded (`tensor.expand`) has more elements than places. A small file could ask for any
         // amount of memory so; a threshold or a bias of any SAE does not.
-        if elements > span.max(EXPANDED) {
+        if elements > span.max(MAX_EXPANDED) {
             return Err(format!(
-                "a tensor is expanded from {span} places to {elements} elements; {EXPANDED} at most are read"
+                "a tensor is expanded from {span} places to {elements} elements; {MAX_EXPANDED} at most are read"
             ));
         }
         let mut ordered = 1usize;
@@ -421,13 +421,13 @@ impl Machine<'_> {
     /// A node with all below it.
     fn tree(&self, id: Id, depth: usize, count: &mut usize) -> Result<Value, String> {
         *count += 1;
-        if depth > DEEPEST || *count > MOST {
+        if depth > DEEPEST || *count > MAX_VALUES {
             return Err("its values are nested too deep or are too many".to_owned());
         }
         match &self.nodes[id] {
             Node::Plain(value) => {
                 if let Value::Text(text) = value {
-                    *count += text.len() / TEXT;
+                    *count += text.len() / MAX_SHOWN_TEXT;
                 }
                 Ok(value.clone())
             }
@@ -438,7 +438,7 @@ impl Machine<'_> {
                 let pairs = pairs.iter().map(|(key, value)| {
                     let key = match &self.nodes[*key] {
                         Node::Plain(Value::Text(key)) => {
-                            *count += key.len() / TEXT;
+                            *count += key.len() / MAX_SHOWN_TEXT;
                             key.clone()
                         }
                         Node::Plain(Value::Int(key)) => key.to_string(),

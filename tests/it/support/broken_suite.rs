@@ -7,14 +7,14 @@ use std::path::{Path, PathBuf};
 
 use candle_core::Device;
 use saescope::analysis::doctor::{Checkup, Figures};
-use saescope::analysis::measuring::{Apart, Sample, Taker};
+use saescope::analysis::measuring::{ActivationSource, Apart, Sample};
 use saescope::blob::Blob;
 use saescope::hub::{Environment, Hub};
 use saescope::model::{self, ModelFiles, TokenizerFiles, TokenizerSaid};
 use saescope::sae::lens::{self, SaeFiles};
 use saescope::sae::train::{Config, train};
-use saescope::sae::{Parts, Sae};
-use saescope::session::{Checked, CheckupQuery, OpenQuery, Reach, Session, Setup};
+use saescope::sae::{Sae, SaeWeights};
+use saescope::session::{Checked, CheckupQuery, LoadScope, OpenQuery, Session, SessionConfig};
 use saescope::site::{Site, SiteKind};
 use saescope::task::Cancel;
 use saescope::weights::TensorFiles;
@@ -118,7 +118,8 @@ impl Wired {
     /// Activations of the demo's text at the site, as the suite takes them, without position 0; [positions, size].
     pub fn rows(&self) -> Vec<f32> {
         let loaded = self.load_model();
-        let taker = Taker { model: &*loaded.model, site: self.site, center: self.center, apart: Apart::First };
+        let taker =
+            ActivationSource { model: &*loaded.model, site: self.site, center: self.center, apart: Apart::First };
         let text = fs::read_to_string(demo().join("text.txt")).expect("the demo's text");
         let mut sample = Sample::default();
         for document in text.split("<|endoftext|>").filter(|document| document.len() > 40) {
@@ -175,10 +176,10 @@ impl Wired {
     pub fn ask(&self, kept: Option<PathBuf>) -> Checked {
         let cache = self.path("cache");
         let environment = Environment { endpoint: "http://127.0.0.1:9".into(), cache, token: None, offline: true };
-        let mut session = Session::new(Setup { checkups: kept, ..Setup::new(Hub::new(environment)) });
+        let mut session = Session::new(SessionConfig { checkups: kept, ..SessionConfig::new(Hub::new(environment)) });
         let suite = self.path("x.toml").display().to_string();
         session
-            .ask(&OpenQuery { suite, saes: Vec::new(), reach: Reach::Whole }, &Cancel::new(), &|_| {})
+            .ask(&OpenQuery { suite, saes: Vec::new(), reach: LoadScope::Whole }, &Cancel::new(), &|_| {})
             .expect("opens");
         let job = CheckupQuery { losses: false, again: false };
         session.ask(&job, &Cancel::new(), &|_| {}).expect("is measured")
@@ -195,7 +196,7 @@ impl Wired {
 }
 
 /// An SAE with some of its parts changed.
-pub fn changed(sae: &Sae, change: impl FnOnce(&mut Parts)) -> Sae {
+pub fn changed(sae: &Sae, change: impl FnOnce(&mut SaeWeights)) -> Sae {
     let mut parts = sae.parts().clone();
     change(&mut parts);
     let mut made = Sae::new(parts).expect("fits together");

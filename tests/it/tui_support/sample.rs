@@ -16,13 +16,13 @@ use saescope::analysis::{
 };
 use saescope::session::{
     AttributionQuery, CardQuery, CatalogueQuery, Checked, CheckupQuery, FilterQuery, Found, Labels, LabelsQuery,
-    Memory, NextQuery, OpenQuery, Opened, PackQuery, Predictions, PullQuery, Query, Reach, RunQuery, SaeInfo,
+    LoadScope, Memory, NextQuery, OpenQuery, OpenedSuite, PackQuery, Predictions, PullQuery, Query, RunQuery, SaeInfo,
     SearchQuery, SuiteEntry,
 };
 use saescope::site::{Site, SiteKind};
 use saescope::task::{Cancelled, Ticket};
 use saescope::text::Charset;
-use saescope::tui::app::{App, Start};
+use saescope::tui::app::{App, TuiOptions};
 use saescope::tui::msg::{Effect, Msg, Update};
 use saescope::tui::update::{start, update};
 use saescope::worker::{Answer, Event, Job, JobEvent};
@@ -35,14 +35,14 @@ pub const PROMPT: &str = "Albert Einstein was a physicist who was born in";
 /// Chinese, an emoji with joiners, Hebrew, a control character and a bidirectional one, a combining mark, a newline.
 pub const HARD_PROMPT: &str = "東京 is 👩\u{200d}🔬 שלום \u{1b}[2J\u{202e}e\u{301}\nnext";
 
-pub fn opened_suite(suite: &str) -> Opened {
+pub fn opened_suite(suite: &str) -> OpenedSuite {
     let kind = if suite == HEADS { SiteKind::AttnZ } else { SITE.kind };
-    Opened { site: Site { kind, ..SITE }, ..opened() }
+    OpenedSuite { site: Site { kind, ..SITE }, ..opened() }
 }
 
-pub fn opened() -> Opened {
+pub fn opened() -> OpenedSuite {
     let saes = WIDTHS.iter().map(|w| SaeInfo { id: w.to_string(), width: Some(*w), loaded: true, neuronpedia: None });
-    Opened {
+    OpenedSuite {
         suite: "demo".into(),
         title: "A small world of facts".into(),
         model: "demo/model".into(),
@@ -53,7 +53,7 @@ pub fn opened() -> Opened {
         context: 256,
         bos: true,
         prompt: PROMPT.into(),
-        reach: Reach::Whole,
+        reach: LoadScope::Whole,
         words: true,
         memory: Memory { needed: 40_000_000, free: None, on_device: None },
         notes: Vec::new(),
@@ -371,14 +371,14 @@ pub fn new(prompt: Option<&str>, charset: Charset) -> App {
 }
 
 pub fn new_on(suite: &str, prompt: Option<&str>, charset: Charset) -> App {
-    let start = Start {
+    let start = TuiOptions {
         suite: suite.into(),
         prompt: prompt.map(str::to_owned),
         mouse: true,
         charset,
         home: None,
         saes: Vec::new(),
-        reach: Reach::Whole,
+        reach: LoadScope::Whole,
     };
     App::new(&start, (80, 24))
 }
@@ -386,10 +386,10 @@ pub fn new_on(suite: &str, prompt: Option<&str>, charset: Charset) -> App {
 /// An explorer with the sample suite open without its model.
 pub fn weights_only() -> App {
     let mut app = new(Some(PROMPT), Charset::Unicode);
-    app.usual = Reach::WeightsOnly;
+    app.usual = LoadScope::WeightsOnly;
     for effect in start(&mut app).effects {
         let Effect::Ask { ticket, .. } = effect else { continue };
-        let opened = Opened { reach: Reach::WeightsOnly, ..opened() };
+        let opened = OpenedSuite { reach: LoadScope::WeightsOnly, ..opened() };
         let first = update(&mut app, told(ticket, Event::Done(Ok(Answer::new(opened)))));
         settle(&mut app, first);
     }

@@ -5,14 +5,14 @@
 use std::sync::Arc;
 
 use saescope::analysis::{
-    Bench, BenchLoss, Change, Class, CurveLoss, CurvePoint, CurveView, Effect, Family, GroupView, Losses, Measures,
-    Neighbour, Order, PairView, Phase, Relation, Rung, TextInfo, Verdict,
+    BenchLoss, Change, Class, CurveLoss, CurvePoint, CurveView, Effect, Family, GroupView, Losses, Measures, Neighbour,
+    Order, PairView, Phase, Relation, Rung, TextInfo, Verdict, WorkbenchView,
 };
 use saescope::sae::stitch::Score;
 use saescope::sae::{self, Comparison, Edge, Forest, NearestTable};
 use saescope::session::{
-    BenchQuery, CurveLossQuery, CurveQuery, ExportQuery, FamilyQuery, GroupQuery, Loss, LossQuery, PairQuery,
-    TablesQuery, TextQuery, VerdictQuery,
+    CurveLossQuery, CurveQuery, ExportQuery, FamilyQuery, GroupQuery, Loss, LossQuery, PairQuery, TablesQuery,
+    TextQuery, VerdictQuery, WorkbenchQuery,
 };
 use saescope::worker::{Answer, Job};
 
@@ -114,8 +114,8 @@ pub fn verdict(small: &str, large: &str, latent: u32, threshold: f32, ce: bool) 
         small: small.into(),
         large: large.into(),
         latent,
-        m: row.m,
-        nearest: Neighbour { latent: row.nearest, cosine: row.m },
+        max_cosine: row.max_cosine,
+        nearest: Neighbour { latent: row.nearest, cosine: row.max_cosine },
         threshold,
         class,
         agrees: disagrees.map(|d| !d),
@@ -150,7 +150,7 @@ pub fn family(sae: &str, latent: u32, threshold: f32) -> Family {
     Family { sae: sae.into(), latent, threshold, rungs: rungs.collect() }
 }
 
-pub fn bench(small: &str, large: &str, changes: &[Change]) -> Bench {
+pub fn bench(small: &str, large: &str, changes: &[Change]) -> WorkbenchView {
     let mut counts = (0, 0);
     for change in changes {
         match change {
@@ -171,7 +171,7 @@ pub fn bench(small: &str, large: &str, changes: &[Change]) -> Bench {
         let change = [0.0, -0.31, 0.0, 0.04, -0.002, 0.12][position % 6];
         (small, small * (1.0 + change), small * 0.8)
     };
-    Bench {
+    WorkbenchView {
         small: small.into(),
         large: large.into(),
         changes: changes.to_vec(),
@@ -245,7 +245,7 @@ pub fn group(small: &str, large: &str, latent: u32, threshold: f32) -> Option<Gr
     let mut edges: Vec<(u32, u32, f32)> = Vec::new();
     for latent in &group.large {
         let row = view.rows[*latent as usize];
-        edges.push((row.nearest, *latent, row.m));
+        edges.push((row.nearest, *latent, row.max_cosine));
         edges.extend(second(width_of(small), *latent).map(|edge| (edge.small, edge.large, edge.cosine)));
     }
     edges.retain(|(_, _, cosine)| *cosine >= threshold);
@@ -258,7 +258,7 @@ pub fn answer(job: &Job) -> Option<Answer> {
         .or_else(|| answer_to(job, |_: &TablesQuery| Vec::new()))
         .or_else(|| answer_to(job, |query: &PairQuery| pair(&query.small, &query.large)))
         .or_else(|| answer_to(job, |query: &VerdictQuery| of_verdict(query, false)))
-        .or_else(|| answer_to(job, |query: &BenchQuery| bench(&query.small, &query.large, &query.changes)))
+        .or_else(|| answer_to(job, |query: &WorkbenchQuery| bench(&query.small, &query.large, &query.changes)))
         .or_else(|| answer_to(job, loss))
         .or_else(|| {
             answer_to(job, |query: &CurveQuery| curve(&query.small, &query.large, query.threshold, query.order))
@@ -278,7 +278,7 @@ fn of_verdict(query: &VerdictQuery, with_losses: bool) -> Verdict {
 fn loss(query: &LossQuery) -> Loss {
     match query {
         LossQuery::Verdict(query) => Loss::Verdict(of_verdict(query, true)),
-        LossQuery::Bench(BenchQuery { small, large, changes }) => Loss::Bench(BenchLoss {
+        LossQuery::Bench(WorkbenchQuery { small, large, changes }) => Loss::Bench(BenchLoss {
             small: small.clone(),
             large: large.clone(),
             changes: changes.clone(),

@@ -7,7 +7,7 @@ use crate::tui::location::Focus;
 
 /// Heads and sources of the chosen latent at the chosen token.
 #[derive(Debug, Default)]
-pub struct Origins {
+pub struct Attributions {
     /// Where the person came from.
     pub left: Option<Focus>,
     /// The head that is looked through; all of them otherwise.

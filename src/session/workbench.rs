@@ -1,7 +1,7 @@
 //! A stitched SAE built by hand, on the prompt and on the text.
 //! Not here: what one latent alone does (`verdict.rs`), and cross-entropies (`loss.rs`), which take the model.
 
-use crate::analysis::{self, Bench, Measures};
+use crate::analysis::{self, Measures, WorkbenchView};
 use crate::report::Report;
 use crate::sae::metrics::{self, Quality};
 use crate::sae::stitch::{Change, Pair, Point, Selection, Workbench};
@@ -16,7 +16,7 @@ use crate::task::Cancel;
 
 /// The stitched SAE after these changes: on the prompt always, on the text once the pair was measured there.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct BenchQuery {
+pub struct WorkbenchQuery {
     /// The narrower SAE.
     pub small: String,
     /// The wider SAE.
@@ -25,17 +25,17 @@ pub struct BenchQuery {
     pub changes: Vec<analysis::Change>,
 }
 
-impl Query for BenchQuery {
-    type Answer = Bench;
+impl Query for WorkbenchQuery {
+    type Answer = WorkbenchView;
     const NAME: &'static str = "bench";
     const PRIORITY: u8 = 80;
 
-    fn run(&self, cx: &mut Cx<'_>) -> Result<Bench, Report> {
+    fn run(&self, cx: &mut Cx<'_>) -> Result<WorkbenchView, Report> {
         let (corpus, cancel) = (cx.corpus()?, cx.cancel);
         let session = cx.prompt()?;
         let places = session.places(&self.small, &self.large)?;
         let prompt = session.seen_by(places);
-        let (suite, _, benches) = session.with::<Benches>();
+        let (suite, _, benches) = session.with::<Workbenches>();
         suite.bench(&corpus, &prompt, benches, places, &self.changes, cancel)
     }
 }
@@ -55,7 +55,7 @@ pub struct Prompt {
 
 /// The workbenches last used, one for the prompt and one for the text: a change costs what it changes.
 #[derive(Default)]
-pub struct Benches {
+pub struct Workbenches {
     prompt: Option<((usize, usize), Vec<u32>, Workbench)>,
     text: Option<((u64, usize, usize), Workbench)>,
 }
@@ -119,11 +119,11 @@ impl LoadedSuite {
         &self,
         corpus: &Corpus,
         prompt: &Prompt,
-        benches: &mut Benches,
+        benches: &mut Workbenches,
         places: (usize, usize),
         changes: &[analysis::Change],
         cancel: &Cancel,
-    ) -> Result<Bench, Report> {
+    ) -> Result<WorkbenchView, Report> {
         let pair = self.pair(places)?;
         let now = selection(pair, changes)?;
         let wrong = |error: Error| failure::of_sae("the stitched SAE cannot be measured", &error);
@@ -136,7 +136,7 @@ impl LoadedSuite {
         let errors = small.errors.iter().zip(&stitched.errors).zip(&large.errors);
         let (there, inserted) = now.counts();
         let (small_id, large_id) = self.names(places);
-        Ok(Bench {
+        Ok(WorkbenchView {
             small: small_id,
             large: large_id,
             changes: changes.to_vec(),
@@ -158,7 +158,7 @@ impl LoadedSuite {
     pub fn on_text(
         &self,
         corpus: &Corpus,
-        benches: &mut Benches,
+        benches: &mut Workbenches,
         places: (usize, usize),
         now: &Selection,
     ) -> Result<Option<Measures>, Error> {
@@ -177,7 +177,7 @@ impl LoadedSuite {
 pub fn on_prompt(
     pair: Pair<'_>,
     prompt: &Prompt,
-    benches: &mut Benches,
+    benches: &mut Workbenches,
     places: (usize, usize),
     now: &Selection,
     cancel: &Cancel,

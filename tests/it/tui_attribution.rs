@@ -7,7 +7,7 @@ use ratatui::backend::TestBackend;
 use saescope::report::Report;
 use saescope::session::{AttributionQuery, Query};
 use saescope::tui::app::{App, Focus};
-use saescope::tui::hits::Target;
+use saescope::tui::hits::HitTarget;
 use saescope::tui::msg::{Effect, Mouse, MouseDid, Msg};
 use saescope::tui::theme::Theme;
 use saescope::tui::update::update;
@@ -46,32 +46,32 @@ fn where_there_are_no_heads_it_says_so_and_asks_nothing() {
 fn it_follows_token_and_latent_and_keeps_the_head() {
     let mut app = ready_on(HEADS, PROMPT);
     press(&mut app, "o");
-    assert_eq!((app.focus, app.beside), (Focus::Origins, Focus::Origins));
-    let (of, current) = app.origins().expect("is answered");
+    assert_eq!((app.focus, app.beside), (Focus::Attribution, Focus::Attribution));
+    let (of, current) = app.attribution().expect("is answered");
     assert!(current && of.position == app.token);
     press(&mut app, "down");
     press(&mut app, "down");
-    let head = app.origins.head.expect("a head");
+    let head = app.attribution.head.expect("a head");
     assert_eq!(app.head_row(), 2);
     let job = asks(&mut app, "left").expect("the token before is asked about");
     let chosen = app.chosen().expect("a latent");
     assert_eq!(job, Job::new(AttributionQuery { sae: chosen.sae, latent: chosen.latent, position: app.token }));
-    assert!(app.origins().is_some_and(|(_, current)| !current), "the last answer stays until there is another");
+    assert!(app.attribution().is_some_and(|(_, current)| !current), "the last answer stays until there is another");
     press(&mut app, "right");
-    assert_eq!(app.origins.head, Some(head), "the head is kept, wherever its row went");
+    assert_eq!(app.attribution.head, Some(head), "the head is kept, wherever its row went");
     press(&mut app, "3");
-    assert_eq!(app.beside, Focus::Origins, "it stays in view while one goes along the latents");
+    assert_eq!(app.beside, Focus::Attribution, "it stays in view while one goes along the latents");
     let before = app.latent;
     assert!(
         asks(&mut app, "down")
             .is_some_and(|job| job.get::<AttributionQuery>().is_some_and(|of| Some(of.latent) != before))
     );
     press(&mut app, "tab");
-    assert_eq!(app.focus, Focus::Origins, "it stands where the card stood");
+    assert_eq!(app.focus, Focus::Attribution, "it stands where the card stood");
     press(&mut app, "end");
     assert_eq!(app.head_row(), 12);
     press(&mut app, "home");
-    assert_eq!(app.origins.head, None);
+    assert_eq!(app.attribution.head, None);
 }
 
 #[test]
@@ -81,7 +81,7 @@ fn escape_goes_back_where_one_came_from_and_the_card_comes_back() {
             let mut app = ready_on(HEADS, PROMPT);
             press(&mut app, from);
             press(&mut app, "o");
-            assert_eq!(app.focus, Focus::Origins);
+            assert_eq!(app.focus, Focus::Attribution);
             press(&mut app, back);
             assert_eq!((app.focus, app.beside), (focus, Focus::Card));
         }
@@ -100,9 +100,9 @@ fn a_click_chooses_a_head_and_the_wheel_goes_along_them() {
     press(&mut app, "o");
     press(&mut app, "2");
     draw(&mut app);
-    let row = app.hits.area(Target::Item(Focus::Origins, 3)).expect("a row of heads");
+    let row = app.hits.area(HitTarget::Item(Focus::Attribution, 3)).expect("a row of heads");
     send(&mut app, Msg::Mouse(Mouse { did: MouseDid::Click, column: row.x + 1, row: row.y }));
-    assert_eq!((app.focus, app.head_row()), (Focus::Origins, 3));
+    assert_eq!((app.focus, app.head_row()), (Focus::Attribution, 3));
     send(&mut app, Msg::Mouse(Mouse { did: MouseDid::WheelUp, column: row.x + 1, row: row.y }));
     assert_eq!(app.head_row(), 2);
 }
@@ -113,7 +113,7 @@ fn what_stands_on_screen_are_the_numbers_of_the_answer() {
     send(&mut app, Msg::Resize { width: 120, height: 40 });
     press(&mut app, "o");
     let shown = draw(&mut app);
-    let (of, _) = app.origins().expect("is answered");
+    let (of, _) = app.attribution().expect("is answered");
     for value in [of.pre_activation, of.heads[0].value, of.heads[11].value, of.sources[0].value, of.bias] {
         let number = format!("{:.2}", value.abs());
         assert!(shown.contains(&number), "{number} is not on\n{shown}");
@@ -138,7 +138,7 @@ fn a_failure_stands_in_its_pane_and_r_asks_again() {
     assert!(asks(&mut app, "r").is_none(), "the prompt is run first");
     let mut app = ready_on(HEADS, PROMPT);
     press(&mut app, "r");
-    assert!(app.origins().is_some_and(|(_, current)| current), "and then the origins are asked for");
+    assert!(app.attribution().is_some_and(|(_, current)| current), "and then the origins are asked for");
 }
 
 #[test]
@@ -166,5 +166,5 @@ fn an_answer_of_another_kind_is_a_bug_that_is_told() {
             update(&mut app, told(ticket, event));
         }
     }
-    assert!(app.origins.asked.failure().is_some());
+    assert!(app.attribution.asked.failure().is_some());
 }

@@ -12,7 +12,7 @@ use ratatui::style::Modifier;
 use ratatui::{Terminal, TerminalOptions, Viewport};
 
 use crate::tui::app::App;
-use crate::tui::hits::Hits;
+use crate::tui::hits::HitMap;
 use crate::tui::theme::Theme;
 use crate::tui::view::view;
 
@@ -35,14 +35,14 @@ impl Write for Sink {
 }
 
 /// Draws frames.
-pub struct Painter {
+pub struct FrameWriter {
     terminal: Terminal<CrosstermBackend<Sink>>,
     sink: Sink,
     last: Buffer,
     caret: Option<Position>,
 }
 
-impl Painter {
+impl FrameWriter {
     /// A painter for a terminal of this size, whose screen may hold anything.
     ///
     /// # Errors
@@ -65,9 +65,9 @@ impl Painter {
     ///
     /// # Errors
     /// None that a sink in memory could give.
-    pub fn draw(&mut self, app: &App, theme: &Theme) -> io::Result<(Vec<u8>, Hits)> {
+    pub fn draw(&mut self, app: &App, theme: &Theme) -> io::Result<(Vec<u8>, HitMap)> {
         let first = !self.sink.0.borrow().is_empty();
-        let mut hits = Hits::default();
+        let mut hits = HitMap::default();
         let frame = self.terminal.draw(|frame| hits = view(app, theme, frame))?;
         let changed = first || *frame.buffer != self.last || hits.caret != self.caret;
         if changed {

@@ -1,5 +1,5 @@
 //! Questions to the state about where the chosen latent's activation comes from.
-//! Not here: what is kept of it (`origins.rs`), and drawing it.
+//! Not here: what is kept of it (`attribution.rs`), and drawing it.
 
 use crate::analysis::{Attribution, HeadValue};
 use crate::session::AttributionQuery;
@@ -19,7 +19,7 @@ pub struct HeadRow {
 }
 
 impl App {
-    /// Whether the suite's SAEs read what attention heads mixed: only there heads and sources can be told apart.
+    /// Whether the suite's SAEs read what attention heads mixed: only there heads and sources can be distinguished.
     #[must_use]
     pub fn reads_heads(&self) -> bool {
         self.opened.value().is_some_and(|opened| opened.site.kind == SiteKind::AttnZ)
@@ -36,16 +36,16 @@ impl App {
     /// The origins that were answered last, and whether they are those of the chosen latent and token. None of another
     /// prompt.
     #[must_use]
-    pub fn origins(&self) -> Option<(&Attribution, bool)> {
-        let (answered, key) = (self.origins.asked.answers()?, self.origins_key()?);
-        let of = self.origins.asked.value()?;
+    pub fn attribution(&self) -> Option<(&Attribution, bool)> {
+        let (answered, key) = (self.attribution.asked.answers()?, self.origins_key()?);
+        let of = self.attribution.asked.value()?;
         (answered.1 == key.1).then_some((&**of, *answered == key))
     }
 
     /// All heads together, then each, the one that brought most first, either way.
     #[must_use]
     pub fn head_rows(&self) -> Vec<HeadRow> {
-        let Some((of, _)) = self.origins() else { return Vec::new() };
+        let Some((of, _)) = self.attribution() else { return Vec::new() };
         let all = of.heads.iter().map(|head| head.value).sum();
         let row =
             |head: &HeadValue| HeadRow { head: Some(head.head), value: head.value, share: Some(head.decoder_share) };
@@ -58,12 +58,12 @@ impl App {
     /// The row of the head that is looked through.
     #[must_use]
     pub fn head_row(&self) -> usize {
-        self.head_rows().iter().position(|row| row.head == self.origins.head).unwrap_or(0)
+        self.head_rows().iter().position(|row| row.head == self.attribution.head).unwrap_or(0)
     }
 
     /// Whether the tokens show what the sources brought instead of where the latent fires.
     #[must_use]
     pub fn shows_sources(&self) -> bool {
-        self.beside == Focus::Origins && self.page == Page::Explore
+        self.beside == Focus::Attribution && self.page == Page::Explore
     }
 }

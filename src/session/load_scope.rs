@@ -4,7 +4,7 @@
 use serde::Serialize;
 
 use crate::blob::Blob;
-use crate::model::{self, Extent};
+use crate::model::{self, ModelScope};
 use crate::report::Report;
 use crate::site::{Site, SiteKind};
 use crate::suite::{Picked, Suite};
@@ -12,7 +12,7 @@ use crate::suite::{Picked, Suite};
 /// How much of a suite's model is opened; each has what the ones before it have.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Reach {
+pub enum LoadScope {
     /// SAEs and the words of the model, as far as they are there: neighbours, classes, meta-SAEs, promoted tokens.
     WeightsOnly,
     /// The model up to the suite's site: which latents fire.
@@ -22,17 +22,17 @@ pub enum Reach {
     Whole,
 }
 
-impl Reach {
+impl LoadScope {
     /// The part of the model that it takes.
-    pub(super) const fn extent(self, site: Site) -> Extent {
+    pub(super) const fn extent(self, site: Site) -> ModelScope {
         match self {
-            Self::WeightsOnly => Extent::Words,
-            Self::Site => Extent::Blocks(site.blocks()),
-            Self::Whole => Extent::Whole,
+            Self::WeightsOnly => ModelScope::Unembedding,
+            Self::Site => ModelScope::Blocks(site.blocks()),
+            Self::Whole => ModelScope::Whole,
         }
     }
 
-    /// Which tensors that takes; all of a model that cannot be understood, since what is wrong with it is told when it
+    /// Which tensors that takes; all of a model that cannot be understood, since what is wrong with it is reported when it
     /// is loaded, and none where it is not needed.
     pub(super) fn pick(self, site: Site) -> impl Fn(&Blob, &[&str]) -> Picked {
         move |config, names| match model::wanted(config, self.extent(site), names) {
@@ -72,13 +72,13 @@ impl Reach {
 }
 
 /// What is to be opened.
-pub struct Opening<'a> {
+pub struct OpenRequest<'a> {
     /// The suite.
     pub suite: Suite,
     /// The ids of its SAEs that are to be loaded.
     pub saes: &'a [String],
     /// How much of its model.
-    pub reach: Reach,
+    pub reach: LoadScope,
     /// Whether it is an error when the words of the model are not there.
     pub words: bool,
 }

@@ -7,7 +7,7 @@ use tui_input::InputRequest;
 use crate::tui::app::{App, Focus, LatentRef};
 use crate::tui::keys::{Action, Edit};
 use crate::tui::msg::Effect;
-use crate::tui::over::{Costly, Over};
+use crate::tui::overlay::{Confirmation, Overlay};
 use crate::tui::palette::commands;
 use crate::tui::update::{act as act_anywhere, always, meta, select, stitch, suites};
 
@@ -18,7 +18,7 @@ pub(super) fn act(app: &mut App, action: Action, effects: &mut Vec<Effect>) -> b
     }
     match action {
         Action::Close => close(app),
-        Action::Help => app.over.push(Over::Help { about: app.place(), top: 0 }),
+        Action::Help => app.overlay.push(Overlay::Help { about: app.place(), top: 0 }),
         Action::Accept => accept(app, effects),
         Action::Up => step(app, -1),
         Action::Down => step(app, 1),
@@ -34,7 +34,7 @@ pub(super) fn act(app: &mut App, action: Action, effects: &mut Vec<Effect>) -> b
 }
 
 fn close(app: &mut App) {
-    if matches!(app.over.pop(), Some(Over::Filter(_))) {
+    if matches!(app.overlay.pop(), Some(Overlay::Filter(_))) {
         app.stitch.queue.text.clear();
     }
 }
@@ -45,13 +45,13 @@ fn page(app: &App) -> isize {
 
 /// Rows of the topmost list.
 fn list_len(app: &App) -> usize {
-    match app.over.last() {
-        Some(Over::Palette(field)) => commands(app.focus, field.input.value()).len(),
-        Some(Over::Search(field)) if !field.input.value().is_empty() => {
+    match app.overlay.last() {
+        Some(Overlay::Palette(field)) => commands(app.focus, field.input.value()).len(),
+        Some(Overlay::Search(field)) if !field.input.value().is_empty() => {
             app.found.value().map_or(0, |found| found.latents.len())
         }
-        Some(Over::Suites { .. }) => app.catalogue.value().map_or(0, |all| all.len()),
-        Some(Over::Pick(field, _)) => meta::matching(app, field.input.value()).len(),
+        Some(Overlay::Suites { .. }) => app.catalogue.value().map_or(0, |all| all.len()),
+        Some(Overlay::Pick(field, _)) => meta::matching(app, field.input.value()).len(),
         _ => 0,
     }
 }
@@ -59,23 +59,23 @@ fn list_len(app: &App) -> usize {
 fn step(app: &mut App, by: isize) {
     let last = list_len(app).saturating_sub(1);
     let lines = app.hits.over_lines.saturating_sub(app.hits.over_rows);
-    match app.over.last_mut() {
-        Some(Over::Help { top, .. } | Over::Error { top, .. } | Over::Wiring { top }) => {
+    match app.overlay.last_mut() {
+        Some(Overlay::Help { top, .. } | Overlay::Error { top, .. } | Overlay::Wiring { top }) => {
             *top = top.saturating_add_signed(by).min(lines);
         }
-        Some(Over::Palette(field) | Over::Search(field) | Over::Pick(field, _)) => {
+        Some(Overlay::Palette(field) | Overlay::Search(field) | Overlay::Pick(field, _)) => {
             field.row = field.row.saturating_add_signed(by).min(last);
         }
-        Some(Over::Suites { row }) => *row = row.saturating_add_signed(by).min(last),
-        Some(Over::Filter(_) | Over::Path(..) | Over::Named(_) | Over::Confirm(_)) | None => {}
+        Some(Overlay::Suites { row }) => *row = row.saturating_add_signed(by).min(last),
+        Some(Overlay::Filter(_) | Overlay::Path(..) | Overlay::Named(_) | Overlay::Confirm(_)) | None => {}
     }
 }
 
 /// Chooses a row of the topmost list; gives whether it was chosen already.
 pub(super) fn choose_row(app: &mut App, to: usize) -> bool {
-    let row = match app.over.last_mut() {
-        Some(Over::Palette(field) | Over::Search(field) | Over::Pick(field, _)) => &mut field.row,
-        Some(Over::Suites { row }) => row,
+    let row = match app.overlay.last_mut() {
+        Some(Overlay::Palette(field) | Overlay::Search(field) | Overlay::Pick(field, _)) => &mut field.row,
+        Some(Overlay::Suites { row }) => row,
         _ => return false,
     };
     let same = *row == to;
@@ -89,9 +89,9 @@ pub(super) fn wheel(app: &mut App, by: isize) {
 }
 
 pub(super) fn accept(app: &mut App, effects: &mut Vec<Effect>) {
-    match app.over.last().cloned() {
-        Some(Over::Palette(field)) => {
-            app.over.pop();
+    match app.overlay.last().cloned() {
+        Some(Overlay::Palette(field)) => {
+            app.overlay.pop();
             if let Some(command) = commands(app.focus, field.input.value()).get(field.row) {
                 // Commands of the panes do nothing in the prompt, where letters are text.
                 if app.focus == Focus::Prompt && command.action != Action::Focus(Focus::Prompt) {
@@ -100,47 +100,47 @@ pub(super) fn accept(app: &mut App, effects: &mut Vec<Effect>) {
                 act_anywhere(app, command.action, effects);
             }
         }
-        Some(Over::Search(field)) => {
+        Some(Overlay::Search(field)) => {
             let found = app.found.value().filter(|f| f.query == field.input.value());
             let hit = found.and_then(|f| Some((f.sae.clone(), f.latents.get(field.row)?.0)));
             if let Some((sae, latent)) = hit {
-                app.over.pop();
+                app.overlay.pop();
                 select::visit(app, &LatentRef { sae, latent });
                 go_where_it_fires(app);
                 app.look_at(Focus::Latents);
             }
         }
-        Some(Over::Suites { row }) => {
+        Some(Overlay::Suites { row }) => {
             if let Some(entry) = app.catalogue.value().and_then(|all| all.get(row)).cloned() {
                 suites::choose(app, &entry, effects);
             }
         }
-        Some(Over::Confirm(question)) => {
-            app.over.pop();
+        Some(Overlay::Confirm(question)) => {
+            app.overlay.pop();
             match question.what {
-                Costly::Pull(suite) => suites::pull(app, suite, effects),
-                Costly::Train(recipe) => meta::train(app, recipe, effects),
+                Confirmation::Pull(suite) => suites::pull(app, suite, effects),
+                Confirmation::Train(recipe) => meta::train(app, recipe, effects),
             }
         }
-        Some(Over::Filter(_)) => {
-            app.over.pop();
+        Some(Overlay::Filter(_)) => {
+            app.overlay.pop();
             app.look_at(Focus::Queue);
         }
-        Some(Over::Path(field, what)) => {
-            app.over.pop();
+        Some(Overlay::Path(field, what)) => {
+            app.overlay.pop();
             stitch::take_path(app, field.input.value(), what, effects);
         }
-        Some(Over::Pick(field, what)) => {
+        Some(Overlay::Pick(field, what)) => {
             if let Some(meta_latent) = meta::matching(app, field.input.value()).get(field.row).copied() {
-                app.over.pop();
+                app.overlay.pop();
                 meta::picked(app, meta_latent, what);
             }
         }
-        Some(Over::Named(field)) => {
-            app.over.pop();
+        Some(Overlay::Named(field)) => {
+            app.overlay.pop();
             meta::take_names(app, field.input.value());
         }
-        Some(Over::Help { .. } | Over::Error { .. } | Over::Wiring { .. }) => drop(app.over.pop()),
+        Some(Overlay::Help { .. } | Overlay::Error { .. } | Overlay::Wiring { .. }) => drop(app.overlay.pop()),
         None => {}
     }
 }
@@ -163,8 +163,8 @@ fn go_where_it_fires(app: &mut App) {
 /// Text from the clipboard: text, wherever it lands, never commands.
 pub(super) fn paste(app: &mut App, text: &str) -> bool {
     let text = text.replace("\r\n", "\n").replace('\r', "\n");
-    if !app.over.is_empty() {
-        let Some(field) = app.over.last_mut().and_then(Over::field_mut) else { return false };
+    if !app.overlay.is_empty() {
+        let Some(field) = app.overlay.last_mut().and_then(Overlay::field_mut) else { return false };
         field.insert(text.lines().next().unwrap_or_default());
         take_filter(app);
         return true;
@@ -176,9 +176,9 @@ pub(super) fn paste(app: &mut App, text: &str) -> bool {
 
 /// What was typed: characters without a line break.
 pub(super) fn insert(app: &mut App, text: &str) {
-    if app.over.is_empty() {
+    if app.overlay.is_empty() {
         app.editor.insert_str(text);
-    } else if let Some(field) = app.over.last_mut().and_then(Over::field_mut) {
+    } else if let Some(field) = app.overlay.last_mut().and_then(Overlay::field_mut) {
         field.insert(text);
         take_filter(app);
     }
@@ -186,13 +186,13 @@ pub(super) fn insert(app: &mut App, text: &str) {
 
 /// The queue follows its filter while it is typed.
 fn take_filter(app: &mut App) {
-    if let Some(Over::Filter(field)) = app.over.last() {
+    if let Some(Overlay::Filter(field)) = app.overlay.last() {
         field.input.value().clone_into(&mut app.stitch.queue.text);
     }
 }
 
 fn edit_field(app: &mut App, edit: Edit) {
-    let Some(field) = app.over.last_mut().and_then(Over::field_mut) else { return };
+    let Some(field) = app.overlay.last_mut().and_then(Overlay::field_mut) else { return };
     let request = match edit {
         Edit::Left => InputRequest::GoToPrevChar,
         Edit::Right => InputRequest::GoToNextChar,

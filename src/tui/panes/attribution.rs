@@ -11,15 +11,15 @@ use crate::tui::app::App;
 use crate::tui::app::HeadRow;
 use crate::tui::canvas::{Canvas, Title};
 use crate::tui::format;
-use crate::tui::hits::Target;
-use crate::tui::keys::{Action, Binding, Places, row};
+use crate::tui::hits::HitTarget;
+use crate::tui::keys::{Action, Binding, KeyContexts, row};
 use crate::tui::location::{Focus, Page};
 use crate::tui::msg::Effect;
 use crate::tui::pane::{Pane, leap_of, step_of};
 use crate::tui::question::{Question, question};
 use crate::tui::theme::glyphs;
 use crate::tui::update::select;
-use crate::tui::view::figures::brought;
+use crate::tui::view::figures::contribution;
 use crate::tui::view::flow;
 use crate::tui::view::trouble;
 use crokey::key;
@@ -28,13 +28,13 @@ use crokey::key;
 const HEAD: u16 = 2;
 
 fn draw(app: &App, area: Rect, pen: &mut Canvas<'_>) {
-    pen.hit_pane(area, Focus::Origins);
+    pen.hit_pane(area, Focus::Attribution);
     let theme = pen.theme;
-    let inner = pen.pane(area, &title(app, usize::from(area.width), pen), app.focus == Focus::Origins);
+    let inner = pen.pane(area, &title(app, usize::from(area.width), pen), app.focus == Focus::Attribution);
     let inner = Rect { x: inner.x + 1, width: inner.width.saturating_sub(1), ..inner };
-    let failure = trouble::first_lines(app.origins.asked.failure(), inner, theme.charset);
+    let failure = trouble::first_lines(app.attribution.asked.failure(), inner, theme.charset);
     let inner = trouble::draw_lines(&failure, inner, pen);
-    let Some((of, current)) = app.origins() else {
+    let Some((of, current)) = app.attribution() else {
         let said = match (app.run.value(), app.chosen()) {
             (None, _) => "the prompt has not been run",
             (_, None) => "no latent chosen",
@@ -60,7 +60,7 @@ fn draw(app: &App, area: Rect, pen: &mut Canvas<'_>) {
 /// Which latent, and how strongly it fires: in fewer words where the latent's name would be cut.
 fn title<'a>(app: &App, width: usize, pen: &Canvas<'_>) -> Title<'a> {
     let theme = pen.theme;
-    let mut title = Title { name: "o Origins", ..Title::default() };
+    let mut title = Title { name: "o Attribution", ..Title::default() };
     let mut name = 0;
     if let Some(chosen) = app.chosen() {
         let said = format!("{}/{}", text::prose(&chosen.sae, theme.charset), chosen.latent);
@@ -68,8 +68,8 @@ fn title<'a>(app: &App, width: usize, pen: &Canvas<'_>) -> Title<'a> {
         title.about.push(Span::styled(said, theme.accent()));
     }
     let more = theme.glyphs().more;
-    let forms = match app.origins() {
-        _ if app.origins.asked.is_pending() && app.waits() => [format!("tracing {more}"), more.to_owned()],
+    let forms = match app.attribution() {
+        _ if app.attribution.asked.is_pending() && app.waits() => [format!("tracing {more}"), more.to_owned()],
         Some((of, _)) if of.activation > 0.0 => {
             let value = format::activation(of.activation);
             [format!("fires {value}"), value]
@@ -87,8 +87,8 @@ fn title<'a>(app: &App, width: usize, pen: &Canvas<'_>) -> Title<'a> {
 /// What the pre-activation is a sum of, in the longest words that fit: half a number is a wrong number.
 fn sum_line<'a>(of: &Attribution, width: usize, pen: &Canvas<'_>) -> Line<'a> {
     let theme = pen.theme;
-    let attention = brought(of.sources.iter().map(|source| source.value).sum());
-    let (pre, bias) = (format::activation(of.pre_activation), brought(of.bias));
+    let attention = contribution(of.sources.iter().map(|source| source.value).sum());
+    let (pre, bias) = (format::activation(of.pre_activation), contribution(of.bias));
     let forms = [("pre-activation ", " = heads ", ", bias "), ("pre ", " = heads ", ", bias "), ("", " = ", " ")];
     let numbers = pre.len() + attention.len() + bias.len();
     let fits = |(a, b, c): &&(&str, &str, &str)| a.len() + b.len() + c.len() + numbers <= width;
@@ -108,20 +108,20 @@ fn draw_heads(app: &App, area: Rect, pen: &mut Canvas<'_>) {
     let rows = app.head_rows();
     let wide = area.width >= 28;
     let named = if wide {
-        format!("  {:<5}{:>7}{:>8}", "head", "brought", "W_dec")
+        format!("  {:<5}{:>7}{:>8}", "head", "contrib", "W_dec")
     } else {
-        format!("  {:<5}{:>7}", "head", "brought")
+        format!("  {:<5}{:>7}", "head", "contrib")
     };
     pen.text(area, 0, &named, theme.quiet());
     let below = Rect { y: area.y + 1, height: area.height.saturating_sub(HEAD - 1), ..area };
-    pen.hits.note_rows(Focus::Origins, usize::from(below.height));
+    pen.hits.note_rows(Focus::Attribution, usize::from(below.height));
     let most = rows.iter().map(|row| row.value.abs()).fold(0.0, f32::max);
     let chosen = app.head_row();
     let top = flow::top(chosen, usize::from(below.height).max(1), rows.len());
     for (y, (index, row)) in rows.iter().enumerate().skip(top).take(usize::from(below.height)).enumerate() {
         let at = Rect { y: below.y + y as u16, height: 1, ..below };
         pen.line(at, 0, &head_line(app, row, index == chosen, (wide, most), usize::from(at.width), pen));
-        pen.hits.add(at, Target::Item(Focus::Origins, index));
+        pen.hits.add(at, HitTarget::Item(Focus::Attribution, index));
     }
 }
 
@@ -135,7 +135,7 @@ fn head_line<'a>(
 ) -> Line<'a> {
     let theme = pen.theme;
     let name = row.head.map_or_else(|| "all".to_owned(), |head| format!("h{head}"));
-    let style = if chosen { theme.chosen(app.focus == Focus::Origins) } else { Style::new() };
+    let style = if chosen { theme.chosen(app.focus == Focus::Attribution) } else { Style::new() };
     let share = row.share.map_or(String::new(), |share| format::percent(share.into()));
     let share = if wide { format!("{share:>8}") } else { String::new() };
     let room = width.saturating_sub(15 + share.len());
@@ -143,7 +143,7 @@ fn head_line<'a>(
         Span::styled(if chosen { theme.glyphs().chosen } else { " " }, theme.accent()),
         Span::raw(" "),
         Span::styled(format!("{name:<5}"), style),
-        Span::raw(format!("{:>7}", brought(row.value))),
+        Span::raw(format!("{:>7}", contribution(row.value))),
         Span::styled(share, theme.quiet()),
         Span::raw(" "),
         bar(row.value, most, room, pen),
@@ -153,8 +153,8 @@ fn head_line<'a>(
 /// The sources of the chosen head, the one that brought most first.
 fn draw_sources(app: &App, of: &Attribution, area: Rect, pen: &mut Canvas<'_>) {
     let theme = pen.theme;
-    let through = of.through(app.origins.head);
-    let whose = app.origins.head.map_or_else(|| "all heads".to_owned(), |head| format!("h{head}"));
+    let through = of.through(app.attribution.head);
+    let whose = app.attribution.head.map_or_else(|| "all heads".to_owned(), |head| format!("h{head}"));
     let named = format!("token, by {whose}");
     let named = if named.len() <= usize::from(area.width) { named } else { format!("by {whose}") };
     pen.text(area, 0, &named, theme.quiet());
@@ -173,7 +173,7 @@ fn draw_sources(app: &App, of: &Attribution, area: Rect, pen: &mut Canvas<'_>) {
         let line = Line::from(vec![
             Span::styled(format!("{source:>digits$} "), theme.quiet()),
             Span::styled(text::fit(&token, name, theme.charset), here),
-            Span::raw(format!("{:>7} ", brought(through[source]))),
+            Span::raw(format!("{:>7} ", contribution(through[source]))),
             bar(through[source], most, room, pen),
         ]);
         pen.line(area, y as u16 + 1, &line);
@@ -196,7 +196,7 @@ pub(crate) fn card_lines<'a>(app: &App, width: usize, room: usize, pen: &Canvas<
         let mut spans = vec![Span::styled(format!("{name:<NAMES$}"), theme.quiet())];
         let mut used = NAMES;
         for (name, value) in parts {
-            let said = format!(" {}  ", brought(value));
+            let said = format!(" {}  ", contribution(value));
             used += text::width(&name) + said.len();
             // Whole parts only: half a number is a wrong number.
             if used > width + 2 {
@@ -207,7 +207,7 @@ pub(crate) fn card_lines<'a>(app: &App, width: usize, room: usize, pen: &Canvas<
         }
         Line::from(spans)
     };
-    let Some((of, true)) = app.origins() else {
+    let Some((of, true)) = app.attribution() else {
         // The lines keep their place while the answer is awaited.
         return ["from", "heads"].into_iter().take(room).map(|name| line(name, Vec::new())).collect();
     };
@@ -224,19 +224,19 @@ pub(crate) fn card_lines<'a>(app: &App, width: usize, room: usize, pen: &Canvas<
 fn enter(app: &mut App) {
     if !app.reads_heads() {
         let site = app.opened.value().map_or_else(String::new, |o| format!("; this suite reads {}", o.site));
-        app.say(format!("heads and sources are told apart at attn_z only{site}"));
+        app.say(format!("heads and sources can be separated at attn_z only{site}"));
         return;
     }
-    if app.focus != Focus::Origins {
-        app.origins.left = Some(app.focus);
+    if app.focus != Focus::Attribution {
+        app.attribution.left = Some(app.focus);
     }
-    app.look_at(Focus::Origins);
+    app.look_at(Focus::Attribution);
 }
 
 /// Puts the card back and goes where the person came from.
 fn leave(app: &mut App) {
     app.beside = Focus::Card;
-    match app.origins.left.take() {
+    match app.attribution.left.take() {
         Some(Focus::Card) => select::enter_card(app),
         Some(pane) if pane.page().is_none_or(|page| page == Page::Explore) => app.look_at(pane),
         _ => app.look_at(Focus::Latents),
@@ -252,22 +252,22 @@ fn move_head(app: &mut App, by: isize) {
 /// Looks through the head of a row.
 fn choose_row(app: &mut App, row: usize) {
     if let Some(row) = app.head_rows().get(row) {
-        app.origins.head = row.head;
+        app.attribution.head = row.head;
     }
 }
 
 /// The pane.
 pub(crate) struct OriginsPane;
 
-const HERE: Places = Places::pane(Focus::Origins);
+const HERE: KeyContexts = KeyContexts::pane(Focus::Attribution);
 
 impl Pane for OriginsPane {
     fn focus(&self) -> Focus {
-        Focus::Origins
+        Focus::Attribution
     }
 
     fn name(&self) -> &'static str {
-        "Origins"
+        "Attribution"
     }
 
     fn keys(&self) -> &'static [Binding] {
@@ -276,25 +276,25 @@ impl Pane for OriginsPane {
                 row(
                     120,
                     Action::Up,
-                    "origins.previous",
+                    "attribution.previous",
                     &[key!(up), key!(k)],
                     HERE,
                     "",
-                    "The head above, which brought more",
+                    "The head above, which contributes more",
                 ),
                 row(
                     130,
                     Action::Down,
-                    "origins.next",
+                    "attribution.next",
                     &[key!(down), key!(j)],
                     HERE,
                     "head",
-                    "The head below, which brought less",
+                    "The head below, which contributes less",
                 ),
                 row(
                     660,
                     Action::Close,
-                    "origins.leave",
+                    "attribution.leave",
                     &[key!(esc), key!(o)],
                     HERE,
                     "back",
@@ -307,7 +307,7 @@ impl Pane for OriginsPane {
     fn help(&self) -> &'static [&'static str] {
         &[
             "Which heads and tokens the latent's activation comes from (SAEs on attn_z): what a head mixes is a weighted sum of",
-            "values at the tokens it looks at, so what each head brought from each token and the bias add up to the pre-activation.",
+            "values at the tokens it looks at, so what each head contributes from each token and the bias add up to the pre-activation.",
             "A chosen head narrows the tokens to what came through it. W_dec: the head's share of the latent's decoder row.",
         ]
     }
@@ -324,7 +324,7 @@ impl Pane for OriginsPane {
         match action {
             Action::Up | Action::Down => move_head(app, step_of(action)),
             Action::First | Action::Last | Action::PageUp | Action::PageDown => {
-                move_head(app, leap_of(action, app.hits.rows(Focus::Origins)));
+                move_head(app, leap_of(action, app.hits.rows(Focus::Attribution)));
             }
             Action::Close => leave(app),
             _ => return false,
@@ -333,7 +333,7 @@ impl Pane for OriginsPane {
     }
 
     fn click(&self, app: &mut App, row: usize, _: &mut Vec<Effect>) {
-        app.look_at(Focus::Origins);
+        app.look_at(Focus::Attribution);
         choose_row(app, row);
     }
 
@@ -343,7 +343,7 @@ impl Pane for OriginsPane {
     }
 
     fn questions(&self) -> &'static [Question] {
-        const { &[question!(origins.asked)] }
+        const { &[question!(attribution.asked)] }
     }
 
     /// The card's lines need it too, so it is asked for wherever latents are looked at.
@@ -352,7 +352,7 @@ impl Pane for OriginsPane {
             return;
         }
         let Some((query, run)) = app.origins_key() else { return };
-        effects.extend(app.origins.asked.want(query, run, &mut app.tickets));
+        effects.extend(app.attribution.asked.want(query, run, &mut app.tickets));
     }
 
     fn command(&self, app: &App) -> Option<String> {

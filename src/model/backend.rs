@@ -4,8 +4,8 @@
 use candle_core::Device;
 
 use super::load::load_at;
-use super::parts::KEPT_FROM;
-use super::{Error, Extent, Loaded, ModelFiles};
+use super::weight_loader::KEPT_FROM;
+use super::{Error, Loaded, ModelFiles, ModelScope};
 use crate::device::DeviceName;
 use crate::guard;
 
@@ -14,20 +14,20 @@ const PROBED: usize = 64;
 
 /// Where a model computes; the CPU unless something else is opened. Clones share it.
 #[derive(Clone, Debug)]
-pub struct Place {
+pub struct Backend {
     name: DeviceName,
     /// None for the CPU with this program's own products.
     device: Option<Device>,
     exact: bool,
 }
 
-impl Default for Place {
+impl Default for Backend {
     fn default() -> Self {
         Self { name: DeviceName::Cpu, device: None, exact: true }
     }
 }
 
-impl Place {
+impl Backend {
     /// Opens a device and sees that it can multiply.
     ///
     /// # Errors
@@ -81,8 +81,8 @@ impl Place {
         if self.exact { "f32" } else { "less than f32" }
     }
 
-    /// The bytes that are free on it for weights; none for the CPU, whose memory the system tells of, and where the
-    /// device does not tell.
+    /// The bytes that are free on it for weights; none for the CPU, whose memory the system reports, and where the
+    /// device does not say.
     #[must_use]
     pub fn free(&self) -> Option<u64> {
         self.device.as_ref().and_then(free)
@@ -92,7 +92,7 @@ impl Place {
     ///
     /// # Errors
     /// As [`super::load`].
-    pub fn load(&self, files: &ModelFiles, extent: Extent) -> Result<Loaded, Error> {
+    pub fn load(&self, files: &ModelFiles, extent: ModelScope) -> Result<Loaded, Error> {
         load_at(files, self.device.as_ref(), KEPT_FROM, extent)
     }
 }
@@ -165,10 +165,10 @@ mod tests {
 
     #[test]
     fn the_stand_in_holds_weights_and_multiplies_in_f32() {
-        let place = Place::open(DeviceName::StandIn).unwrap();
-        assert!(place.holds_weights() && place.exact);
-        assert_eq!((place.precision(), place.free()), ("f32", None));
-        let cpu = Place::open(DeviceName::Cpu).unwrap();
+        let backend = Backend::open(DeviceName::StandIn).unwrap();
+        assert!(backend.holds_weights() && backend.exact);
+        assert_eq!((backend.precision(), backend.free()), ("f32", None));
+        let cpu = Backend::open(DeviceName::Cpu).unwrap();
         assert!(!cpu.holds_weights());
     }
 
@@ -188,7 +188,7 @@ mod tests {
     #[test]
     fn a_device_that_this_build_cannot_use_or_this_machine_lacks_is_an_error() {
         for name in [DeviceName::Cuda(4096), DeviceName::Metal] {
-            match Place::open(name) {
+            match Backend::open(name) {
                 Err(Error::NotBuilt { name: told } | Error::NoDevice { name: told, .. }) => assert_eq!(told, name),
                 // A Mac whose build has Metal.
                 Ok(_) => assert_eq!(name, DeviceName::Metal),

@@ -5,9 +5,9 @@ use super::plan::Plan;
 
 /// How much of a model is opened.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Extent {
+pub enum ModelScope {
     /// Its words alone, unembedding and tokenizer: no pass can be run.
-    Words,
+    Unembedding,
     /// So many blocks from the first: activations, and no predictions. The words as far as they are there.
     Blocks(usize),
     /// All of it.
@@ -24,11 +24,11 @@ pub struct Wanted {
     pub welcome: Vec<String>,
 }
 
-impl Extent {
+impl ModelScope {
     /// How many blocks of a model of so many are opened.
     pub(super) fn blocks(self, layers: usize) -> usize {
         match self {
-            Self::Words => 0,
+            Self::Unembedding => 0,
             Self::Blocks(blocks) => blocks.min(layers),
             Self::Whole => layers,
         }
@@ -37,19 +37,19 @@ impl Extent {
 
 impl Wanted {
     /// What an extent takes of the tensors of these names.
-    pub(super) fn of(plan: &Plan, extent: Extent, names: &[&str]) -> Self {
+    pub(super) fn of(plan: &Plan, extent: ModelScope, names: &[&str]) -> Self {
         let has_head = names.iter().any(|name| plan.is_head(&plan.bare(name)));
         let mut wanted = Self::default();
         for name in names {
             // What the family does not know is not read: the part of a model that sees, say.
             let Some(part) = part(plan, &plan.bare(name), has_head) else { continue };
             let list = match (extent, part) {
-                (Extent::Blocks(blocks), Part::Block(number)) if number >= blocks => continue,
-                (Extent::Words, Part::Block(_) | Part::Front) => continue,
-                (Extent::Blocks(_), Part::Words { embeds: false }) => &mut wanted.welcome,
-                (Extent::Whole, _)
-                | (Extent::Words, Part::Words { .. })
-                | (Extent::Blocks(_), Part::Block(_) | Part::Words { embeds: true } | Part::Front) => {
+                (ModelScope::Blocks(blocks), Part::Block(number)) if number >= blocks => continue,
+                (ModelScope::Unembedding, Part::Block(_) | Part::Front) => continue,
+                (ModelScope::Blocks(_), Part::Unembedding { embeds: false }) => &mut wanted.welcome,
+                (ModelScope::Whole, _)
+                | (ModelScope::Unembedding, Part::Unembedding { .. })
+                | (ModelScope::Blocks(_), Part::Block(_) | Part::Unembedding { embeds: true } | Part::Front) => {
                     &mut wanted.required
                 }
             };
@@ -63,7 +63,7 @@ impl Wanted {
 enum Part {
     Block(usize),
     /// What turns directions into words; an embedding may be the head too.
-    Words {
+    Unembedding {
         embeds: bool,
     },
     /// Embeddings of tokens and positions.
@@ -75,10 +75,10 @@ fn part(plan: &Plan, name: &str, has_head: bool) -> Option<Part> {
         return Some(Part::Block(number));
     }
     if name == plan.embedding && !has_head && plan.tied {
-        return Some(Part::Words { embeds: true });
+        return Some(Part::Unembedding { embeds: true });
     }
     if plan.is_final_norm(name) || plan.is_head(name) {
-        return Some(Part::Words { embeds: false });
+        return Some(Part::Unembedding { embeds: false });
     }
     plan.is_front(name).then_some(Part::Front)
 }

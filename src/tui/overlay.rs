@@ -5,15 +5,15 @@ use tui_input::Input;
 
 use crate::report::Report;
 use crate::session::MetaRecipe;
-use crate::tui::keys::Place;
+use crate::tui::keys::KeyContext;
 
 /// Something that lies over the panes and takes the keys.
 #[derive(Clone, Debug)]
-pub enum Over {
+pub enum Overlay {
     /// Help for a place.
     Help {
         /// The place it is about.
-        about: Place,
+        about: KeyContext,
         /// First line shown.
         top: usize,
     },
@@ -72,7 +72,7 @@ pub enum PickFor {
 
 /// Something costly.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Costly {
+pub enum Confirmation {
     /// To download a suite.
     Pull(String),
     /// To train a meta-SAE.
@@ -111,14 +111,14 @@ impl Field {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Question {
     /// What is to be done.
-    pub what: Costly,
+    pub what: Confirmation,
     /// What is asked, in one line.
     pub ask: String,
     /// What the person should know, line by line.
     pub know: Vec<String>,
 }
 
-impl Over {
+impl Overlay {
     /// The field of text, when it has one.
     #[must_use]
     pub const fn field(&self) -> Option<&Field> {
@@ -152,17 +152,17 @@ impl Over {
 
     /// Where keys go while it is topmost.
     #[must_use]
-    pub const fn place(&self) -> Place {
+    pub const fn place(&self) -> KeyContext {
         match self {
-            Self::Help { .. } | Self::Error { .. } | Self::Wiring { .. } => Place::Reading,
-            Self::Palette(_) => Place::Palette,
-            Self::Search(_) => Place::Search,
-            Self::Filter(_) => Place::Filter,
-            Self::Path(..) => Place::Path,
-            Self::Suites { .. } => Place::Suites,
-            Self::Pick(..) => Place::Pick,
-            Self::Named(_) => Place::Named,
-            Self::Confirm(_) => Place::Confirm,
+            Self::Help { .. } | Self::Error { .. } | Self::Wiring { .. } => KeyContext::Reading,
+            Self::Palette(_) => KeyContext::Palette,
+            Self::Search(_) => KeyContext::Search,
+            Self::Filter(_) => KeyContext::Filter,
+            Self::Path(..) => KeyContext::Path,
+            Self::Suites { .. } => KeyContext::Suites,
+            Self::Pick(..) => KeyContext::Pick,
+            Self::Named(_) => KeyContext::Named,
+            Self::Confirm(_) => KeyContext::Confirm,
         }
     }
 }

@@ -11,18 +11,18 @@ use crate::session::current::Corpus;
 use crate::session::failure;
 use crate::session::loaded_suite::LoadedSuite;
 use crate::session::memo::MemoKey;
-use crate::session::spliced::WayKey;
+use crate::session::spliced::InterpolationKey;
 use crate::task::{Cancel, OnProgress};
 
-impl MemoKey for WayKey {
-    type Value = Arc<Way>;
+impl MemoKey for InterpolationKey {
+    type Value = Arc<Interpolation>;
     fn generation(&self) -> Option<u64> {
         Some(self.generation)
     }
 }
 
 /// All steps in their order, with the points that were measured.
-pub struct Way {
+pub struct Interpolation {
     steps: Vec<Step>,
     pub points: Vec<CurvePoint>,
     /// The step after which phase swap begins, that after which phase drop begins, and the last.
@@ -30,22 +30,22 @@ pub struct Way {
 }
 
 /// What is asked of a way.
-pub struct Asked<'a> {
+pub struct CurveRequest<'a> {
     pub corpus: &'a Corpus,
     pub places: (usize, usize),
     pub threshold: f32,
     pub order: Order,
 }
 
-impl Asked<'_> {
+impl CurveRequest<'_> {
     /// What the way is of.
-    pub fn key(&self) -> WayKey {
+    pub fn key(&self) -> InterpolationKey {
         let Self { corpus, places, threshold, order } = *self;
-        WayKey { generation: corpus.generation, places, threshold: threshold.to_bits(), order }
+        InterpolationKey { generation: corpus.generation, places, threshold: threshold.to_bits(), order }
     }
 }
 
-impl Way {
+impl Interpolation {
     /// The latents that are there after some steps.
     ///
     /// # Errors
@@ -60,16 +60,16 @@ impl Way {
 
 impl LoadedSuite {
     /// The way with all its steps.
-    pub fn way(
+    pub fn interpolation(
         &self,
-        asked: &Asked<'_>,
+        asked: &CurveRequest<'_>,
         points: usize,
         cancel: &Cancel,
         progress: OnProgress<'_>,
-    ) -> Result<Arc<Way>, Report> {
+    ) -> Result<Arc<Interpolation>, Report> {
         let key = asked.key();
         // They are large, and one pair is looked at at a time.
-        self.memo.retain(|kept: &WayKey| kept.places == key.places);
+        self.memo.retain(|kept: &InterpolationKey| kept.places == key.places);
         self.memo.get_or(&key, cancel, progress, |progress| {
             let pair = self.pair(asked.places)?;
             let table = self.table(asked.places, asked.threshold, cancel, progress)?;
@@ -77,7 +77,7 @@ impl LoadedSuite {
             let small = self.codes(asked.corpus, asked.places.0, cancel, progress)?;
             let large = self.codes(asked.corpus, asked.places.1, cancel, progress)?;
             let bench = self.text_bench(asked.corpus, asked.places, cancel, progress)?;
-            let walk = || -> Result<Way, Error> {
+            let walk = || -> Result<Interpolation, Error> {
                 let steps = stitch::changes(&Classes::new(&table.comparison, asked.threshold)?);
                 let mut scores = Scores::of(pair, steps.iter().map(|step| &step.change))?;
                 let sample = &text.sample;
@@ -92,7 +92,7 @@ impl LoadedSuite {
                 };
                 let phases = phases(&steps);
                 let points = curve.points.iter().map(|point| plain(point, pair)).collect();
-                Ok(Way { steps, points, phases })
+                Ok(Interpolation { steps, points, phases })
             };
             walk().map(Arc::new).map_err(|error| failure::of_sae("the way cannot be measured", &error))
         })

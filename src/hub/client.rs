@@ -1,15 +1,14 @@
 //! Questions to the hub over HTTP: what a file is, its bytes from some byte on, what a folder holds.
 //! Not here: the cache, retries, and what is done with the bytes.
 //!
-//! Whether a repository or revision exists is asked through hf-hub. The rest is asked here: hf-hub sends the token to
-//! whatever address a page of a listing names as the next one, reads answers of any length into memory, does not say
-//! whether the server heeded a range (206) or sent the whole file (200), asks for the head once more behind every
-//! redirect, and stores error pages as files. Files in Xet storage are fetched over plain HTTP as well, which the hub
-//! bridges: one way that resumes and is verified, for every file.
+//! hf-hub gives the layout of the cache (`cache.rs`) and asks nothing: its client (1.0) sends the token to whatever
+//! address a page of a listing names as the next one, reads answers of any length into memory, does not say whether the
+//! server heeded a range (206) or sent the whole file (200), asks for the head once more behind every redirect, and
+//! stores error pages as files. Files in Xet storage are fetched over plain HTTP, which the hub bridges: one way that
+//! resumes and is verified, for every file.
 
 use std::time::Duration;
 
-use hf_hub::{HFClient, HFRepository, RepoTypeModel};
 use reqwest::header::{
     ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, ETAG, HeaderMap, LOCATION, RANGE, RETRY_AFTER,
 };
@@ -27,7 +26,7 @@ const CONNECT: Duration = Duration::from_secs(10);
 const SILENCE: Duration = Duration::from_secs(30);
 
 /// The hub, as one runtime talks to it.
-pub struct Remote<'a> {
+pub struct HubClient<'a> {
     environment: &'a Environment,
     endpoint: Url,
     client: reqwest::Client,
@@ -65,7 +64,7 @@ impl Body {
     }
 }
 
-impl<'a> Remote<'a> {
+impl<'a> HubClient<'a> {
     /// A client; nothing is asked yet.
     ///
     /// # Errors
@@ -73,8 +72,7 @@ impl<'a> Remote<'a> {
     pub fn new(environment: &'a Environment) -> Result<Self, Error> {
         let endpoint = Url::parse(&environment.endpoint)
             .map_err(|error| Error::Endpoint { endpoint: environment.shown_endpoint(), why: error.to_string() })?;
-        // Redirects are followed below, where it is known to whom the token belongs.
-        let client = client(&endpoint).redirect(redirect::Policy::none()).build();
+        let client = client(&endpoint).build();
         let client = client.map_err(|error| Error::Client(chain(&error)))?;
         Ok(Self { environment, endpoint, client })
     }
@@ -219,7 +217,7 @@ impl<'a> Remote<'a> {
     /// Where an answer leads to.
     fn next(&self, from: &Url, mut url: Url, trusted: bool) -> Result<Address, Error> {
         if !matches!(url.scheme(), "http" | "https") {
-            return Err(self.malformed("it leads to what is no web server".to_owned()));
+            return Err(self.malformed("it leads to something that is not a web server".to_owned()));
         }
         if from.scheme() == "https" && url.scheme() != "https" {
             return Err(self.malformed("it leads to an address without encryption".to_owned()));
@@ -269,7 +267,7 @@ impl<'a> Remote<'a> {
         }
     }
 
-    /// Why the server gave no listing. Without the hub's own code for it that is no word on the repository: mirrors and
+    /// Why the server gave no listing. Without the hub's own code for it that is not a word on the repository: mirrors and
     /// proxies answer like this what they do not know.
     fn unlisted(&self, response: &Response, repo: &Repo, folder: Option<&str>) -> Error {
         let (status, headers) = (response.status().as_u16(), response.headers());
@@ -311,32 +309,24 @@ impl<'a> Remote<'a> {
 
     /// Which of repository, revision and file does not exist, for servers that do not say so themselves.
     async fn what_is_missing(&self, repo: &Repo, revision: &str, file: &str) -> Error {
-        if let Ok(repository) = self.hf_hub(repo) {
-            if let Ok(false) = repository.exists().send().await {
-                return Error::NoRepository { repo: repo.clone() };
-            }
-            if let Ok(false) = repository.revision_exists().revision(revision).send().await {
-                return Error::NoRevision { repo: repo.clone() };
-            }
+        if self.is_missing(repo, None).await {
+            return Error::NoRepository { repo: repo.clone() };
+        }
+        if self.is_missing(repo, Some(revision)).await {
+            return Error::NoRevision { repo: repo.clone() };
         }
         Error::NoFile { repo: repo.clone(), file: file.to_owned() }
     }
 
-    /// hf-hub's view of a repository. A redirect takes the token no further than the origin it was meant for.
-    fn hf_hub(&self, repo: &Repo) -> Result<HFRepository<RepoTypeModel>, Error> {
-        let wrong = |error: &dyn std::error::Error| Error::Client(error.to_string());
-        let policy = redirect::Policy::custom(|attempt| {
-            let bare =
-                attempt.previous().iter().any(|url| url.scheme() == "https") && attempt.url().scheme() != "https";
-            if bare || attempt.previous().len() > MAX_REDIRECTS { attempt.stop() } else { attempt.follow() }
-        });
-        let client = client(&self.endpoint).redirect(policy).build().map_err(|error| wrong(&error))?;
-        // A token that can be no header stops it from searching the environment for one, and is not sent.
-        let token = self.token().unwrap_or("\n");
-        let builder = HFClient::builder().client(client).endpoint(self.endpoint.as_str()).token(token);
-        let builder = builder.cache_dir(&self.environment.cache).retry_max_attempts(2);
-        let (owner, name) = hf_hub::split_id(&repo.id);
-        builder.build().map(|client| client.model(owner, name)).map_err(|error| wrong(&error))
+    /// Whether the hub's own origin says that a repository, or a revision of it, does not exist.
+    async fn is_missing(&self, repo: &Repo, revision: Option<&str>) -> bool {
+        let mut url = self.endpoint.clone();
+        if let Ok(mut segments) = url.path_segments_mut() {
+            segments.pop_if_empty().extend(["api", "models"]).extend(repo.id.split('/'));
+            segments.extend(revision.into_iter().flat_map(|revision| ["revision", revision]));
+        }
+        let answer = self.ask(&Method::GET, Address { url, trusted: true }, None, false).await;
+        answer.is_ok_and(|(response, trusted)| trusted && response.status().as_u16() == 404)
     }
 
     /// The error of a hub that was asked for one commit and answers with another.
@@ -355,9 +345,13 @@ impl<'a> Remote<'a> {
     }
 }
 
-/// A client as every request to the hub takes it.
+/// The client of every request to the hub.
 fn client(endpoint: &Url) -> ClientBuilder {
+    // What encrypts. Another library of the process may have chosen one before: then that one is taken.
+    let _ = rustls::crypto::ring::default_provider().install_default();
     let builder = reqwest::Client::builder()
+        // Redirects are followed above, where it is known to whom the token belongs.
+        .redirect(redirect::Policy::none())
         .user_agent(concat!("saescope/", env!("CARGO_PKG_VERSION")))
         .connect_timeout(CONNECT)
         .read_timeout(SILENCE);

@@ -8,12 +8,12 @@ use crate::task::Cancel;
 
 /// A model of which only the words are open, or nothing.
 #[derive(Clone, Debug)]
-pub(super) struct Mute {
+pub(super) struct WeightsOnly {
     pub(super) shape: Shape,
     pub(super) unembedding: Option<Unembedding>,
 }
 
-impl Model for Mute {
+impl Model for WeightsOnly {
     fn shape(&self) -> &Shape {
         &self.shape
     }

@@ -8,7 +8,7 @@ use candle_core::Device;
 use super::Error;
 use super::activation::Activation;
 use super::layers::{Layout, Linear, Vector, Weight};
-use crate::weights::{self, Array, Factor, Matrix, TensorFiles};
+use crate::weights::{self, Array, Matrix, PackableMatrix, TensorFiles};
 
 /// Matrices of this many elements are kept in the element type of their file; smaller ones are made f32 when they are
 /// read. Making them anew for every pass costs a small model half its speed, and its memory is small either way.
@@ -16,7 +16,7 @@ pub(super) const KEPT_FROM: usize = 1 << 22;
 
 /// The tensors of a model. Clones share the files.
 #[derive(Clone)]
-pub(super) struct Parts {
+pub(super) struct WeightLoader {
     tensors: TensorFiles,
     device: Option<Device>,
     prefixes: &'static [&'static str],
@@ -24,10 +24,10 @@ pub(super) struct Parts {
     checked: bool,
     kept_from: usize,
     /// The matrices of the linear layers that were read to be used on the CPU.
-    factors: Arc<Mutex<Vec<Factor>>>,
+    packable: Arc<Mutex<Vec<PackableMatrix>>>,
 }
 
-impl Parts {
+impl WeightLoader {
     /// Tensors that may or may not carry one of `prefixes`; without a device they stay mapped.
     pub(super) fn new(tensors: TensorFiles, device: Option<&Device>, prefixes: &'static [&'static str]) -> Self {
         Self {
@@ -36,7 +36,7 @@ impl Parts {
             prefixes,
             checked: true,
             kept_from: KEPT_FROM,
-            factors: Arc::default(),
+            packable: Arc::default(),
         }
     }
 
@@ -142,8 +142,8 @@ impl Parts {
         };
         let matrix = self.matrix(&format!("{name}.weight"), rows, cols)?;
         if self.checked && self.device.is_none() {
-            let factor = Factor { matrix: matrix.clone(), turned: layout == Layout::OutIn };
-            self.factors.lock().unwrap_or_else(PoisonError::into_inner).push(factor);
+            let factor = PackableMatrix { matrix: matrix.clone(), transposed: layout == Layout::OutIn };
+            self.packable.lock().unwrap_or_else(PoisonError::into_inner).push(factor);
         }
         let weight = self.place_matrix(matrix)?;
         let bias = if biased { Some(self.vector(&format!("{name}.bias"), outputs)?) } else { None };
@@ -151,8 +151,8 @@ impl Parts {
     }
 
     /// The matrices of all linear layers that were read so far, where the CPU uses them.
-    pub(super) fn factors(&self) -> Vec<Factor> {
-        self.factors.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    pub(super) fn packable(&self) -> Vec<PackableMatrix> {
+        self.packable.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     fn name(&self, name: &str) -> String {
@@ -161,7 +161,7 @@ impl Parts {
     }
 }
 
-impl std::fmt::Debug for Parts {
+impl std::fmt::Debug for WeightLoader {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Parts").field("files", &self.tensors.file_names()).finish_non_exhaustive()
     }

@@ -4,18 +4,18 @@
 use std::sync::{Arc, OnceLock};
 
 use crate::device::DeviceName;
-use crate::model::Place;
+use crate::model::Backend;
 use crate::report::Report;
 use crate::session::failure;
 
 /// What computes models. Clones share it.
 #[derive(Clone, Debug, Default)]
-pub struct Computer {
+pub struct ComputeDevice {
     name: DeviceName,
-    place: Arc<OnceLock<Place>>,
+    place: Arc<OnceLock<Backend>>,
 }
 
-impl Computer {
+impl ComputeDevice {
     /// The device of this name; nothing is asked of it yet.
     #[must_use]
     pub fn new(name: DeviceName) -> Self {
@@ -33,18 +33,18 @@ impl Computer {
     /// # Errors
     /// That the build cannot.
     pub fn check(&self) -> Result<(), Report> {
-        Place::built(self.name).map_err(|error| failure::of_device(self.name, &error))
+        Backend::built(self.name).map_err(|error| failure::of_device(self.name, &error))
     }
 
     /// The device, ready to compute.
     ///
     /// # Errors
     /// That the build cannot use it, that it is not there, or that it computes wrongly.
-    pub fn place(&self) -> Result<&Place, Report> {
+    pub fn place(&self) -> Result<&Backend, Report> {
         if let Some(place) = self.place.get() {
             return Ok(place);
         }
-        let place = Place::open(self.name).map_err(|error| failure::of_device(self.name, &error))?;
+        let place = Backend::open(self.name).map_err(|error| failure::of_device(self.name, &error))?;
         Ok(self.place.get_or_init(|| place))
     }
 

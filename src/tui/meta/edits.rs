@@ -7,7 +7,7 @@ use crate::analysis::{Edit, MetaEntry};
 
 /// Changes of one latent's parts.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Cuts {
+pub struct Edits {
     /// Parts taken out, with what stands in their place, if anything does.
     out: BTreeMap<u32, Option<u32>>,
     /// What is added to meta-latents' activations, in hundredths, for the row scaled to length 1.
@@ -29,7 +29,7 @@ pub struct Part {
     pub by: f32,
 }
 
-impl Cuts {
+impl Edits {
     /// Whether nothing is changed.
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -76,18 +76,18 @@ impl Cuts {
 }
 
 /// The latent's parts, then what was added to it.
-pub(crate) fn rows(entry: &MetaEntry, cuts: Option<&Cuts>) -> Vec<Part> {
-    let none = Cuts::default();
-    let cuts = cuts.unwrap_or(&none);
+pub(crate) fn rows(entry: &MetaEntry, edits: Option<&Edits>) -> Vec<Part> {
+    let none = Edits::default();
+    let edits = edits.unwrap_or(&none);
     let part = |meta_latent: u32, activation: f32| Part {
         meta_latent,
         activation,
-        out: cuts.out.contains_key(&meta_latent),
-        instead: cuts.out.get(&meta_latent).copied().flatten(),
-        by: cuts.by.get(&meta_latent).map_or(0.0, |by| *by as f32 / 100.0),
+        out: edits.out.contains_key(&meta_latent),
+        instead: edits.out.get(&meta_latent).copied().flatten(),
+        by: edits.by.get(&meta_latent).map_or(0.0, |by| *by as f32 / 100.0),
     };
     let mut rows: Vec<Part> = entry.components.iter().map(|c| part(c.meta_latent, c.activation)).collect();
-    let added = cuts.by.keys().filter(|m| entry.components.iter().all(|c| c.meta_latent != **m));
+    let added = edits.by.keys().filter(|m| entry.components.iter().all(|c| c.meta_latent != **m));
     rows.extend(added.map(|m| part(*m, 0.0)));
     rows
 }
@@ -102,20 +102,20 @@ mod tests {
 
     #[test]
     fn what_is_done_twice_is_undone() {
-        let mut cuts = Cuts::default();
-        cuts.toggle(&part(3, 0.5));
-        assert_eq!(cuts.edits(), [Edit::Remove(3)]);
-        cuts.toggle(&part(3, 0.5));
-        assert!(cuts.is_empty());
-        cuts.add(7, 30);
-        assert_eq!(cuts.edits(), [Edit::Add(7, 0.3)]);
-        cuts.toggle(&part(7, 0.0));
-        assert!(cuts.is_empty());
-        cuts.exchange(1, 2);
-        assert_eq!(cuts.edits(), [Edit::Exchange(1, 2)]);
-        cuts.exchange(1, 1);
-        cuts.add(4, 5);
-        cuts.add(4, -5);
-        assert!(cuts.is_empty());
+        let mut edits = Edits::default();
+        edits.toggle(&part(3, 0.5));
+        assert_eq!(edits.edits(), [Edit::Remove(3)]);
+        edits.toggle(&part(3, 0.5));
+        assert!(edits.is_empty());
+        edits.add(7, 30);
+        assert_eq!(edits.edits(), [Edit::Add(7, 0.3)]);
+        edits.toggle(&part(7, 0.0));
+        assert!(edits.is_empty());
+        edits.exchange(1, 2);
+        assert_eq!(edits.edits(), [Edit::Exchange(1, 2)]);
+        edits.exchange(1, 1);
+        edits.add(4, 5);
+        edits.add(4, -5);
+        assert!(edits.is_empty());
     }
 }

@@ -64,14 +64,14 @@ fn squares<const N: usize>(
     out: &mut [f32],
     width: usize,
     columns: &[&[f32]],
-    turn: impl Fn([[f32; N]; N]) -> [[f32; N]; N],
+    transpose: impl Fn([[f32; N]; N]) -> [[f32; N]; N],
 ) -> usize {
     for (group, columns) in columns.as_chunks::<N>().0.iter().enumerate() {
         let parts: [&[[f32; N]]; N] = columns.map(|column| column.as_chunks::<N>().0);
         let count = parts[0].len();
         assert!(parts.iter().all(|part| part.len() == count), "columns of one length");
         for (step, out) in out.chunks_mut(N * width).take(count).enumerate() {
-            let square = turn(std::array::from_fn(|column| parts[column][step]));
+            let square = transpose(std::array::from_fn(|column| parts[column][step]));
             for (k, row) in square.iter().enumerate() {
                 let start = k * width + group * N;
                 out[start..start + N].copy_from_slice(row);
@@ -160,11 +160,11 @@ mod tests {
                     }
                 }
             };
-            check(&|turn| super::super::micro::widest(turn));
-            check(&|turn| pulp::Scalar256b.vectorize(turn));
+            check(&|transpose| super::super::micro::widest(transpose));
+            check(&|transpose| pulp::Scalar256b.vectorize(transpose));
             #[cfg(target_arch = "x86_64")]
             if let Some(simd) = pulp::x86::V3::try_new() {
-                check(&|turn| Simd::vectorize(simd, turn));
+                check(&|transpose| Simd::vectorize(simd, transpose));
             }
         }
     }

@@ -16,7 +16,7 @@ const KEPT: usize = 4;
 
 /// Values from which large pages are asked for: 8 MiB of them.
 #[cfg(target_os = "linux")]
-const MANY: usize = 1 << 21;
+const LARGE_PAGES_FROM: usize = 1 << 21;
 
 /// Bytes of a large page, a multiple of those of a small one.
 #[cfg(target_os = "linux")]
@@ -29,12 +29,12 @@ thread_local! {
 
 /// Some room that begins where a cache line does; what is in it was left by whoever had it before.
 #[derive(Debug)]
-pub(super) struct Room {
+pub(super) struct ScratchBuffer {
     held: Vec<f32>,
     length: usize,
 }
 
-impl Room {
+impl ScratchBuffer {
     /// Room for this many values.
     pub(super) fn take(length: usize) -> Self {
         let needed = length + LINE;
@@ -59,7 +59,7 @@ impl Room {
     }
 }
 
-impl Deref for Room {
+impl Deref for ScratchBuffer {
     type Target = [f32];
     fn deref(&self) -> &[f32] {
         let start = self.start();
@@ -67,14 +67,14 @@ impl Deref for Room {
     }
 }
 
-impl DerefMut for Room {
+impl DerefMut for ScratchBuffer {
     fn deref_mut(&mut self) -> &mut [f32] {
         let start = self.start();
         &mut self.held[start..start + self.length]
     }
 }
 
-impl Drop for Room {
+impl Drop for ScratchBuffer {
     fn drop(&mut self) {
         if self.held.len() > LARGEST {
             return;
@@ -101,17 +101,17 @@ impl Drop for Room {
 #[expect(unsafe_code, reason = "advice on memory, and memory that is written before it is read, have no safe calls")]
 pub(super) unsafe fn fresh(length: usize, write: impl FnOnce(&mut [MaybeUninit<f32>])) -> Vec<f32> {
     let mut values = Vec::with_capacity(length);
-    let room = &mut values.spare_capacity_mut()[..length];
+    let scratch = &mut values.spare_capacity_mut()[..length];
     #[cfg(target_os = "linux")]
-    if length >= MANY {
-        let (start, bytes) = (room.as_mut_ptr().cast::<u8>(), size_of_val(room));
+    if length >= LARGE_PAGES_FROM {
+        let (start, bytes) = (scratch.as_mut_ptr().cast::<u8>(), size_of_val(scratch));
         let before = start.align_offset(LARGE_PAGE).min(bytes);
         let whole = (bytes - before) / LARGE_PAGE * LARGE_PAGE;
-        // SAFETY: whole pages within `room`, and the advice changes nothing in them. Systems that do not heed it go
+        // SAFETY: whole pages within `scratch`, and the advice changes nothing in them. Systems that do not heed it go
         // without.
         let _ = unsafe { libc::madvise(start.add(before).cast(), whole, libc::MADV_HUGEPAGE) };
     }
-    write(room);
+    write(scratch);
     // SAFETY: it returned, so it has written all of them.
     unsafe { values.set_len(length) };
     values
@@ -125,9 +125,9 @@ mod tests {
     #[expect(unsafe_code, reason = "see `fresh`")]
     fn fresh_values_are_those_that_were_written() {
         for length in [0, 5, 1 << 20, (3 << 20) + 12_345] {
-            let write = |room: &mut [MaybeUninit<f32>]| {
-                assert_eq!(room.len(), length);
-                room.iter_mut().enumerate().for_each(|(at, value)| {
+            let write = |scratch: &mut [MaybeUninit<f32>]| {
+                assert_eq!(scratch.len(), length);
+                scratch.iter_mut().enumerate().for_each(|(at, value)| {
                     value.write(at as f32);
                 });
             };
@@ -140,16 +140,16 @@ mod tests {
     #[test]
     fn room_is_as_large_as_asked_for_and_begins_a_cache_line() {
         for length in [1, 1000, 17, 0] {
-            let (room, another) = (Room::take(length), Room::take(2 * length));
-            assert_eq!((room.len(), another.len()), (length, 2 * length));
-            assert_eq!(room.as_ptr() as usize % 64, 0);
+            let (scratch, another) = (ScratchBuffer::take(length), ScratchBuffer::take(2 * length));
+            assert_eq!((scratch.len(), another.len()), (length, 2 * length));
+            assert_eq!(scratch.as_ptr() as usize % 64, 0);
         }
         HELD.with_borrow(|held| assert_eq!(held.len(), 2, "what was given back is taken again"));
     }
 
     #[test]
     fn too_large_a_room_is_not_kept() {
-        drop(Room::take(LARGEST));
+        drop(ScratchBuffer::take(LARGEST));
         HELD.with_borrow(|held| assert!(held.is_empty()));
     }
 }

@@ -3,29 +3,45 @@
 
 use crokey::key;
 
-use super::{Action, Binding, Edit, Place, Places, row};
+use super::{Action, Binding, Edit, KeyContext, KeyContexts, row};
 use crate::tui::location::Focus;
 
-const PROMPT: Places = Places::pane(Focus::Prompt);
-const SEARCH: Places = Places::of(&[Place::Search]);
-const PALETTE: Places = Places::of(&[Place::Palette]);
-const SUITES: Places = Places::of(&[Place::Suites]);
-const CONFIRM: Places = Places::of(&[Place::Confirm]);
-const READING: Places = Places::of(&[Place::Reading]);
-const SCROLLED: Places = Places::of(&[Place::Suites, Place::Reading]);
-const PICK: Places = Places::of(&[Place::Pick]);
-const NAMED: Places = Places::of(&[Place::Named]);
-const FILTER: Places = Places::of(&[Place::Filter]);
-const PATH: Places = Places::of(&[Place::Path]);
+const PROMPT: KeyContexts = KeyContexts::pane(Focus::Prompt);
+const SEARCH: KeyContexts = KeyContexts::of(&[KeyContext::Search]);
+const PALETTE: KeyContexts = KeyContexts::of(&[KeyContext::Palette]);
+const SUITES: KeyContexts = KeyContexts::of(&[KeyContext::Suites]);
+const CONFIRM: KeyContexts = KeyContexts::of(&[KeyContext::Confirm]);
+const READING: KeyContexts = KeyContexts::of(&[KeyContext::Reading]);
+const SCROLLED: KeyContexts = KeyContexts::of(&[KeyContext::Suites, KeyContext::Reading]);
+const PICK: KeyContexts = KeyContexts::of(&[KeyContext::Pick]);
+const NAMED: KeyContexts = KeyContexts::of(&[KeyContext::Named]);
+const FILTER: KeyContexts = KeyContexts::of(&[KeyContext::Filter]);
+const PATH: KeyContexts = KeyContexts::of(&[KeyContext::Path]);
 
 /// Keys over the panes, within a text, and everywhere.
 pub const OVER: &[Binding] = &[
     row(5010, Action::Up, "list.up", &[key!(up), key!(k)], SCROLLED, "", "Up"),
     row(5020, Action::Down, "list.down", &[key!(down), key!(j)], SCROLLED, "move", "Down"),
-    row(5030, Action::Up, "field.up", &[key!(up), key!(ctrl - k)], Places::FIELDS, "", "Up the list"),
-    row(5040, Action::Down, "field.down", &[key!(down), key!(ctrl - j)], Places::FIELDS, "choose", "Down the list"),
-    row(5050, Action::PageUp, "field.page-up", &[key!(pageup)], Places::FIELDS, "", "One page up the list"),
-    row(5060, Action::PageDown, "field.page-down", &[key!(pagedown)], Places::FIELDS, "", "One page down the list"),
+    row(5030, Action::Up, "field.up", &[key!(up), key!(ctrl - k)], KeyContexts::FIELDS, "", "Up the list"),
+    row(
+        5040,
+        Action::Down,
+        "field.down",
+        &[key!(down), key!(ctrl - j)],
+        KeyContexts::FIELDS,
+        "choose",
+        "Down the list",
+    ),
+    row(5050, Action::PageUp, "field.page-up", &[key!(pageup)], KeyContexts::FIELDS, "", "One page up the list"),
+    row(
+        5060,
+        Action::PageDown,
+        "field.page-down",
+        &[key!(pagedown)],
+        KeyContexts::FIELDS,
+        "",
+        "One page down the list",
+    ),
     row(5070, Action::Accept, "search.jump", &[key!(enter)], SEARCH, "go to it", "Go to the latent"),
     row(5080, Action::Accept, "pick.take", &[key!(enter)], PICK, "take it", "Take the meta-latent"),
     row(5090, Action::Accept, "named.take", &[key!(enter)], NAMED, "do it", "Compare these tokens"),
@@ -58,7 +74,7 @@ pub const OVER: &[Binding] = &[
         &[key!(esc), key!(q)],
         SUITES,
         "close",
-        "Close the list; a download goes on",
+        "Close the list; a download continues",
     ),
     row(
         5170,
@@ -72,9 +88,9 @@ pub const OVER: &[Binding] = &[
     row(5180, Action::Close, "filter.drop", &[key!(esc)], FILTER, "no filter", "Drop the filter"),
     row(5190, Action::Accept, "path.take", &[key!(enter)], PATH, "do it", "Take this path"),
     row(5200, Action::Close, "path.close", &[key!(esc)], PATH, "close", "Close without doing anything"),
-    row(5210, Action::Close, "field.close", &[key!(esc)], Places::FIELDS, "close", "Close without choosing"),
-    row(5220, Action::Edit(Edit::Left), "text.left", &[key!(left)], Places::TEXTS, "", "One character left"),
-    row(5230, Action::Edit(Edit::Right), "text.right", &[key!(right)], Places::TEXTS, "", "One character right"),
+    row(5210, Action::Close, "field.close", &[key!(esc)], KeyContexts::FIELDS, "close", "Close without choosing"),
+    row(5220, Action::Edit(Edit::Left), "text.left", &[key!(left)], KeyContexts::TEXTS, "", "One character left"),
+    row(5230, Action::Edit(Edit::Right), "text.right", &[key!(right)], KeyContexts::TEXTS, "", "One character right"),
     row(5240, Action::Edit(Edit::Up), "prompt.up", &[key!(up)], PROMPT, "", "One line up"),
     row(
         5250,
@@ -90,7 +106,7 @@ pub const OVER: &[Binding] = &[
         Action::Edit(Edit::WordLeft),
         "text.word-left",
         &[key!(ctrl - left), key!(alt - b)],
-        Places::TEXTS,
+        KeyContexts::TEXTS,
         "",
         "One word left",
     ),
@@ -99,7 +115,7 @@ pub const OVER: &[Binding] = &[
         Action::Edit(Edit::WordRight),
         "text.word-right",
         &[key!(ctrl - right), key!(alt - f)],
-        Places::TEXTS,
+        KeyContexts::TEXTS,
         "",
         "One word right",
     ),
@@ -108,7 +124,7 @@ pub const OVER: &[Binding] = &[
         Action::Edit(Edit::Home),
         "text.home",
         &[key!(home), key!(ctrl - a)],
-        Places::TEXTS,
+        KeyContexts::TEXTS,
         "",
         "To the start of the line",
     ),
@@ -117,7 +133,7 @@ pub const OVER: &[Binding] = &[
         Action::Edit(Edit::End),
         "text.end",
         &[key!(end), key!(ctrl - e)],
-        Places::TEXTS,
+        KeyContexts::TEXTS,
         "",
         "To the end of the line",
     ),
@@ -144,7 +160,7 @@ pub const OVER: &[Binding] = &[
         Action::Edit(Edit::Backspace),
         "text.backspace",
         &[key!(backspace), key!(ctrl - h)],
-        Places::TEXTS,
+        KeyContexts::TEXTS,
         "",
         "Delete the character before",
     ),
@@ -153,7 +169,7 @@ pub const OVER: &[Binding] = &[
         Action::Edit(Edit::Delete),
         "text.delete",
         &[key!(delete), key!(ctrl - d)],
-        Places::TEXTS,
+        KeyContexts::TEXTS,
         "",
         "Delete the character after",
     ),
@@ -162,7 +178,7 @@ pub const OVER: &[Binding] = &[
         Action::Edit(Edit::DeleteWord),
         "text.delete-word",
         &[key!(ctrl - w), key!(alt - backspace)],
-        Places::TEXTS,
+        KeyContexts::TEXTS,
         "",
         "Delete the word before",
     ),
@@ -180,7 +196,7 @@ pub const OVER: &[Binding] = &[
         Action::SaveSvg,
         "screen.save",
         &[key!(f2)],
-        Places::ALL,
+        KeyContexts::ALL,
         "",
         "Save what is on the screen as a picture (SVG)",
     ),
@@ -189,7 +205,7 @@ pub const OVER: &[Binding] = &[
         Action::Palette,
         "palette.open",
         &[key!(ctrl - p)],
-        Places::MAIN,
+        KeyContexts::MAIN,
         "commands",
         "Every command, with its key",
     ),
@@ -198,21 +214,21 @@ pub const OVER: &[Binding] = &[
         Action::Help,
         "help",
         &[key!('?'), key!(f1)],
-        Places::PANES.and(Places::of(&[Place::Suites, Place::Confirm])),
+        KeyContexts::PANES.and(KeyContexts::of(&[KeyContext::Suites, KeyContext::Confirm])),
         "help",
         "Help for what is focused",
     ),
-    row(5390, Action::Help, "help.in-text", &[key!(f1)], Places::TEXTS, "help", "Help for what is focused"),
-    row(5400, Action::Quit, "quit", &[key!(q)], Places::PANES, "quit", "Quit"),
+    row(5390, Action::Help, "help.in-text", &[key!(f1)], KeyContexts::TEXTS, "help", "Help for what is focused"),
+    row(5400, Action::Quit, "quit", &[key!(q)], KeyContexts::PANES, "quit", "Quit"),
     row(
         5410,
         Action::Interrupt,
         "interrupt",
         &[key!(ctrl - c)],
-        Places::ALL,
+        KeyContexts::ALL,
         "",
         "Cancel what is running; quit when nothing is",
     ),
-    row(5420, Action::Suspend, "suspend", &[key!(ctrl - z)], Places::ALL, "", "To the shell; `fg` comes back"),
-    row(5430, Action::Repaint, "repaint", &[key!(ctrl - l)], Places::ALL, "", "Draw everything anew"),
+    row(5420, Action::Suspend, "suspend", &[key!(ctrl - z)], KeyContexts::ALL, "", "To the shell; `fg` comes back"),
+    row(5430, Action::Repaint, "repaint", &[key!(ctrl - l)], KeyContexts::ALL, "", "Draw everything anew"),
 ];

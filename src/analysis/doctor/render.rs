@@ -27,11 +27,11 @@ pub enum Tone {
 }
 
 /// A line and how it is meant.
-pub type Told = (Tone, String);
+pub type ReportLine = (Tone, String);
 
 /// The whole checkup in lines of at most `width` cells where that is possible.
 #[must_use]
-pub fn lines(checkup: &Checkup, width: usize, charset: Charset) -> Vec<Told> {
+pub fn lines(checkup: &Checkup, width: usize, charset: Charset) -> Vec<ReportLine> {
     let mut out = Vec::new();
     conclusion(checkup, width, charset, &mut out);
     out.push((Tone::Plain, String::new()));
@@ -64,7 +64,7 @@ pub fn figures(sae: &SaeCheckup) -> String {
     format!("L0 {l0}, EV {variance}")
 }
 
-fn conclusion(checkup: &Checkup, width: usize, charset: Charset, out: &mut Vec<Told>) {
+fn conclusion(checkup: &Checkup, width: usize, charset: Charset, out: &mut Vec<ReportLine>) {
     let (tone, word) = match checkup.verdict {
         Verdict::Fine => (Tone::Good, "fine"),
         Verdict::Plausible => (Tone::Good, "plausible"),
@@ -78,7 +78,7 @@ fn conclusion(checkup: &Checkup, width: usize, charset: Charset, out: &mut Vec<T
     }
 }
 
-fn table(checkup: &Checkup, width: usize, charset: Charset, out: &mut Vec<Told>) {
+fn table(checkup: &Checkup, width: usize, charset: Charset, out: &mut Vec<ReportLine>) {
     let named = |name: &str, wanted: fn(&Expected) -> Option<f64>| {
         let any = checkup.saes.iter().any(|sae| wanted(&sae.expected).is_some());
         if any { format!("{name} (exp.)") } else { name.to_owned() }
@@ -127,7 +127,7 @@ fn table(checkup: &Checkup, width: usize, charset: Charset, out: &mut Vec<Told>)
 }
 
 /// In which element types SAEs are stored where they are computed in another one.
-fn types(checkup: &Checkup, width: usize, charset: Charset, out: &mut Vec<Told>) {
+fn types(checkup: &Checkup, width: usize, charset: Charset, out: &mut Vec<ReportLine>) {
     let said = |sae: &SaeCheckup| {
         let SaeTypes { stored, stated, computed } = &sae.dtype;
         sae.dtype.other()?;
@@ -140,7 +140,7 @@ fn types(checkup: &Checkup, width: usize, charset: Charset, out: &mut Vec<Told>)
 }
 
 /// What is to be known of SAEs, from how their files were read.
-fn notes(checkup: &Checkup, width: usize, charset: Charset, out: &mut Vec<Told>) {
+fn notes(checkup: &Checkup, width: usize, charset: Charset, out: &mut Vec<ReportLine>) {
     let all = checkup.saes.iter().flat_map(|sae| sae.notes.iter().map(|note| (sae.id.as_str(), note.clone())));
     said_of_each(all, (width, charset), out);
 }
@@ -149,7 +149,7 @@ fn notes(checkup: &Checkup, width: usize, charset: Charset, out: &mut Vec<Told>)
 fn said_of_each<'a>(
     all: impl Iterator<Item = (&'a str, String)>,
     (width, charset): (usize, Charset),
-    out: &mut Vec<Told>,
+    out: &mut Vec<ReportLine>,
 ) {
     let mut once: Vec<(String, Vec<&str>)> = Vec::new();
     for (id, said) in all {
@@ -176,7 +176,7 @@ fn tones(checkup: &Checkup) -> impl Iterator<Item = Tone> {
     }))
 }
 
-fn norms(checkup: &Checkup, width: usize, out: &mut Vec<Told>) {
+fn norms(checkup: &Checkup, width: usize, out: &mut Vec<ReportLine>) {
     if checkup.saes.iter().all(|sae| sae.decoder_norms.is_unit()) {
         out.push((Tone::Quiet, "decoder rows: all of length 1".to_owned()));
         return;
@@ -192,8 +192,8 @@ fn norms(checkup: &Checkup, width: usize, out: &mut Vec<Told>) {
     }
 }
 
-/// Position 0 is told of where it is unlike the others: nothing there should be trusted.
-fn first_position(checkup: &Checkup, width: usize, charset: Charset, out: &mut Vec<Told>) {
+/// Position 0 is reported of where it is unlike the others: nothing there should be trusted.
+fn first_position(checkup: &Checkup, width: usize, charset: Charset, out: &mut Vec<ReportLine>) {
     let unlike = |sae: &&SaeCheckup| match (sae.measured.first_l0, sae.measured.l0) {
         (Some(first), Some(others)) => first > 3.0 * others,
         _ => false,
@@ -206,7 +206,7 @@ fn first_position(checkup: &Checkup, width: usize, charset: Charset, out: &mut V
     }
 }
 
-fn trials(sae: &SaeCheckup, width: usize, charset: Charset, out: &mut Vec<Told>) {
+fn trials(sae: &SaeCheckup, width: usize, charset: Charset, out: &mut Vec<ReportLine>) {
     if sae.verdict != Verdict::Off || sae.trials.len() < 2 {
         return;
     }
@@ -231,7 +231,7 @@ fn trials(sae: &SaeCheckup, width: usize, charset: Charset, out: &mut Vec<Told>)
 }
 
 /// The SAEs on which only what fitted another was tried, and fitted too.
-fn confirmed(checkup: &Checkup, width: usize, out: &mut Vec<Told>) {
+fn confirmed(checkup: &Checkup, width: usize, out: &mut Vec<ReportLine>) {
     let same = checkup.saes.iter().filter(|sae| sae.fits.is_some() && sae.trials.len() == 1);
     let ids: Vec<&str> = same.map(|sae| sae.id.as_str()).collect();
     if !ids.is_empty() {
@@ -239,7 +239,7 @@ fn confirmed(checkup: &Checkup, width: usize, out: &mut Vec<Told>) {
     }
 }
 
-fn unverified(findings: &[Finding], width: usize, charset: Charset, out: &mut Vec<Told>) {
+fn unverified(findings: &[Finding], width: usize, charset: Charset, out: &mut Vec<ReportLine>) {
     if findings.is_empty() {
         return;
     }
@@ -295,7 +295,7 @@ fn row_width<const N: usize>(rows: &[[String; N]]) -> usize {
     widths.iter().sum::<usize>() + 2 * widths.len().saturating_sub(1)
 }
 
-fn wrapped(tone: Tone, said: &str, width: usize, out: &mut Vec<Told>) {
+fn wrapped(tone: Tone, said: &str, width: usize, out: &mut Vec<ReportLine>) {
     let lines = text::wrap(said, width.saturating_sub(2).max(20));
     out.extend(lines.into_iter().enumerate().map(|(at, line)| {
         let indent = if at == 0 { "" } else { "  " };

@@ -110,7 +110,7 @@ fn meta_sae(of: &Sae) {
     });
     let trained = train(&rows, D_IN, &config, &never, &|_| ()).unwrap().sae().unwrap();
     best("a latent's breakdown", 50, || meta::breakdown(&trained, of, 17, &never).unwrap());
-    best("all breakdowns and members", 2, || meta::Table::new(&trained, of, &never).unwrap());
+    best("all breakdowns and members", 2, || meta::BreakdownTable::new(&trained, of, &never).unwrap());
 }
 
 fn stitching(small: &Sae, large: &Sae, rng: &mut SmallRng) {
@@ -138,7 +138,7 @@ fn stitching(small: &Sae, large: &Sae, rng: &mut SmallRng) {
     best(&format!("the whole way of {} steps, {rows} tokens", steps.len()), 3, || {
         curve(&mut bench.clone(), &steps, &never, &|_| ()).unwrap()
     });
-    let busiest = Change::insert(f1.latents[f1.latents.len() / 2]);
+    let busiest = Change::Insert(f1.latents[f1.latents.len() / 2]);
     best(&format!("one latent in and out, {rows} tokens"), 50, || {
         bench.set(&busiest, true).unwrap();
         bench.set(&busiest, false).unwrap();

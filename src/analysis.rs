@@ -19,12 +19,14 @@ use serde::{Deserialize, Serialize};
 
 pub use self::attribution::{Attribution, HeadValue, SourceValue};
 pub use crate::sae::meta::Edit;
+pub use crate::sae::metrics::Quality;
+pub use crate::sae::stitch::{Change, CurvePoint, Order, Phase};
+pub use crate::sae::{Class, Neighbour};
 pub use family::{Family, Relation, Rung};
 pub use meta::{BreakdownView, Histogram, Member, MemberFiring, MetaCard, MetaInfo, MetaLabel, MetaRun, TokenFiring};
 pub use pair_view::{Counts, PairView, QueueRow};
 pub use stitching::{
-    BenchLoss, Change, CurveLoss, CurvePoint, CurveView, Effect, GroupView, Losses, Measures, Order, Phase, Side,
-    TextInfo, Verdict, WorkbenchView,
+    BenchLoss, CurveLoss, CurveView, Effect, GroupView, Losses, Measures, Side, TextInfo, Verdict, WorkbenchView,
 };
 pub use surgery::{Arm, ArmView, Continuation, Named, Operation, Sampling, SurgeryView};
 
@@ -109,6 +111,7 @@ pub fn notes_on(sae: &Sae) -> Vec<String> {
 
 /// Element types of an SAE, as PyTorch names them.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct SaeTypes {
     /// That of its files.
     pub stored: String,
@@ -153,24 +156,20 @@ pub struct Firing {
     pub activation: f32,
 }
 
-/// Reconstruction metrics over some tokens (methods §2). `None` where they are not defined or were not asked for.
+/// Metrics over some tokens (methods §2); beginning-of-sequence tokens in front are left out.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Metrics {
-    /// On how many tokens; beginning-of-sequence tokens in front are left out.
-    pub tokens: usize,
-    /// Mean number of latents that fire.
-    pub l0: Option<f64>,
-    /// Mean over tokens and dimensions of the squared error.
-    pub mse: Option<f64>,
-    /// 1 − Σ‖x−x̂‖² / Σ‖x−x̄‖².
-    pub explained_variance: Option<f64>,
-    /// Cross-entropies by splicing.
+    /// How well it reconstructs.
+    #[serde(flatten)]
+    pub quality: Quality,
+    /// Cross-entropies by splicing; none where they were not asked for.
     #[serde(flatten, skip_serializing_if = "Option::is_none")]
     pub cross_entropy: Option<CrossEntropy>,
 }
 
 /// Next-token cross-entropies in nats with the activation kept or replaced (methods §2).
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct CrossEntropy {
     /// Kept.
     pub ce_clean: f64,
@@ -250,25 +249,6 @@ pub struct LadderEntry {
     pub class: Option<Class>,
     /// The threshold of the class.
     pub threshold: f32,
-}
-
-/// A latent of another SAE and how near it is.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
-pub struct Neighbour {
-    /// Its index.
-    pub latent: u32,
-    /// Cosine of the two decoder rows.
-    pub cosine: f32,
-}
-
-/// The class of a latent of a wider SAE with respect to a narrower one (methods §3).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Class {
-    /// No latent of the narrower SAE comes near it.
-    Novel,
-    /// The narrower SAE has it, in some form.
-    Reconstruction,
 }
 
 /// A latent's meta-latents.

@@ -20,6 +20,7 @@ const BEGINNING: usize = 512;
 
 /// What lies where a file should be, when a download went wrong in a way that leaves a file behind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum Instead {
     /// A few lines that name the file's hash.
     #[error("it is a Git LFS pointer, which only names the file's bytes")]

@@ -6,6 +6,7 @@ use std::str::FromStr;
 
 /// The name of what computes a model.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum DeviceName {
     /// The CPU, by this program's own products on weights that stay in their files.
     #[default]

@@ -5,6 +5,7 @@ use crate::blob::Blob;
 
 /// How the files of an SAE are laid out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Format {
     /// SAELens: `cfg.json` and `sae_weights.safetensors`.
     SaeLens,

@@ -72,6 +72,7 @@ pub struct RepoFile {
 
 /// What the hub says about a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct FileInfo {
     /// Names the content: the SHA-256 of files in large file storage, Git's hash of others.
     pub etag: String,

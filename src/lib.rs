@@ -1,52 +1,84 @@
-//! saescope: a terminal explorer for what a language model is thinking.
+//! saescope: what the latents of sparse autoencoders (SAEs) make of a language model's activations.
 //!
-//! It runs a language model live on a prompt and shows which latents of its sparse autoencoders (SAEs) fire on each
-//! token, how those latents relate across SAEs of different widths, and what they are made of. The techniques are from
-//! *Sparse Autoencoders Do Not Find Canonical Units of Analysis* (arXiv 2502.04878).
+//! The library runs a language model on a prompt, encodes its activations with every SAE of a suite, and says which
+//! latents fire on each token, how they relate across SAEs of different widths, and what they are made of. The terminal
+//! explorer `saescope` is made of it. The techniques are from *Sparse Autoencoders Do Not Find Canonical Units of
+//! Analysis* (arXiv 2502.04878).
 //!
-//! | module | owns |
+//! The demo comes with the program; for any other suite `Session::pull` fetches the files first:
+//!
+//! ```
+//! use saescope::hub::Hub;
+//! use saescope::session::{RunOptions, Session, Setup};
+//! use saescope::task::Cancel;
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let cancel = Cancel::new();
+//! let mut session = Session::new(Setup::new(Hub::from_env(|name| std::env::var_os(name))?));
+//! let demo = session.suite("demo")?;
+//! session.open(demo, &["512".to_owned()], &cancel, &|_| {})?;
+//! let run = session.run("Albert Einstein was born in", &RunOptions::default(), &cancel)?;
+//! let sae = &run.saes[0];
+//! for (token, position) in run.tokens.iter().zip(&sae.positions) {
+//!     let Some(strongest) = position.latents.first() else { continue };
+//!     let card = session.card(&sae.id, strongest.latent, None, 3)?;
+//!     let promoted: Vec<&str> = card.promoted.iter().map(|word| &*word.text).collect();
+//!     println!("{:?}: latent {}, {:.2}, promotes {promoted:?}", token.text, strongest.latent, strongest.activation);
+//! }
+//! # assert!(sae.positions.iter().skip(1).all(|position| position.l0 > 0) && sae.positions.len() == run.tokens.len());
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # The library
+//!
+//! | module | has |
 //! |---|---|
-//! | [`task`], [`text`] | tickets, cancelling, progress; how a token is shown |
-//! | [`report`], [`settings`] | errors as people read them; flags, environment, config file, directories |
-//! | [`device`], [`home`] | what can compute a model, by name; a path as a person writes it |
-//! | [`fatal`] | the last word when a signal ends the program at once |
-//! | [`guard`] | calls into code of others that may panic |
-//! | [`toml_file`] | a TOML file read key by key, with lines and nearest names in its errors |
-//! | [`mod@format`] | the formats that SAEs are published in: their names, and their files' |
-//! | [`json_file`] | a JSON file of another program read key by key, with what Python writes beyond JSON |
-//! | [`blob`], [`weights`], [`kernel`] | the bytes of one file; tensor files, mapped; the fused matrix products |
-//! | [`hub`] | files of a hub repository in the shared Hugging Face cache |
+//! | [`session`] | what is loaded, and the questions it answers; begin here |
+//! | [`analysis`] | the answers: plain data that serialises to the program's JSON |
+//! | [`suite`] | the catalogue: which model, which SAEs, where they are; suite files; the embedded demo |
+//! | [`sae`] | SAEs alone: reading, encoding, decoding, nearest latents, classes, stitching, meta-SAEs, training |
 //! | [`model`] | forward passes with hooks at sites, KV cache, tokenizer, sampling |
-//! | [`sae`] | formats, encode, decode, nearest latents, training |
-//! | [`suite`] | the catalogue: which model, which SAEs, where they live; the embedded demo |
-//! | [`analysis`] | a run, a latent's card: plain data out of tensors |
-//! | [`session`] | what is loaded; one synchronous `exec` |
-//! | [`worker`] | threads and channels, nothing else |
-//! | [`tui`], [`cli`] | the explorer; headless commands and JSON |
+//! | [`weights`] | tensor files (safetensors, NumPy, PyTorch), mapped |
+//! | [`hub`] | files of a hub repository in the shared Hugging Face cache |
+//! | [`site`], [`mod@format`], [`device`] | where activations are taken; how SAEs are published; what computes |
+//! | [`task`], [`report`], [`blob`], [`text`] | cancelling and progress; errors as people read them; the bytes of a file; how a token is shown |
 //!
-//! Arrows point one way, from the bottom of this table to its top; `tests/it/architecture.rs` holds the rule.
+//! Enums and structs that will grow are `#[non_exhaustive]`. The other modules are the program's own (the explorer, its
+//! commands, its threads, its kernels): they are public for the binary and the tests, not documented here, and may
+//! change in any release. ARCHITECTURE.md says who may use whom; `tests/it/architecture.rs` holds it.
 
 pub mod analysis;
 pub mod blob;
+#[doc(hidden)]
 pub mod cli;
 pub mod device;
+#[doc(hidden)]
 pub mod fatal;
 pub mod format;
+#[doc(hidden)]
 pub mod guard;
+#[doc(hidden)]
 pub mod home;
 pub mod hub;
+#[doc(hidden)]
 pub mod json_file;
+#[doc(hidden)]
 pub mod kernel;
 pub mod model;
 pub mod report;
 pub mod sae;
 pub mod session;
+#[doc(hidden)]
 pub mod settings;
 pub mod site;
 pub mod suite;
 pub mod task;
 pub mod text;
+#[doc(hidden)]
 pub mod toml_file;
+#[doc(hidden)]
 pub mod tui;
 pub mod weights;
+#[doc(hidden)]
 pub mod worker;

@@ -114,6 +114,7 @@ pub struct TokenizerSaid {
 
 /// The files of one tokenizer.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub enum TokenizerFiles {
     /// `tokenizer.json`.
     Json(Blob),
@@ -150,6 +151,7 @@ pub struct Pass<'a> {
 
 /// Which logits a pass gives, [positions, vocab].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Logits {
     /// None.
     None,
@@ -190,6 +192,7 @@ pub trait Hook {
 /// Σ weights\[h, position, source\] · values\[source, head g\] over the sources, where neighbouring heads h may share
 /// one head g of the values (Ainslie et al., *GQA*, 2023).
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct AttentionPattern {
     /// f32 [heads, positions of the pass, all positions]; rows add up to 1.
     pub weights: Tensor,
@@ -281,6 +284,7 @@ pub trait Model: Send + Sync {
 
 /// Why a model cannot be loaded or run.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum Error {
     /// The prompt is longer than the model can take.
     #[error("{asked} tokens are more than the {context} the model can take")]

@@ -24,6 +24,7 @@ pub struct Report {
 
 /// What kind of report this is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Kind {
     /// An expected failure: exit code 1.
     #[default]

@@ -44,6 +44,7 @@ const READ_THROUGH: u64 = 4 << 30;
 
 /// Why an SAE could not be had or could not do what was asked.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum Error {
     /// A tensor is missing, has the wrong shape or type, or holds a value that is not finite.
     #[error(transparent)]
@@ -241,6 +242,7 @@ impl From<json_file::Error> for Error {
 
 /// What a latent's pre-activation must do to fire.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub enum Activation {
     /// f = max(pre, 0).
     Relu,
@@ -273,6 +275,7 @@ pub enum Activation {
 
 /// What is done to an activation before it is encoded, and undone after it is decoded.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[non_exhaustive]
 pub enum Normalisation {
     /// Nothing.
     #[default]
@@ -309,6 +312,7 @@ pub struct SaeWeights {
 
 /// What a release says about an SAE beside its weights. Nothing here changes what [`Sae::encode`] does.
 #[derive(Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
 pub struct Metadata {
     /// The architecture as the configuration spells it.
     pub architecture: String,

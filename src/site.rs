@@ -15,6 +15,7 @@ pub struct Site {
 /// Which activation of a block, in the order in which they are computed where MLP follows attention.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum SiteKind {
     /// The residual stream entering the block, [positions, d_model].
     ResidPre,

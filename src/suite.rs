@@ -81,6 +81,7 @@ pub struct ModelEntry {
 
 /// Whose word counts where `transformers` and a tokenizer's own files spell texts differently.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum TokenizerWord {
     /// That of `transformers`, which SAEs were trained with.
     #[default]
@@ -96,6 +97,7 @@ impl TokenizerWord {
 
 /// An SAE of a suite.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct SaeEntry {
     /// What a person calls it by, within the suite.
     pub id: String,
@@ -127,6 +129,7 @@ pub struct SaeEntry {
 
 /// SAELens' `normalize_activations`, where a suite says it in place of the SAE's own files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum NormalizeActivations {
     /// Activations are taken as they are.
     None,
@@ -176,6 +179,7 @@ pub struct MetaEntry {
 
 /// Where a directory of files is.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Source {
     /// A repository of the hub.
     Hub(Repo),
@@ -197,6 +201,7 @@ impl fmt::Display for Source {
 
 /// Why a suite, or a file of it, cannot be had.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum Error {
     /// The suite file is wrong.
     #[error(transparent)]

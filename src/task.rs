@@ -99,6 +99,7 @@ pub struct Whole {
 /// What the numbers of a [`Progress`] count.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
 pub enum Unit {
     /// Steps, layers, rows.
     #[default]

@@ -29,6 +29,7 @@ use crate::blob::{Blob, Instead, Location};
 
 /// Why a tensor could not be had. Every message names file and tensor.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum Error {
     /// The file cannot be opened or mapped.
     #[error("cannot open `{file}`")]

@@ -120,24 +120,10 @@ pub fn near(sae: &Sae, latent: usize, other: &Sae, k: usize) -> Result<Vec<Neigh
     for found in sae.nearest(latent, other, k)? {
         // Only a cosine of exactly 0 can be that of a row of zeros.
         if found.cosine != 0.0 || other.decoder_norm(found.latent as usize)? != 0.0 {
-            near.push(Neighbour { latent: found.latent, cosine: found.cosine });
+            near.push(found);
         }
     }
     Ok(near)
-}
-
-impl Class {
-    /// The class of a latent whose largest cosine with the narrower SAE is `cosine` (methods §3).
-    #[must_use]
-    pub fn of(cosine: f32, threshold: f32) -> Self {
-        if cosine < threshold { Self::Novel } else { Self::Reconstruction }
-    }
-
-    /// The class of a latent with these nearest latents, nearest first; without any it is as far as can be.
-    #[must_use]
-    pub fn of_nearest(nearest: &[Neighbour], threshold: f32) -> Self {
-        Self::of(nearest.first().map_or(-1.0, |near| near.cosine), threshold)
-    }
 }
 
 /// The tokens that each of some latents promotes most.
@@ -164,6 +150,7 @@ pub fn labels(
 
 /// Latents found, best first with the value they are ranked by, and how the query was understood.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct Matches {
     /// For a person: `promote " Paris"`.
     pub meaning: String,

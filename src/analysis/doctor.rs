@@ -89,6 +89,7 @@ pub struct SaeCheckup {
 /// What to think of figures.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
+#[non_exhaustive]
 pub enum Verdict {
     /// As expected.
     Fine,

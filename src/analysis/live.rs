@@ -15,6 +15,7 @@ pub const LOGIT_ROWS: usize = 64;
 
 /// Why a prompt could not be run.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum Error {
     /// The model could not run it.
     #[error(transparent)]
@@ -259,7 +260,7 @@ impl Live {
             dtype: SaeTypes::of(sae),
             notes: notes_on(sae),
             positions: positions.collect(),
-            metrics: Metrics::of(quality),
+            metrics: Metrics { quality, cross_entropy: None },
         })
     }
 
@@ -305,18 +306,6 @@ impl Live {
         self.rest.cache.truncate(positions);
         self.rest.residual.truncate(positions * self.d_model);
         self.rest.next.truncate(positions);
-    }
-}
-
-impl Metrics {
-    pub(super) fn of(quality: metrics::Quality) -> Self {
-        Self {
-            tokens: quality.tokens,
-            l0: quality.l0,
-            mse: quality.mse,
-            explained_variance: quality.explained_variance,
-            cross_entropy: None,
-        }
     }
 }
 

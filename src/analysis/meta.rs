@@ -160,7 +160,7 @@ pub struct MetaSaeView<'a> {
     /// All breakdowns, once they were made; without them no members are known.
     pub table: Option<&'a BreakdownTable>,
     /// For each meta-latent its nearest in the run of another seed, where there is one.
-    pub again: Option<&'a [sae::Neighbour]>,
+    pub again: Option<&'a [Neighbour]>,
 }
 
 impl MetaSaeView<'_> {
@@ -243,9 +243,8 @@ impl MetaSaeView<'_> {
         let mut ladder = Vec::with_capacity(rungs.len());
         for rung in rungs {
             let nearest = rung.sae.nearest_to(&direction, top.max(1))?;
-            let nearest = nearest.into_iter().map(|near| Neighbour { latent: near.latent, cosine: near.cosine });
             let (sae, width) = (rung.id.to_owned(), rung.sae.width());
-            ladder.push(LadderEntry { sae, width, nearest: nearest.collect(), class: None, threshold });
+            ladder.push(LadderEntry { sae, width, nearest, class: None, threshold });
         }
         let all = self.members(meta_latent, usize::MAX)?;
         let again = self.found_again(meta_latent);

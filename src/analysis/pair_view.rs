@@ -38,6 +38,7 @@ pub struct PairView {
 
 /// A latent of the larger SAE.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct QueueRow {
     /// Its index.
     pub latent: u32,
@@ -58,6 +59,7 @@ pub struct QueueRow {
 
 /// How many there are of each at a threshold.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct Counts {
     /// Latents of the larger SAE with m < θ.
     pub novel: usize,

@@ -6,7 +6,7 @@
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 
-use super::{Class, Neighbour};
+use super::{Change, Class, CurvePoint, Neighbour, Order};
 
 /// One of the two SAEs of a pair.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
@@ -16,23 +16,6 @@ pub enum Side {
     Small,
     /// The wider.
     Large,
-}
-
-/// One change of a stitched SAE that is built by hand, beginning at the smaller SAE.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Change {
-    /// A latent of the larger SAE is put in.
-    Insert(u32),
-    /// A latent of the smaller SAE is taken out.
-    Remove(u32),
-    /// A group is swapped: its small side out, its large side in.
-    Swap {
-        /// Latents of the smaller SAE that go.
-        small: Vec<u32>,
-        /// Latents of the larger SAE that come.
-        large: Vec<u32>,
-    },
 }
 
 /// The text that was measured on.
@@ -172,33 +155,6 @@ pub struct Losses {
     pub predictions: usize,
 }
 
-/// In which order the steps of a phase are taken.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Order {
-    /// Best c* first (choice).
-    #[default]
-    Effect,
-    /// The newest of the novel latents first, the surest of the groups first.
-    Cosine,
-    /// Shuffled with this seed.
-    Random(u64),
-}
-
-/// A part of the way from the smaller to the larger SAE.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Phase {
-    /// Nothing is changed yet.
-    Start,
-    /// Novel latents are put in.
-    Novel,
-    /// Groups are swapped.
-    Swap,
-    /// Latents of the smaller SAE that nothing matches are taken out.
-    Drop,
-}
-
 /// The way from the smaller to the larger SAE.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct CurveView {
@@ -221,27 +177,6 @@ pub struct CurveView {
     pub phases: [usize; 3],
     /// Whether latents compete (TopK), so that every point was encoded again.
     pub reencoded: bool,
-}
-
-/// A point of the way.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
-pub struct CurvePoint {
-    /// How many steps were taken.
-    pub step: usize,
-    /// The phase of the last of them.
-    pub phase: Phase,
-    /// Latents of the larger SAE that are in.
-    pub inserted: usize,
-    /// Latents of the smaller SAE that are out.
-    pub removed: usize,
-    /// Mean number of latents that fire.
-    pub l0: f64,
-    /// Mean over tokens and dimensions of the squared error.
-    pub mse: f64,
-    /// 1 − Σ‖x−x̂‖² / Σ‖x−x̄‖².
-    pub explained_variance: Option<f64>,
-    /// Cross-entropy by splicing; none until it is measured.
-    pub ce: Option<f64>,
 }
 
 /// Cross-entropies at points of a curve.

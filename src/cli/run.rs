@@ -137,17 +137,17 @@ fn words(run: &Run) -> String {
 }
 
 fn quality(sae: &SaeRun) -> String {
-    let metrics = &sae.metrics;
+    let (quality, cross_entropy) = (&sae.metrics.quality, &sae.metrics.cross_entropy);
     let figure = |name: &str, value: Option<f64>| value.map(|value| format!("{name} {value:.4}"));
     let mut parts: Vec<String> = [
-        figure("L0", metrics.l0),
-        figure("MSE", metrics.mse),
-        figure("explained variance", metrics.explained_variance),
-        figure("loss recovered", metrics.cross_entropy.as_ref().and_then(|ce| ce.loss_recovered)),
+        figure("L0", quality.l0),
+        figure("MSE", quality.mse),
+        figure("explained variance", quality.explained_variance),
+        figure("loss recovered", cross_entropy.as_ref().and_then(|ce| ce.loss_recovered)),
     ]
     .into_iter()
     .flatten()
     .collect();
-    parts.push(format!("on {} tokens", metrics.tokens));
+    parts.push(format!("on {} tokens", quality.tokens));
     parts.join(" · ")
 }

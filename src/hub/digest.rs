@@ -96,6 +96,7 @@ impl Check {
 
 /// How a content differs from what was announced.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum Difference {
     /// Another number of bytes.
     #[error("it has {have} bytes in place of {want}")]

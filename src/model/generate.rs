@@ -14,6 +14,7 @@ const COLDEST: f64 = 1e-7;
 
 /// How the next token is chosen.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[non_exhaustive]
 pub enum Sampling {
     /// The likeliest token.
     #[default]

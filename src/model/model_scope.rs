@@ -5,6 +5,7 @@ use super::plan::Plan;
 
 /// How much of a model is opened.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[non_exhaustive]
 pub enum ModelScope {
     /// Its words alone, unembedding and tokenizer: no pass can be run.
     Unembedding,
@@ -17,6 +18,7 @@ pub enum ModelScope {
 
 /// The names of the tensors that an extent takes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Wanted {
     /// Those that it cannot do without.
     pub required: Vec<String>,

@@ -18,6 +18,7 @@ const BUFFERS: [&str; 5] =
 /// The bytes that a model's parts take on the CPU: large matrices in the element type of their files, all else as f32.
 /// Mapped weights can be taken back by the system; a part that no question needs is never read.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Needs {
     /// Embeddings of tokens and positions.
     pub embedding: u64,

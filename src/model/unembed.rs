@@ -26,6 +26,7 @@ pub struct Unembedding {
 
 /// The tokens at the two ends of a direction, strongest first, ties by the lower token number.
 #[derive(Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
 pub struct TopLogits {
     /// Tokens it makes likelier, with their values.
     pub promoted: Vec<(u32, f32)>,

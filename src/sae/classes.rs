@@ -1,17 +1,34 @@
 //! Which latents of a larger SAE are new with respect to a smaller one, and which belong together (methods §3).
 //! Not here: how cosines are computed, and what inserting a latent does.
 
+use serde::Serialize;
+
 use super::forest::{Comparison, Trees, check_threshold};
 use super::nearest::cosine_of;
-use super::{Edge, Error, Sae};
+use super::{Edge, Error, Neighbour, Sae};
 
-/// The class of a latent of a larger SAE with respect to a smaller one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// The class of a latent of a larger SAE with respect to a smaller one (methods §3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Class {
     /// No latent of the smaller SAE comes as near as θ: m < θ.
     Novel,
     /// The smaller SAE has it, in some form: m ≥ θ.
     Reconstruction,
+}
+
+impl Class {
+    /// The class of a latent whose largest cosine with the smaller SAE is `cosine`.
+    #[must_use]
+    pub fn of(cosine: f32, threshold: f32) -> Self {
+        if cosine < threshold { Self::Novel } else { Self::Reconstruction }
+    }
+
+    /// The class of a latent with these nearest latents, nearest first; without any it is as far as can be.
+    #[must_use]
+    pub fn of_nearest(nearest: &[Neighbour], threshold: f32) -> Self {
+        Self::of(nearest.first().map_or(-1.0, |near| near.cosine), threshold)
+    }
 }
 
 /// Latents of both SAEs that belong together: a connected component of the pairs with cosine ≥ θ.
@@ -44,6 +61,7 @@ pub struct Classes {
 
 /// How many there are of each.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Census {
     /// Latents of the larger SAE with m < θ.
     pub novel: usize,
@@ -72,10 +90,9 @@ impl Classes {
             trees.join(edge.large as usize, forest.large + edge.small as usize);
         }
         let max_cosine: Vec<f32> = (0..forest.large).map(|latent| comparison.nearest.row(latent)[0].cosine).collect();
-        let class = |m: &f32| if *m < theta { Class::Novel } else { Class::Reconstruction };
         let mut this = Self {
             theta,
-            classes: max_cosine.iter().map(class).collect(),
+            classes: max_cosine.iter().map(|m| Class::of(*m, theta)).collect(),
             max_cosine,
             groups: Vec::new(),
             large_group: vec![None; forest.large],

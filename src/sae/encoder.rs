@@ -8,6 +8,7 @@ use crate::weights::{Array, Matrix, PackableMatrix};
 
 /// W_enc of x·W_enc, in either orientation and any element type. Clones share it.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub enum Encoder {
     /// \[d_in, width\]: a latent is a column.
     Columns(Matrix),

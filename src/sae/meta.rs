@@ -22,6 +22,7 @@ pub const STABLE: f32 = 0.7;
 
 /// What a latent is made of. The parts and the rest add up to its decoder row.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct Breakdown {
     /// Length of the decoder row.
     pub norm: f32,
@@ -39,6 +40,7 @@ pub struct Breakdown {
 
 /// A meta-latent within a latent.
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct Component {
     /// Its index in the meta-SAE.
     pub meta_latent: u32,
@@ -125,6 +127,7 @@ pub fn stability(meta: &Sae, other: &Sae, cancel: &Cancel) -> Result<Vec<Neighbo
 
 /// A change of a latent's meta-latents.
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
 pub enum Edit {
     /// Take a meta-latent out: the row loses a·d with the activation it has there.
     Remove(u32),

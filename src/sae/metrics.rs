@@ -1,10 +1,12 @@
 //! How well an SAE reconstructs: L0, MSE and explained variance over chosen rows, as sums that add up over batches.
 //! Not here: cross-entropy, which needs the model.
 
+use serde::Serialize;
+
 use super::{Codes, Error};
 
 /// Reconstruction metrics over some tokens. `None` where a metric is not defined.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
 pub struct Quality {
     /// On how many tokens.
     pub tokens: usize,

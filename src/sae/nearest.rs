@@ -11,6 +11,7 @@ use std::cmp::Ordering;
 use std::ops::Range;
 
 use rayon::prelude::*;
+use serde::Serialize;
 
 use crate::kernel::sieve::{self, Sieve};
 use crate::kernel::{self, maps};
@@ -34,7 +35,7 @@ const BLOCK: usize = 256;
 const OTHERS: usize = 4096;
 
 /// A latent of another SAE and how near it is.
-#[derive(Clone, Copy, Debug, PartialEq, bytemuck::Pod, bytemuck::Zeroable)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, bytemuck::Pod, bytemuck::Zeroable)]
 #[repr(C)]
 pub struct Neighbour {
     /// Its index.

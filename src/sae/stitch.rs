@@ -4,7 +4,10 @@
 //! Every latent keeps its own SAE's encoder; decoded sums are added; b_dec = α·b⁰ + (1−α)·b¹ with α = |L⁰|/(|L⁰|+|L¹|).
 //! Where both SAEs are TopK, their latents compete: the stitched SAE is encoded again over the union.
 
+use std::slice;
+
 use rayon::prelude::*;
+use serde::Serialize;
 
 use crate::task::Cancel;
 
@@ -37,14 +40,21 @@ pub struct Selection {
     pub large: Vec<bool>,
 }
 
-/// Latents of the larger SAE to put in and latents of the smaller to take out, together. An insertion has an empty
-/// small side, a swap is a [`Group`], a drop has an empty large side. No latent may stand in it twice.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Change {
-    /// Latents of the larger SAE to put in.
-    pub large: Vec<u32>,
-    /// Latents of the smaller SAE to take out.
-    pub small: Vec<u32>,
+/// A change of a stitched SAE, which begins at the smaller SAE. No latent may stand in it twice.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Change {
+    /// A latent of the larger SAE is put in.
+    Insert(u32),
+    /// A latent of the smaller SAE is taken out.
+    Remove(u32),
+    /// A group is swapped: its small side out, its large side in.
+    Swap {
+        /// Latents of the smaller SAE that go.
+        small: Vec<u32>,
+        /// Latents of the larger SAE that come.
+        large: Vec<u32>,
+    },
 }
 
 /// What fires in a stitched SAE, still in the numbers of the two SAEs.
@@ -57,22 +67,30 @@ pub struct StitchedCodes {
 }
 
 impl Change {
-    /// Puts one latent of the larger SAE in.
+    /// Latents of the larger SAE that it puts in.
     #[must_use]
-    pub fn insert(latent: u32) -> Self {
-        Self { large: vec![latent], small: Vec::new() }
+    pub fn large(&self) -> &[u32] {
+        match self {
+            Self::Insert(latent) => slice::from_ref(latent),
+            Self::Remove(_) => &[],
+            Self::Swap { large, .. } => large,
+        }
     }
 
-    /// Takes one latent of the smaller SAE out.
+    /// Latents of the smaller SAE that it takes out.
     #[must_use]
-    pub fn drop(latent: u32) -> Self {
-        Self { large: Vec::new(), small: vec![latent] }
+    pub fn small(&self) -> &[u32] {
+        match self {
+            Self::Insert(_) => &[],
+            Self::Remove(latent) => slice::from_ref(latent),
+            Self::Swap { small, .. } => small,
+        }
     }
 }
 
 impl From<&Group> for Change {
     fn from(group: &Group) -> Self {
-        Self { large: group.large.clone(), small: group.small.clone() }
+        Self::Swap { small: group.small.clone(), large: group.large.clone() }
     }
 }
 
@@ -95,13 +113,13 @@ impl Selection {
     /// # Errors
     /// [`Error::Latent`]; then nothing has changed.
     pub fn set(&mut self, change: &Change, on: bool) -> Result<(), Error> {
-        for (latents, there) in [(&change.large, &self.large), (&change.small, &self.small)] {
+        for (latents, there) in [(change.large(), &self.large), (change.small(), &self.small)] {
             if let Some(&latent) = latents.iter().find(|&&latent| latent as usize >= there.len()) {
                 return Err(Error::Latent { latent: latent as usize, width: there.len() });
             }
         }
-        change.large.iter().for_each(|&latent| self.large[latent as usize] = on);
-        change.small.iter().for_each(|&latent| self.small[latent as usize] = !on);
+        change.large().iter().for_each(|&latent| self.large[latent as usize] = on);
+        change.small().iter().for_each(|&latent| self.small[latent as usize] = !on);
         Ok(())
     }
 

@@ -73,6 +73,7 @@ impl Config {
 
 /// Why training could not start or continue.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum TrainError {
     /// There is nothing to learn from.
     #[error("{values} values are not rows of {d_in}")]

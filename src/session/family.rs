@@ -88,7 +88,7 @@ fn children(comparison: &Comparison, latent: u32, of: &Sae) -> Result<Vec<Neighb
     let mut children = Vec::new();
     for (child, near) in nearest.filter(|(_, near)| near.latent == latent) {
         if near.cosine != 0.0 || of.decoder_norm(child as usize)? != 0.0 {
-            children.push(Neighbour { latent: child, cosine: near.cosine });
+            children.push(Neighbour { latent: child, ..near });
         }
     }
     children.sort_by(|a, b| b.cosine.total_cmp(&a.cosine).then(a.latent.cmp(&b.latent)));

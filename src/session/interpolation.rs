@@ -82,7 +82,7 @@ impl LoadedSuite {
                 let mut scores = Scores::of(pair, steps.iter().map(|step| &step.change))?;
                 let sample = &text.sample;
                 scores.add(pair, &sample.x, &small, &large, &sample.counts, cancel)?;
-                let steps = stitch::plan(steps, scores.scores(), asked.order.into());
+                let steps = stitch::plan(steps, scores.scores(), asked.order);
                 let curve = if let Some(bench) = &bench {
                     stitch::curve(&mut (**bench).clone(), &steps, cancel, progress)?
                 } else {
@@ -91,43 +91,14 @@ impl LoadedSuite {
                     stitch::curve_by_encoding(pair, &sample.x, counts, &steps, per_phase, cancel, progress)?
                 };
                 let phases = phases(&steps);
-                let points = curve.points.iter().map(|point| plain(point, pair)).collect();
-                Ok(Interpolation { steps, points, phases })
+                Ok(Interpolation { steps, points: curve.points, phases })
             };
             walk().map(Arc::new).map_err(|error| failure::of_sae("the way cannot be measured", &error))
         })
     }
 }
 
-impl From<Order> for stitch::Order {
-    fn from(order: Order) -> Self {
-        match order {
-            Order::Effect => Self::Effect,
-            Order::Cosine => Self::Cosine,
-            Order::Random(seed) => Self::Random(seed),
-        }
-    }
-}
-
 fn phases(steps: &[Step]) -> [usize; 3] {
-    let until = |phase: stitch::Phase| steps.partition_point(|step| step.phase <= phase);
-    [until(stitch::Phase::Novel), until(stitch::Phase::Swap), steps.len()]
-}
-
-fn plain(point: &stitch::CurvePoint, pair: Pair<'_>) -> CurvePoint {
-    CurvePoint {
-        step: point.steps,
-        phase: match point.phase {
-            None => Phase::Start,
-            Some(stitch::Phase::Novel) => Phase::Novel,
-            Some(stitch::Phase::Swap) => Phase::Swap,
-            Some(stitch::Phase::Drop) => Phase::Drop,
-        },
-        inserted: point.point.large,
-        removed: pair.small().width() - point.point.small,
-        l0: point.point.l0,
-        mse: point.point.mse,
-        explained_variance: point.point.explained_variance,
-        ce: None,
-    }
+    let until = |phase: Phase| steps.partition_point(|step| step.phase <= phase);
+    [until(Phase::Novel), until(Phase::Swap), steps.len()]
 }

@@ -12,6 +12,7 @@ use crate::suite::{Picked, Suite};
 /// How much of a suite's model is opened; each has what the ones before it have.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
 pub enum LoadScope {
     /// SAEs and the words of the model, as far as they are there: neighbours, classes, meta-SAEs, promoted tokens.
     WeightsOnly,

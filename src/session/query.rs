@@ -12,6 +12,7 @@ use crate::task::{Cancel, OnProgress};
 
 /// Where a question waits and is answered: each lane is a thread of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[non_exhaustive]
 pub enum Lane {
     /// What a person waits for. It owns the session: only here the prompt that was run last is there.
     Compute,

@@ -49,6 +49,7 @@ pub struct RunOptions {
 
 /// What the last run computed from, as the SAEs receive it.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct RawRun {
     /// f32 [positions, size].
     pub residual: Vec<f32>,

@@ -1,7 +1,7 @@
 //! Whether a latent of a wider SAE is new to a narrower one, and what putting it in does, on prompt and text.
 //! Not here: cross-entropies (`loss.rs`), which take the model.
 
-use crate::analysis::{self, Class, Effect, Measures, Neighbour, Verdict};
+use crate::analysis::{Class, Effect, Measures, Neighbour, Verdict};
 use crate::report::Report;
 use crate::sae::Error;
 use crate::sae::stitch::{Change, Pair, Scores, Selection};
@@ -55,8 +55,7 @@ impl LoadedSuite {
         let pair = self.pair(places)?;
         let wrong = |error: Error| failure::of_sae(format!("there is no verdict on latent {latent}"), &error);
         let nearest = pair.large().nearest(latent as usize, pair.small(), 1).map_err(wrong)?;
-        let nearest = nearest.first().map(|near| Neighbour { latent: near.latent, cosine: near.cosine });
-        let nearest = nearest.unwrap_or(Neighbour { latent: 0, cosine: 0.0 });
+        let nearest = nearest.first().copied().unwrap_or(Neighbour { latent: 0, cosine: 0.0 });
         let zero = pair.large().decoder_norm(latent as usize).map_err(wrong)? == 0.0;
         let on_prompt = effect_on_prompt(pair, prompt, benches, places, latent, cancel).map_err(wrong)?;
         let on_text = self.effect_on_text(corpus, places, latent, |now| {
@@ -92,7 +91,7 @@ impl LoadedSuite {
     ) -> Option<Effect> {
         let measured = self.memo.get(&MeasuredKey(corpus.generation, places))?;
         let score = measured.scores.get(latent as usize)?;
-        let now = selection(self.pair(places).ok()?, &[analysis::Change::Insert(latent)]).ok()?;
+        let now = selection(self.pair(places).ok()?, &[Change::Insert(latent)]).ok()?;
         let (before, after) = both(&now)?;
         let tokens = measured.info.tokens;
         Some(Effect { tokens, fired: score.fired, c_star: score.c_star(), before, after })
@@ -107,7 +106,7 @@ fn effect_on_prompt(
     latent: u32,
     cancel: &Cancel,
 ) -> Result<Effect, Error> {
-    let change = Change::insert(latent);
+    let change = Change::Insert(latent);
     let mut scores = Scores::of(pair, [&change])?;
     scores.add(pair, &prompt.x, &prompt.codes.0, &prompt.codes.1, &prompt.counts, cancel)?;
     let score = scores.scores().first().copied().unwrap_or_default();

@@ -1,7 +1,7 @@
 //! A stitched SAE built by hand, on the prompt and on the text.
 //! Not here: what one latent alone does (`verdict.rs`), and cross-entropies (`loss.rs`), which take the model.
 
-use crate::analysis::{self, Measures, WorkbenchView};
+use crate::analysis::{Measures, WorkbenchView};
 use crate::report::Report;
 use crate::sae::metrics::{self, Quality};
 use crate::sae::stitch::{Change, Pair, Point, Selection, Workbench};
@@ -22,7 +22,7 @@ pub struct WorkbenchQuery {
     /// The wider SAE.
     pub large: String,
     /// All changes from the narrower SAE on.
-    pub changes: Vec<analysis::Change>,
+    pub changes: Vec<Change>,
 }
 
 impl Query for WorkbenchQuery {
@@ -67,15 +67,10 @@ pub struct OnPrompt {
 }
 
 /// The latents that are there after some changes.
-pub fn selection(pair: Pair<'_>, changes: &[analysis::Change]) -> Result<Selection, Report> {
+pub fn selection(pair: Pair<'_>, changes: &[Change]) -> Result<Selection, Report> {
     let mut selection = Selection::small_sae(pair);
     for change in changes {
-        let change = match change {
-            analysis::Change::Insert(latent) => Change::insert(*latent),
-            analysis::Change::Remove(latent) => Change::drop(*latent),
-            analysis::Change::Swap { small, large } => Change { large: large.clone(), small: small.clone() },
-        };
-        let set = selection.set(&change, true);
+        let set = selection.set(change, true);
         set.map_err(|error| failure::of_sae("the change cannot be made", &error))?;
     }
     Ok(selection)
@@ -121,7 +116,7 @@ impl LoadedSuite {
         prompt: &Prompt,
         benches: &mut Workbenches,
         places: (usize, usize),
-        changes: &[analysis::Change],
+        changes: &[Change],
         cancel: &Cancel,
     ) -> Result<WorkbenchView, Report> {
         let pair = self.pair(places)?;

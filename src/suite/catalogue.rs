@@ -23,6 +23,7 @@ const FAMILIES: [&str; 7] =
 
 /// A suite of the list, or why a user's file cannot be one.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct CatalogueEntry {
     /// The file, for one of the user's own.
     pub file: Option<PathBuf>,

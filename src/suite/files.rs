@@ -26,6 +26,7 @@ const MAX_INDEX: u64 = 64 << 20;
 
 /// The files of a model.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct ModelParts {
     /// `config.json`.
     pub config: Blob,
@@ -57,6 +58,7 @@ impl TokenizerSaid {
 
 /// The files of a tokenizer.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub enum TokenizerParts {
     /// `tokenizer.json`.
     Json(Blob),

@@ -21,6 +21,7 @@ pub struct Choice {
 
 /// One part of a suite.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Part {
     /// The model.
     Model,
@@ -54,6 +55,7 @@ impl fmt::Display for Part {
 
 /// A file that a part needs.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct FileNeed {
     /// Its repository.
     pub repo: Repo,
@@ -67,6 +69,7 @@ pub struct FileNeed {
 
 /// What one part needs of the hub.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Need {
     /// The part.
     pub part: Part,

@@ -23,6 +23,7 @@ pub(super) enum Element {
 
 /// An element type of fewer bytes than f32, all of whose values f32 has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Narrow {
     /// bfloat16: eight bits of exponent.
     Bf16,

@@ -15,6 +15,7 @@ use crate::blob::Blob;
 
 /// What a file holds.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub enum Value {
     /// `None`.
     None,

@@ -41,8 +41,8 @@ fn with_prepend_bos_the_first_token_is_the_beginning_and_counts_in_no_metric() {
     assert_eq!(with.tokens[0].text, "<|endoftext|>");
     assert!(PROMPT.starts_with(&without.tokens[0].text) && with.tokens[1].text == without.tokens[0].text);
     assert_eq!(with.tokens.len(), without.tokens.len() + 1);
-    assert_eq!(with.saes[0].metrics.tokens, with.tokens.len() - 1);
-    assert_eq!(without.saes[0].metrics.tokens, without.tokens.len(), "every token is the prompt's own");
+    assert_eq!(with.saes[0].metrics.quality.tokens, with.tokens.len() - 1);
+    assert_eq!(without.saes[0].metrics.quality.tokens, without.tokens.len(), "every token is the prompt's own");
     assert_eq!(with.saes[0].positions.len(), with.tokens.len(), "position 0 is encoded and shown");
 }
 

@@ -44,9 +44,9 @@ fn same(got: &Run, want: &Run) {
     assert_eq!(got.tokens, want.tokens);
     for (got, want) in got.saes.iter().zip(&want.saes) {
         let figures = |run: &saescope::analysis::SaeRun| {
-            let metrics = &run.metrics;
-            let ce = metrics.cross_entropy.as_ref();
-            let all = [metrics.l0, metrics.mse, metrics.explained_variance, ce.map(|ce| ce.ce_clean)];
+            let quality = &run.metrics.quality;
+            let ce = run.metrics.cross_entropy.as_ref();
+            let all = [quality.l0, quality.mse, quality.explained_variance, ce.map(|ce| ce.ce_clean)];
             all.into_iter()
                 .chain([ce.map(|ce| ce.ce_spliced), ce.map(|ce| ce.ce_zero), ce.map(|ce| ce.ce_mean)])
                 .map(|figure| figure.unwrap_or(f64::NAN))

@@ -116,7 +116,7 @@ fn effects_and_stitched_reconstructions_equal_numpy() {
     let latents = |there: &[bool], wanted: bool| -> Vec<u32> {
         (0..there.len() as u32).filter(|&latent| there[latent as usize] == wanted).collect()
     };
-    let change = Change { large: latents(&selection.large, true), small: latents(&selection.small, false) };
+    let change = Change::Swap { large: latents(&selection.large, true), small: latents(&selection.small, false) };
     bench.set(&change, true).unwrap();
     let (got, want) = (bench.point().mse, f64::from(tensor("stitched_mse")[0]));
     assert!((got - want).abs() <= 1e-4 * want, "{got} for {want}");

@@ -23,6 +23,7 @@ mod cli_stitch;
 mod conventions;
 mod device;
 mod doctor;
+mod examples;
 mod fatal;
 mod formats_bad_input;
 mod golden_attribution;

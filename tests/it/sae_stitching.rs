@@ -195,9 +195,9 @@ proptest! {
                 curve(&mut text.bench(pair), &steps, &never(), &|_| ()).unwrap()
             };
             prop_assert_eq!(curve.tokens, from.tokens);
-            let (first, last) = (curve.points[0].point, curve.points[curve.points.len() - 1].point);
-            prop_assert_eq!((first.small, first.large), (small.width(), 0));
-            prop_assert_eq!((last.small, last.large), (0, large.width()));
+            let (first, last) = (curve.points[0], curve.points[curve.points.len() - 1]);
+            prop_assert_eq!((first.removed, first.inserted), (0, 0));
+            prop_assert_eq!((last.removed, last.inserted), (small.width(), large.width()));
             prop_assert!(near(first.mse, from.mse.unwrap()) && near(last.mse, to.mse.unwrap()));
             prop_assert!(near(first.l0, from.l0.unwrap()) && near(last.l0, to.l0.unwrap()));
             ends.push(last);
@@ -218,7 +218,7 @@ proptest! {
         let mut bench = text.bench(pair);
         let start = bench.point();
         let there = pick(small.width(), seed, 3);
-        let change = Change {
+        let change = Change::Swap {
             large: (0..large.width() as u32).filter(|&i| pick(large.width(), seed + 7, 2)[i as usize]).collect(),
             small: (0..small.width() as u32).filter(|&j| there[j as usize]).collect(),
         };
@@ -254,7 +254,7 @@ proptest! {
         let text = Text::new(pair, 7, seed);
         let comparison = compare(&large, &small, 1, 0.0, &never(), &|_| ()).unwrap();
         let steps = changes(&Classes::new(&comparison, 0.5).unwrap());
-        let insertions: Vec<Change> = (0..large.width() as u32).map(Change::insert).collect();
+        let insertions: Vec<Change> = (0..large.width() as u32).map(Change::Insert).collect();
         for changes in [insertions, steps.into_iter().map(|step| step.change).collect()] {
             let mut scores = Scores::of(pair, &changes).unwrap();
             scores.add(pair, &text.x, &text.small, &text.large, &text.counts, &never()).unwrap();
@@ -345,11 +345,11 @@ fn what_is_asked_wrongly_is_an_error_and_changes_nothing() {
     let mut bench = text.bench(pair);
     let before = bench.point();
     assert!(matches!(
-        bench.set(&Change { large: vec![0, 9], small: vec![] }, true),
+        bench.set(&Change::Swap { large: vec![0, 9], small: vec![] }, true),
         Err(Error::Latent { latent: 9, .. })
     ));
     assert_eq!(bench.point(), before);
-    let twice = [Change::insert(3), Change { large: vec![3], small: vec![0] }];
+    let twice = [Change::Insert(3), Change::Swap { large: vec![3], small: vec![0] }];
     assert!(matches!(Scores::of(pair, &twice), Err(Error::Twice { side: "larger", latent: 3 })));
     let comparison = compare(&large, &small, 1, 0.3, &never(), &|_| ()).unwrap();
     for theta in [1.5, -1.01, f32::NAN, f32::INFINITY] {
@@ -388,7 +388,7 @@ fn phases_put_in_swap_and_drop() {
         unmatched: vec![0, 1],
     });
     let steps = plan(steps, &[], Order::Cosine);
-    let told: Vec<_> = steps.iter().map(|s| (s.phase, s.change.large.clone(), s.change.small.clone())).collect();
+    let told: Vec<_> = steps.iter().map(|s| (s.phase, s.change.large().to_vec(), s.change.small().to_vec())).collect();
     assert_eq!(
         told,
         [

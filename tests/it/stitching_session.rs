@@ -141,12 +141,13 @@ fn nothing_put_in_is_the_smaller_sae_and_everything_swapped_the_larger_in_every_
     for (changes, end, sae) in [(vec![], 0, 0), (all(), 1, 2)] {
         let bench = bench(&mut session, &changes);
         let metrics = &run.saes[sae].metrics;
-        near(bench.prompt.mse, metrics.mse.unwrap());
-        near(bench.prompt.l0, metrics.l0.unwrap());
-        near(bench.prompt.explained_variance.unwrap(), metrics.explained_variance.unwrap());
+        let quality = metrics.quality;
+        near(bench.prompt.mse, quality.mse.unwrap());
+        near(bench.prompt.l0, quality.l0.unwrap());
+        near(bench.prompt.explained_variance.unwrap(), quality.explained_variance.unwrap());
         near_measures(&bench.prompt, &bench.parents[end].0);
         near_measures(&bench.text.unwrap(), &bench.parents[end].1.unwrap());
-        assert_eq!(bench.tokens, (metrics.tokens, view.text.tokens));
+        assert_eq!(bench.tokens, (quality.tokens, view.text.tokens));
         for (small, now, large) in &bench.errors {
             near(*now, if end == 0 { *small } else { *large });
         }
@@ -344,8 +345,8 @@ fn an_exported_sae_is_the_stitched_one_and_overwrites_nothing() {
     session.open(suite, &["s".to_owned()], &Cancel::new(), &|_| {}).unwrap();
     let run = session.run(PROMPT, &RunOptions::default(), &Cancel::new()).unwrap();
     assert_eq!(run.saes[0].width, 128 - 1 + 30);
-    near(run.saes[0].metrics.mse.unwrap(), want.mse);
-    near(run.saes[0].metrics.l0.unwrap(), want.l0);
+    near(run.saes[0].metrics.quality.mse.unwrap(), want.mse);
+    near(run.saes[0].metrics.quality.l0.unwrap(), want.l0);
 }
 
 #[test]

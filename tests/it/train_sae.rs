@@ -1,8 +1,8 @@
-//! A ladder trained by `examples/train_sae.rs` opens as a suite, whose figures are those that its file expects.
+//! A ladder trained by `tools/train_sae` opens as a suite, whose figures are those that its file expects.
 //! Not here: how well SAEs learn (`sae::train`).
 
 #[expect(dead_code, reason = "its `main` reads arguments")]
-#[path = "../../examples/train_sae.rs"]
+#[path = "../../tools/train_sae/src/main.rs"]
 mod train_sae;
 
 use std::fs;

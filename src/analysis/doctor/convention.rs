@@ -9,6 +9,7 @@ use super::norms::{Input, digits, norms};
 
 /// One convention other than the suite has it.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub enum Convention {
     /// Whether the mean over the activation is taken from it.
     Center(bool),

@@ -13,6 +13,7 @@ const LEAST_ID: usize = 8;
 
 /// How a line is meant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Tone {
     /// What it is about.
     Head,

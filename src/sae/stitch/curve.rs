@@ -2,14 +2,19 @@
 //! swapped, unmatched latents drop out.
 //! Not here: cross-entropy along the way, which is measured by splicing.
 
+use serde::Serialize;
+
 use crate::task::{Cancel, OnProgress, Progress};
 
 use super::super::{Class, Classes, Error};
 use super::{Change, Pair, Point, Score, Selection, Workbench};
 
-/// The three phases, in their order. The last one (choice) makes the way end exactly at the larger SAE.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+/// A part of the way, in their order. The last one (choice) makes the way end exactly at the larger SAE.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Phase {
+    /// Nothing is changed yet: no step's phase.
+    Start,
     /// Novel latents are put in.
     Novel,
     /// Groups are swapped.
@@ -30,7 +35,9 @@ pub struct Step {
 }
 
 /// In which order the steps of a phase are taken.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
 pub enum Order {
     /// Best c* first; what never fires on the text last.
     #[default]
@@ -42,23 +49,42 @@ pub enum Order {
 }
 
 /// A point of the way.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct CurvePoint {
     /// How many steps were taken.
-    pub steps: usize,
-    /// The phase of the last of them; none at the start.
-    pub phase: Option<Phase>,
-    /// How well the stitched SAE reconstructs there.
-    pub point: Point,
+    pub step: usize,
+    /// The phase of the last of them.
+    pub phase: Phase,
+    /// Latents of the larger SAE that are in.
+    pub inserted: usize,
+    /// Latents of the smaller SAE that are out.
+    pub removed: usize,
+    /// Mean number of latents that fire.
+    pub l0: f64,
+    /// Mean over tokens and dimensions of the squared error.
+    pub mse: f64,
+    /// 1 − Σ‖x−x̂‖² / Σ‖x−x̄‖²; none when all tokens are equal.
+    pub explained_variance: Option<f64>,
+    /// Cross-entropy by splicing, which takes the model: none until who has it measures it.
+    pub ce: Option<f64>,
 }
 
 /// The way from the smaller to the larger SAE.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct Curve {
     /// From no step taken to all of them.
     pub points: Vec<CurvePoint>,
     /// On how many tokens.
     pub tokens: usize,
+}
+
+impl CurvePoint {
+    /// The point after so many steps, where the smaller SAE has `width` latents.
+    fn new(step: usize, phase: Phase, point: Point, width: usize) -> Self {
+        let Point { small, large, mse, l0, explained_variance, .. } = point;
+        Self { step, phase, inserted: large, removed: width - small, l0, mse, explained_variance, ce: None }
+    }
 }
 
 /// All steps, phase by phase, each by rising latents: every latent of either SAE stands in exactly one.
@@ -67,7 +93,7 @@ pub fn changes(classes: &Classes) -> Vec<Step> {
     let novel = classes.classes.iter().enumerate().filter(|(_, class)| **class == Class::Novel);
     let novel = novel.map(|(latent, _)| Step {
         phase: Phase::Novel,
-        change: Change::insert(latent as u32),
+        change: Change::Insert(latent as u32),
         cosine: Some(classes.max_cosine[latent]),
     });
     let swaps = classes.groups.iter().map(|group| Step {
@@ -76,7 +102,7 @@ pub fn changes(classes: &Classes) -> Vec<Step> {
         cosine: group.large.iter().map(|&latent| classes.max_cosine[latent as usize]).max_by(f32::total_cmp),
     });
     let drops = classes.unmatched.iter();
-    let drops = drops.map(|&latent| Step { phase: Phase::Drop, change: Change::drop(latent), cosine: None });
+    let drops = drops.map(|&latent| Step { phase: Phase::Drop, change: Change::Remove(latent), cosine: None });
     novel.chain(swaps).chain(drops).collect()
 }
 
@@ -118,14 +144,15 @@ fn shuffle<T>(items: &mut [T], mut seed: u64) {
 /// # Errors
 /// [`Error::Latent`], [`Error::Cancelled`].
 pub fn curve(bench: &mut Workbench, steps: &[Step], cancel: &Cancel, progress: OnProgress<'_>) -> Result<Curve, Error> {
-    let mut points = vec![CurvePoint { steps: 0, phase: None, point: bench.point() }];
+    let width = bench.selection().small.len();
+    let mut points = vec![CurvePoint::new(0, Phase::Start, bench.point(), width)];
     for (at, step) in steps.iter().enumerate() {
         if at % 1024 == 0 {
             cancel.check()?;
             progress(Progress::steps("stitching", at as u64, steps.len() as u64));
         }
         bench.set(&step.change, true)?;
-        points.push(CurvePoint { steps: at + 1, phase: Some(step.phase), point: bench.point() });
+        points.push(CurvePoint::new(at + 1, step.phase, bench.point(), width));
     }
     progress(Progress::steps("stitching", steps.len() as u64, steps.len() as u64));
     Ok(Curve { points, tokens: bench.tokens() })
@@ -145,7 +172,7 @@ pub fn curve_by_encoding(
     cancel: &Cancel,
     progress: OnProgress<'_>,
 ) -> Result<Curve, Error> {
-    let mut selection = Selection::small_sae(pair);
+    let (mut selection, width) = (Selection::small_sae(pair), pair.small.width());
     let measure = |selection: &Selection| -> Result<Point, Error> {
         let quality = pair.measure(x, counts, selection, cancel)?;
         let (small, large) = selection.counts();
@@ -159,7 +186,7 @@ pub fn curve_by_encoding(
             explained_variance: quality.explained_variance,
         })
     };
-    let mut points = vec![CurvePoint { steps: 0, phase: None, point: measure(&selection)? }];
+    let mut points = vec![CurvePoint::new(0, Phase::Start, measure(&selection)?, width)];
     let mut done = 0;
     for phase in steps.chunk_by(|a, b| a.phase == b.phase) {
         let stride = phase.len().div_ceil(per_phase.max(1));
@@ -167,7 +194,7 @@ pub fn curve_by_encoding(
             progress(Progress::steps("stitching", done as u64, steps.len() as u64));
             part.iter().try_for_each(|step| selection.set(&step.change, true))?;
             done += part.len();
-            points.push(CurvePoint { steps: done, phase: Some(phase[0].phase), point: measure(&selection)? });
+            points.push(CurvePoint::new(done, phase[0].phase, measure(&selection)?, width));
         }
     }
     progress(Progress::steps("stitching", done as u64, steps.len() as u64));

@@ -83,7 +83,8 @@ impl Scores {
         for change in changes {
             let number = this.each.len() as u32;
             this.each.push(Score::default());
-            let sides = [("larger", &change.large, &mut this.of_large), ("smaller", &change.small, &mut this.of_small)];
+            let sides =
+                [("larger", change.large(), &mut this.of_large), ("smaller", change.small(), &mut this.of_small)];
             for (side, latents, of) in sides {
                 for &latent in latents {
                     let width = of.len();

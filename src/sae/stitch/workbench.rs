@@ -9,6 +9,7 @@ use super::{Change, Pair, Selection, mix};
 
 /// How well a stitched SAE reconstructs the text.
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct Point {
     /// Latents of the smaller SAE that are there.
     pub small: usize,
@@ -139,14 +140,14 @@ impl Workbench {
     /// # Errors
     /// [`Error::Latent`]; then nothing has changed.
     pub fn set(&mut self, change: &Change, on: bool) -> Result<(), Error> {
-        change.large.iter().try_for_each(|&latent| self.large.check_latent(latent as usize))?;
-        change.small.iter().try_for_each(|&latent| self.small.check_latent(latent as usize))?;
-        for &latent in &change.large {
+        change.large().iter().try_for_each(|&latent| self.large.check_latent(latent as usize))?;
+        change.small().iter().try_for_each(|&latent| self.small.check_latent(latent as usize))?;
+        for &latent in change.large() {
             if self.selection.large[latent as usize] != on {
                 self.toggle(true, latent as usize);
             }
         }
-        for &latent in &change.small {
+        for &latent in change.small() {
             if self.selection.small[latent as usize] == on {
                 self.toggle(false, latent as usize);
             }

@@ -13,6 +13,7 @@ use crate::weights::Array;
 
 /// How the weights are stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Dtype {
     /// 32 bits.
     F32,

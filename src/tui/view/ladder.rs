@@ -5,7 +5,7 @@ use ratatui::layout::Rect;
 use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 
-use crate::analysis::Metrics;
+use crate::analysis::Quality;
 use crate::text;
 use crate::tui::app::{App, LatentRef};
 use crate::tui::canvas::{Canvas, Title};
@@ -16,7 +16,7 @@ use crate::tui::view::flow;
 
 pub(crate) fn draw(app: &App, area: Rect, pen: &mut Canvas<'_>) {
     let theme = pen.theme;
-    let tokens = app.sae_run().map(|s| s.metrics.tokens);
+    let tokens = app.sae_run().map(|s| s.metrics.quality.tokens);
     let right = tokens.map_or(String::new(), |n| format!("on {n} tokens"));
     let inner = pen.pane(area, &Title { name: "SAEs", about: Vec::new(), right }, false);
     let names = app.saes().iter().map(|s| text::width(&s.id)).max().unwrap_or(0).clamp(3, 12);
@@ -35,7 +35,7 @@ pub(crate) fn draw(app: &App, area: Rect, pen: &mut Canvas<'_>) {
             Span::styled(name, if chosen { theme.strong() } else { Style::new() }),
         ];
         if let Some(run) = app.run_of(&sae.id) {
-            spans.push(Span::raw(numbers(&run.metrics)));
+            spans.push(Span::raw(numbers(&run.metrics.quality)));
             spans.extend(strongest(app, &sae.id, pen));
         } else if !sae.loaded {
             spans.push(Span::styled(" not loaded", theme.quiet()));
@@ -48,10 +48,10 @@ pub(crate) fn draw(app: &App, area: Rect, pen: &mut Canvas<'_>) {
     }
 }
 
-fn numbers(metrics: &Metrics) -> String {
+fn numbers(quality: &Quality) -> String {
     let number = |v: Option<f64>| v.map_or_else(|| "-".to_owned(), format::short);
-    let variance = metrics.explained_variance.map_or_else(|| "-".to_owned(), |v| format!("{v:.3}"));
-    format!(" {:>6} {:>7} {variance:>6}", number(metrics.l0), number(metrics.mse))
+    let variance = quality.explained_variance.map_or_else(|| "-".to_owned(), |v| format!("{v:.3}"));
+    format!(" {:>6} {:>7} {variance:>6}", number(quality.l0), number(quality.mse))
 }
 
 /// The strongest latent of an SAE at the chosen token.

@@ -4,7 +4,7 @@
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 
-use crate::analysis::{Metrics, NextToken};
+use crate::analysis::{NextToken, Quality};
 use crate::session::LoadScope;
 use crate::text;
 use crate::tui::app::App;
@@ -64,7 +64,7 @@ fn draw_pane(app: &App, (after, next): (&str, &[NextToken]), area: Rect, pen: &m
 fn draw_line(app: &App, next: &[NextToken], area: Rect, pen: &mut Canvas<'_>) {
     let theme = pen.theme;
     let room = usize::from(area.width).saturating_sub(LEAST_LEFT);
-    let metrics = app.sae_run().map(|s| metrics_text(&s.metrics, room)).unwrap_or_default();
+    let metrics = app.sae_run().map(|s| metrics_text(&s.metrics.quality, room)).unwrap_or_default();
     let metrics_cells = text::width(&metrics) as u16 + 1;
     let left = Rect { width: area.width.saturating_sub(metrics_cells + 1), ..area };
     let mut spans = vec![Span::styled(format!(" next {} ", theme.glyphs().arrow), theme.quiet())];
@@ -93,13 +93,13 @@ fn draw_line(app: &App, next: &[NextToken], area: Rect, pen: &mut Canvas<'_>) {
 const LEAST_LEFT: usize = 30;
 
 /// An SAE's metrics on one line, as many as fit.
-fn metrics_text(metrics: &Metrics, room: usize) -> String {
+fn metrics_text(quality: &Quality, room: usize) -> String {
     let part = |name: &str, value: Option<f64>| value.map(|v| format!("{name} {}", format::short(v)));
     let parts = [
-        part("L0", metrics.l0),
-        part("EV", metrics.explained_variance),
-        part("MSE", metrics.mse),
-        Some(format!("on {} tok", metrics.tokens)),
+        part("L0", quality.l0),
+        part("EV", quality.explained_variance),
+        part("MSE", quality.mse),
+        Some(format!("on {} tok", quality.tokens)),
     ];
     let mut said = String::new();
     for part in parts.into_iter().flatten() {

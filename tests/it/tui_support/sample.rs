@@ -11,8 +11,8 @@ use std::time::Duration;
 
 use saescope::analysis::doctor::Checkup;
 use saescope::analysis::{
-    Attribution, Class, Firing, HeadValue, LadderEntry, LatentCard, Metrics, Neighbour, NextToken, PositionRun, Run,
-    SaeRun, SaeTypes, Seen, SourceValue, Timings, TokenValue, TokenView,
+    Attribution, Class, Firing, HeadValue, LadderEntry, LatentCard, Metrics, Neighbour, NextToken, PositionRun,
+    Quality, Run, SaeRun, SaeTypes, Seen, SourceValue, Timings, TokenValue, TokenView,
 };
 use saescope::session::{
     AttributionQuery, CardQuery, CatalogueQuery, Checked, CheckupQuery, FilterQuery, Found, Labels, LabelsQuery,
@@ -137,10 +137,12 @@ fn sae_run(width: usize, tokens: &[String]) -> SaeRun {
         dtype: SaeTypes::default(),
         notes: Vec::new(),
         metrics: Metrics {
-            tokens: tokens.len() - 1,
-            l0: Some(14.0 + width as f64 / 200.0),
-            mse: Some(2.4 / (width as f64).sqrt()),
-            explained_variance: Some(1.0 - 3.0 / (width as f64).sqrt()),
+            quality: Quality {
+                tokens: tokens.len() - 1,
+                l0: Some(14.0 + width as f64 / 200.0),
+                mse: Some(2.4 / (width as f64).sqrt()),
+                explained_variance: Some(1.0 - 3.0 / (width as f64).sqrt()),
+            },
             cross_entropy: None,
         },
         positions: tokens.iter().enumerate().map(position).collect(),

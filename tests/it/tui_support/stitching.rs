@@ -9,7 +9,7 @@ use saescope::analysis::{
     Order, PairView, Phase, Relation, Rung, TextInfo, Verdict, WorkbenchView,
 };
 use saescope::sae::stitch::Score;
-use saescope::sae::{self, Comparison, Edge, Forest, NearestTable};
+use saescope::sae::{Comparison, Edge, Forest, NearestTable};
 use saescope::session::{
     CurveLossQuery, CurveQuery, ExportQuery, FamilyQuery, GroupQuery, Loss, LossQuery, PairQuery, TablesQuery,
     TextQuery, VerdictQuery, WorkbenchQuery,
@@ -55,10 +55,8 @@ pub fn pair(small: &str, large: &str) -> PairView {
         .collect();
     edges.extend((0..wide as u32).filter_map(|latent| second(narrow, latent)));
     edges.sort_by(|a, b| b.cosine.total_cmp(&a.cosine));
-    let neighbours: Vec<sae::Neighbour> =
-        near.iter().map(|n| sae::Neighbour { latent: n.latent, cosine: n.cosine }).collect();
     let comparison = Comparison {
-        nearest: NearestTable { k: 1, neighbours: neighbours.into() },
+        nearest: NearestTable { k: 1, neighbours: near.clone().into() },
         forest: Forest { floor: 0.3, large: wide, small: narrow, edges: edges.into() },
     };
     let score = |latent: usize| {

@@ -51,7 +51,7 @@ fn part(out: &Path, rows: Vec<Vec<u32>>, world: &World) -> Result<String> {
     let theta = best(&neighbours);
     keep(out, theta)?;
     let mut text = format!(
-        "\nWritten by `cargo run --release --example make_demo -- --measure`. For each pair of SAEs at θ = {theta}: latents \
+        "\nWritten by `cargo run --release -p make_demo -- --measure`. For each pair of SAEs at θ = {theta}: latents \
          of the wider one that are new, that the narrower one has, groups, latents of the narrower one that nothing \
          matches, the area under the ROC curve of the cosine rule against what putting a latent in does to the \
          squared error of `text.txt`, and of the latents that fire there how many both rules judge alike. θ is that \

@@ -1,5 +1,5 @@
 //! Trains a ladder of SAEs on any model and text, in SAELens' format, with a suite file that opens them:
-//! `cargo run --release --example train_sae -- --model DIR --layer 2 --text FILE --out DIR`.
+//! `cargo run --release -p train_sae -- --model DIR --layer 2 --text FILE --out DIR`.
 //! Not here: the trainer, which is the library's, and reading models.
 
 #![allow(clippy::print_stderr, reason = "a command that takes so long says how far it is")]
@@ -298,6 +298,7 @@ fn wiring(arguments: &Arguments) -> Result<(Wiring, ModelFiles)> {
     let tokenizer = match parts.tokenizer {
         TokenizerParts::Json(json) => TokenizerFiles::Json(json),
         TokenizerParts::Bpe { vocab, merges } => TokenizerFiles::Bpe { vocab, merges },
+        _ => anyhow::bail!("the tokenizer is in files that this program does not know"),
     };
     let own_word = suite.model.tokenizer == TokenizerWord::File;
     let said =
@@ -316,7 +317,7 @@ fn name(source: &Source) -> String {
     match source {
         Source::Hub(repo) => repo.id.clone(),
         Source::Path(path) => path.file_name().map_or_else(|| path.display().to_string(), |n| n.display().to_string()),
-        Source::Embedded(folder) => folder.clone(),
+        other => other.to_string(),
     }
 }
 
@@ -398,7 +399,7 @@ fn suite(wiring: &Wiring, out: &Path, figures: &[(String, Figures)]) -> Result<S
     match &model.source {
         Source::Hub(repo) => writeln!(text, "repo = {}\nrevision = {}", string(&repo.id), string(&repo.revision))?,
         Source::Path(path) => writeln!(text, "path = {}", string(&path.display().to_string()))?,
-        Source::Embedded(_) => {}
+        other => anyhow::bail!("a suite file cannot name the model {other}"),
     }
     writeln!(text, "prepend_bos = {}\n", model.prepend_bos)?;
     writeln!(text, "[site]\nlayer = {}\nkind = \"{}\"\ncenter = {center}", site.layer, site.kind.name())?;

@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result};
 use saescope::blob::Blob;
-use saescope::sae::meta::{self, STABLE, BreakdownTable};
+use saescope::sae::meta::{self, BreakdownTable, STABLE};
 use saescope::sae::train::{Config, Dtype, Origin, Trained, train};
 use saescope::sae::{Sae, SaeFiles, lens};
 use saescope::task::Cancel;

@@ -161,7 +161,13 @@ impl<'w> Truth<'w> {
     }
 
     /// The value of an attribute that a meta-latent stands for, where the subject called `full` is not asked.
-    pub fn value(&self, table: &BreakdownTable, meta_latent: usize, attribute: &Attribute, full: &str) -> Option<String> {
+    pub fn value(
+        &self,
+        table: &BreakdownTable,
+        meta_latent: usize,
+        attribute: &Attribute,
+        full: &str,
+    ) -> Option<String> {
         let asked = self.asked(attribute, None);
         let except = self.subjects.iter().position(|subject| subject.get("full") == full)?;
         let votes = votes(table, &asked, meta_latent, except);

@@ -57,7 +57,7 @@ impl Report<'_> {
     pub fn write(&self) -> Result<String> {
         let mut out = String::from(
             "# The embedded demo, measured\n\n\
-             Written by `cargo run --release --example make_demo`. Every figure is taken on text that neither the \
+             Written by `cargo run --release -p make_demo`. Every figure is taken on text that neither the \
              model nor an SAE was trained on, with weights as they are stored, in f16.\n\n",
         );
         self.model_part(&mut out)?;

@@ -82,7 +82,7 @@ pub fn suite(out: &Path, figures: &[Figures]) -> Result<()> {
     let widest = figures.iter().map(|f| f.width).max().unwrap_or(0);
     let narrowest = figures.iter().map(|f| f.width).min().unwrap_or(0);
     let mut text = format!(
-        "# Written by `cargo run --release --example make_demo`; the figures are measured on unseen text.\n\
+        "# Written by `cargo run --release -p make_demo`; the figures are measured on unseen text.\n\
          id = \"demo\"\n\
          title = \"A small world of facts, {narrowest} to {widest} latents\"\n\
          threshold = 0.7\n\

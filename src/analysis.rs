@@ -5,6 +5,7 @@ pub mod attribution;
 pub mod card;
 pub mod doctor;
 mod family;
+pub mod index;
 pub mod live;
 pub mod measuring;
 pub mod meta;
@@ -23,6 +24,10 @@ pub use crate::sae::metrics::Quality;
 pub use crate::sae::stitch::{Change, CurvePoint, Order, Phase};
 pub use crate::sae::{Class, Neighbour};
 pub use family::{Family, Relation, Rung};
+pub use index::{
+    ActivationHistogram, CorpusToken, Example, ExampleSource, IndexNews, IndexSae, IndexView, LatentCorpus, Quantiles,
+    SkippedPositions, TopToken,
+};
 pub use meta::{BreakdownView, Histogram, Member, MemberFiring, MetaCard, MetaInfo, MetaLabel, MetaRun, TokenFiring};
 pub use pair_view::{Counts, PairView, QueueRow};
 pub use stitching::{

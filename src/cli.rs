@@ -5,6 +5,7 @@ pub mod args;
 mod context;
 mod doctor;
 mod explore;
+mod index;
 mod latent;
 mod log;
 mod manual;
@@ -93,6 +94,7 @@ fn dispatch(args: Args, output: &Output) -> Result<u8, Report> {
         Some(Command::Run(options)) => run::run(&context, &options, output),
         Some(Command::Latent(options)) => latent::latent(&context, &options, output),
         Some(Command::Meta(options)) => meta::meta(&context, &options, output),
+        Some(Command::Index(options)) => index::index(&context, &options, output),
         Some(Command::Stitch(options)) => stitch::stitch(&context, &options, output),
         Some(Command::Doctor(options)) => doctor::doctor(&context, &options, output),
         Some(Command::Completions(_) | Command::Man | Command::Config(_)) => Ok(0),

@@ -83,6 +83,9 @@ pub enum Command {
     /// Train and use meta-SAEs: what latents are made of.
     #[command(subcommand)]
     Meta(Meta),
+    /// Read a text once, and keep for each latent how often it fires, on which tokens, and where most strongly.
+    #[command(subcommand)]
+    Index(Index),
     /// Compare two SAEs: what is new in the wider one, what belongs together, and what putting latents in does.
     Stitch(Stitch),
     /// Show terminal, device, directories and versions; with --suite, whether it is wired as its SAEs need it.
@@ -329,6 +332,72 @@ pub struct MetaEdit {
     pub json: bool,
 }
 
+/// The commands of `index`.
+#[derive(Debug, Subcommand)]
+pub enum Index {
+    /// Read a text through the model once and count what fires; ^C keeps what was read, and the same command continues.
+    Build(IndexBuild),
+    /// Put the shards of an index together.
+    Merge(IndexMerge),
+    /// Say what an index is of and what is in it.
+    Info(IndexInfo),
+}
+
+/// Options of `index build`.
+#[derive(Debug, clap::Args)]
+pub struct IndexBuild {
+    /// A text, a folder of texts, or `-` for standard input (repeatable): UTF-8 with documents parted by <|endoftext|>,
+    /// .jsonl with a field `text`, .parquet with a column `text`, each also .gz or .zst; the suite's text otherwise.
+    #[arg(long, value_name = "PATH", value_parser = path())]
+    pub text: Vec<PathBuf>,
+    /// Only this SAE (repeatable); all that are on this machine otherwise.
+    #[arg(long, value_name = "ID")]
+    pub sae: Vec<String>,
+    /// Stop after the window in which this token is, counted over all shards.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub tokens: Option<u64>,
+    /// Tokens of a window at most; as the SAEs were trained, or 128, otherwise.
+    #[arg(long, value_name = "L", value_parser = clap::value_parser!(u32).range(2..=65_535))]
+    pub context: Option<u32>,
+    /// Best examples kept of each latent.
+    #[arg(long, value_name = "K", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub top: u32,
+    /// Only the documents of shard I of N, from 1; `index merge` puts them together.
+    #[arg(long, value_name = "I/N", value_parser = shard)]
+    pub shard: Option<(u32, u32)>,
+    /// The folder it is written to; the program's own otherwise, where it is found again.
+    #[arg(long, value_name = "DIR", value_parser = path())]
+    pub out: Option<PathBuf>,
+    /// Print one JSON object.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Options of `index merge`.
+#[derive(Debug, clap::Args)]
+pub struct IndexMerge {
+    /// The shards, each once.
+    #[arg(value_name = "DIR", required = true, value_parser = path())]
+    pub parts: Vec<PathBuf>,
+    /// The new folder.
+    #[arg(long, value_name = "DIR", value_parser = path())]
+    pub out: PathBuf,
+    /// Print one JSON object.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Options of `index info`.
+#[derive(Debug, clap::Args)]
+pub struct IndexInfo {
+    /// The index.
+    #[arg(value_name = "DIR", value_parser = path())]
+    pub index: PathBuf,
+    /// Print one JSON object.
+    #[arg(long)]
+    pub json: bool,
+}
+
 /// Options of `stitch`.
 #[derive(Debug, clap::Args)]
 pub struct Stitch {
@@ -446,6 +515,9 @@ impl Args {
             Some(Command::Meta(Meta::Show(options))) => options.json,
             Some(Command::Meta(Meta::Eval(options))) => options.json,
             Some(Command::Meta(Meta::Edit(options))) => options.json,
+            Some(Command::Index(Index::Build(options))) => options.json,
+            Some(Command::Index(Index::Merge(options))) => options.json,
+            Some(Command::Index(Index::Info(options))) => options.json,
             Some(Command::Stitch(options)) => options.json,
             Some(Command::Doctor(options)) => options.json,
             _ => false,
@@ -531,6 +603,15 @@ fn exchange(text: &str) -> Result<(u32, u32), String> {
     out.parse().ok().zip(new.parse().ok()).ok_or_else(wrong)
 }
 
+fn shard(text: &str) -> Result<(u32, u32), String> {
+    let wrong = || "a shard is its number and how many there are, such as 1/3".to_owned();
+    let (shard, of) = text.split_once('/').ok_or_else(wrong)?;
+    match (shard.parse::<u32>(), of.parse::<u32>()) {
+        (Ok(shard), Ok(of)) if shard >= 1 && shard <= of => Ok((shard, of)),
+        _ => Err(wrong()),
+    }
+}
+
 fn tokens(text: &str) -> Result<usize, String> {
     text.parse().ok().filter(|tokens| *tokens >= 2).ok_or_else(|| "at least 2 tokens are needed".to_owned())
 }
@@ -566,6 +647,10 @@ mod tests {
         assert_eq!((temperature("0"), temperature("0.7")), (Ok(0.0), Ok(0.7)));
         for wrong in ["nan", "NaN", "inf", "-inf", "-0.1", "infinity", "1e999", "warm", ""] {
             assert!(temperature(wrong).is_err(), "{wrong}");
+        }
+        assert_eq!((shard("1/1"), shard("2/3")), (Ok((1, 1)), Ok((2, 3))));
+        for wrong in ["", "1", "0/3", "4/3", "a/b", "-1/2", "1/2/3"] {
+            assert!(shard(wrong).is_err(), "{wrong}");
         }
         assert_eq!(cosine("-0.5"), Ok(-0.5));
         for wrong in ["1.5", "NaN", "seven"] {

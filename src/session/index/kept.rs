@@ -1,0 +1,181 @@
+//! Indexes that were written: found by what they are of, and what they say of a latent.
+//! Not here: making one.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::analysis::index::{Corpus, LatentRow, RowExample, Spot};
+use crate::analysis::{CorpusToken, Example, ExampleSource, LatentCorpus, TopToken, tokens};
+use crate::model::Tokenizer;
+use crate::report::{Kind, Report};
+use crate::session::index::folder::Folder;
+use crate::session::index::note::{Note, Origin};
+use crate::session::index::tables_in::Tables;
+use crate::session::index::tables_out::GROUP;
+use crate::session::loaded_suite::LoadedSuite;
+use crate::session::memo::MemoKey;
+use crate::task::Cancel;
+
+/// An index with what stands at the end of its files.
+pub struct Kept {
+    pub folder: Folder,
+    pub note: Note,
+    tables: Tables,
+}
+
+/// A folder, and how much is in it: it grows with what is read.
+#[derive(Clone, PartialEq, Eq, Hash)]
+struct KeptKey(PathBuf, u64, u64);
+
+impl MemoKey for KeptKey {
+    type Value = Arc<Kept>;
+}
+
+impl Kept {
+    /// Opens one, and keeps it open for the suite's next question.
+    ///
+    /// # Errors
+    /// That it is broken.
+    pub fn open(suite: &LoadedSuite, folder: &Folder, note: &Note, cancel: &Cancel) -> Result<Arc<Self>, Report> {
+        let bytes = note.files.values().sum();
+        let key = KeptKey(folder.0.clone(), note.windows, bytes);
+        suite.memo.retain(|of: &KeptKey| of.0 != key.0 || *of == key);
+        suite.memo.get_or(&key, cancel, &|_| (), |_| {
+            let tables = Tables::open(&|name| folder.path(name))?;
+            Ok(Arc::new(Self { folder: folder.clone(), note: note.clone(), tables }))
+        })
+    }
+
+    /// What it says of a latent.
+    ///
+    /// # Errors
+    /// That it has no such SAE, or is broken.
+    pub fn latent(&self, sae: &str, latent: u32, tokenizer: &Tokenizer) -> Result<LatentCorpus, Report> {
+        let mut first = 0;
+        for of in &self.note.saes {
+            if of.id == sae && (latent as usize) < of.width {
+                let figures = self.tables.figures(sae, first, latent)?;
+                let group = of.example_groups.get(latent as usize / GROUP).copied().flatten();
+                let kept =
+                    group.map_or_else(|| Ok(Vec::new()), |group| self.tables.examples(group as usize, latent))?;
+                let rows: Vec<u64> = kept.iter().map(|example| example.token_row).collect();
+                let ids = self.tables.ids(&rows)?;
+                let examples = kept.iter().map(|example| {
+                    let fires: Vec<(u16, f32)> = example.fires.iter().map(|(at, value)| (*at as u16, *value)).collect();
+                    let at = (example.document as u32, example.window, example.position as u16);
+                    let spot = Spot::new(example.activation, at, &fires);
+                    RowExample { best: example.best, quantile_bin: example.quantile_bin, spot }
+                });
+                let row = LatentRow {
+                    count: figures.count,
+                    sum: figures.sum,
+                    max: figures.max,
+                    histogram: figures.histogram,
+                    top_tokens: figures.top_tokens,
+                    examples: examples.collect(),
+                };
+                return Ok(said(&row, self.note.tokens, &ids, tokenizer));
+            }
+            first += of.width.div_ceil(GROUP);
+        }
+        Err(Report::new(format!("the index `{}` has no latent {latent} of SAE `{sae}`", self.folder.0.display())))
+    }
+}
+
+/// What an index that is being made says of a latent.
+pub fn live(corpus: &Corpus, sae: &str, latent: u32, tokenizer: &Tokenizer) -> Option<LatentCorpus> {
+    let of = corpus.saes.iter().find(|of| of.id == sae)?;
+    let mut tally = of.latents.get(latent as usize)?.clone();
+    tally.close(None, corpus.rule.top);
+    let row = LatentRow::of(&tally, corpus.rule.top);
+    let ids = |example: &RowExample| {
+        let place = corpus.place(example.spot.document, example.spot.window);
+        place.map_or_else(Vec::new, |place| corpus.ids(place).to_vec())
+    };
+    let ids: Vec<Vec<u32>> = row.examples.iter().map(ids).collect();
+    Some(said(&row, corpus.tokens, &ids, tokenizer))
+}
+
+/// A row with its tokens' texts; `ids` are the windows of its examples.
+fn said(row: &LatentRow, tokens: u64, ids: &[Vec<u32>], tokenizer: &Tokenizer) -> LatentCorpus {
+    let text = |id: u32| tokens::shown(id, tokenizer);
+    let example = |(example, ids): (&RowExample, &Vec<u32>)| {
+        let mut activations = vec![0.0; ids.len()];
+        for (position, activation) in example.spot.fires() {
+            if let Some(at) = activations.get_mut(usize::from(position)) {
+                *at = activation;
+            }
+        }
+        let each = ids.iter().zip(activations);
+        Example {
+            document: example.spot.document.into(),
+            window: example.spot.window,
+            position: example.spot.position.into(),
+            activation: example.spot.activation,
+            quantile_bin: example.quantile_bin,
+            best: example.best,
+            source: ExampleSource::Index,
+            tokens: each.map(|(id, activation)| CorpusToken { id: *id, text: text(*id), activation }).collect(),
+        }
+    };
+    let top = |(id, count, mean): &(u32, u64, f64)| TopToken { id: *id, text: text(*id), count: *count, mean: *mean };
+    LatentCorpus {
+        tokens,
+        count: row.count,
+        density: row.count as f64 / tokens.max(1) as f64,
+        max: row.max,
+        mean_when_active: row.mean(),
+        histogram: row.shown(),
+        quantiles: row.quantiles(),
+        top_tokens: row.top_tokens.iter().map(top).collect(),
+        examples: row.examples.iter().zip(ids).map(example).collect(),
+    }
+}
+
+/// The index of an SAE of the open suite with the most tokens, of those that are kept here and are whole.
+pub fn find(indexes: &Path, of: &Origin, sae: &str) -> Option<(Folder, Note)> {
+    let mut names: Vec<PathBuf> = fs::read_dir(indexes).ok()?.flatten().map(|entry| entry.path()).collect();
+    names.sort();
+    let mut best: Option<(Folder, Note)> = None;
+    for path in names {
+        let folder = Folder(path);
+        // What cannot be used is named to who asks for it, not to who looks for any.
+        let Ok(Some(note)) = folder.note() else { continue };
+        let more = best.as_ref().is_none_or(|(_, best)| note.tokens > best.tokens);
+        if more && note.shard.is_none() && fits(&note, of, sae).is_ok() {
+            best = Some((folder, note));
+        }
+    }
+    best
+}
+
+/// Sees that an index is of an SAE of the open suite.
+///
+/// # Errors
+/// What is another than it was.
+pub fn fits(note: &Note, of: &Origin, sae: &str) -> Result<(), String> {
+    let Some(was) = note.of.saes.get(sae) else { return Err(format!("it has no SAE `{sae}`")) };
+    let now = of.saes.get(sae).cloned().unwrap_or_default();
+    let alone = |hash: &String| [(sae.to_owned(), hash.clone())].into_iter().collect();
+    let (now, was) = (Origin { saes: alone(&now), ..of.clone() }, Origin { saes: alone(was), ..note.of.clone() });
+    // Of which text it is does not matter to who reads it.
+    let now = Origin { texts: was.texts.clone(), ..now };
+    now.differs(&was).map_or(Ok(()), Err)
+}
+
+/// An index that a person named.
+///
+/// # Errors
+/// That there is none, or that it is of something else.
+pub fn named(path: &Path, of: &Origin, sae: &str) -> Result<(Folder, Note), Report> {
+    let folder = Folder(path.to_owned());
+    let what = format!("cannot use the index `{}`", path.display());
+    let Some(note) = folder.note()? else {
+        return Err(Report::new(what).because("there is no `index.json` in it").kind(Kind::Missing));
+    };
+    match fits(&note, of, sae) {
+        Ok(()) => Ok((folder, note)),
+        Err(why) => Err(Report::new(what).because(why).hint("build another one: `saescope index build`")),
+    }
+}

@@ -1,0 +1,142 @@
+//! What an index is of: `index.json` of its folder. Whatever is counted depends on nothing else.
+//! Not here: counting, and the other files.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::analysis::index::{Corpus, Rule, SaeTally, Tally};
+use crate::analysis::{IndexNews, IndexSae, IndexView, SkippedPositions};
+use crate::session::index::windows::Position;
+
+/// Grows when what is counted, or how it is written, changes.
+pub const FORMAT: u32 = 1;
+/// Share of the tokens above which a latent is dense.
+const DENSE: f64 = 0.1;
+
+/// What an index is of and what is in it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Note {
+    pub format: u32,
+    pub program: String,
+    pub suite: String,
+    /// What stands behind the counts.
+    pub of: Origin,
+    pub rule: Rule,
+    pub skipped_positions: SkippedPositions,
+    /// Which shard it is, from 1, and of how many.
+    pub shard: Option<(u64, u64)>,
+    pub tokens: u64,
+    pub documents: u64,
+    pub windows: u64,
+    pub sinks: u64,
+    pub saes: Vec<NoteSae>,
+    /// Where reading stands.
+    pub position: Position,
+    pub complete: bool,
+    /// The bytes of each other file of the folder.
+    pub files: BTreeMap<String, u64>,
+}
+
+/// What an index is of: where any of it differs, so do the counts.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Origin {
+    /// The site, and what is done to its activations.
+    pub site: String,
+    /// The token that each window begins with.
+    pub bos: Option<u32>,
+    /// SHA-256 of the model's files.
+    pub model: String,
+    /// SHA-256 of the tokenizer's files and of whose word counts.
+    pub tokenizer: String,
+    /// SHA-256 of each SAE's files and of what the suite says of them.
+    pub saes: BTreeMap<String, String>,
+    /// The texts, as a person named them.
+    pub texts: Vec<String>,
+}
+
+/// An SAE in an index.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct NoteSae {
+    pub id: String,
+    pub width: usize,
+    pub silent: usize,
+    pub dense: usize,
+    pub l0: f64,
+    /// For each group of latents its row group in `examples.parquet`; none where none of them fires.
+    pub example_groups: Vec<Option<u32>>,
+}
+
+impl Origin {
+    /// What is another than it was, for a person; none where nothing is.
+    pub fn differs(&self, was: &Self) -> Option<String> {
+        let changed = |what: &str| Some(format!("{what} is another than it was made of"));
+        if self.model != was.model {
+            return changed("the model");
+        }
+        if self.tokenizer != was.tokenizer || self.bos != was.bos {
+            return changed("the tokenizer");
+        }
+        if self.site != was.site {
+            return Some(format!("it is of activations at {}, and the suite's are at {}", was.site, self.site));
+        }
+        if let Some((id, _)) = self.saes.iter().find(|(id, hash)| was.saes.get(*id).is_some_and(|of| of != *hash)) {
+            return changed(&format!("SAE `{id}`"));
+        }
+        if self.saes != was.saes {
+            let names: Vec<String> = was.saes.keys().map(|id| format!("`{id}`")).collect();
+            return Some(format!("it is of the SAEs {}", names.join(", ")));
+        }
+        (self.texts != was.texts).then(|| format!("it is of the texts {}", was.texts.join(", ")))
+    }
+}
+
+impl NoteSae {
+    /// What is in the counts of an SAE; row groups are not known yet.
+    pub fn all(corpus: &Corpus) -> Vec<Self> {
+        let of = |sae: &SaeTally| {
+            let counts = || sae.latents.iter().map(Tally::count);
+            let most = corpus.tokens as f64 * DENSE;
+            Self {
+                id: sae.id.clone(),
+                width: sae.latents.len(),
+                silent: counts().filter(|count| *count == 0).count(),
+                dense: counts().filter(|count| *count as f64 > most).count(),
+                l0: counts().sum::<u64>() as f64 / corpus.tokens.max(1) as f64,
+                example_groups: Vec::new(),
+            }
+        };
+        corpus.saes.iter().map(of).collect()
+    }
+}
+
+impl Note {
+    /// What is said of the index as a whole.
+    pub fn view(&self, seconds: f64) -> IndexView {
+        let sae = |sae: &NoteSae| IndexSae {
+            id: sae.id.clone(),
+            width: sae.width,
+            silent: sae.silent,
+            dense: sae.dense,
+            l0: sae.l0,
+        };
+        IndexView {
+            index: None,
+            suite: self.suite.clone(),
+            tokens: self.tokens,
+            documents: self.documents,
+            windows: self.windows,
+            context: self.rule.context,
+            skipped_positions: self.skipped_positions,
+            sinks: self.sinks,
+            saes: self.saes.iter().map(sae).collect(),
+            seconds,
+            tokens_per_second: if seconds > 0.0 { self.tokens as f64 / seconds } else { 0.0 },
+            complete: self.complete,
+            texts: self.of.texts.clone(),
+            shard: self.shard.map(|(shard, of)| (shard as u32, of as u32)),
+            notes: Vec::new(),
+            news: IndexNews(self.windows),
+        }
+    }
+}

@@ -2,6 +2,7 @@
 //! Not here: how it changes (`update`), how it looks (`view`).
 
 mod attribution;
+mod examples;
 mod meta;
 
 use std::path::PathBuf;
@@ -17,6 +18,7 @@ use crate::task::Tickets;
 use crate::text::Charset;
 use crate::tui::ask::Ask;
 use crate::tui::attribution::Attributions;
+use crate::tui::examples::Examples;
 use crate::tui::history::History;
 use crate::tui::hits::HitMap;
 use crate::tui::keys::KeyContext;
@@ -97,6 +99,8 @@ pub struct App {
     pub beside: Focus,
     /// Where the chosen latent's activation comes from.
     pub attribution: Attributions,
+    /// Where the chosen latent fires in text.
+    pub examples: Examples,
     /// The known suites.
     pub catalogue: Ask<CatalogueQuery>,
     /// The download: the suite's id.
@@ -171,6 +175,7 @@ impl App {
             pack: Ask::default(),
             beside: Focus::Card,
             attribution: Attributions::default(),
+            examples: Examples::default(),
             catalogue: Ask::default(),
             pull: Ask::default(),
             speed: Speed::default(),

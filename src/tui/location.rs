@@ -16,6 +16,8 @@ pub enum Focus {
     Card,
     /// Which heads and tokens made the chosen latent fire, in the card's place.
     Attribution,
+    /// Where the chosen latent fires in text, in the card's place.
+    Examples,
     /// The work queue of two SAEs.
     Queue,
     /// The stitched SAE that is built by hand.
@@ -55,7 +57,7 @@ impl Focus {
     pub const fn page(self) -> Option<Page> {
         match self {
             Self::Prompt | Self::Tokens => None,
-            Self::Latents | Self::Card | Self::Attribution => Some(Page::Explore),
+            Self::Latents | Self::Card | Self::Attribution | Self::Examples => Some(Page::Explore),
             Self::Queue | Self::Bench | Self::Curve | Self::Group => Some(Page::Stitch),
             Self::Parts | Self::MetaCard | Self::Map | Self::Surgery => Some(Page::Meta),
         }
@@ -64,7 +66,7 @@ impl Focus {
     /// Whether it stands beside the latents, where one of these is at a time.
     #[must_use]
     pub const fn is_beside(self) -> bool {
-        matches!(self, Self::Card | Self::Attribution)
+        matches!(self, Self::Card | Self::Attribution | Self::Examples)
     }
 }
 

@@ -5,6 +5,7 @@ pub(crate) mod attribution;
 mod bench;
 mod card;
 mod curve;
+pub(crate) mod examples;
 mod group;
 mod latents;
 mod map;
@@ -25,6 +26,7 @@ pub static PANES: &[&dyn Pane] = &[
     &latents::LatentsPane,
     &card::CardPane,
     &attribution::OriginsPane,
+    &examples::ExamplesPane,
     &queue::QueuePane,
     &bench::BenchPane,
     &curve::CurvePane,

@@ -14,6 +14,7 @@ use crate::tui::panes;
 use crate::tui::theme::Theme;
 
 pub(crate) mod areas;
+pub(crate) mod example;
 pub(crate) mod figures;
 pub(crate) mod flow;
 mod footer;

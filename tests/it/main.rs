@@ -52,6 +52,7 @@ mod train_sae;
 mod tui_attribution;
 mod tui_budget;
 mod tui_demo;
+mod tui_examples;
 mod tui_meta;
 mod tui_questions;
 mod tui_screens;

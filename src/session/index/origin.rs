@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
-use crate::blob::{Backend, Blob};
+use crate::blob::{Location, Blob};
 use crate::device::DeviceName;
 use crate::report::Report;
 use crate::session::index::note::Origin;
@@ -79,8 +79,8 @@ fn compute(suite: &LoadedSuite, cancel: &Cancel) -> Result<Origin, Report> {
 /// SHA-256 of a file, in hexadecimal digits: where the hub's cache names it by that, its name.
 fn hash_of(blob: &Blob, cancel: &Cancel) -> Result<String, Report> {
     let path = match blob.place() {
-        Backend::Embedded(bytes) => return Ok(hex(&Sha256::digest(bytes))),
-        Backend::Path(path) => path,
+        Location::Embedded(bytes) => return Ok(hex(&Sha256::digest(bytes))),
+        Location::Path(path) => path,
     };
     let unread = |error: &io::Error| Report::caused(format!("cannot read `{}`", blob.name()), error);
     let real = fs::canonicalize(path).map_err(|error| unread(&error))?;

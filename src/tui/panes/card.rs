@@ -16,13 +16,16 @@ use crate::tui::ladder::{Kin, LadderRow};
 use crate::tui::location::{Focus, LatentRef};
 use crate::tui::msg::Effect;
 use crate::tui::pane::{Pane, step_of};
-use crate::tui::panes::{attribution, parts};
+use crate::tui::panes::{attribution, examples, parts};
 use crate::tui::update::select;
 use crate::tui::view::figures::{NAMES, cosine, label_text, longest, not_run, token_lines};
 use crate::tui::view::flow;
 use crate::tui::view::trouble;
 use crate::tui::view::verdict;
 use crokey::key;
+
+/// Lines of examples at most, with the one over them.
+const MAX_EXAMPLES: usize = 21;
 
 fn draw(app: &App, area: Rect, pen: &mut Canvas<'_>) {
     pen.hit_pane(area, Focus::Card);
@@ -65,14 +68,19 @@ fn title<'a>(app: &App, chosen: Option<&LatentRef>, card: Option<&LatentCard>, p
 fn draw_card(app: &App, card: &LatentCard, area: Rect, pen: &mut Canvas<'_>) {
     let theme = pen.theme;
     let ladder = app.ladder_rows();
-    // The ladder is what one moves in: the lists above it give way on a small screen.
-    let room = usize::from(area.height).saturating_sub(ladder.len() + 3);
+    let height = usize::from(area.height);
+    // The ladder is what one moves in: the lists above it give way on a small screen. Where there are examples a long
+    // ladder takes no more than half and is scrolled through.
+    let below = ladder.len() + 3;
+    let below = if app.corpus().is_some() { below.min(height / 2) } else { below };
+    let room = height.saturating_sub(below);
     let traced = if app.reads_heads() { 1 + usize::from(room > 4) } else { 0 };
-    let room = room.saturating_sub(traced);
+    let width = usize::from(area.width);
+    // Four lines say what it promotes, where it fires here, and what is new about it; the rest is the examples'.
+    let mut all = examples::card_lines(app, width, room.saturating_sub(4 + traced).clamp(room.min(3), MAX_EXAMPLES), pen);
+    let (above, room) = (all.len(), room.saturating_sub(all.len() + traced));
     let lines = (room / 2).clamp(1, 3);
     let second = if room > 1 { lines.min(room - 1) } else { 0 };
-    let width = usize::from(area.width);
-    let mut all = Vec::new();
     if card.zero {
         let said = longest(&["nothing: its decoder row is zero", "nothing: zero row"], width);
         all.push(Line::from(vec![
@@ -99,10 +107,10 @@ fn draw_card(app: &App, card: &LatentCard, area: Rect, pen: &mut Canvas<'_>) {
         all.push(Line::from(spans));
     }
     // Of what is left beside the ladder and its head; it goes before what a latent is made of.
-    all.extend(notes(&card.notes, width, (room + 2).saturating_sub(all.len()), pen));
-    let spare = room.saturating_sub(all.len() + 3);
+    all.extend(notes(&card.notes, width, (above + room + 2).saturating_sub(all.len()), pen));
+    let spare = (above + room).saturating_sub(all.len() + 3);
     all.extend(parts::made_of(app, card, width, spare.min(8), pen));
-    if room > all.len() + 2 {
+    if above + room > all.len() + 2 {
         all.push(Line::from(Span::styled(
             format!("{:<NAMES$}bias {}", "encoder", format::short(card.encoder_bias.into())),
             theme.quiet(),

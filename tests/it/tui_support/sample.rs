@@ -2,6 +2,8 @@
 //! Not here: anything computed.
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
+#[path = "corpora.rs"]
+pub mod corpora;
 #[path = "metas.rs"]
 pub mod metas;
 #[path = "stitching.rs"]
@@ -305,7 +307,8 @@ pub fn answer(job: &Job) -> Answer {
         .or_else(|| answer_to(job, |_: &CatalogueQuery| catalogue()))
         .or_else(|| answer_to(job, |query: &PullQuery| query.suite.clone()))
         .or_else(|| answer_to(job, |_: &PackQuery| 0));
-    own.or_else(|| stitching::answer(job))
+    own.or_else(|| corpora::answer(job))
+        .or_else(|| stitching::answer(job))
         .or_else(|| metas::answer(job))
         .unwrap_or_else(|| panic!("the screens do not ask for {job:?}"))
 }

@@ -36,7 +36,7 @@ impl Worker {
     /// # Errors
     /// When the system gives no thread.
     pub fn start(
-        setup: SessionConfig,
+        setup: &SessionConfig,
         send: impl Fn(JobEvent) + std::marker::Send + Sync + 'static,
     ) -> std::io::Result<Self> {
         let send: Arc<Send> = Arc::new(send);
@@ -71,7 +71,7 @@ impl Worker {
 /// One thread and what it is to do.
 struct Thread {
     queue: Arc<Queue>,
-    thread: Option<JoinHandle<()>>,
+    handle: Option<JoinHandle<()>>,
     send: Arc<Send>,
 }
 
@@ -92,11 +92,11 @@ struct State {
 impl Thread {
     fn start(name: &str, executor: Executor, send: Arc<Send>) -> std::io::Result<Self> {
         let queue = Arc::new(Queue::default());
-        let thread = thread::Builder::new().name(name.to_owned()).spawn({
+        let handle = thread::Builder::new().name(name.to_owned()).spawn({
             let (queue, send) = (Arc::clone(&queue), Arc::clone(&send));
             move || work(&queue, executor, &*send)
         })?;
-        Ok(Self { queue, thread: Some(thread), send })
+        Ok(Self { queue, handle: Some(handle), send })
     }
 
     fn ask(&self, ticket: Ticket, job: Job) {
@@ -130,9 +130,9 @@ impl Drop for Thread {
         }
         drop(state);
         self.queue.changed.notify_one();
-        if let Some(thread) = self.thread.take() {
+        if let Some(handle) = self.handle.take() {
             // A panic outside a job has been reported by the panic hook; there is nobody left to tell.
-            let _ = thread.join();
+            let _ = handle.join();
         }
     }
 }

@@ -47,7 +47,7 @@ fn computes(context: &Context) -> Result<(), Report> {
 }
 
 fn worker(context: &Context, sink: EventSink) -> Result<Worker, Report> {
-    Worker::start(context.setup.clone(), move |event| sink(event))
+    Worker::start(&context.setup, move |event| sink(event))
         .map_err(|error| Report::caused("cannot start a thread", &error))
 }
 

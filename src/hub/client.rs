@@ -217,10 +217,10 @@ impl<'a> HubClient<'a> {
     /// Where an answer leads to.
     fn next(&self, from: &Url, mut url: Url, trusted: bool) -> Result<Address, Error> {
         if !matches!(url.scheme(), "http" | "https") {
-            return Err(self.malformed("it leads to something that is not a web server".to_owned()));
+            return Err(self.malformed("it leads to something that is not a web server"));
         }
         if from.scheme() == "https" && url.scheme() != "https" {
-            return Err(self.malformed("it leads to an address without encryption".to_owned()));
+            return Err(self.malformed("it leads to an address without encryption"));
         }
         let trusted = trusted && url.origin() == self.endpoint.origin();
         if trusted {
@@ -340,8 +340,8 @@ impl<'a> HubClient<'a> {
         Error::Network { host, source: source.without_url() }
     }
 
-    fn malformed(&self, why: String) -> Error {
-        Error::Malformed { endpoint: self.environment.shown_endpoint(), why: without_userinfo(&why) }
+    fn malformed(&self, why: impl AsRef<str>) -> Error {
+        Error::Malformed { endpoint: self.environment.shown_endpoint(), why: without_userinfo(why.as_ref()) }
     }
 }
 

@@ -202,7 +202,7 @@ fn no_files_of_a_large_module_use_each_other_in_a_circle() {
             let relative: Vec<String> =
                 relative(&code, &path).iter().map(|path| format!("crate::{}", path.join("::"))).collect();
             path.truncate(*depth);
-            *files.entry(path).or_default() += &format!("{code}\n{}\n", relative.join("\n"));
+            files.entry(path).or_default().extend([&code, "\n", &relative.join("\n"), "\n"]);
         }
         let mut uses: BTreeMap<&Vec<String>, BTreeSet<&Vec<String>>> = BTreeMap::new();
         for (file, code) in &files {
@@ -285,5 +285,5 @@ fn the_files_that_the_page_names_exist() {
 }
 
 fn is_a_file(name: &str) -> bool {
-    (name.ends_with(".rs") || name.ends_with(".py")) && !name.contains(['*', ' ', '{'])
+    Path::new(name).extension().is_some_and(|end| end == "rs" || end == "py") && !name.contains(['*', ' ', '{'])
 }

@@ -73,7 +73,7 @@ fn all_spoiled() -> Vec<Spoiled> {
             world.header("sae/sae_weights.safetensors", |header| header["b_enc"]["dtype"] = json!(HOSTILE));
         }),
         spoiled("tokenizer's model", |world| {
-            world.json("model/tokenizer.json", |all| all["model"]["type"] = json!(HOSTILE))
+            world.json("model/tokenizer.json", |all| all["model"]["type"] = json!(HOSTILE));
         }),
         spoiled("tokenizer's decoder", |world| {
             world.json("model/tokenizer.json", |all| all["decoder"] = json!({ "type": HOSTILE }));
@@ -286,6 +286,7 @@ fn in_ascii_everything_that_is_printed_is_ascii() {
 
 #[test]
 fn what_lies_instead_of_a_file_is_named_for_every_kind_of_file() {
+    type Before<'a> = &'a dyn Fn(&World);
     let pointer = b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n";
     let page = b"<!DOCTYPE html>\n<html><title>Log in</title></html>";
     let run: &[&str] = &["run", "--suite", "my.toml", "--prompt", "Tokyo"];
@@ -297,7 +298,6 @@ fn what_lies_instead_of_a_file_is_named_for_every_kind_of_file() {
         world.write("model/merges.txt", b"#version: 0.2\n");
     };
     let index = |world: &World| fs::remove_file(world.path("model/model.safetensors")).expect("is there");
-    type Before<'a> = &'a dyn Fn(&World);
     let nothing: Before<'_> = &|_| ();
     let cases: [(&str, Before<'_>, &[&str]); 13] = [
         ("model/config.json", nothing, run),
@@ -440,7 +440,7 @@ fn only_a_file_of_the_hub_whose_hash_is_another_is_to_be_removed() {
     let mut kept = None;
     for file in ["cfg.json", "sae_weights.safetensors"] {
         let bytes = world.read(&format!("sae/{file}"));
-        let hash: String = Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+        let hash = format!("{:x}", Sha256::digest(&bytes));
         fs::write(blobs.join(&hash), &bytes).expect("is written");
         std::os::unix::fs::symlink(format!("../../blobs/{hash}"), snapshot.join(file)).expect("is linked");
         kept = Some((blobs.join(hash), bytes));
@@ -462,7 +462,7 @@ fn only_a_file_of_the_hub_whose_hash_is_another_is_to_be_removed() {
     let hash = fs::read_link(snapshot.join("cfg.json")).expect("is a link");
     let config = snapshot.join(hash);
     let text = fs::read_to_string(&config).expect("is there").replace("jumprelu", "gated");
-    let hash: String = Sha256::digest(&text).iter().map(|byte| format!("{byte:02x}")).collect();
+    let hash = format!("{:x}", Sha256::digest(&text));
     fs::write(blobs.join(&hash), text).expect("is written");
     fs::remove_file(snapshot.join("cfg.json")).expect("is there");
     std::os::unix::fs::symlink(format!("../../blobs/{hash}"), snapshot.join("cfg.json")).expect("is linked");

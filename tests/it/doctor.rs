@@ -235,7 +235,7 @@ fn a_factor_that_is_missing_is_named_by_the_line_that_adds_it() {
         let scaled = for_scaled(&sae, factor);
         let found = factor_named(&wired.checkup(&scaled));
         assert!((found / factor - 1.0).abs() < 0.1, "{found} for {factor}");
-        wired.more += &format!("\nnorm_scaling_factor = {found}");
+        wired.more.extend(["\nnorm_scaling_factor = ", &found.to_string()]);
         let checkup = wired.checkup(&scaled);
         assert_eq!(checkup.verdict, Verdict::Fine, "{:?}", checkup.saes[0]);
     }
@@ -249,7 +249,7 @@ fn an_embeddings_sae_in_front_of_its_scale_is_named_with_the_root_of_its_length(
     let factor = 1.0 / (sae.d_in() as f32).sqrt();
     let found = factor_named(&wired.checkup(&for_scaled(&sae, factor)));
     assert!((found / factor - 1.0).abs() < 1e-4, "{found} for {factor}");
-    wired.more += &format!("\nnorm_scaling_factor = {found}");
+    wired.more.extend(["\nnorm_scaling_factor = ", &found.to_string()]);
     assert_eq!(wired.checkup(&for_scaled(&sae, factor)).verdict, Verdict::Fine);
 }
 

@@ -180,7 +180,9 @@ fn open_case(case: &serde_json::Value, off: &[usize]) -> Result<Sae, String> {
         let array = files.get(name).unwrap();
         let mut values = array.to_vec();
         if let Some(value) = case["off"][name].as_str() {
-            off.iter().for_each(|at| values[*at] = value.parse().unwrap());
+            for at in off {
+                values[*at] = value.parse().unwrap();
+            }
         }
         let bytes: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
         tensors.push((name, array.shape().to_vec(), bytes));

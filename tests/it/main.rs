@@ -1,18 +1,6 @@
 //! All integration tests in one binary: each file here is a module, so that candle and TLS are linked once.
 //! Not here: what needs a process of its own.
 
-#![allow(
-    clippy::assertions_on_constants,
-    clippy::case_sensitive_file_extension_comparisons,
-    clippy::format_collect,
-    clippy::format_push_string,
-    clippy::items_after_statements,
-    clippy::let_and_return,
-    clippy::module_inception,
-    clippy::semicolon_if_nothing_returned,
-    reason = "matters of style, in tests alone"
-)]
-
 mod architecture;
 mod attribution;
 mod bad_families;

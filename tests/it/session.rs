@@ -252,8 +252,7 @@ fn a_suite_that_only_its_path_finds_is_pulled_by_it_and_comes_first_in_the_list(
     assert_eq!(report.hint.as_deref(), Some(format!("`saescope pull '{path}'` downloads it").as_str()));
     let mut list = |beside: Option<&str>| {
         let job = CatalogueQuery { beside: beside.map(str::to_owned), reach: LoadScope::Whole };
-        let list = session.ask(&job, &Cancel::new(), &|_| {}).expect("is answered");
-        list
+        session.ask(&job, &Cancel::new(), &|_| {}).expect("is answered")
     };
     let (with, without) = (list(Some(&path)), list(None));
     assert_eq!((with[0].id.as_str(), with[0].name.as_str(), with[0].ready), ("own", path.as_str(), false));
@@ -277,7 +276,7 @@ fn a_search_ranks_latents_by_what_their_cards_say() {
 #[test]
 fn the_worker_answers_the_newest_asking_and_ends_with_its_owner() {
     let (to, from) = mpsc::channel::<JobEvent>();
-    let worker = Worker::start(setup(|| None), move |event| drop(to.send(event))).expect("starts");
+    let worker = Worker::start(&setup(|| None), move |event| drop(to.send(event))).expect("starts");
     worker.ask(Ticket(100), Job::new(open("demo")));
     for ticket in 1..=20 {
         let prompt = PROMPT[..20 + ticket as usize].to_owned();

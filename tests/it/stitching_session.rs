@@ -504,7 +504,7 @@ fn a_text_longer_than_asked_for_is_read_that_far() {
 #[test]
 fn a_prompt_is_answered_while_tables_are_made_and_another_suite_ends_them() {
     let (to, from) = mpsc::channel::<JobEvent>();
-    let worker = Worker::start(setup(None, None), move |event| drop(to.send(event))).unwrap();
+    let worker = Worker::start(&setup(None, None), move |event| drop(to.send(event))).unwrap();
     let wait = |wanted: u64| loop {
         let JobEvent { ticket, event } = from.recv_timeout(Duration::from_mins(2)).expect("an answer comes");
         if let (true, Event::Done(done)) = (ticket == Ticket(wanted), event) {

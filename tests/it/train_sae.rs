@@ -3,7 +3,7 @@
 
 #[expect(dead_code, reason = "its `main` reads arguments")]
 #[path = "../../tools/train_sae/src/main.rs"]
-mod train_sae;
+mod program;
 
 use std::fs;
 use std::path::Path;
@@ -14,13 +14,13 @@ use saescope::hub::{Environment, Hub};
 use saescope::session::{CheckupQuery, LoadScope, OpenQuery, Session, SessionConfig};
 use saescope::task::Cancel;
 
-fn arguments(out: &Path, more: &[&str]) -> train_sae::Arguments {
+fn arguments(out: &Path, more: &[&str]) -> program::Arguments {
     let demo = Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/demo");
     let (model, text) = (demo.join("model").display().to_string(), demo.join("text.txt").display().to_string());
     let out = out.display().to_string();
     let given = ["train_sae", "--model", &model, "--text", &text, "--out", &out];
     let usual = ["--width", "64", "--width", "128", "--k", "8", "--steps", "150", "--batch", "512", "--lr", "0.003"];
-    train_sae::Arguments::parse_from(given.iter().chain(&usual).chain(more))
+    program::Arguments::parse_from(given.iter().chain(&usual).chain(more))
 }
 
 #[test]
@@ -33,7 +33,7 @@ fn a_trained_ladder_opens_as_a_suite_that_is_wired_right() {
         ("mid", &["--layer", "1", "--kind", "resid_mid"]),
     ] {
         let out = folder.path().join(name);
-        train_sae::train(&arguments(&out, site)).expect("trains");
+        program::train(&arguments(&out, site)).expect("trains");
         let cache = folder.path().join("cache");
         let environment = Environment { endpoint: "http://127.0.0.1:9".into(), cache, token: None, offline: true };
         let mut session = Session::new(SessionConfig::new(Hub::new(environment)));
@@ -50,7 +50,7 @@ fn a_trained_ladder_opens_as_a_suite_that_is_wired_right() {
             let all = [expected.l0, expected.explained_variance, expected.mse, expected.loss_recovered];
             assert!(all.iter().all(Option::is_some) && sae.contradictions.is_empty(), "{sae:?}");
         }
-        let again = train_sae::train(&arguments(&out, site)).expect_err("overwrites nothing");
+        let again = program::train(&arguments(&out, site)).expect_err("overwrites nothing");
         assert!(again.to_string().contains("choose another --out"), "{again}");
     }
 }
@@ -60,7 +60,7 @@ fn what_cannot_be_trained_on_is_said() {
     let folder = tempfile::tempdir().expect("a folder");
     let said = |more: &[&str]| {
         let out = folder.path().join("out");
-        let error = train_sae::train(&arguments(&out, more)).expect_err("is refused");
+        let error = program::train(&arguments(&out, more)).expect_err("is refused");
         assert!(!out.exists(), "nothing is left behind");
         format!("{error:#}")
     };

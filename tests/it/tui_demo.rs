@@ -22,7 +22,7 @@ fn offline(tell: EventSink) -> Result<Worker, Report> {
     };
     let hub = Hub::from_env(env).map_err(|e| Report::caused("no hub", &e))?;
     let setup = SessionConfig::new(hub);
-    Worker::start(setup, move |event| tell(event)).map_err(|e| Report::caused("no worker", &e))
+    Worker::start(&setup, move |event| tell(event)).map_err(|e| Report::caused("no worker", &e))
 }
 
 fn screen(keys: &str, size: (u16, u16)) -> String {
@@ -144,7 +144,7 @@ fn keeping(name: &str) -> impl Fn(EventSink) -> Result<Worker, Report> + use<> {
         let env = |name: &str| (name == "HF_HUB_OFFLINE").then(|| OsString::from("1"));
         let hub = Hub::from_env(env).map_err(|e| Report::caused("no hub", &e))?;
         let setup = SessionConfig { metas: Some(metas.clone()), ..SessionConfig::new(hub) };
-        Worker::start(setup, move |event| tell(event)).map_err(|e| Report::caused("no worker", &e))
+        Worker::start(&setup, move |event| tell(event)).map_err(|e| Report::caused("no worker", &e))
     }
 }
 

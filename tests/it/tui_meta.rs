@@ -160,7 +160,7 @@ fn surgery_asks_for_what_comes_next_before_it_asks_how_it_goes_on() {
         asked(&effects, ContinueQuery::slot_of(Arm::Untouched)).is_none(),
         "it goes on the same way whatever is edited"
     );
-    assert!(SurgeryQuery::PRIORITY < ContinueQuery::PRIORITY, "and is answered first");
+    const { assert!(SurgeryQuery::PRIORITY < ContinueQuery::PRIORITY, "and is answered first") };
     key(&mut app, "space");
     assert!(edits(&app).is_empty(), "put back");
 }

@@ -1,8 +1,10 @@
-//! The tokens as a heat map of the chosen latent, with a bar for it and for every pinned latent under each token.
-//! Not here: choosing a token.
+//! The tokens pane: what is shown on the tokens (a latent's heat, the workbench's errors, an activation's sources), and
+//! its title. Not here: choosing a token, and drawing the marks (`tokens/marks.rs`, `tokens/sources.rs`).
+
+mod marks;
+mod sources;
 
 use ratatui::layout::Rect;
-use ratatui::style::{Modifier, Style};
 use ratatui::text::Span;
 
 use crate::session::LoadScope;
@@ -10,33 +12,17 @@ use crate::text;
 use crate::tui::app::App;
 use crate::tui::canvas::{Canvas, Title};
 use crate::tui::format;
-use crate::tui::hits::HitTarget;
 use crate::tui::keys::{Action, Binding, KeyContexts, row};
 use crate::tui::location::{Focus, LatentRef, Page};
 use crate::tui::msg::Effect;
 use crate::tui::pane::{Pane, step_of};
-use crate::tui::theme::{Depth, glyphs};
 use crate::tui::update::{meta, select, stitch};
-use crate::tui::view::figures::{contribution, label_text, name_of, progress_text};
-use crate::tui::view::flow;
+use crate::tui::view::figures::{label_text, name_of, progress_text};
 use crate::tui::view::trouble;
 use crate::tui::view::waiting::lacking;
 use crokey::key;
-
-/// A latent whose strength is drawn over the tokens.
-struct Heat {
-    values: Vec<f32>,
-    most: f32,
-    /// Its place among the pins; none for the chosen latent.
-    pin: Option<usize>,
-}
-
-impl Heat {
-    /// The share of the strongest at a position.
-    fn share(&self, position: usize) -> f32 {
-        self.values.get(position).map_or(0.0, |v| if self.most > 0.0 { v / self.most } else { 0.0 })
-    }
-}
+use marks::{Heat, Marks, draw_tokens, heat_from, heat_of};
+use sources::draw_sources;
 
 fn draw(app: &App, area: Rect, pen: &mut Canvas<'_>) {
     pen.hit_pane(area, Focus::Tokens);
@@ -108,76 +94,6 @@ fn draw_errors(app: &App, errors: &[f64], area: Rect, pen: &mut Canvas<'_>) {
     draw_tokens(app, &Marks::Errors(errors, most), inner, pen);
 }
 
-/// The tokens by what each brought to the chosen latent at the chosen token: bars, those that held it back with a sign.
-fn draw_sources(app: &App, area: Rect, pen: &mut Canvas<'_>) {
-    let theme = pen.theme;
-    let values = app.attribution().map_or_else(Vec::new, |(of, _)| of.through(app.attribution.head));
-    let strongest = values.iter().copied().max_by(|a, b| a.abs().total_cmp(&b.abs()));
-    let right = strongest.map_or_else(String::new, |value| format!("most {}", contribution(value)));
-    // Beside what it is about: the pane's name, the right end, and what stands around each.
-    let room = usize::from(area.width).saturating_sub("2 Tokens".len() + text::width(&right) + 9);
-    let title = Title { name: "2 Tokens", about: sources_of(app, room, pen), right };
-    let inner = pen.pane(area, &title, app.focus == Focus::Tokens);
-    let inner = Rect { width: inner.width.saturating_sub(1), ..inner };
-    let size = |values: &[f32]| values.iter().map(|value| value.abs()).fold(0.0, f32::max);
-    // The beginning-of-sequence token, at which heads look when they look at nothing, would dim all others.
-    let own = size(values.get(app.apart()..).unwrap_or_default());
-    let most = if own > 0.0 { own } else { size(&values) };
-    draw_tokens(app, &Marks::Sources(&values, most), inner, pen);
-    if app.attribution().is_some_and(|(_, current)| !current) && app.waits() {
-        pen.tint(inner, theme.stale());
-    }
-}
-
-/// Which latent's sources, at which token, through which head: in the longest form that fits into `room` cells.
-fn sources_of<'a>(app: &App, room: usize, pen: &Canvas<'_>) -> Vec<Span<'a>> {
-    let theme = pen.theme;
-    let (Some(chosen), Some(token)) = (app.chosen(), app.tokens().get(app.token)) else { return Vec::new() };
-    let name = format!("{}/{}", text::prose(&chosen.sae, theme.charset), chosen.latent);
-    let token = text::token(&token.text, theme.charset);
-    let (long, short) = match app.attribution.head {
-        Some(head) => (format!("  by head {head}"), format!("  h{head}")),
-        None => ("  by all heads".to_owned(), String::new()),
-    };
-    let forms = [("sources of ", &long, 16), ("sources of ", &short, 16), ("", &short, 16), ("", &short, 6)];
-    let spans = forms.map(|(of, through, longest)| {
-        vec![
-            Span::raw(of),
-            Span::styled(name.clone(), theme.accent()),
-            Span::raw(" at "),
-            Span::styled(text::truncate(&token, longest, theme.charset), theme.strong()),
-            Span::raw(through.clone()),
-        ]
-    });
-    let cells = |spans: &[Span<'_>]| spans.iter().map(|span| text::width(&span.content)).sum::<usize>();
-    let [.., shortest] = &spans;
-    let shortest = shortest.clone();
-    spans.into_iter().find(|spans| cells(spans) <= room).unwrap_or(shortest)
-}
-
-/// What is drawn on the tokens.
-enum Marks<'a> {
-    /// How strongly latents fire.
-    Heats(&'a [Heat]),
-    /// By what share errors changed, and the largest of them.
-    Errors(&'a [f64], f64),
-    /// What sources brought, and the size that is a full bar.
-    Sources(&'a [f32], f32),
-}
-
-/// The strengths of a latent; the strongest is that of the prompt's own tokens, since what stands in front of it fires on nothing but
-/// standing first and would dim all others.
-fn heat_of(app: &App, of: &LatentRef, pin: Option<usize>) -> Heat {
-    heat_from(app, app.heat(of), pin)
-}
-
-fn heat_from(app: &App, values: Vec<f32>, pin: Option<usize>) -> Heat {
-    let own = values.get(app.apart()..).unwrap_or_default();
-    let most = own.iter().copied().fold(0.0, f32::max);
-    let most = if most > 0.0 { most } else { values.iter().copied().fold(0.0, f32::max) };
-    Heat { values, most, pin }
-}
-
 fn title<'a>(app: &App, chosen: Option<&LatentRef>, heat: Option<&Heat>, pen: &Canvas<'_>) -> Title<'a> {
     let theme = pen.theme;
     let mut about = Vec::new();
@@ -239,137 +155,6 @@ fn draw_empty(app: &App, area: Rect, pen: &mut Canvas<'_>) {
         "no tokens: type a prompt".to_owned()
     };
     pen.text(area, 0, &text, pen.theme.quiet());
-}
-
-fn draw_tokens(app: &App, marks: &Marks<'_>, area: Rect, pen: &mut Canvas<'_>) {
-    let charset = pen.theme.charset;
-    let most = usize::from(area.width).saturating_sub(1);
-    let texts: Vec<String> =
-        app.tokens().iter().map(|t| text::truncate(&text::token(&t.text, charset), most, charset)).collect();
-    let widths: Vec<usize> = texts.iter().map(|t| text::width(t).max(1)).collect();
-    let breaks: Vec<bool> = app.tokens().iter().map(|t| t.text.contains('\n')).collect();
-    let placed = flow::flow(&widths, &breaks, usize::from(area.width));
-    pen.hits.token_lines = flow::line_starts(&placed);
-    let lines = placed.last().map_or(0, |p| p.line + 1);
-    let rows = match marks {
-        Marks::Heats(heats) => rows_per_line(lines, heats.len(), area.height, pen.theme.depth),
-        // The sign is what tells without colours.
-        Marks::Errors(..) | Marks::Sources(..) => rows_per_line(lines, 1, area.height, Depth::Mono),
-    };
-    let shown = (usize::from(area.height) / rows).max(1);
-    let cursor = placed.get(app.token).map_or(0, |p| p.line);
-    let top = flow::top(cursor, shown, lines);
-    let stale = app.run.is_stale() && (app.waits() || app.run.last_failure().is_some());
-    for (position, place) in placed.iter().enumerate().filter(|(_, p)| (top..top + shown).contains(&p.line)) {
-        let y = area.y + ((place.line - top) * rows) as u16;
-        let at = Rect { x: area.x + place.x as u16, y, width: place.cells as u16, height: 1 };
-        draw_token(app, position, &texts[position], marks, (at, rows), pen);
-        if stale {
-            pen.tint(Rect { height: rows as u16, ..at }.intersection(area), pen.theme.stale());
-        }
-        pen.hits.add(Rect { height: rows as u16, ..at }.intersection(area), HitTarget::Item(Focus::Tokens, position));
-    }
-    draw_more(top, shown, lines, area, pen);
-}
-
-/// Rows that a line of tokens takes: its text, and a bar for each latent as far as there is room. Where all lines fit
-/// only without bars, and colours tell the heat, bars are left out.
-fn rows_per_line(lines: usize, heats: usize, height: u16, depth: Depth) -> usize {
-    let height = usize::from(height).max(1);
-    let full = (1 + heats).min(height);
-    let crowded = lines * full > height && lines > 1;
-    if crowded && heats <= 1 && depth >= Depth::Ansi256 { 1 } else { full }
-}
-
-fn draw_token(app: &App, position: usize, shown: &str, marks: &Marks<'_>, at: (Rect, usize), pen: &mut Canvas<'_>) {
-    let (at, rows) = at;
-    let theme = pen.theme;
-    let body = Rect { x: at.x + 1, width: at.width.saturating_sub(1), ..at };
-    let mut style = match marks {
-        Marks::Heats(heats) => {
-            heats.iter().find(|h| h.pin.is_none()).map_or_else(Default::default, |h| theme.heat(h.share(position)))
-        }
-        Marks::Errors(errors, _) => error_style(errors.get(position).copied().unwrap_or(0.0), pen),
-        Marks::Sources(values, most) => {
-            let share = share_of(values, *most, position);
-            if share < -LEAST_SHARE { theme.suppressed() } else { theme.heat(share) }
-        }
-    };
-    if position == app.token {
-        let [before, after] = theme.glyphs().around;
-        pen.text(at, 0, before, theme.accent());
-        pen.buf.set_stringn(at.right(), at.y, after, 1, theme.accent());
-        // Where heat is shown by the background, reversing would hide how hot the chosen token is.
-        let mark = if style.bg.is_some() { Modifier::UNDERLINED } else { Modifier::REVERSED };
-        style = style.add_modifier(mark | Modifier::BOLD);
-    }
-    pen.text(body, 0, shown, style);
-    let room = usize::from(body.width);
-    match marks {
-        Marks::Heats(heats) => {
-            for (row, heat) in heats.iter().enumerate().take(rows.saturating_sub(1)) {
-                let bar = glyphs::level(theme.glyphs(), heat.share(position)).repeat(room);
-                let style = heat.pin.map_or(theme.bar(), |n| theme.pin(n));
-                pen.buf.set_stringn(body.x, body.y + 1 + row as u16, &bar, room, style);
-            }
-        }
-        Marks::Errors(errors, most) if rows > 1 => {
-            let change = errors.get(position).copied().unwrap_or(0.0);
-            let [better, worse] = theme.glyphs().change;
-            if change.abs() >= LEAST_CHANGE {
-                let sign = if change < 0.0 { better } else { worse };
-                let level = glyphs::level(theme.glyphs(), (change.abs() / most) as f32);
-                let bar = format!("{sign}{}", level.repeat(room.saturating_sub(1)));
-                pen.buf.set_stringn(body.x, body.y + 1, &bar, room, error_style(change, pen));
-            }
-        }
-        Marks::Sources(values, most) if rows > 1 => {
-            let share = share_of(values, *most, position);
-            let level = glyphs::level(theme.glyphs(), share.abs());
-            let (bar, style) = if share < -LEAST_SHARE {
-                (format!("-{}", level.repeat(room.saturating_sub(1))), theme.suppressed())
-            } else if share > LEAST_SHARE {
-                (level.repeat(room), theme.bar())
-            } else {
-                return;
-            };
-            pen.buf.set_stringn(body.x, body.y + 1, &bar, room, style);
-        }
-        Marks::Errors(..) | Marks::Sources(..) => {}
-    }
-}
-
-/// Smaller shares of a source are drawn as none.
-const LEAST_SHARE: f32 = 0.01;
-
-/// What a source brought as a share of a full bar, with its sign; none beyond the token that is looked at.
-fn share_of(values: &[f32], most: f32, position: usize) -> f32 {
-    values.get(position).map_or(0.0, |value| if most > 0.0 { (value / most).clamp(-1.0, 1.0) } else { 0.0 })
-}
-
-/// Smaller changes of an error are drawn as none.
-const LEAST_CHANGE: f64 = 5e-4;
-
-fn error_style(change: f64, pen: &Canvas<'_>) -> Style {
-    if change <= -LEAST_CHANGE {
-        pen.theme.good()
-    } else if change >= LEAST_CHANGE {
-        pen.theme.bad()
-    } else {
-        Style::new()
-    }
-}
-
-/// Marks that there are lines above or below, in the last column.
-fn draw_more(top: usize, shown: usize, lines: usize, area: Rect, pen: &mut Canvas<'_>) {
-    let column = Rect { x: area.right(), width: 1, ..area };
-    let (up, down) = if pen.theme.charset == text::Charset::Ascii { ("^", "v") } else { ("↑", "↓") };
-    if top > 0 {
-        pen.text(column, 0, up, pen.theme.quiet());
-    }
-    if top + shown < lines {
-        pen.text(column, area.height.saturating_sub(1), down, pen.theme.quiet());
-    }
 }
 
 /// The pane.

@@ -22,7 +22,9 @@ const AHEAD: usize = 12;
 /// Asks for what is missing and keeps scrolling positions within their lists.
 pub(super) fn settle(app: &mut App, effects: &mut Vec<Effect>) {
     scroll(app);
-    PANES.iter().for_each(|pane| pane.settle(app));
+    for pane in PANES {
+        pane.settle(app);
+    }
     // While a suite loads, what is asked would be answered by the one that is leaving.
     if app.opened.value().is_none() || app.opened.is_pending() {
         return;
@@ -32,7 +34,9 @@ pub(super) fn settle(app: &mut App, effects: &mut Vec<Effect>) {
     card(app, effects);
     search(app, effects);
     labels(app, effects);
-    PANES.iter().for_each(|pane| pane.ask(app, effects));
+    for pane in PANES {
+        pane.ask(app, effects);
+    }
     checkup(app, effects);
 }
 

@@ -2,10 +2,13 @@
 //! golden tests compare them. Not here: threads, files, clocks.
 
 pub mod attribution;
+pub mod branches;
 pub mod card;
 pub mod doctor;
+pub mod effect;
 mod family;
 pub mod index;
+pub mod intervention;
 pub mod live;
 pub mod measuring;
 pub mod meta;
@@ -19,6 +22,7 @@ mod verdict;
 use serde::{Deserialize, Serialize};
 
 pub use self::attribution::{Attribution, HeadValue, SourceValue};
+pub use self::effect::{EffectView, LatentEffect, SaeEffect};
 pub use crate::sae::meta::Edit;
 pub use crate::sae::metrics::Quality;
 pub use crate::sae::stitch::{Change, CurvePoint, Order, Phase};
@@ -33,7 +37,7 @@ pub use pair_view::{Counts, PairView, QueueRow};
 pub use stitching::{
     BenchLoss, CurveLoss, CurveView, Effect, GroupView, Losses, Measures, Side, TextInfo, Verdict, WorkbenchView,
 };
-pub use surgery::{Arm, ArmView, Continuation, Named, Operation, Sampling, SurgeryView};
+pub use surgery::{Arm, ArmView, Continuation, Named, Sampling, SurgeryEdit, SurgeryView};
 
 use crate::sae::{Activation, Sae};
 use crate::site::Site;

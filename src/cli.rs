@@ -4,6 +4,7 @@
 pub mod args;
 mod context;
 mod doctor;
+mod effect;
 mod explore;
 mod index;
 mod latent;
@@ -93,6 +94,7 @@ fn dispatch(args: Args, output: &Output) -> Result<u8, Report> {
         Some(Command::Pull(options)) => pull::pull(&context, &options, output),
         Some(Command::Run(options)) => run::run(&context, &options, output),
         Some(Command::Latent(options)) => latent::latent(&context, &options, output),
+        Some(Command::Effect(options)) => effect::effect(&context, &options, output),
         Some(Command::Meta(options)) => meta::meta(&context, &options, output),
         Some(Command::Index(options)) => index::index(&context, &options, output),
         Some(Command::Stitch(options)) => stitch::stitch(&context, &options, output),

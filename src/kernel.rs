@@ -91,6 +91,21 @@ pub fn product_into(out: &mut [&mut [f32]], a: View<'_>, b: View<'_>) {
     multiply(out, &left, 0..left.groups(), b, 0..b.cols, &mut Vec::new());
 }
 
+/// `out += a · b` with a row of the result in each slice, on the calling thread, where each element's chain of
+/// multiply-adds continues from what stands there: the bits are those of one product whose inner size is cut in two.
+///
+/// # Panics
+/// When the shapes do not agree, or the rows of `b` are not contiguous.
+pub fn add_product(out: &mut [&mut [f32]], a: View<'_>, b: View<'_>) {
+    assert!(b.rows_are_contiguous() && b.fits(), "contiguous rows");
+    assert_eq!((out.len(), a.cols), (a.rows, b.rows), "rows of the result, and inner sizes");
+    assert!(out.iter().all(|row| row.len() == b.cols), "size of the result");
+    for (part, out) in out.chunks_mut(few::MAX_ROWS).enumerate() {
+        let first = part * few::MAX_ROWS;
+        widest(Few { a: a.select_rows(first..first + out.len()), out, b, onto: true });
+    }
+}
+
 /// The rows of a row-major matrix.
 fn rows_of(values: &mut [f32], cols: usize) -> Vec<&mut [f32]> {
     values.chunks_exact_mut(cols.max(1)).collect()
@@ -136,7 +151,7 @@ fn multiply(
         assert!(view.fits(), "a view reaches beyond its data");
         if out.len() <= few::MAX_ROWS && view.rows_are_contiguous() {
             let mut out: Vec<&mut [f32]> = out.iter_mut().map(|row| &mut row[within.clone()]).collect();
-            widest(Few { out: &mut out, a: left.view(groups.start), b: view });
+            widest(Few { out: &mut out, a: left.view(groups.start), b: view, onto: false });
         } else {
             through_panels(out, within, left, &groups, view);
         }

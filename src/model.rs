@@ -9,6 +9,7 @@ mod config;
 mod decoder;
 mod families;
 mod family;
+mod fan;
 mod generate;
 mod layers;
 mod load;
@@ -33,6 +34,7 @@ use candle_core::Tensor;
 
 pub use self::backend::Backend;
 pub use self::cache::Cache;
+pub use self::fan::Fan;
 pub use self::generate::{Generate, Sampling, generate};
 pub use self::layers::lend;
 pub use self::load::{load, load_part, memory_needed, needs, needs_of, wanted};
@@ -166,6 +168,11 @@ pub trait Hook {
     /// Whether activations are wanted at this site; others are not built.
     fn is_active(&self, site: Site) -> bool;
 
+    /// Takes the position at which a pass begins, which is how many stand in its cache: once for each pass, before all
+    /// activations. The rows of an activation are of the positions from there on; in a [`Fan`] of those positions of each
+    /// branch in turn.
+    fn begin(&mut self, _first: usize) {}
+
     /// Takes the activation of the pass's positions, f32 [positions, size], on the model's device, and gives what stands
     /// there instead, of the same shape, or `None` to leave it.
     ///
@@ -240,6 +247,19 @@ pub trait Model: Send + Sync {
     /// As [`Model::forward`].
     fn resume(&self, ids: &[u32], residual: &Tensor, cache: &mut Cache, cancel: &Cancel) -> Result<Tensor, Error>;
 
+    /// Runs branches through some blocks as one batch, and gives the residual stream that leaves the last of these,
+    /// f32 [branches · positions, d_model], on the CPU. On the CPU each branch gets the bits that it gets alone.
+    ///
+    /// # Errors
+    /// As [`Model::forward`], and [`Error::Elsewhere`] where the cache does not hold the blocks.
+    fn fan(&self, fan: Fan<'_>) -> Result<Tensor, Error>;
+
+    /// What the norm behind the last block divides each row of the residual stream there, [rows, d_model], by.
+    ///
+    /// # Errors
+    /// [`Error::NotOpen`], [`Error::WeightsOnly`].
+    fn final_scales(&self, residual: &[f32]) -> Result<Vec<f64>, Error>;
+
     /// The logits, f32 [rows, vocab] on the CPU, of rows of the residual stream behind the last block.
     ///
     /// # Errors
@@ -270,6 +290,15 @@ pub trait Model: Send + Sync {
     /// [`Error::Weights`], [`Error::Tensor`].
     fn head_outputs(&self, _layer: usize) -> Result<Option<Array>, Error> {
         Ok(None)
+    }
+
+    /// Whether a norm stands between a block's heads and the residual stream, so that what one of them writes depends on
+    /// the others.
+    ///
+    /// # Errors
+    /// [`Error::Weights`] where the block is read for the first time and holds what is not a number.
+    fn norms_heads(&self, _layer: usize) -> Result<bool, Error> {
+        Ok(false)
     }
 
     /// What turns a direction of the residual stream into token space (methods §6); none where it is not there.

@@ -240,6 +240,12 @@ impl From<json_file::Error> for Error {
     }
 }
 
+/// Directions of length 1, \[count, d\], drawn evenly: the same seed gives the same ones.
+#[must_use]
+pub fn random_directions(count: usize, d: usize, seed: u64) -> Vec<f32> {
+    train::directions(count, d, seed)
+}
+
 /// What a latent's pre-activation must do to fire.
 #[derive(Clone, Debug)]
 #[non_exhaustive]

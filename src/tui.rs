@@ -9,6 +9,7 @@ pub mod app;
 pub mod ask;
 pub mod attribution;
 mod canvas;
+pub mod effect;
 pub mod examples;
 pub mod format;
 pub mod frame_writer;

@@ -189,7 +189,7 @@ impl Live {
         cancel: &Cancel,
         read: impl FnOnce(&[f32]) -> T,
     ) -> Result<T, Error> {
-        self.continue_pass(model, cancel)?;
+        self.run_rest(model, cancel)?;
         cancel.check().map_err(model::Error::from)?;
         let d = self.d_model;
         let rows = positions.iter().flat_map(|at| &self.rest.residual[at * d..(at + 1) * d]).copied().collect();
@@ -201,17 +201,17 @@ impl Live {
     }
 
     /// Takes the positions that the rest of the model has not seen through it.
-    fn continue_pass(&mut self, model: &dyn Model, cancel: &Cancel) -> Result<(), Error> {
+    fn run_rest(&mut self, model: &dyn Model, cancel: &Cancel) -> Result<(), Error> {
         let (done, d, rest) = (self.rest.cache.len(), self.d_model, &mut self.rest);
         let new = &self.cache.ids()[done..];
         if new.is_empty() {
             return Ok(());
         }
-        let mut continue_pass = || -> Result<Vec<f32>, model::Error> {
+        let mut resume = || -> Result<Vec<f32>, model::Error> {
             let residual = Tensor::from_slice(&self.residual[done * d..], (new.len(), d), &Device::Cpu)?;
             Ok(model.resume(new, &residual, &mut rest.cache, cancel)?.flatten_all()?.to_vec1()?)
         };
-        let residual = continue_pass()?;
+        let residual = resume()?;
         self.rest.residual.extend(residual);
         Ok(())
     }
@@ -269,6 +269,21 @@ impl Live {
         &self.cache
     }
 
+    /// Keys and values of the blocks behind the site, of the positions that were taken through them.
+    pub const fn rest(&self) -> &Cache {
+        &self.rest.cache
+    }
+
+    /// The residual stream behind the blocks up to the site, [positions, d_model].
+    pub fn residual(&self) -> &[f32] {
+        &self.residual
+    }
+
+    /// The residual stream behind the last block at a position, [d_model]; empty where the position was not taken so far.
+    pub fn last_residual(&self, position: usize) -> &[f32] {
+        self.rest.residual.get(position * self.d_model..(position + 1) * self.d_model).unwrap_or_default()
+    }
+
     /// The tokens run so far.
     pub fn ids(&self) -> &[u32] {
         self.cache.ids()
@@ -311,8 +326,13 @@ impl Live {
 
 /// Takes the mean over the activation from it (methods §1), summed in f64.
 pub(super) fn center(row: &mut [f32]) {
-    let mean = row.iter().map(|value| f64::from(*value)).sum::<f64>() / row.len() as f64;
+    let mean = mean(row);
     for value in row {
         *value -= mean as f32;
     }
+}
+
+/// The mean of an activation, summed in f64.
+pub(super) fn mean(row: &[f32]) -> f64 {
+    row.iter().map(|value| f64::from(*value)).sum::<f64>() / row.len().max(1) as f64
 }

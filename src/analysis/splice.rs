@@ -1,52 +1,11 @@
 //! Next-token cross-entropy with the activation kept or replaced (methods §2), measured by running the model.
 //! Not here: estimates.
 
-use candle_core::Tensor;
-
+use crate::analysis::intervention::{ActivationEdit, EditHook, Intervention, PartialSettings, Setting, Where};
 use crate::analysis::{CrossEntropy, tokens};
 use crate::model::{self, Hook, Logits, Model, Pass};
 use crate::site::Site;
 use crate::task::Cancel;
-
-/// What is put in place of the activation.
-enum Instead<'a> {
-    Nothing,
-    /// [positions, size]; without the mean that was taken out where the suite centres.
-    Rows(&'a [f32]),
-    /// The same at every position, [size].
-    Row(&'a [f32]),
-}
-
-/// Replaces the activation at the positions that count.
-struct Splice<'a> {
-    site: Site,
-    instead: Instead<'a>,
-    counts: &'a [bool],
-    /// Whether each row's own mean stays: what centring took out is put back.
-    keep_mean: bool,
-}
-
-impl Hook for Splice<'_> {
-    fn is_active(&self, site: Site) -> bool {
-        site == self.site && !matches!(self.instead, Instead::Nothing)
-    }
-
-    fn visit(&mut self, _: Site, activation: &Tensor) -> candle_core::Result<Option<Tensor>> {
-        let (positions, size) = activation.dims2()?;
-        let mut rows: Vec<f32> = activation.flatten_all()?.to_vec1()?;
-        for (position, row) in rows.chunks_exact_mut(size).enumerate() {
-            let new = match self.instead {
-                Instead::Nothing => continue,
-                Instead::Rows(rows) => rows.get(position * size..(position + 1) * size),
-                Instead::Row(row) => Some(row),
-            };
-            let (Some(new), Some(true)) = (new, self.counts.get(position)) else { continue };
-            let mean = if self.keep_mean { row.iter().sum::<f32>() / size as f32 } else { 0.0 };
-            row.iter_mut().zip(new).for_each(|(old, new)| *old = new + mean);
-        }
-        Tensor::from_vec(rows, (positions, size), activation.device()).map(Some)
-    }
-}
 
 /// A prompt whose cross-entropy is to be measured.
 pub struct Measured<'a> {
@@ -74,9 +33,9 @@ impl Measured<'_> {
         let size = self.activations.len() / self.ids.len().max(1);
         let mean = self.mean(size);
         let zero = vec![0.0; size];
-        let Some(clean) = self.cross_entropy(Instead::Nothing, cancel)? else { return Ok(None) };
-        let Some(zero) = self.cross_entropy(Instead::Row(&zero), cancel)? else { return Ok(None) };
-        let Some(mean) = self.cross_entropy(Instead::Row(&mean), cancel)? else { return Ok(None) };
+        let Some(clean) = self.cross_entropy(None, cancel)? else { return Ok(None) };
+        let Some(zero) = self.cross_entropy(Some(PartialSettings::Row(zero.into())), cancel)? else { return Ok(None) };
+        let Some(mean) = self.cross_entropy(Some(PartialSettings::Row(mean.into())), cancel)? else { return Ok(None) };
         Ok(Some((clean, zero, mean)))
     }
 
@@ -90,7 +49,9 @@ impl Measured<'_> {
         (ce_clean, ce_zero, ce_mean): (f64, f64, f64),
         cancel: &Cancel,
     ) -> Result<Option<CrossEntropy>, model::Error> {
-        let Some(ce_spliced) = self.cross_entropy(Instead::Rows(reconstruction), cancel)? else { return Ok(None) };
+        let Some(ce_spliced) = self.cross_entropy(Some(PartialSettings::Rows(reconstruction.into())), cancel)? else {
+            return Ok(None);
+        };
         let recovered = |worst: f64| (worst != ce_clean).then(|| (worst - ce_spliced) / (worst - ce_clean));
         Ok(Some(CrossEntropy {
             ce_clean,
@@ -109,7 +70,7 @@ impl Measured<'_> {
     /// # Errors
     /// [`model::Error`].
     pub fn loss(&self, reconstruction: Option<&[f32]>, cancel: &Cancel) -> Result<(f64, usize), model::Error> {
-        let instead = reconstruction.map_or(Instead::Nothing, Instead::Rows);
+        let instead = reconstruction.map(|rows| PartialSettings::Rows(rows.into()));
         Ok(self.sum(instead, cancel)?.unwrap_or_default())
     }
 
@@ -125,19 +86,31 @@ impl Measured<'_> {
     }
 
     /// Mean over the predictions made at the positions that count and have a next token, in nats.
-    fn cross_entropy(&self, instead: Instead<'_>, cancel: &Cancel) -> Result<Option<f64>, model::Error> {
+    fn cross_entropy(&self, instead: Option<PartialSettings>, cancel: &Cancel) -> Result<Option<f64>, model::Error> {
         Ok(self.sum(instead, cancel)?.map(|(sum, predictions)| sum / predictions as f64))
     }
 
-    fn sum(&self, instead: Instead<'_>, cancel: &Cancel) -> Result<Option<(f64, usize)>, model::Error> {
+    /// Replaces the activation at the positions that count. What centring took out of each is put back.
+    fn splice<'a>(&self, by: PartialSettings, cancel: &'a Cancel) -> Result<EditHook<'a>, model::Error> {
+        let counting = (0..self.counts.len()).filter(|position| self.counts[*position]).collect();
+        let edits = vec![ActivationEdit::Replace { by, keep_mean: self.center }];
+        let intervention = Intervention::new(self.site, Where::Positions(counting), edits);
+        let size = self.model.site_size(self.site)?;
+        let setting = Setting { sae: &|_| None, size, center: self.center, bos: 0 };
+        let compiled = intervention.compile(setting).map_err(candle_core::Error::wrap)?;
+        Ok(EditHook::new(compiled, cancel))
+    }
+
+    fn sum(&self, instead: Option<PartialSettings>, cancel: &Cancel) -> Result<Option<(f64, usize)>, model::Error> {
         let predicting: Vec<usize> =
             (0..self.ids.len().saturating_sub(1)).filter(|&position| self.counts[position]).collect();
         if predicting.is_empty() {
             return Ok(None);
         }
-        let mut splice = Splice { site: self.site, instead, counts: self.counts, keep_mean: self.center };
+        let mut splice = instead.map(|by| self.splice(by, cancel)).transpose()?;
         let mut cache = self.model.cache();
-        let pass = Pass { layers: None, logits: Logits::All, hook: Some(&mut splice), cancel };
+        let hook = splice.as_mut().map(|hook| hook as &mut dyn Hook);
+        let pass = Pass { layers: None, logits: Logits::All, hook, cancel };
         let Some(logits) = self.model.forward(self.ids, &mut cache, pass)? else { return Ok(None) };
         let mut sum = 0.0;
         for &position in &predicting {

@@ -3,12 +3,12 @@
 
 use std::ops::ControlFlow;
 
-use candle_core::Tensor;
 use serde::Serialize;
 
+use crate::analysis::intervention::{ActivationEdit, EditHook, Intervention, LatentId, Setting, Where};
 use crate::analysis::measuring::Apart;
-use crate::analysis::{NextToken, TokenView, live, tokens};
-use crate::model::{self, Generate, Hook, Logits, Model, Pass, Tokenizer};
+use crate::analysis::{NextToken, TokenView, tokens};
+use crate::model::{self, Generate, Logits, Model, Pass, Tokenizer};
 use crate::sae::Sae;
 use crate::sae::meta::Edit;
 use crate::site::Site;
@@ -45,7 +45,7 @@ impl Arm {
 
 /// An edit and what is to be asked of it.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Operation {
+pub struct SurgeryEdit {
     /// The SAE's id.
     pub sae: String,
     /// The meta-SAE's id.
@@ -100,7 +100,7 @@ pub struct Named {
     pub logprobs: [f32; 3],
 }
 
-/// How one model continues.
+/// How one model continues a prompt.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Continuation {
     /// Which model.
@@ -112,7 +112,7 @@ pub struct Continuation {
 }
 
 /// A model and one latent's decoder row in it.
-pub struct Theatre<'a> {
+pub struct EditContext<'a> {
     /// The model.
     pub model: &'a dyn Model,
     /// Its tokenizer.
@@ -138,74 +138,33 @@ pub struct Answer {
     pub fires: Vec<super::meta::TokenFiring>,
 }
 
-/// Adds f_i(x)·change where the latent fires. A change of zeros touches nothing.
-struct Scalpel<'a> {
-    theatre: &'a Theatre<'a>,
-    change: &'a [f32],
-    nothing: bool,
-    /// The position of the first row of the next visit.
-    position: usize,
-    /// How many positions in front hold a beginning-of-sequence token: these are left alone.
-    spared: usize,
-    cancel: &'a Cancel,
-    fires: Vec<super::meta::TokenFiring>,
-}
-
-impl Hook for Scalpel<'_> {
-    fn is_active(&self, site: Site) -> bool {
-        site == self.theatre.site
+impl EditContext<'_> {
+    /// What makes the latent write `row` in place of its decoder row.
+    fn hook<'a>(&'a self, ids: &[u32], row: &[f32], cancel: &'a Cancel) -> Result<EditHook<'a>, model::Error> {
+        let latent = LatentId { sae: String::new(), latent: self.latent };
+        let edits = vec![ActivationEdit::Row { latent, to: row.into() }];
+        let intervention = Intervention::new(self.site, Where::All, edits);
+        let (size, bos) = (self.model.site_size(self.site)?, Apart::Bos(self.tokenizer.bos()).of(ids));
+        let setting = Setting { sae: &|_| Some(self.sae), size, center: self.center, bos };
+        let compiled = intervention.compile(setting).map_err(candle_core::Error::wrap)?;
+        Ok(EditHook::new(compiled, cancel))
     }
 
-    fn visit(&mut self, _: Site, activation: &Tensor) -> candle_core::Result<Option<Tensor>> {
-        let (positions, size) = activation.dims2()?;
-        let first = self.position;
-        self.position += positions;
-        let mut rows: Vec<f32> = activation.flatten_all()?.to_vec1()?;
-        let mut seen = rows.clone();
-        if self.theatre.center {
-            seen.chunks_exact_mut(size).for_each(live::center);
-        }
-        let (sae, latent) = (self.theatre.sae, self.theatre.latent);
-        let codes = sae.encode(&seen, self.cancel).map_err(candle_core::Error::wrap)?;
-        let mut touched = false;
-        for (at, row) in rows.chunks_exact_mut(size).enumerate() {
-            let activation = codes.activation(at, latent);
-            if activation == 0.0 || first + at < self.spared {
-                continue;
-            }
-            self.fires.push(super::meta::TokenFiring { position: first + at, activation });
-            if !self.nothing {
-                let by = activation * sae.decode_gain(latent as usize) * codes.undo(at).scale;
-                row.iter_mut().zip(self.change).for_each(|(x, change)| *x += by * change);
-                touched = true;
-            }
-        }
-        if touched { Tensor::from_vec(rows, (positions, size), activation.device()).map(Some) } else { Ok(None) }
-    }
-}
-
-impl Theatre<'_> {
-    fn scalpel<'a>(&'a self, ids: &[u32], change: &'a [f32], cancel: &'a Cancel) -> Scalpel<'a> {
-        let nothing = change.iter().all(|value| *value == 0.0);
-        let spared = Apart::Bos(self.tokenizer.bos()).of(ids);
-        Scalpel { theatre: self, change, nothing, position: 0, spared, cancel, fires: Vec::new() }
-    }
-
-    /// The likeliest next tokens and the log-probabilities of `named`, each a text in tokens, with the row moved by
-    /// `change`, \[d_in\]; and where the latent fires.
+    /// The likeliest next tokens and the log-probabilities of `named`, each a text in tokens, where the latent
+    /// writes `row`, \[d_out\]; and where it fires.
     ///
     /// # Errors
     /// [`model::Error`].
     pub fn ask(
         &self,
         ids: &[u32],
-        change: &[f32],
+        row: &[f32],
         next: usize,
         named: &[Vec<u32>],
         cancel: &Cancel,
     ) -> Result<Answer, model::Error> {
-        let mut scalpel = self.scalpel(ids, change, cancel);
-        let logits = self.logits(ids, Logits::Last, &mut scalpel, cancel)?;
+        let mut hook = self.hook(ids, row, cancel)?;
+        let logits = self.logits(ids, Logits::Last, &mut hook, cancel)?;
         let vocab = self.model.shape().vocab;
         let mut logprobs = Vec::with_capacity(named.len());
         for text in named {
@@ -213,7 +172,7 @@ impl Theatre<'_> {
                 None => Vec::new(),
                 Some((_, [])) => logits.clone(),
                 Some((_, before)) => {
-                    let mut again = self.scalpel(ids, change, cancel);
+                    let mut again = self.hook(ids, row, cancel)?;
                     let whole = [ids, before].concat();
                     let all = self.logits(&whole, Logits::All, &mut again, cancel)?;
                     all[(ids.len() - 1) * vocab..].to_vec()
@@ -223,39 +182,39 @@ impl Theatre<'_> {
             logprobs.push(sum as f32);
         }
         let next = tokens::likeliest(&logits, next, self.tokenizer);
-        Ok(Answer { next, logprobs, fires: scalpel.fires })
+        Ok(Answer { next, logprobs, fires: hook.fires(0).to_vec() })
     }
 
     fn logits(
         &self,
         ids: &[u32],
         wanted: Logits,
-        scalpel: &mut Scalpel<'_>,
+        hook: &mut EditHook<'_>,
         cancel: &Cancel,
     ) -> Result<Vec<f32>, model::Error> {
         let mut cache = self.model.cache();
-        let pass = Pass { layers: None, logits: wanted, hook: Some(scalpel), cancel };
+        let pass = Pass { layers: None, logits: wanted, hook: Some(hook), cancel };
         let logits = self.model.forward(ids, &mut cache, pass)?;
         Ok(logits.map_or(Ok(Vec::new()), |logits| logits.flatten_all()?.to_vec1())?)
     }
 
-    /// How the model continues with the row moved by `change`; `tell` gets the text as it grows.
+    /// How the model continues the prompt where the latent writes `row`; `tell` gets the text as it grows.
     ///
     /// # Errors
     /// [`model::Error`].
     pub fn continue_text(
         &self,
         ids: &[u32],
-        change: &[f32],
+        row: &[f32],
         tokens: usize,
         sampling: Sampling,
         cancel: &Cancel,
         tell: &mut dyn FnMut(usize, &str),
     ) -> Result<Vec<u32>, model::Error> {
-        let mut scalpel = self.scalpel(ids, change, cancel);
+        let mut hook = self.hook(ids, row, cancel)?;
         let mut cache = self.model.cache();
         let stop: Vec<u32> = self.tokenizer.bos().into_iter().collect();
-        let asked = Generate { ids, tokens, sampling, stop: &stop, hook: Some(&mut scalpel), cancel };
+        let asked = Generate { ids, tokens, sampling, stop: &stop, hook: Some(&mut hook), cancel };
         let mut so_far = Vec::new();
         model::generate(self.model, &mut cache, asked, &mut |id| {
             so_far.push(id);

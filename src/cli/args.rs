@@ -80,6 +80,8 @@ pub enum Command {
     Run(Run),
     /// Show a latent's card: promoted tokens, nearest latents in every other SAE.
     Latent(Latent),
+    /// Take each latent that fires at a token out and see what the model says then.
+    Effect(Effect),
     /// Train and use meta-SAEs: what latents are made of.
     #[command(subcommand)]
     Meta(Meta),
@@ -198,6 +200,38 @@ pub struct Latent {
     /// At this position of the prompt, from 0; otherwise where it fires most strongly.
     #[arg(long, value_name = "P", requires = "prompt")]
     pub position: Option<usize>,
+    /// Print one JSON object.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Options of `effect`.
+#[derive(Debug, clap::Args)]
+pub struct Effect {
+    /// The SAE's id (repeatable).
+    #[arg(long, value_name = "ID", required = true)]
+    pub sae: Vec<String>,
+    /// The prompt.
+    #[arg(long, value_name = "TEXT")]
+    pub prompt: String,
+    /// Where latents are taken out, from 0; the last position otherwise.
+    #[arg(long, value_name = "P")]
+    pub at: Option<usize>,
+    /// Where the next token is read: at that position or behind it; at that position otherwise.
+    #[arg(long, value_name = "Q")]
+    pub read: Option<usize>,
+    /// The next token that is asked about; the likeliest otherwise.
+    #[arg(long, value_name = "TEXT")]
+    pub token: Option<String>,
+    /// Only this latent (repeatable); all that fire otherwise.
+    #[arg(long, value_name = "N")]
+    pub latent: Vec<u32>,
+    /// Latents printed, those with the largest effect first.
+    #[arg(long, value_name = "K", value_parser = clap::value_parser!(u32).range(1..))]
+    pub top: Option<u32>,
+    /// Seed of the random directions.
+    #[arg(long, value_name = "SEED", default_value_t = 0)]
+    pub seed: u64,
     /// Print one JSON object.
     #[arg(long)]
     pub json: bool,
@@ -511,6 +545,7 @@ impl Args {
             Some(Command::Pull(options)) => options.json,
             Some(Command::Run(options)) => options.json,
             Some(Command::Latent(options)) => options.json,
+            Some(Command::Effect(options)) => options.json,
             Some(Command::Meta(Meta::Train(options))) => options.json,
             Some(Command::Meta(Meta::Show(options))) => options.json,
             Some(Command::Meta(Meta::Eval(options))) => options.json,

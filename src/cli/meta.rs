@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use serde_json::{Value, json};
 
 use crate::analysis::{
-    Arm, BreakdownView, Continuation, Member, MetaCard, MetaEntry, MetaInfo, Operation, Sampling, SurgeryView,
+    Arm, BreakdownView, Continuation, Member, MetaCard, MetaEntry, MetaInfo, Sampling, SurgeryEdit, SurgeryView,
     TokenValue,
 };
 use crate::cli::args::{self, Meta, MetaChoice};
@@ -154,7 +154,7 @@ impl MetaCommand<'_> {
         let removed = options.remove.iter().map(|out| Edit::Remove(*out));
         let added = options.add.iter().map(|(new, by)| Edit::Add(*new, *by));
         let exchanged = options.exchange.iter().map(|(out, new)| Edit::Exchange(*out, *new));
-        let operation = Operation {
+        let operation = SurgeryEdit {
             sae: options.choice.sae.clone(),
             meta,
             latent: options.latent,
@@ -187,7 +187,7 @@ impl MetaCommand<'_> {
     fn surgery(
         &self,
         session: &mut Session,
-        operation: &Operation,
+        operation: &SurgeryEdit,
         prompt: &str,
         options: &args::MetaEdit,
     ) -> Result<SurgeryView, Report> {
@@ -203,7 +203,7 @@ impl MetaCommand<'_> {
     fn continuations(
         &self,
         session: &mut Session,
-        operation: &Operation,
+        operation: &SurgeryEdit,
         prompt: &str,
         options: &args::MetaEdit,
     ) -> Result<Vec<Continuation>, Report> {

@@ -24,6 +24,8 @@ pub(super) struct Few<'a, 'o> {
     pub a: View<'a>,
     /// With contiguous rows.
     pub b: View<'a>,
+    /// Whether the chains begin with what stands in the result instead of with 0.
+    pub onto: bool,
 }
 
 impl WithSimd for Few<'_, '_> {
@@ -39,7 +41,9 @@ impl Few<'_, '_> {
     #[inline(always)]
     fn in_place<S: Simd, const DEPTH: usize>(mut self, simd: S) {
         let cols = self.b.cols;
-        self.out.iter_mut().for_each(|row| row.fill(0.0));
+        if !self.onto {
+            self.out.iter_mut().for_each(|row| row.fill(0.0));
+        }
         let span = BLOCK / self.a.rows.max(1);
         for first in (0..cols).step_by(span) {
             let columns = first..cols.min(first + span);

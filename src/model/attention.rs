@@ -1,6 +1,8 @@
 //! Causal attention: heads that may share keys and values, scores that may be capped, a window that may be bounded.
 //! Not here: what turns the residual stream into queries, keys and values.
 
+mod fan;
+
 use std::ops::Range;
 
 use candle_core::{D, Device, Tensor};

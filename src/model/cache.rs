@@ -112,6 +112,13 @@ impl Cache {
         Ok(both)
     }
 
+    /// Keys and values of a block at the positions held, each [positions, width]; none where there are none.
+    pub(super) fn held(&self, block: usize) -> candle_core::Result<Option<(Tensor, Tensor)>> {
+        let held = self.blocks.get(block).and_then(Option::as_ref).filter(|_| !self.ids.is_empty());
+        let part = |x: &Tensor| x.narrow(0, 0, self.ids.len());
+        held.map(|block| Ok((part(&block.keys)?, part(&block.values)?))).transpose()
+    }
+
     /// Counts `ids`, whose keys and values the first `layers` blocks now hold, as held.
     pub(super) fn commit(&mut self, ids: &[u32], layers: usize) {
         self.ids.extend_from_slice(ids);

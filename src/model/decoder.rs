@@ -8,7 +8,8 @@ use std::sync::OnceLock;
 use candle_core::{DType, Device, Tensor};
 
 use super::activation::Activation;
-use super::family::{Block, BlockStep, Family};
+use super::family::{Block, BlockStep, Family, Memory};
+use super::fan::Fan;
 use super::layers::{Embedding, Layout, Linear, add};
 use super::model_scope::ModelScope;
 use super::norm::Norm;
@@ -139,8 +140,9 @@ impl Decoder {
         Pass { logits, hook, cancel, .. }: Pass<'_>,
     ) -> Result<Option<Tensor>, Error> {
         let visitor = &mut Visitor::new(hook);
+        visitor.begin(cache.len());
         let start = self.residual(ids, cache.len())?;
-        let residual = self.run(0..layers, (ids, start), cache, visitor, cancel)?;
+        let residual = self.run(0..layers, start, Memory::Growing(cache), visitor, cancel)?;
         if layers < self.shape().layers {
             visitor.visit(layers, SiteKind::ResidPre, residual)?;
             cache.commit(ids, layers);
@@ -156,16 +158,19 @@ impl Decoder {
         Ok(logits)
     }
 
-    /// Runs one block after the other on the residual stream of `ids`, and gives what leaves the last of them.
+    /// Runs one block after the other on the residual stream of the rows that stand behind `memory`, and gives what leaves
+    /// the last of them.
     fn run(
         &self,
         blocks: Range<usize>,
-        (ids, mut residual): (&[u32], Tensor),
-        cache: &mut Cache,
+        mut residual: Tensor,
+        mut memory: Memory<'_>,
         visitor: &mut Visitor<'_>,
         cancel: &Cancel,
     ) -> Result<Tensor, Error> {
-        let turn = |rope: &Rope| rope.rotary(cache.len(), ids.len(), self.parts.device());
+        let (before, branches) = (memory.positions(), memory.branches());
+        let positions = residual.dim(0)? / branches.max(1);
+        let turn = |rope: &Rope| rope.rotary(before, positions, branches, self.parts.device());
         let rotary = self.family.plan().ropes.iter().map(turn).collect::<candle_core::Result<Vec<_>>>()?;
         let end = blocks.end;
         for layer in blocks {
@@ -173,7 +178,11 @@ impl Decoder {
             let block = self.block(layer)?;
             residual = visitor.visit(layer, SiteKind::ResidPre, residual)?;
             let rotary = self.family.rope(layer).and_then(|rope| rotary.get(rope));
-            residual = block.forward(&residual, &mut BlockStep { layer, cache, visitor, rotary })?;
+            let memory = match &mut memory {
+                Memory::Growing(cache) => Memory::Growing(cache),
+                Memory::Shared(cache, branches) => Memory::Shared(cache, *branches),
+            };
+            residual = block.forward(&residual, &mut BlockStep { layer, memory, visitor, rotary })?;
             residual = visitor.visit(layer, SiteKind::ResidPost, residual)?;
         }
         check_finite(&residual, end)?;
@@ -209,6 +218,10 @@ impl Model for Decoder {
         self.block(layer)?.head_outputs().map(Some)
     }
 
+    fn norms_heads(&self, layer: usize) -> Result<bool, Error> {
+        if layer < self.blocks.len() { Ok(self.block(layer)?.norms_heads()) } else { Ok(false) }
+    }
+
     fn cache_behind(&self, blocks: usize) -> Cache {
         Cache::new(blocks, self.shape().layers)
     }
@@ -238,9 +251,31 @@ impl Model for Decoder {
         let device = self.parts.device().unwrap_or(&Device::Cpu);
         let start = residual.to_dtype(DType::F32)?.to_device(device)?;
         let visitor = &mut Visitor::new(None);
-        let residual = kernel::awake(|| self.run(first..shape.layers, (ids, start), cache, visitor, cancel))?;
+        let residual = kernel::awake(|| {
+            visitor.begin(cache.len());
+            self.run(first..shape.layers, start, Memory::Growing(cache), visitor, cancel)
+        })?;
         cache.commit(ids, shape.layers);
         Ok(residual.to_device(&Device::Cpu)?)
+    }
+
+    fn fan(&self, fan: Fan<'_>) -> Result<Tensor, Error> {
+        fan.begin(self.shape())?;
+        let Fan { branches, blocks, residual, shared, hook, cancel } = fan;
+        if blocks.end > self.blocks.len() {
+            return Err(self.not_open());
+        }
+        let device = self.parts.device().unwrap_or(&Device::Cpu);
+        let start = residual.to_dtype(DType::F32)?.to_device(device)?;
+        let visitor = &mut Visitor::new(hook);
+        visitor.begin(shared.len());
+        let residual = kernel::awake(|| self.run(blocks, start, Memory::Shared(shared, branches), visitor, cancel))?;
+        Ok(residual.to_device(&Device::Cpu)?)
+    }
+
+    fn final_scales(&self, residual: &[f32]) -> Result<Vec<f64>, Error> {
+        let norm = self.final_norm.as_ref().ok_or_else(|| self.not_open())?;
+        Ok(residual.chunks_exact(self.shape().d_model.max(1)).map(|row| norm.scale(row)).collect())
     }
 
     fn logits(&self, residual: &Tensor) -> Result<Tensor, Error> {

@@ -34,6 +34,11 @@ pub(super) trait Block: std::fmt::Debug + Send + Sync {
     /// What its heads write into the residual stream per unit of z, [heads · d_head, d_model].
     fn head_outputs(&self) -> Result<Array, Error>;
 
+    /// Whether a norm stands behind what its heads write.
+    fn norms_heads(&self) -> bool {
+        false
+    }
+
     /// What its attention adds to z whatever the tokens are, [1, heads · d_head], in families with such biases.
     fn value_bias(&self) -> Result<Option<Tensor>, Error> {
         Ok(None)
@@ -43,9 +48,35 @@ pub(super) trait Block: std::fmt::Debug + Send + Sync {
 /// What a block may do while a pass goes through it.
 pub(super) struct BlockStep<'a, 'h> {
     pub(super) layer: usize,
-    pub(super) cache: &'a mut Cache,
+    pub(super) memory: Memory<'a>,
     pub(super) visitor: &'a mut Visitor<'h>,
     pub(super) rotary: Option<&'a RotaryTable>,
+}
+
+/// The keys and values of positions in front of a pass.
+pub(super) enum Memory<'a> {
+    /// Those of the pass are added to them.
+    Growing(&'a mut Cache),
+    /// They stay as they are, and so many branches share them.
+    Shared(&'a Cache, usize),
+}
+
+impl Memory<'_> {
+    /// How many positions stand in front.
+    pub(super) fn positions(&self) -> usize {
+        match self {
+            Self::Growing(cache) => cache.len(),
+            Self::Shared(cache, _) => cache.len(),
+        }
+    }
+
+    /// How many branches stand side by side.
+    pub(super) const fn branches(&self) -> usize {
+        match self {
+            Self::Growing(_) => 1,
+            Self::Shared(_, branches) => *branches,
+        }
+    }
 }
 
 impl BlockStep<'_, '_> {
@@ -54,24 +85,30 @@ impl BlockStep<'_, '_> {
         self.visitor.visit(self.layer, kind, activation)
     }
 
-    /// Keys and values of all positions, given those of the new ones.
-    pub(super) fn remember(&mut self, keys: &Tensor, values: &Tensor) -> candle_core::Result<(Tensor, Tensor)> {
-        self.cache.append(self.layer, keys, values)
-    }
-
-    /// What attention gives for these queries, at its site; the hook is reported what is mixed if it wants to know.
-    pub(super) fn mix(
+    /// What attention gives for these queries, at its site, given the keys and values of the same rows: they see those of
+    /// the positions in front too. The hook is reported what is mixed if it wants to know.
+    pub(super) fn attend(
         &mut self,
         attention: &Attention,
         queries: &Tensor,
         keys: &Tensor,
         values: &Tensor,
     ) -> Result<Tensor, Error> {
-        if self.visitor.wants_pattern(self.layer) {
-            let weights = attention.weights(queries, keys)?;
-            self.visitor.attention_pattern(self.layer, &AttentionPattern { weights, values: values.clone() })?;
-        }
-        self.visit(SiteKind::AttnZ, attention.forward(queries, keys, values)?)
+        let mixed = match &mut self.memory {
+            Memory::Growing(cache) => {
+                let (keys, values) = cache.append(self.layer, keys, values)?;
+                if self.visitor.wants_pattern(self.layer) {
+                    let weights = attention.weights(queries, &keys)?;
+                    self.visitor
+                        .attention_pattern(self.layer, &AttentionPattern { weights, values: values.clone() })?;
+                }
+                attention.forward(queries, &keys, &values)?
+            }
+            Memory::Shared(cache, branches) => {
+                attention.fan((queries, keys, values), cache.held(self.layer)?.as_ref(), *branches)?
+            }
+        };
+        self.visit(SiteKind::AttnZ, mixed)
     }
 
     /// Queries or keys, heads of `size` values side by side, turned to their positions.

@@ -76,6 +76,15 @@ impl Norm {
         self.gain.row()?.flatten_all()?.to_vec1()
     }
 
+    /// What it divides a row by: the root of its variance (LayerNorm) or mean square (RMSNorm), with epsilon, in f64.
+    pub(super) fn scale(&self, row: &[f32]) -> f64 {
+        let count = row.len().max(1) as f64;
+        let wide = || row.iter().map(|value| f64::from(*value));
+        let mean = if self.bias.is_some() { wide().sum::<f64>() / count } else { 0.0 };
+        let square = wide().map(|value| (value - mean).powi(2)).sum::<f64>() / count;
+        (square + f64::from(self.epsilon)).sqrt()
+    }
+
     /// Every group of `x`, [rows, groups · size], by itself; as many values as the norm has are a group.
     pub(super) fn groups(&self, x: &Tensor) -> candle_core::Result<Tensor> {
         let (rows, width) = x.dims2()?;

@@ -57,6 +57,13 @@ impl<'a> Visitor<'a> {
         Self { hook }
     }
 
+    /// Says at which position the pass begins.
+    pub(super) fn begin(&mut self, first: usize) {
+        if let Some(hook) = self.hook.as_deref_mut() {
+            hook.begin(first);
+        }
+    }
+
     /// The activation that is to stand at the site: the given one, or what the hook replaces it by.
     pub(super) fn visit(&mut self, layer: usize, kind: SiteKind, activation: Tensor) -> Result<Tensor, Error> {
         let site = Site { layer, kind };

@@ -77,8 +77,7 @@ impl SplitAttention {
             (queries, keys) = (norms.queries.groups(&queries)?, norms.keys.groups(&keys)?);
         }
         let (queries, keys) = (step.turn(&queries, size)?, step.turn(&keys, size)?);
-        let (keys, values) = step.remember(&keys, &self.values.forward(x)?)?;
-        let mixed = step.mix(&self.attention, &queries, &keys, &values)?;
+        let mixed = step.attend(&self.attention, &queries, &keys, &self.values.forward(x)?)?;
         Ok(self.out.forward(&mixed)?)
     }
 

@@ -131,11 +131,13 @@ impl Rope {
         self.positions.map_or(context, |positions| positions.min(context))
     }
 
-    /// Cosines and sines for `count` positions from `start` on, where `device` has them; `None` is the CPU.
+    /// Cosines and sines for `count` positions from `start` on, all of these `times` times, where `device` has them; `None`
+    /// is the CPU.
     pub(super) fn rotary(
         &self,
         start: usize,
         count: usize,
+        times: usize,
         device: Option<&Device>,
     ) -> candle_core::Result<RotaryTable> {
         // The angle is rounded to f32 before its cosine is taken, as in the reference: at large positions that rounding
@@ -147,11 +149,12 @@ impl Rope {
                 (f64::from(angle).cos() as f32 * self.amplitude, f64::from(angle).sin() as f32 * self.amplitude)
             })
             .unzip();
+        let (cos, sin) = if times == 1 { (cos, sin) } else { (cos.repeat(times), sin.repeat(times)) };
         let pairs = self.frequencies.len();
         match device {
             None => Ok(RotaryTable::Cpu { cos, sin, pairs }),
             Some(device) => {
-                let place = |values: Vec<f32>| Tensor::from_vec(values, (count, 1, pairs), device);
+                let place = |values: Vec<f32>| Tensor::from_vec(values, (count * times, 1, pairs), device);
                 Ok(RotaryTable::Device { cos: place(cos)?, sin: place(sin)?, pairs })
             }
         }
@@ -326,7 +329,9 @@ mod tests {
     /// Index of a pair, its frequency, cosine and sine at `position`, as `transformers` 5.23 has them.
     fn is(rope: &Rope, amplitude: f64, position: usize, want: &[(usize, f32, f32, f32)]) {
         assert!((f64::from(rope.amplitude) - amplitude).abs() < 1e-7, "{}", rope.amplitude);
-        let RotaryTable::Cpu { cos, sin, .. } = rope.rotary(position, 1, None).unwrap() else { panic!("on the CPU") };
+        let RotaryTable::Cpu { cos, sin, .. } = rope.rotary(position, 1, 1, None).unwrap() else {
+            panic!("on the CPU")
+        };
         for (index, frequency, want_cos, want_sin) in want {
             assert_eq!(rope.frequencies[*index], *frequency, "{index}");
             assert!((cos[*index] - want_cos).abs() < 3e-7 && (sin[*index] - want_sin).abs() < 3e-7, "{index}");
@@ -400,7 +405,7 @@ mod tests {
         );
         let x = Tensor::ones((1, 128), candle_core::DType::F32, &Device::Cpu).unwrap();
         let transposed =
-            rope.rotary(2047, 1, None).unwrap().apply(&x, 64).unwrap().to_vec2::<f32>().unwrap().swap_remove(0);
+            rope.rotary(2047, 1, 1, None).unwrap().apply(&x, 64).unwrap().to_vec2::<f32>().unwrap().swap_remove(0);
         assert!(transposed[16..64].iter().all(|value| *value == 1.0) && transposed[..64] == transposed[64..]);
         assert!((transposed[3] - (-0.323_264_7 - 0.946_308_6)).abs() < 1e-6);
         assert!((transposed[11] - (-0.323_264_7 + 0.946_308_6)).abs() < 1e-6);

@@ -169,6 +169,10 @@ impl Block for StandardBlock {
         Ok(Array::owned(scaled, weights.shape()))
     }
 
+    fn norms_heads(&self) -> bool {
+        self.post_attn.is_some()
+    }
+
     fn value_bias(&self) -> Result<Option<Tensor>, Error> {
         self.attention.value_bias()
     }

@@ -3,7 +3,7 @@
 
 use candle_core::Tensor;
 
-use super::{Cache, Error, Model, Pass, Shape, Unembedding};
+use super::{Cache, Error, Fan, Model, Pass, Shape, Unembedding};
 use crate::task::Cancel;
 
 /// A model of which only the words are open, or nothing.
@@ -27,6 +27,14 @@ impl Model for WeightsOnly {
     }
 
     fn resume(&self, _: &[u32], _: &Tensor, _: &mut Cache, _: &Cancel) -> Result<Tensor, Error> {
+        Err(Error::WeightsOnly)
+    }
+
+    fn fan(&self, _: Fan<'_>) -> Result<Tensor, Error> {
+        Err(Error::WeightsOnly)
+    }
+
+    fn final_scales(&self, _: &[f32]) -> Result<Vec<f64>, Error> {
         Err(Error::WeightsOnly)
     }
 

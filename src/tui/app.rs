@@ -2,6 +2,7 @@
 //! Not here: how it changes (`update`), how it looks (`view`).
 
 mod attribution;
+mod effect;
 mod examples;
 mod meta;
 
@@ -18,6 +19,7 @@ use crate::task::Tickets;
 use crate::text::Charset;
 use crate::tui::ask::Ask;
 use crate::tui::attribution::Attributions;
+use crate::tui::effect::Effects;
 use crate::tui::examples::Examples;
 use crate::tui::history::History;
 use crate::tui::hits::HitMap;
@@ -101,6 +103,8 @@ pub struct App {
     pub attribution: Attributions,
     /// Where the chosen latent fires in text.
     pub examples: Examples,
+    /// What the latents of the chosen token do to what the model says.
+    pub effect: Effects,
     /// The known suites.
     pub catalogue: Ask<CatalogueQuery>,
     /// The download: the suite's id.
@@ -176,6 +180,7 @@ impl App {
             beside: Focus::Card,
             attribution: Attributions::default(),
             examples: Examples::default(),
+            effect: Effects::default(),
             catalogue: Ask::default(),
             pull: Ask::default(),
             speed: Speed::default(),

@@ -18,6 +18,8 @@ pub enum Focus {
     Attribution,
     /// Where the chosen latent fires in text, in the card's place.
     Examples,
+    /// What each latent of the token does to what the model says, in the card's place.
+    Effect,
     /// The work queue of two SAEs.
     Queue,
     /// The stitched SAE that is built by hand.
@@ -57,7 +59,7 @@ impl Focus {
     pub const fn page(self) -> Option<Page> {
         match self {
             Self::Prompt | Self::Tokens => None,
-            Self::Latents | Self::Card | Self::Attribution | Self::Examples => Some(Page::Explore),
+            Self::Latents | Self::Card | Self::Attribution | Self::Examples | Self::Effect => Some(Page::Explore),
             Self::Queue | Self::Bench | Self::Curve | Self::Group => Some(Page::Stitch),
             Self::Parts | Self::MetaCard | Self::Map | Self::Surgery => Some(Page::Meta),
         }
@@ -66,7 +68,7 @@ impl Focus {
     /// Whether it stands beside the latents, where one of these is at a time.
     #[must_use]
     pub const fn is_beside(self) -> bool {
-        matches!(self, Self::Card | Self::Attribution | Self::Examples)
+        matches!(self, Self::Card | Self::Attribution | Self::Examples | Self::Effect)
     }
 }
 

@@ -5,6 +5,7 @@ pub(crate) mod attribution;
 mod bench;
 mod card;
 mod curve;
+pub(crate) mod effect;
 pub(crate) mod examples;
 mod group;
 mod latents;
@@ -27,6 +28,7 @@ pub static PANES: &[&dyn Pane] = &[
     &card::CardPane,
     &attribution::OriginsPane,
     &examples::ExamplesPane,
+    &effect::EffectPane,
     &queue::QueuePane,
     &bench::BenchPane,
     &curve::CurvePane,

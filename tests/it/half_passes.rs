@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use candle_core::{DType, Device, Tensor};
 use saescope::analysis::live::Tap;
 use saescope::blob::Blob;
-use saescope::model::{Cache, Error, Logits, Model, ModelFiles, Pass, TokenizerFiles, TokenizerSaid, load};
+use saescope::model::{Cache, Error, Fan, Logits, Model, ModelFiles, Pass, TokenizerFiles, TokenizerSaid, load};
 use saescope::site::{Site, SiteKind};
 use saescope::task::Cancel;
 
@@ -88,4 +88,43 @@ fn what_cannot_go_on_is_refused_and_leaves_the_cache_as_it_was() {
     let error = model.forward(&IDS, &mut cache, pass).expect_err("the cache is of the rest");
     assert!(matches!(error, Error::Elsewhere { asked: 0, held: 4 }), "{error}");
     assert!(cache.is_empty());
+}
+
+#[test]
+fn branches_side_by_side_get_the_bits_that_each_gets_alone() {
+    let suffixes: [[u32; 2]; 3] = [[12, 4], [7, 8], [200, 1]];
+    let never = Cancel::new();
+    for name in ["deep", "gemma2", "llama_yarn", "pythia"] {
+        let model = load(&files(name), &Device::Cpu).expect("the fixture loads").model;
+        let (layers, d) = (model.shape().layers, model.shape().d_model);
+        for front in [0, 6] {
+            let mut cache = model.cache();
+            if front > 0 {
+                stop_behind(&*model, layers, &IDS[..front], &mut cache);
+            }
+            let entering = suffixes.iter().flat_map(|ids| stop_behind(&*model, 0, ids, &mut cache.clone()));
+            let residual = Tensor::from_vec(entering.collect::<Vec<_>>(), (6, d), &Device::Cpu).expect("rows");
+            let fan = |branches, blocks, residual: &Tensor| Fan {
+                branches,
+                blocks,
+                residual: residual.clone(),
+                shared: &cache,
+                hook: None,
+                cancel: &never,
+            };
+            let got = values(&model.fan(fan(3, 0..layers, &residual)).expect("a fan"));
+            let alone: Vec<f32> =
+                suffixes.iter().flat_map(|ids| stop_behind(&*model, layers, ids, &mut cache.clone())).collect();
+            assert!(got == alone, "{name} behind {front}");
+            assert_eq!(cache.len(), front, "a fan adds nothing");
+            let error = model.fan(fan(4, 0..layers, &residual)).expect_err("6 rows of 4 branches");
+            assert!(matches!(error, Error::Replacement { .. }), "{error}");
+            let error = model.fan(fan(3, 0..layers + 1, &residual)).expect_err("no such block");
+            assert!(matches!(error, Error::Elsewhere { .. }), "{error}");
+        }
+        let later = model.cache_behind(1);
+        let residual = Tensor::zeros((2, d), DType::F32, &Device::Cpu).expect("rows");
+        let fan = Fan { branches: 2, blocks: 0..1, residual, shared: &later, hook: None, cancel: &never };
+        assert!(matches!(model.fan(fan).expect_err("the cache is of the rest"), Error::Elsewhere { held: 1, .. }));
+    }
 }

@@ -5,7 +5,7 @@
 
 use std::path::Path;
 
-use saescope::analysis::{Arm, Edit, Operation, Sampling, SurgeryView};
+use saescope::analysis::{Arm, Edit, Sampling, SurgeryEdit, SurgeryView};
 use saescope::hub::{Environment, Hub};
 use saescope::report::{Kind, Report};
 use saescope::session::{
@@ -48,7 +48,7 @@ fn train(session: &mut Session, seed: u64) -> MetaTrained {
 }
 
 fn surgery(session: &mut Session, edits: Vec<Edit>, meta: &str, latent: u32) -> SurgeryView {
-    let operation = Operation { sae: "256".to_owned(), meta: meta.to_owned(), latent, edits, seed: 3 };
+    let operation = SurgeryEdit { sae: "256".to_owned(), meta: meta.to_owned(), latent, edits, seed: 3 };
     let named = vec!["Germany".to_owned(), "the theory of relativity".to_owned()];
     ask(session, &SurgeryQuery { operation, prompt: PROMPT.to_owned(), next: 5, named }).unwrap()
 }
@@ -136,7 +136,7 @@ fn an_edit_that_changes_nothing_changes_no_logit_and_one_that_does_changes_the_m
     assert_ne!(edited.arms[1].next, edited.arms[0].next);
     assert_ne!(edited.arms[2].next, edited.arms[0].next);
     let go_on = |session: &mut Session, arm, edits: Vec<Edit>| {
-        let operation = Operation { sae: "256".to_owned(), meta: meta.clone(), latent, edits, seed: 3 };
+        let operation = SurgeryEdit { sae: "256".to_owned(), meta: meta.clone(), latent, edits, seed: 3 };
         let texts = std::cell::RefCell::new(Vec::new());
         let job = ContinueQuery { operation, prompt: PROMPT.to_owned(), arm, tokens: 6, sampling: Sampling::Greedy };
         let text = session.ask(&job, &Cancel::new(), &|p| texts.borrow_mut().push(p.what)).unwrap();

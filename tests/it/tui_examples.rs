@@ -38,7 +38,7 @@ fn the_question_follows_the_latent() {
 
 #[test]
 fn the_strongest_come_first_and_then_the_tenths() {
-    let mut app = walk(&["]", "x"]);
+    let mut app = walk(&["]", "shift-e"]);
     assert_eq!(app.focus, Focus::Examples);
     assert!(app.listed_examples().len() == 20 && app.listed_examples().iter().all(|example| example.best));
     for tenth in (1..=10).rev() {
@@ -56,7 +56,7 @@ fn the_strongest_come_first_and_then_the_tenths() {
 
 #[test]
 fn an_example_becomes_the_prompt_at_its_peak_and_the_latent_stays() {
-    let mut app = walk(&["]", "x", "down", "down"]);
+    let mut app = walk(&["]", "shift-e", "down", "down"]);
     let chosen = app.chosen().expect("a latent");
     let example = app.listed_examples()[2].clone();
     press(&mut app, "enter");
@@ -71,7 +71,7 @@ fn escape_goes_back_where_one_came_from_and_the_card_comes_back() {
     for from in ["2", "3", "4"] {
         let mut app = walk(&["]", from]);
         let before = app.focus;
-        press(&mut app, "x");
+        press(&mut app, "shift-e");
         assert_eq!((app.focus, app.beside), (Focus::Examples, Focus::Examples));
         press(&mut app, "esc");
         assert_eq!((app.focus, app.beside), (before, Focus::Card));
@@ -80,7 +80,7 @@ fn escape_goes_back_where_one_came_from_and_the_card_comes_back() {
 
 #[test]
 fn without_an_index_it_says_so_and_asks_once() {
-    let mut app = walk(&["x"]);
+    let mut app = walk(&["shift-e"]);
     assert!(app.corpus().is_none() && app.listed_examples().is_empty());
     assert!(!press(&mut app, "down").iter().any(|e| matches!(e, Effect::Ask { job, .. } if is_corpus(job))));
     for key in [",", ".", "enter", "end", "home"] {

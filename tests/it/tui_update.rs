@@ -474,6 +474,8 @@ fn every_key_of_the_table_does_something_somewhere() {
                     KeyContext::Pane(Focus::Latents) => vec!["3", "down"],
                     KeyContext::Pane(Focus::Card) => vec!["4"],
                     KeyContext::Pane(Focus::Attribution) => vec!["o"],
+                    KeyContext::Pane(Focus::Examples) => vec!["]", "shift-e"],
+                    KeyContext::Pane(Focus::Effect) => vec!["c"],
                     KeyContext::Pane(Focus::Queue) => vec!["5"],
                     KeyContext::Pane(Focus::Bench) => vec!["5", "space", "6"],
                     KeyContext::Pane(Focus::Curve) => vec!["7"],

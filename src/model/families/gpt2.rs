@@ -111,8 +111,8 @@ impl Block for Gpt2Block {
     fn forward(&self, residual: &Tensor, step: &mut BlockStep<'_, '_>) -> Result<Tensor, Error> {
         let d = residual.dim(1)?;
         let qkv = self.attention_in.forward(&self.before_attention.forward(residual)?)?;
-        let (keys, values) = step.remember(&qkv.narrow(1, d, d)?, &qkv.narrow(1, 2 * d, d)?)?;
-        let mixed = step.mix(&self.attention, &qkv.narrow(1, 0, d)?, &keys, &values)?;
+        let part = |index: usize| qkv.narrow(1, index * d, d);
+        let mixed = step.attend(&self.attention, &part(0)?, &part(1)?, &part(2)?)?;
         let attention = step.visit(SiteKind::AttnOut, self.attention_out.forward(&mixed)?)?;
         let residual = step.visit(SiteKind::ResidMid, add(residual, &attention)?)?;
         let mlp = self.mlp_out.forward(&self.mlp_in.forward(&self.before_mlp.forward(&residual)?)?)?;

@@ -110,8 +110,7 @@ impl NeoXBlock {
         let all = all.reshape((rows, heads, 3, size))?;
         let part = |index| all.narrow(2, index, 1)?.contiguous()?.reshape((rows, d));
         let (queries, keys) = (step.turn(&part(0)?, size)?, step.turn(&part(1)?, size)?);
-        let (keys, values) = step.remember(&keys, &part(2)?)?;
-        let mixed = step.mix(&self.attention, &queries, &keys, &values)?;
+        let mixed = step.attend(&self.attention, &queries, &keys, &part(2)?)?;
         step.visit(SiteKind::AttnOut, self.attention_out.forward(&mixed)?)
     }
 

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
-use crate::blob::{Location, Blob};
+use crate::blob::{Blob, Location};
 use crate::device::DeviceName;
 use crate::report::Report;
 use crate::session::index::note::Origin;

@@ -1,7 +1,7 @@
 //! How each of three models continues a prompt: the untouched one, the edited one, and the one with a random edit.
 //! Not here: the passes (`analysis::surgery`).
 
-use crate::analysis::{Arm, Continuation, Operation, Sampling, tokens as shown};
+use crate::analysis::{Arm, Continuation, Sampling, SurgeryEdit, tokens as shown};
 use crate::report::Report;
 use crate::session::failure;
 use crate::session::meta::Scope;
@@ -12,7 +12,7 @@ use crate::task::{Cancel, OnProgress, Progress};
 #[derive(Clone, Debug, PartialEq)]
 pub struct ContinueQuery {
     /// The edit.
-    pub operation: Operation,
+    pub operation: SurgeryEdit,
     /// The prompt.
     pub prompt: String,
     /// Which model.
@@ -65,12 +65,12 @@ impl Scope<'_> {
         progress: OnProgress<'_>,
     ) -> Result<Continuation, Report> {
         let ContinueQuery { operation, prompt, arm, tokens, sampling } = asked;
-        let (changes, ids) = (self.changes(operation, cancel)?, self.room.typed(prompt)?.ids);
+        let (rows, ids) = (self.rows(operation, cancel)?, self.room.typed(prompt)?.ids);
         let place = Arm::ALL.iter().position(|known| known == arm).unwrap_or(0);
         let mut tell = |done: usize, text: &str| progress(Progress::steps(text, done as u64, *tokens as u64));
         let new = self
-            .theatre(operation.latent)
-            .continue_text(&ids, &changes[place], *tokens, *sampling, cancel, &mut tell)
+            .context(operation.latent)
+            .continue_text(&ids, &rows[place], *tokens, *sampling, cancel, &mut tell)
             .map_err(|error| failure::of_model("cannot continue the prompt", &error))?;
         let tokenizer = &self.room.model.tokenizer;
         let mut tokens = shown::views(&new, tokenizer);

@@ -1,8 +1,8 @@
 //! What comes next with a latent's decoder row edited, beside the untouched model and a random edit.
 //! Not here: the passes (`analysis::surgery`).
 
-use crate::analysis::surgery::{self, Theatre};
-use crate::analysis::{Arm, ArmView, Named, Operation, SurgeryView};
+use crate::analysis::surgery::{self, EditContext};
+use crate::analysis::{Arm, ArmView, Named, SurgeryEdit, SurgeryView};
 use crate::model;
 use crate::report::Report;
 use crate::sae::{self, meta};
@@ -16,7 +16,7 @@ use crate::task::Cancel;
 #[derive(Clone, Debug, PartialEq)]
 pub struct SurgeryQuery {
     /// The edit.
-    pub operation: Operation,
+    pub operation: SurgeryEdit,
     /// The prompt.
     pub prompt: String,
     /// Likeliest next tokens wanted of each model.
@@ -38,20 +38,19 @@ impl Query for SurgeryQuery {
 }
 
 impl Scope<'_> {
-    /// What is added to the activation for each unit of the latent's, by model in the order of [`Arm::ALL`].
-    pub fn changes(&self, operation: &Operation, cancel: &Cancel) -> Result<[Vec<f32>; 3], Report> {
+    /// What the latent writes for each unit of its activation, by model in the order of [`Arm::ALL`].
+    pub fn rows(&self, operation: &SurgeryEdit, cancel: &Cancel) -> Result<[Vec<f32>; 3], Report> {
         let latent = operation.latent as usize;
         let wrong =
             |error: sae::Error| failure::of_sae(self.cannot(&format!("edit latent {}", operation.latent)), &error);
         let edited = meta::edited(&self.opened.meta, self.of(), latent, &operation.edits, cancel).map_err(wrong)?;
         let row = self.of().decoder_row(latent).map_err(wrong)?;
         let random = meta::random_edit(&row, &edited, operation.seed);
-        let less = |new: &[f32]| new.iter().zip(row.iter()).map(|(new, old)| new - old).collect::<Vec<f32>>();
-        Ok([vec![0.0; row.len()], less(&edited), less(&random)])
+        Ok([row.to_vec(), edited, random])
     }
 
-    pub fn theatre(&self, latent: u32) -> Theatre<'_> {
-        Theatre {
+    pub fn context(&self, latent: u32) -> EditContext<'_> {
+        EditContext {
             model: &*self.room.model.model,
             tokenizer: &self.room.model.tokenizer,
             site: self.room.suite.site,
@@ -63,13 +62,13 @@ impl Scope<'_> {
 
     fn surgery(
         &self,
-        operation: &Operation,
+        operation: &SurgeryEdit,
         prompt: &str,
         next: usize,
         named: &[String],
         cancel: &Cancel,
     ) -> Result<SurgeryView, Report> {
-        let (changes, theatre) = (self.changes(operation, cancel)?, self.theatre(operation.latent));
+        let (rows, context) = (self.rows(operation, cancel)?, self.context(operation.latent));
         let (Typed { ids, mut notes }, tokenizer) = (self.room.typed(prompt)?, &self.room.model.tokenizer);
         let wrong = |error: model::Error| failure::of_model("cannot run the prompt", &error);
         let texts = named.iter().map(|text| {
@@ -78,15 +77,16 @@ impl Scope<'_> {
         });
         let texts: Vec<Vec<u32>> = texts.collect::<Result<_, _>>()?;
         let (mut arms, mut logprobs, mut fires) = (Vec::new(), Vec::new(), Vec::new());
-        for (arm, change) in Arm::ALL.into_iter().zip(&changes) {
-            let answer = theatre.ask(&ids, change, next, &texts, cancel).map_err(wrong)?;
+        for (arm, row) in Arm::ALL.into_iter().zip(&rows) {
+            let answer = context.ask(&ids, row, next, &texts, cancel).map_err(wrong)?;
             arms.push(ArmView { arm, next: answer.next });
             logprobs.push(answer.logprobs);
             fires = answer.fires;
         }
         let of = |at: usize| std::array::from_fn(|arm: usize| logprobs[arm][at]);
         let row = self.of().decoder_norm(operation.latent as usize).unwrap_or(0.0);
-        let size = changes[1].iter().map(|v| f64::from(*v).powi(2)).sum::<f64>().sqrt() as f32 / row;
+        let change = rows[1].iter().zip(&rows[0]).map(|(new, old)| f64::from(new - old).powi(2));
+        let size = change.sum::<f64>().sqrt() as f32 / row;
         if fires.is_empty() {
             notes.push(format!("latent {} fires nowhere in this prompt: the edit changes nothing", operation.latent));
         }

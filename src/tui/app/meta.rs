@@ -1,7 +1,7 @@
 //! Questions to the state about what latents are made of.
 //! Not here: what is kept of it (`meta.rs`), and drawing it.
 
-use crate::analysis::{MetaEntry, Operation, PositionRun};
+use crate::analysis::{MetaEntry, PositionRun, SurgeryEdit};
 use crate::session::{BreakdownQuery, MetaState};
 use crate::tui::app::App;
 use crate::tui::location::{LatentRef, activation};
@@ -71,9 +71,9 @@ impl App {
 
     /// The edit as it stands.
     #[must_use]
-    pub fn operation(&self) -> Option<Operation> {
+    pub fn operation(&self) -> Option<SurgeryEdit> {
         let (chosen, of) = (self.chosen()?, self.meta_ref()?);
         let edits = self.edits().map(Edits::edits).unwrap_or_default();
-        Some(Operation { sae: of.sae, meta: of.meta, latent: chosen.latent, edits, seed: self.meta.seed })
+        Some(SurgeryEdit { sae: of.sae, meta: of.meta, latent: chosen.latent, edits, seed: self.meta.seed })
     }
 }

@@ -77,7 +77,8 @@ fn draw_card(app: &App, card: &LatentCard, area: Rect, pen: &mut Canvas<'_>) {
     let traced = if app.reads_heads() { 1 + usize::from(room > 4) } else { 0 };
     let width = usize::from(area.width);
     // Four lines say what it promotes, where it fires here, and what is new about it; the rest is the examples'.
-    let mut all = examples::card_lines(app, width, room.saturating_sub(4 + traced).clamp(room.min(3), MAX_EXAMPLES), pen);
+    let mut all =
+        examples::card_lines(app, width, room.saturating_sub(4 + traced).clamp(room.min(3), MAX_EXAMPLES), pen);
     let (above, room) = (all.len(), room.saturating_sub(all.len() + traced));
     let lines = (room / 2).clamp(1, 3);
     let second = if room > 1 { lines.min(room - 1) } else { 0 };

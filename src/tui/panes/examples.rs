@@ -64,7 +64,7 @@ fn draw(app: &App, area: Rect, pen: &mut Canvas<'_>) {
 
 fn title<'a>(app: &App, pen: &Canvas<'_>) -> Title<'a> {
     let theme = pen.theme;
-    let mut title = Title { name: "x Examples", ..Title::default() };
+    let mut title = Title { name: "E Examples", ..Title::default() };
     if let Some(chosen) = app.chosen() {
         let name = format!("{}/{}", text::prose(&chosen.sae, theme.charset), chosen.latent);
         title.about.push(Span::styled(name, theme.accent()));
@@ -245,7 +245,7 @@ impl Pane for ExamplesPane {
                     655,
                     Action::Focus(Focus::Examples),
                     "pane.examples",
-                    &[key!(x)],
+                    &[key!(shift - e)],
                     FROM,
                     "examples",
                     "Go to its examples: where it fires in text",
@@ -254,7 +254,7 @@ impl Pane for ExamplesPane {
                     665,
                     Action::Close,
                     "examples.leave",
-                    &[key!(esc), key!(x)],
+                    &[key!(esc), key!(shift - e)],
                     HERE,
                     "back",
                     "Put the card back and go where you came from",

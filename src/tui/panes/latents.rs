@@ -15,9 +15,10 @@ use crate::tui::keys::{Action, Binding, KeyContexts, row};
 use crate::tui::location::{Focus, LatentRef, activation};
 use crate::tui::msg::Effect;
 use crate::tui::pane::{Pane, step_of};
+use crate::tui::panes::effect::signed_bar;
 use crate::tui::theme::glyphs::{self, level};
 use crate::tui::update::{meta, select};
-use crate::tui::view::figures::{label_text, row_of};
+use crate::tui::view::figures::{contribution, label_text, row_of};
 use crate::tui::view::flow;
 use crate::tui::view::waiting::waiting;
 use crokey::key;
@@ -211,10 +212,23 @@ fn draw_row(
         Span::styled(bar, theme.bar()),
         Span::raw(format!(" {:>6} ", format::activation(firing.activation))),
     ];
-    line.extend(profile(app, of, area.width, pen));
+    match app.effect_of(firing.latent) {
+        // Beside what it causes there is no room for where else it fires.
+        Some(effect) => {
+            line.extend(signed_bar(effect, largest_effect(app), pen));
+            line.push(Span::raw(format!(" {:>6} ", contribution(effect as f32))));
+        }
+        None => line.extend(profile(app, of, area.width, pen)),
+    }
     // Plain in every row: restyling it would double what a move of the selection writes.
     line.push(Span::raw(label.unwrap_or_else(|| glyphs.more.into())));
     pen.line(area, row, &Line::from(line));
+}
+
+/// The largest effect of a latent in the list, whatever its sign.
+fn largest_effect(app: &App) -> f64 {
+    let effects = app.effects().map_or(&[][..], |(_, sae, _)| &sae.latents);
+    effects.iter().map(|effect| effect.delta_logprob.abs()).fold(0.0, f64::max)
 }
 
 /// Cells of a latent's profile over the prompt, and the width of a list that has room for it.

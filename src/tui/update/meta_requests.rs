@@ -1,7 +1,7 @@
 //! What the state of meta-SAEs needs that has not been asked for: only what is on screen.
 //! Not here: what happens when it arrives (`meta_responses`).
 
-use crate::analysis::{Arm, Operation};
+use crate::analysis::{Arm, SurgeryEdit};
 use crate::session::{
     BreakdownQuery, ContinueQuery, MetaCardQuery, MetaLabelsQuery, MetaRunQuery, MetasQuery, SurgeryQuery,
 };
@@ -134,9 +134,9 @@ fn surgery(app: &mut App, effects: &mut Vec<Effect>) {
 pub(crate) fn continuation(app: &App, arm: Arm) -> Option<(ContinueQuery, u64)> {
     let operation = app.operation()?;
     let operation = match arm {
-        Arm::Untouched => Operation { edits: Vec::new(), seed: 0, latent: 0, ..operation },
+        Arm::Untouched => SurgeryEdit { edits: Vec::new(), seed: 0, latent: 0, ..operation },
         Arm::Edited | Arm::Random if operation.edits.is_empty() => return None,
-        Arm::Edited => Operation { seed: 0, ..operation },
+        Arm::Edited => SurgeryEdit { seed: 0, ..operation },
         Arm::Random => operation,
     };
     let (prompt, sampling) = (app.shown_prompt.clone(), app.meta.sampling);

@@ -4,7 +4,7 @@
 //! Every message ends here, so no path can forget to ask: the question follows from the state alone.
 
 use crate::session::{
-    CardQuery, CheckupQuery, LabelsQuery, LoadScope, NextQuery, PackQuery, Query, RunQuery, SearchQuery,
+    CardQuery, CheckupQuery, EffectQuery, LabelsQuery, LoadScope, NextQuery, PackQuery, Query, RunQuery, SearchQuery,
 };
 use crate::tui::app::{App, LatentRef, Page};
 use crate::tui::ask::AnyAsk as _;
@@ -63,6 +63,12 @@ fn run(app: &mut App, effects: &mut Vec<Effect>) {
     }
     if app.next.abandon() {
         effects.push(Effect::Cancel(NextQuery::NAME));
+    }
+    // What is typed is not kept waiting for what latents of the prompt before do.
+    if app.effect.asked.is_pending() {
+        app.effect.asked.end();
+        app.effect.asked.forget();
+        effects.push(Effect::Cancel(EffectQuery::NAME));
     }
     if prompt.is_empty() && !bos {
         // There is nothing to run, which is not a mistake: the panes ask for a prompt.

@@ -1,9 +1,7 @@
 //! Hand-made answers about an index of a text: every latent but those of the narrowest SAE fires in some sentences.
 //! Not here: anything computed.
 
-use saescope::analysis::{
-    ActivationHistogram, CorpusToken, Example, ExampleSource, LatentCorpus, Quantiles, TopToken,
-};
+use saescope::analysis::{ActivationHistogram, CorpusToken, Example, ExampleSource, LatentCorpus, Quantiles, TopToken};
 use saescope::session::CorpusQuery;
 use saescope::worker::{Answer, Job};
 

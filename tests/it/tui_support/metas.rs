@@ -127,7 +127,7 @@ fn run() -> MetaRun {
     MetaRun { meta: META.into(), sae: SAE.into(), positions: (0..tokens.len()).map(position).collect() }
 }
 
-fn surgery(operation: &saescope::analysis::Operation, named: &[String]) -> SurgeryView {
+fn surgery(operation: &saescope::analysis::SurgeryEdit, named: &[String]) -> SurgeryView {
     let edited = !operation.edits.is_empty();
     let words = [" Germany", " Ulm", " France", " Paris", " the", " 1879", " a", "\n", " Berlin", "東"];
     let arm = |(at, arm): (usize, Arm)| ArmView {

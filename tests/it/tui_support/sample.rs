@@ -12,14 +12,17 @@ pub mod stitching;
 use std::time::Duration;
 
 use saescope::analysis::doctor::Checkup;
+use saescope::analysis::effect::{
+    ControlEffect, EffectView, ErrorEffect, LatentEffect, PartEffect, RandomEffect, SaeEffect,
+};
 use saescope::analysis::{
     Attribution, Class, Firing, HeadValue, LadderEntry, LatentCard, Metrics, Neighbour, NextToken, PositionRun,
     Quality, Run, SaeRun, SaeTypes, Seen, SourceValue, Timings, TokenValue, TokenView,
 };
 use saescope::session::{
-    AttributionQuery, CardQuery, CatalogueQuery, Checked, CheckupQuery, FilterQuery, Found, Labels, LabelsQuery,
-    LoadScope, Memory, NextQuery, OpenQuery, OpenedSuite, PackQuery, Predictions, PullQuery, Query, RunQuery, SaeInfo,
-    SearchQuery, SuiteEntry,
+    AttributionQuery, CardQuery, CatalogueQuery, Checked, CheckupQuery, EffectQuery, FilterQuery, Found, Labels,
+    LabelsQuery, LoadScope, Memory, NextQuery, OpenQuery, OpenedSuite, PackQuery, Predictions, PullQuery, Query,
+    RunQuery, SaeInfo, SearchQuery, SuiteEntry,
 };
 use saescope::site::{Site, SiteKind};
 use saescope::task::{Cancelled, Ticket};
@@ -248,6 +251,47 @@ pub fn attribution(latent: u32, position: usize) -> Attribution {
     }
 }
 
+/// What latents do: one speaks for the token, most say little, one speaks against it.
+pub fn effect(query: &EffectQuery) -> EffectView {
+    let (sae, position) = (query.saes[0].clone(), query.position.unwrap_or(0));
+    let run = run_of(&query.prompt);
+    let of_sae = run.saes.iter().find(|run| run.id == sae).expect("an SAE of the sample");
+    let mut latents: Vec<LatentEffect> = of_sae.positions[position]
+        .latents
+        .iter()
+        .enumerate()
+        .map(|(at, firing)| {
+            let seed = hash(firing.latent as usize, position, 5) as f64 % 100.0 / 100.0;
+            let delta = if at % 3 == 1 { -seed * 0.4 } else { seed * 1.2 };
+            LatentEffect {
+                latent: firing.latent,
+                activation: firing.activation,
+                delta_logprob: delta,
+                delta_logit: delta * 1.1,
+                kl: delta * delta * 0.3,
+                direct: Some(delta * 0.6),
+            }
+        })
+        .collect();
+    latents.sort_by(|a, b| b.delta_logprob.abs().total_cmp(&a.delta_logprob.abs()).then(a.latent.cmp(&b.latent)));
+    let control = ControlEffect { delta_logprob: 0.01, kl: 0.002, kl_max: 0.004 };
+    let random = RandomEffect { norm: 9.0, delta_logprob: -0.02, kl: 0.004, kl_max: 0.01, directions: 16 };
+    EffectView {
+        position,
+        read: position,
+        token: NextToken { id: 1, text: " Germany".into(), logprob: -0.5 },
+        sign: "clean - ablated",
+        saes: vec![SaeEffect {
+            id: sae,
+            latents,
+            all_latents: PartEffect { delta_logprob: 2.5, kl: 1.4 },
+            error: ErrorEffect { delta_logprob: -0.31, kl: 0.07, norm: 4.2, random: control },
+            random,
+        }],
+        notes: Vec::new(),
+    }
+}
+
 pub fn catalogue() -> Vec<SuiteEntry> {
     let entry = |id: &str, title: &str, bytes: u64, cached: u64, gated: Option<&str>| SuiteEntry {
         id: id.into(),
@@ -286,6 +330,7 @@ pub fn catalogue() -> Vec<SuiteEntry> {
 pub fn answer(job: &Job) -> Answer {
     let own = answer_to(job, |query: &OpenQuery| opened_suite(&query.suite))
         .or_else(|| answer_to(job, |query: &AttributionQuery| attribution(query.latent, query.position)))
+        .or_else(|| answer_to(job, effect))
         .or_else(|| answer_to(job, |query: &RunQuery| run_of(&query.prompt)))
         .or_else(|| {
             answer_to(job, |query: &NextQuery| {

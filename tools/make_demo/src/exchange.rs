@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use anyhow::{Result, bail};
-use saescope::analysis::surgery::{Operation, SurgeryView};
+use saescope::analysis::surgery::{SurgeryEdit, SurgeryView};
 use saescope::sae::Sae;
 use saescope::sae::meta::{self, Edit};
 use saescope::session::{Session, SurgeryQuery};
@@ -58,7 +58,7 @@ pub fn write(
             let Some((partner, other)) = other else { continue };
             let edits = edits(meta, sae, *latent, *partner)?;
             let operation =
-                Operation { sae: of.to_owned(), meta: id.to_owned(), latent: *latent as u32, edits, seed: 0 };
+                SurgeryEdit { sae: of.to_owned(), meta: id.to_owned(), latent: *latent as u32, edits, seed: 0 };
             done.extend(one(&mut session, operation, subject, other)?);
         }
         for one in done.iter().take(SHOWN) {
@@ -95,7 +95,7 @@ fn edits(meta: &Sae, sae: &Sae, latent: usize, partner: usize) -> Result<Vec<Edi
 }
 
 /// One exchange; none where the latent does not fire.
-fn one(session: &mut Session, operation: Operation, subject: &Subject, other: &Subject) -> Result<Option<Exchange>> {
+fn one(session: &mut Session, operation: SurgeryEdit, subject: &Subject, other: &Subject) -> Result<Option<Exchange>> {
     let person = subject.kind == Kind::Person;
     let name = |subject: &Subject| subject.get(if person { "short" } else { "city" }).to_owned();
     let prompt = format!("{} {}", name(subject), if person { "came from" } else { "is a city in" });

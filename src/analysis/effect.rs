@@ -1,0 +1,423 @@
+//! What each latent that fires at a token does to what the model says: it is taken out, and the rest of the model run.
+//! Not here: the passes (`branches`), and which token is asked about.
+//!
+//! Every figure is the clean value less the one with something taken out at one position: positive speaks for the token.
+
+use rayon::prelude::*;
+use serde::Serialize;
+
+use crate::analysis::branches::Branches;
+use crate::analysis::card::LogitLens;
+use crate::analysis::intervention::{
+    ActivationEdit, Compiled, Error, FanHook, Intervention, LatentId, Setting, Unedited, Where,
+};
+use crate::analysis::live::{LOGIT_ROWS, Live};
+use crate::analysis::{NextToken, tokens};
+use crate::model::{self, Model};
+use crate::sae::{Codes, Sae};
+use crate::site::Site;
+use crate::task::{Cancel, OnProgress, Progress};
+
+/// Random directions that stand beside what is taken out.
+pub const DIRECTIONS: usize = 16;
+
+/// Most rows of the residual stream that are run at once.
+const ROWS: usize = 512;
+
+/// How figures are signed, as a person reads it.
+pub const SIGN: &str = "clean - ablated";
+
+/// Which latents do what to a token (the JSON of `saescope effect`).
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct EffectView {
+    /// Where latents are taken out.
+    pub position: usize,
+    /// Where the next token is read.
+    pub read: usize,
+    /// The token asked about, as the untouched model has it.
+    pub token: NextToken,
+    /// How figures are signed.
+    pub sign: &'static str,
+    /// One entry for each SAE.
+    pub saes: Vec<SaeEffect>,
+    /// What a person should know.
+    pub notes: Vec<String>,
+}
+
+/// What an SAE's latents do.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct SaeEffect {
+    /// The SAE's id.
+    pub id: String,
+    /// Those that fire, the largest change of log-probability first, ties by index.
+    pub latents: Vec<LatentEffect>,
+    /// All that fire taken out together; b_dec stays.
+    pub all_latents: PartEffect,
+    /// What the SAE does not reconstruct taken out.
+    pub error: ErrorEffect,
+    /// Random directions as long as the largest contribution.
+    pub random: RandomEffect,
+}
+
+/// What one latent does.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct LatentEffect {
+    /// The latent.
+    pub latent: u32,
+    /// How strongly it fires.
+    pub activation: f32,
+    /// Change of the token's log-probability, in nats.
+    pub delta_logprob: f64,
+    /// Change of the token's logit less the mean of all logits.
+    pub delta_logit: f64,
+    /// KL(clean ‖ without it) of the next token, in nats.
+    pub kl: f64,
+    /// What it adds to the token's logit, less the mean over the vocabulary, straight through the final norm with the
+    /// clean scale, before any soft cap; none where the token is read elsewhere or a norm stands in between.
+    pub direct: Option<f64>,
+}
+
+/// What something does, in the sense of [`LatentEffect`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+pub struct PartEffect {
+    /// Change of the token's log-probability, in nats.
+    pub delta_logprob: f64,
+    /// KL, in nats.
+    pub kl: f64,
+}
+
+/// What an SAE's error does.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+pub struct ErrorEffect {
+    /// Change of the token's log-probability, in nats.
+    pub delta_logprob: f64,
+    /// KL, in nats.
+    pub kl: f64,
+    /// ‖x − x̂‖.
+    pub norm: f64,
+    /// Random directions of this length.
+    pub random: ControlEffect,
+}
+
+/// What random directions do, taken out like anything else.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+pub struct ControlEffect {
+    /// Mean change of the token's log-probability, in nats.
+    pub delta_logprob: f64,
+    /// Mean KL, in nats.
+    pub kl: f64,
+    /// Largest KL, in nats.
+    pub kl_max: f64,
+}
+
+/// What random directions of some length do.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+pub struct RandomEffect {
+    /// Their length.
+    pub norm: f64,
+    /// Mean change of the token's log-probability, in nats.
+    pub delta_logprob: f64,
+    /// Mean KL, in nats.
+    pub kl: f64,
+    /// Largest KL, in nats.
+    pub kl_max: f64,
+    /// How many there were.
+    pub directions: usize,
+}
+
+/// A prompt, run to its end, and what is asked of it.
+pub struct Asked<'a> {
+    /// The model.
+    pub model: &'a dyn Model,
+    /// The prompt's pass.
+    pub live: &'a Live,
+    /// Where the SAEs read.
+    pub site: Site,
+    /// Whether SAEs see activations without their mean.
+    pub center: bool,
+    /// Where latents are taken out.
+    pub position: usize,
+    /// Where the next token is read: there or behind.
+    pub read: usize,
+    /// The token.
+    pub token: u32,
+    /// What turns directions of the site into words; none where the direct path is not to be had.
+    pub words: Option<LogitLens<'a>>,
+}
+
+/// An SAE whose latents are asked about.
+#[derive(Clone, Copy)]
+pub struct Subject<'a> {
+    /// Its id.
+    pub id: &'a str,
+    /// Its place in the ladder.
+    pub place: usize,
+    /// The SAE, which has encoded the prompt.
+    pub sae: &'a Sae,
+    /// Twice as many directions of length 1 as stand beside what is taken out, \[2 · n, size\]: those of latents, then
+    /// those of the error.
+    pub directions: &'a [f32],
+}
+
+/// Why effects cannot be measured.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// The model cannot be run.
+    #[error(transparent)]
+    Model(#[from] model::Error),
+    /// The intervention cannot be made.
+    #[error(transparent)]
+    Intervention(#[from] Error),
+}
+
+/// What an SAE makes of the position.
+struct Seen<'a> {
+    subject: Subject<'a>,
+    codes: Codes,
+    reconstruction: &'a [f32],
+    /// For each latent that fires, what it writes per unit of its decoder row.
+    amounts: Vec<f32>,
+    /// Length of the largest contribution, and of the error.
+    norms: (f64, f64),
+}
+
+/// What a branch did to the next token.
+#[derive(Clone, Copy, Default)]
+struct Outcome {
+    delta_logprob: f64,
+    delta_logit: f64,
+    kl: f64,
+}
+
+impl Asked<'_> {
+    /// Takes out, in turn, everything that fires in these SAEs, all of it, the error, and random directions, and runs the
+    /// rest of the model: one branch for each, in batches.
+    ///
+    /// # Errors
+    /// [`Failure`].
+    pub fn effects(
+        &self,
+        subjects: &[Subject<'_>],
+        cancel: &Cancel,
+        progress: OnProgress<'_>,
+    ) -> Result<Vec<SaeEffect>, Failure> {
+        let seen: Vec<Seen<'_>> = subjects.iter().map(|subject| self.look(*subject)).collect::<Result<_, _>>()?;
+        // The first branch is the model as it is.
+        let mut branches = vec![(self.compile(Vec::new(), None)?, Vec::new())];
+        for seen in &seen {
+            let unedited = Unedited { codes: &seen.codes, row: 0, reconstruction: seen.reconstruction };
+            for edits in self.taken_out(seen) {
+                branches.push((self.compile(edits, Some(seen.subject))?, vec![unedited]));
+            }
+        }
+        let outcomes = self.outcomes(&branches, cancel, progress)?;
+        let mut rest = outcomes.get(1..).unwrap_or_default();
+        let mut effects = Vec::with_capacity(seen.len());
+        for seen in &seen {
+            let (own, others) = rest.split_at(seen.amounts.len() + 2 + 2 * seen.directions());
+            rest = others;
+            effects.push(self.gather(seen, own)?);
+        }
+        Ok(effects)
+    }
+
+    fn look<'a>(&'a self, subject: Subject<'a>) -> Result<Seen<'a>, Failure> {
+        let (size, at) = (subject.sae.d_in(), self.position);
+        let (latents, values) = self.live.codes(subject.place).row(at);
+        let mut codes = Codes::from_rows([latents.iter().copied().zip(values.iter().copied())]);
+        codes.undo = vec![self.live.codes(subject.place).undo(at)];
+        let scale = codes.undo(0).scale;
+        let row = |values: &'a [f32]| values.get(at * size..(at + 1) * size).unwrap_or_default();
+        let (x, reconstruction) = (row(self.live.activations()), row(self.live.reconstruction(subject.place)));
+        let amounts: Vec<f32> = latents
+            .iter()
+            .zip(values)
+            .map(|(latent, value)| value * subject.sae.decode_gain(*latent as usize) * scale)
+            .collect();
+        let mut largest = 0.0f64;
+        for (latent, amount) in latents.iter().zip(&amounts) {
+            let norm = subject.sae.decoder_norm(*latent as usize).map_err(Error::Sae)?;
+            largest = largest.max(f64::from(amount.abs()) * f64::from(norm));
+        }
+        let error = x.iter().zip(reconstruction).map(|(x, hat)| (f64::from(*x) - f64::from(*hat)).powi(2)).sum::<f64>();
+        Ok(Seen { subject, codes, reconstruction, amounts, norms: (largest, error.sqrt()) })
+    }
+
+    /// What is taken out, branch by branch: each latent, all of them, the error, and random directions beside both.
+    fn taken_out(&self, seen: &Seen<'_>) -> Vec<Vec<ActivationEdit>> {
+        let sae = seen.subject.id;
+        let (latents, _) = seen.codes.row(0);
+        let off = |latent: &u32| ActivationEdit::Ablate(LatentId { sae: sae.to_owned(), latent: *latent });
+        let mut branches: Vec<Vec<ActivationEdit>> = latents.iter().map(|latent| vec![off(latent)]).collect();
+        branches.push(latents.iter().map(off).collect());
+        branches.push(vec![ActivationEdit::Reconstruct(sae.to_owned())]);
+        let count = seen.directions();
+        for (at, direction) in seen.subject.directions.chunks_exact(seen.subject.sae.d_in().max(1)).enumerate() {
+            let norm = if at < count { seen.norms.0 } else { seen.norms.1 };
+            branches.push(vec![ActivationEdit::Add { direction: direction.into(), strength: -norm as f32 }]);
+        }
+        branches
+    }
+
+    fn compile<'a>(&self, edits: Vec<ActivationEdit>, of: Option<Subject<'a>>) -> Result<Compiled<'a>, Failure> {
+        let intervention = Intervention::new(self.site, Where::Positions(vec![self.position]), edits);
+        let sae = |_: &str| of.map(|subject| subject.sae);
+        let size = self.model.site_size(self.site)?;
+        Ok(intervention.compile(Setting { sae: &sae, size, center: self.center, bos: 0 })?)
+    }
+
+    /// What each branch does; the first changes nothing.
+    fn outcomes(
+        &self,
+        branches: &[(Compiled<'_>, Vec<Unedited<'_>>)],
+        cancel: &Cancel,
+        progress: OnProgress<'_>,
+    ) -> Result<Vec<Outcome>, Failure> {
+        let start = Branches::new(self.model, self.live, self.site, self.position..self.read + 1, cancel)?;
+        let at_once = (ROWS / start.positions().max(1)).clamp(1, LOGIT_ROWS);
+        let (mut clean, mut outcomes) = (None, Vec::with_capacity(branches.len()));
+        for part in branches.chunks(at_once) {
+            progress(Progress::steps("effects", outcomes.len() as u64, branches.len() as u64));
+            let mut hook = FanHook { site: self.site, position: self.position, branches: part };
+            let residual = start.run(&mut hook, cancel)?;
+            let rows = (part.len(), self.model.shape().d_model);
+            let residual = candle_core::Tensor::from_vec(residual, rows, &candle_core::Device::Cpu);
+            let logits = self.model.logits(&residual.map_err(model::Error::from)?)?;
+            let read = model::lend(&logits, |logits| {
+                let vocab = self.model.shape().vocab;
+                let clean = clean.get_or_insert_with(|| Distribution::of(&logits[..vocab]));
+                let rows = logits.par_chunks_exact(vocab);
+                rows.map(|row| clean.against(&Distribution::of(row), self.token as usize)).collect::<Vec<_>>()
+            });
+            outcomes.extend(read.map_err(model::Error::from)?);
+        }
+        Ok(outcomes)
+    }
+
+    /// The figures of an SAE, whose branches stand in the order of [`Asked::taken_out`].
+    fn gather(&self, seen: &Seen<'_>, outcomes: &[Outcome]) -> Result<SaeEffect, Failure> {
+        let (latents, values) = seen.codes.row(0);
+        let direct = self.direct(seen)?;
+        let mut each: Vec<LatentEffect> = latents
+            .iter()
+            .zip(values)
+            .zip(outcomes)
+            .enumerate()
+            .map(|(at, ((latent, activation), outcome))| LatentEffect {
+                latent: *latent,
+                activation: *activation,
+                delta_logprob: outcome.delta_logprob,
+                delta_logit: outcome.delta_logit,
+                kl: outcome.kl,
+                direct: direct.as_ref().and_then(|direct| direct.get(at)).copied(),
+            })
+            .collect();
+        let size = |effect: &LatentEffect| effect.delta_logprob.abs();
+        each.sort_by(|a, b| size(b).total_cmp(&size(a)).then(a.latent.cmp(&b.latent)));
+        let (_, others) = outcomes.split_at(latents.len());
+        let [all, error, random @ ..] = others else { return Ok(SaeEffect::empty(seen.subject.id)) };
+        let (random, of_error) = random.split_at(random.len() / 2);
+        let control = ControlEffect::of(random);
+        Ok(SaeEffect {
+            id: seen.subject.id.to_owned(),
+            latents: each,
+            all_latents: PartEffect { delta_logprob: all.delta_logprob, kl: all.kl },
+            error: ErrorEffect {
+                delta_logprob: error.delta_logprob,
+                kl: error.kl,
+                norm: seen.norms.1,
+                random: ControlEffect::of(of_error),
+            },
+            random: RandomEffect {
+                norm: seen.norms.0,
+                delta_logprob: control.delta_logprob,
+                kl: control.kl,
+                kl_max: control.kl_max,
+                directions: random.len(),
+            },
+        })
+    }
+
+    /// What each latent that fires adds to the token's logit, straight through the final norm.
+    fn direct(&self, seen: &Seen<'_>) -> Result<Option<Vec<f64>>, Failure> {
+        let Some(words) = self.words.filter(|_| self.read == self.position) else { return Ok(None) };
+        let read = words.direction(self.token);
+        let scales = self.model.final_scales(self.live.last_residual(self.read))?;
+        let Some(scale) = scales.first() else { return Ok(None) };
+        let (latents, _) = seen.codes.row(0);
+        let one = |(latent, amount): (&u32, &f32)| -> Result<f64, Failure> {
+            let row = seen.subject.sae.decoder_row(*latent as usize).map_err(Error::Sae)?;
+            let along: f64 = row.iter().zip(&read).map(|(d, q)| f64::from(*d) * f64::from(*q)).sum();
+            Ok(f64::from(*amount) * along / scale)
+        };
+        latents.iter().zip(&seen.amounts).map(one).collect::<Result<_, _>>().map(Some)
+    }
+}
+
+impl Seen<'_> {
+    /// How many random directions stand beside the largest contribution.
+    fn directions(&self) -> usize {
+        self.subject.directions.len() / self.subject.sae.d_in().max(1) / 2
+    }
+}
+
+/// The logits of one position.
+struct Distribution<'a> {
+    logits: std::borrow::Cow<'a, [f32]>,
+    normaliser: f64,
+    mean: f64,
+}
+
+impl Distribution<'static> {
+    fn of(logits: &[f32]) -> Self {
+        let mean = logits.iter().map(|logit| f64::from(*logit)).sum::<f64>() / logits.len().max(1) as f64;
+        Self { normaliser: tokens::log_sum_exp(logits), mean, logits: logits.to_vec().into() }
+    }
+}
+
+impl Distribution<'_> {
+    fn logprob(&self, token: usize) -> f64 {
+        self.logits.get(token).map_or(f64::NEG_INFINITY, |logit| f64::from(*logit) - self.normaliser)
+    }
+
+    /// What separates this one, the clean one, from another.
+    fn against(&self, other: &Self, token: usize) -> Outcome {
+        let both = self.logits.iter().zip(other.logits.iter());
+        let term = |(clean, other_logit): (&f32, &f32)| {
+            let clean = f64::from(*clean) - self.normaliser;
+            let p = clean.exp();
+            if p == 0.0 { 0.0 } else { p * (clean - (f64::from(*other_logit) - other.normaliser)) }
+        };
+        let centred = |of: &Self| of.logits.get(token).map_or(0.0, |logit| f64::from(*logit)) - of.mean;
+        Outcome {
+            delta_logprob: self.logprob(token) - other.logprob(token),
+            delta_logit: centred(self) - centred(other),
+            // Rounding may leave less than nothing.
+            kl: both.map(term).sum::<f64>().max(0.0),
+        }
+    }
+}
+
+impl ControlEffect {
+    fn of(outcomes: &[Outcome]) -> Self {
+        let count = outcomes.len().max(1) as f64;
+        let mean = |of: fn(&Outcome) -> f64| outcomes.iter().map(of).sum::<f64>() / count;
+        Self {
+            delta_logprob: mean(|outcome| outcome.delta_logprob),
+            kl: mean(|outcome| outcome.kl),
+            kl_max: outcomes.iter().map(|outcome| outcome.kl).fold(0.0, f64::max),
+        }
+    }
+}
+
+impl SaeEffect {
+    fn empty(id: &str) -> Self {
+        Self {
+            id: id.to_owned(),
+            latents: Vec::new(),
+            all_latents: PartEffect::default(),
+            error: ErrorEffect::default(),
+            random: RandomEffect::default(),
+        }
+    }
+}

@@ -15,6 +15,7 @@ pub mod format;
 pub mod frame_writer;
 pub mod history;
 pub mod hits;
+pub mod index;
 pub mod input;
 pub mod keymap;
 pub mod keys;

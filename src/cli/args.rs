@@ -197,6 +197,9 @@ pub struct Latent {
     /// Say which heads and tokens of this prompt make it fire (SAEs on attn_z).
     #[arg(long, value_name = "TEXT")]
     pub prompt: Option<String>,
+    /// The index that says where it fires; the suite's own otherwise, where there is one.
+    #[arg(long, value_name = "DIR", value_parser = path())]
+    pub index: Option<PathBuf>,
     /// At this position of the prompt, from 0; otherwise where it fires most strongly.
     #[arg(long, value_name = "P", requires = "prompt")]
     pub position: Option<usize>,

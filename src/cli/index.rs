@@ -37,10 +37,10 @@ fn build(context: &Context, options: &args::IndexBuild) -> Result<IndexView, Rep
     let suite = session.suite(&context.settings.suite)?;
     options.sae.iter().try_for_each(|id| suite.sae(id).map(drop))?;
     // The SAEs that are asked for must be here; without any, those that are.
-    let here = |sae: &&crate::suite::SaeEntry| match options.sae.is_empty() {
-        true => !matches!(suite.sae_files(sae, &context.setup.hub), Err(Error::Missing { .. })),
-        false => options.sae.contains(&sae.id),
-    };
+    let missing =
+        |sae: &crate::suite::SaeEntry| matches!(suite.sae_files(sae, &context.setup.hub), Err(Error::Missing { .. }));
+    let asked = |sae: &crate::suite::SaeEntry| options.sae.contains(&sae.id);
+    let here = |sae: &&crate::suite::SaeEntry| asked(sae) || (options.sae.is_empty() && !missing(sae));
     let mut saes: Vec<String> = suite.saes.iter().filter(here).map(|sae| sae.id.clone()).collect();
     if saes.is_empty() {
         saes = suite.default_saes();

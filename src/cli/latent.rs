@@ -5,13 +5,13 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 
-use crate::analysis::{Attribution, Class, LatentCard, TokenValue};
+use crate::analysis::{Attribution, Class, Example, LatentCard, LatentCorpus, TokenValue};
 use crate::cli::args;
 use crate::cli::context::{Context, open};
 use crate::cli::output::Output;
 use crate::cli::progress::cancel_on_interrupt;
 use crate::report::Report;
-use crate::session::{LoadScope, OpenRequest, RunOptions, check_attribution};
+use crate::session::{CorpusQuery, LoadScope, OpenRequest, RunOptions, check_attribution};
 use crate::suite::Error;
 use crate::text::{Charset, prose, token};
 
@@ -39,11 +39,15 @@ pub fn latent(context: &Context, options: &args::Latent, output: &Output) -> Res
     }
     let mut card = session.card(&options.sae, options.latent, options.threshold, options.top as usize)?;
     card.notes.splice(0..0, notes);
+    let asked = CorpusQuery { sae: options.sae.clone(), latent: options.latent, index: options.index.clone() };
+    let corpus = session.ask(&asked, &cancel, &|_| ())?;
     if output.is_json() {
-        return Output::object(&Answer { card: &card, attribution: attribution.as_ref() }).map(|()| 0);
+        return Output::object(&Answer { card: &card, attribution: attribution.as_ref(), corpus: corpus.as_ref() })
+            .map(|()| 0);
     }
     let attributed = attribution.as_ref().map(attributed).unwrap_or_default();
-    let mut text = format!("{}{attributed}", words(&card));
+    let corpus = corpus.as_ref().map(corpus_words).unwrap_or_default();
+    let mut text = format!("{}{corpus}{attributed}", words(&card));
     for note in &card.notes {
         // Writing to a string does not fail.
         let _ = writeln!(text, "note: {}", prose(note, Charset::Unicode));
@@ -58,6 +62,37 @@ struct Answer<'a> {
     card: &'a LatentCard,
     #[serde(skip_serializing_if = "Option::is_none")]
     attribution: Option<&'a Attribution>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    corpus: Option<&'a LatentCorpus>,
+}
+
+/// Examples that are printed, and tokens around the peak of each.
+const EXAMPLES: usize = 5;
+const AROUND: usize = 10;
+
+fn corpus_words(corpus: &LatentCorpus) -> String {
+    let mut text =
+        format!("in text    fires on {} of {} tokens, {:.3} %", corpus.count, corpus.tokens, corpus.density * 100.0);
+    // Writing to a string does not fail, here and below.
+    if let Some(mean) = corpus.mean_when_active {
+        let _ = write!(text, "; mean {mean:.3}, largest {:.3}", corpus.max);
+    }
+    let tokens: Vec<String> =
+        corpus.top_tokens.iter().map(|top| format!("{} {}", token(&top.text, Charset::Unicode), top.count)).collect();
+    let _ = writeln!(text, "\nusually on {}", tokens.join(", "));
+    for example in corpus.examples.iter().filter(|example| example.best).take(EXAMPLES) {
+        let _ = writeln!(text, "{:>10.3} {}", example.activation, line_of(example));
+    }
+    text
+}
+
+/// The text around a peak, with the peak's token in brackets.
+fn line_of(example: &Example) -> String {
+    let from = example.position.saturating_sub(AROUND);
+    let near = example.tokens.iter().enumerate().skip(from).take(2 * AROUND + 1);
+    let peak = example.position;
+    let shown = near.map(|(at, of)| if at == peak { format!("[{}]", of.text) } else { of.text.clone() });
+    prose(&shown.collect::<String>(), Charset::Unicode)
 }
 
 /// Heads and sources that brought most, either way.

@@ -266,9 +266,10 @@ impl LoadedSuite {
         let has = |live: &Arc<Live>| live.plan.shard.is_none() && live.corpus().saes.iter().any(|of| of.id == sae);
         let begun = self.begun(cancel)?.all().into_iter().filter(|_| index.is_none()).filter(has);
         let live = begun.max_by_key(|live| live.corpus().tokens);
+        let of = || origin(self, cancel, progress);
         let found = match (index, self.indexes()) {
-            (Some(path), _) => Some(kept::named(path, &*origin(self, cancel, progress)?, sae)?),
-            (None, Some(indexes)) => kept::find(&indexes, &*origin(self, cancel, progress)?, sae),
+            (Some(path), _) => Some(kept::named(path, of()?.as_ref(), sae)?),
+            (None, Some(indexes)) => kept::find(&indexes, of()?.as_ref(), sae),
             (None, None) => None,
         };
         if let Some(live) = live {

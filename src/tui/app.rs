@@ -4,6 +4,7 @@
 mod attribution;
 mod effect;
 mod examples;
+mod index;
 mod meta;
 
 use std::path::PathBuf;
@@ -23,6 +24,7 @@ use crate::tui::effect::Effects;
 use crate::tui::examples::Examples;
 use crate::tui::history::History;
 use crate::tui::hits::HitMap;
+use crate::tui::index::Index;
 use crate::tui::keys::KeyContext;
 use crate::tui::labels::LabelStore;
 pub use crate::tui::location::{Focus, LatentRef, Notice, Page, Visit, activation};
@@ -105,6 +107,8 @@ pub struct App {
     pub examples: Examples,
     /// What the latents of the chosen token do to what the model says.
     pub effect: Effects,
+    /// The index of a corpus.
+    pub index: Index,
     /// The known suites.
     pub catalogue: Ask<CatalogueQuery>,
     /// The download: the suite's id.
@@ -181,6 +185,7 @@ impl App {
             attribution: Attributions::default(),
             examples: Examples::default(),
             effect: Effects::default(),
+            index: Index::default(),
             catalogue: Ask::default(),
             pull: Ask::default(),
             speed: Speed::default(),

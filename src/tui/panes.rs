@@ -8,6 +8,7 @@ mod curve;
 pub(crate) mod effect;
 pub(crate) mod examples;
 mod group;
+mod index;
 mod latents;
 mod map;
 mod meta_card;
@@ -37,6 +38,7 @@ pub static PANES: &[&dyn Pane] = &[
     &meta_card::MetaCardPane,
     &map::MapPane,
     &surgery::SurgeryPane,
+    &index::IndexPane,
 ];
 
 /// A pane.

@@ -82,7 +82,8 @@ impl Packed {
                 return None;
             }
             number = number.checked_add(gap).filter(|number| u32::try_from(*number).is_ok())?;
-            (take(bytes, &mut at)?, take(bytes, &mut at)?);
+            take(bytes, &mut at)?;
+            take(bytes, &mut at)?;
             entries = entries.checked_add(1)?;
         }
         Some(Self { bytes: bytes.to_vec(), entries })

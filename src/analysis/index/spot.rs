@@ -44,7 +44,7 @@ impl Spot {
             last = last.checked_add(take(heat, &mut read)?)?;
             read += 4;
         }
-        (read == heat.len() && last <= u64::from(u16::MAX) && activation.is_finite()).then_some(spot)
+        (read == heat.len() && u16::try_from(last).is_ok() && activation.is_finite()).then_some(spot)
     }
 
     /// Where in the window the latent fires and how strongly, by rising position.

@@ -23,7 +23,7 @@ pub struct Piece {
     pub document: u64,
     pub text: String,
     /// Whether the document ends with it.
-    pub top_logits: bool,
+    pub ends: bool,
 }
 
 /// The documents of texts. It ends after the first error.
@@ -66,10 +66,10 @@ impl Documents {
                 Some(SaeWeights::Lines(lines)) => lines.next()?,
                 Some(SaeWeights::Table(table, rest)) => next_of(rest, || table.next())?,
             };
-            if let Some((text, top_logits)) = found {
+            if let Some((text, ends)) = found {
                 let document = self.next;
-                self.next += u64::from(top_logits);
-                return Ok(Some(Piece { document, text, top_logits }));
+                self.next += u64::from(ends);
+                return Ok(Some(Piece { document, text, ends }));
             }
             let Some(source) = self.sources.next() else { return Ok(None) };
             self.open = Some(SaeWeights::open(source, &self.meter)?);
@@ -199,9 +199,9 @@ impl Plain {
     }
 
     /// Takes the bytes up to `end`, of a document's end without its line break.
-    fn take(&mut self, end: usize, top_logits: bool) -> Result<String, Report> {
+    fn take(&mut self, end: usize, ends: bool) -> Result<String, Report> {
         let bytes = &self.bytes[self.start..end];
-        let text = if top_logits { without_end(bytes) } else { bytes };
+        let text = if ends { without_end(bytes) } else { bytes };
         let text = std::str::from_utf8(text).map_err(|error| {
             let before = bytes[..error.valid_up_to()].iter().filter(|byte| **byte == b'\n').count();
             not_utf8(&self.source.name, self.line + before)
@@ -307,7 +307,7 @@ mod tests {
             }
             assert_eq!(piece.document as usize, whole.len() - 1);
             whole.last_mut().expect("has one").push_str(&piece.text);
-            ended = piece.top_logits;
+            ended = piece.ends;
         }
         assert!(ended, "every document ends");
         whole

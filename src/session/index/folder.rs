@@ -43,6 +43,12 @@ struct Times {
     seconds: f64,
 }
 
+/// What of a note is the same in every format.
+#[derive(Deserialize)]
+struct Version {
+    format: u32,
+}
+
 impl Folder {
     /// Where a file is.
     pub fn path(&self, name: &str) -> PathBuf {
@@ -68,10 +74,6 @@ impl Folder {
         let wrong = |why: String| {
             self.unusable(why).hint("delete the folder, or build the index into another one with --out DIR")
         };
-        #[derive(Deserialize)]
-        struct Version {
-            format: u32,
-        }
         let version: Version = serde_json::from_slice(&bytes).map_err(|error| wrong(format!("{NOTE}: {error}")))?;
         if version.format != FORMAT {
             return Err(wrong(format!("it is of format {}, and this version writes format {FORMAT}", version.format)));

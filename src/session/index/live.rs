@@ -50,6 +50,8 @@ pub struct Live {
 struct Work {
     windows: Windows,
     meter: Meter,
+    /// Bytes of the texts, where that can be known.
+    bytes: Option<u64>,
     /// What was cut off and is not counted yet.
     waiting: Vec<Window>,
     /// Behind the last window that is counted.
@@ -112,6 +114,7 @@ impl Live {
         let work = Work {
             windows,
             meter,
+            bytes: plan.texts.bytes(),
             waiting: Vec::new(),
             position: at,
             reading,
@@ -264,6 +267,9 @@ impl Live {
     /// Writes what was counted, where anything was and it is to be kept.
     fn write(&self, work: &mut Work) -> Result<(), Report> {
         let Some(folder) = self.plan.folder.as_ref().filter(|_| work.new) else { return Ok(()) };
+        if self.plan.shard.is_none() && self.corpus().is_empty() {
+            return Ok(());
+        }
         let started = Instant::now();
         self.corpus_mut().close(work.reading);
         folder.write(self.note(work), &self.corpus(), work.seconds)?;
@@ -293,7 +299,7 @@ impl Live {
             saes: NoteSae::all(&corpus),
             position: work.position.clone(),
             complete: work.complete,
-            files: Default::default(),
+            files: std::collections::BTreeMap::new(),
         }
     }
 
@@ -301,7 +307,7 @@ impl Live {
         let tokens = self.corpus().tokens;
         let speed = tokens.saturating_sub(already) as f64 / seconds.max(1e-9);
         let by_tokens = self.plan.most.map(|most| work.position.passed as f64 / most.max(1) as f64);
-        let by_bytes = self.plan.texts.bytes().map(|bytes| work.meter.read() as f64 / bytes.max(1) as f64);
+        let by_bytes = work.bytes.map(|bytes| work.meter.read() as f64 / bytes.max(1) as f64);
         // Whichever ends first ends it.
         let share = by_tokens.into_iter().chain(by_bytes).fold(0.0, f64::max).min(1.0);
         let total = (share > 0.0).then(|| (tokens as f64 / share) as u64);

@@ -4,6 +4,7 @@
 use std::path::PathBuf;
 
 use crate::analysis::IndexView;
+use crate::analysis::index::Corpus;
 use crate::report::{Kind, Report};
 use crate::session::index::folder::Folder;
 use crate::session::index::note::Note;
@@ -26,7 +27,7 @@ pub fn merge(parts: &[PathBuf], out: PathBuf, cancel: &Cancel, progress: OnProgr
     check(&shards)?;
     let to = Folder(out);
     to.check()?;
-    let (mut whole, mut seconds) = (None, 0.0);
+    let (mut whole, mut seconds) = (None::<Corpus>, 0.0);
     for (done, (folder, note)) in shards.iter().enumerate() {
         cancel.check()?;
         progress(Progress::steps("putting shards together", done as u64, shards.len() as u64));
@@ -35,7 +36,7 @@ pub fn merge(parts: &[PathBuf], out: PathBuf, cancel: &Cancel, progress: OnProgr
         whole = Some(match whole.take() {
             None => corpus,
             Some(mut whole) => {
-                crate::analysis::index::Corpus::merge(&mut whole, corpus);
+                whole.merge(corpus);
                 whole
             }
         });

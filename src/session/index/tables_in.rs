@@ -17,8 +17,8 @@ use crate::guard;
 use crate::report::Report;
 use crate::session::index::tables_out::{EXAMPLES, GROUP, LATENTS, TOKENS, WINDOWS};
 
-/// Most rows that are decoded at once.
-const ROWS: usize = 1 << 16;
+/// Most rows that are decoded at once: more than the row groups of any latent have.
+const ROWS: usize = 1 << 20;
 
 /// One file, with what stands at its end.
 pub struct Table {
@@ -201,17 +201,18 @@ impl Table {
         if wanted.groups.iter().any(|group| *group >= self.metadata.metadata().num_row_groups()) {
             return Err(self.broken("it has fewer row groups than it should"));
         }
+        let rows = |group: &usize| self.metadata.metadata().row_group(*group).num_rows().max(0) as usize;
+        let rows = wanted.groups.iter().map(rows).sum::<usize>().clamp(1, ROWS);
         let file = File::open(&self.path).map_err(|error| broken(&self.path, error.to_string()))?;
         let read = guard::call(|| -> Result<Option<RecordBatch>, String> {
             let mut builder = ParquetRecordBatchReaderBuilder::new_with_metadata(file, self.metadata.clone())
                 .with_row_groups(wanted.groups.clone())
-                .with_batch_size(ROWS);
+                .with_batch_size(rows);
             if !columns.is_empty() {
-                let mask = ProjectionMask::columns(builder.parquet_schema(), columns.iter().copied());
-                let nested = builder.schema().fields().iter().enumerate();
-                let roots = nested.filter(|(_, field)| columns.contains(&field.name().as_str())).map(|(at, _)| at);
-                let roots: Vec<usize> = roots.collect();
-                let mask = if roots.is_empty() { mask } else { ProjectionMask::roots(builder.parquet_schema(), roots) };
+                let fields = builder.schema().fields().iter().enumerate();
+                let named = fields.filter(|(_, field)| columns.contains(&field.name().as_str()));
+                let roots: Vec<usize> = named.map(|(at, _)| at).collect();
+                let mask = ProjectionMask::roots(builder.parquet_schema(), roots);
                 builder = builder.with_projection(mask);
             }
             if !wanted.rows.is_empty() {

@@ -231,7 +231,7 @@ fn example_columns(sae: &SaeTally, first: u32, rows: &[LatentRow], corpus: &Corp
         names(&sae.id, places.len()),
         Arc::new(UInt32Array::from_iter_values(all().map(|(latent, ..)| latent))),
         Arc::new(UInt32Array::from_iter_values(all().map(|(_, rank, _)| rank as u32))),
-        Arc::new(BooleanArray::from_iter(all().map(|(.., example)| Some(example.best)))),
+        Arc::new(all().map(|(.., example)| Some(example.best)).collect::<BooleanArray>()),
         Arc::new(UInt8Array::from_iter_values(all().map(|(.., example)| example.quantile_bin))),
         Arc::new(UInt64Array::from_iter_values(all().map(|(.., example)| u64::from(example.spot.document)))),
         Arc::new(UInt32Array::from_iter_values(all().map(|(.., example)| example.spot.window))),

@@ -179,11 +179,11 @@ impl Windows {
         self.check()?;
         self.document = piece.document;
         self.hash.update(piece.text.as_bytes());
-        if piece.top_logits {
+        if piece.ends {
             // No text has this byte: documents cannot be parted in two ways.
             self.hash.update([0xff]);
         }
-        self.whole = piece.top_logits;
+        self.whole = piece.ends;
         // Of documents before the place where reading stood, nothing but the hash is needed.
         let known = self.to.as_ref().is_some_and(|to| piece.document < to.documents);
         if known || piece.text.is_empty() {

@@ -344,7 +344,7 @@ impl Pane for ExamplesPane {
             return;
         }
         let Some(query) = app.corpus_query() else { return };
-        effects.extend(app.examples.asked.want(query, 0, &mut app.tickets));
+        effects.extend(app.examples.asked.want(query, app.index.version(), &mut app.tickets));
     }
 
     fn draw(&self, app: &App, area: Rect, pen: &mut Canvas<'_>) {

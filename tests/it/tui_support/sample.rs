@@ -16,13 +16,13 @@ use saescope::analysis::effect::{
     ControlEffect, EffectView, ErrorEffect, LatentEffect, PartEffect, RandomEffect, SaeEffect,
 };
 use saescope::analysis::{
-    Attribution, Class, Firing, HeadValue, LadderEntry, LatentCard, Metrics, Neighbour, NextToken, PositionRun,
-    Quality, Run, SaeRun, SaeTypes, Seen, SourceValue, Timings, TokenValue, TokenView,
+    Attribution, Class, Firing, HeadValue, IndexSae, IndexView, LadderEntry, LatentCard, Metrics, Neighbour, NextToken,
+    PositionRun, Quality, Run, SaeRun, SaeTypes, Seen, SourceValue, Timings, TokenValue, TokenView,
 };
 use saescope::session::{
-    AttributionQuery, CardQuery, CatalogueQuery, Checked, CheckupQuery, EffectQuery, FilterQuery, Found, Labels,
-    LabelsQuery, LoadScope, Memory, NextQuery, OpenQuery, OpenedSuite, PackQuery, Predictions, PullQuery, Query,
-    RunQuery, SaeInfo, SearchQuery, SuiteEntry,
+    AttributionQuery, CardQuery, CatalogueQuery, Checked, CheckupQuery, EffectQuery, FilterQuery, Found, IndexQuery,
+    Labels, LabelsQuery, LoadScope, Memory, NextQuery, OpenQuery, OpenedSuite, PackQuery, Predictions, PullQuery,
+    Query, RunQuery, SaeInfo, SearchQuery, SuiteEntry,
 };
 use saescope::site::{Site, SiteKind};
 use saescope::task::{Cancelled, Ticket};
@@ -80,6 +80,30 @@ pub fn cut(prompt: &str) -> Vec<String> {
         tokens.push(word);
     }
     tokens
+}
+
+/// An index of a text that is read to its end.
+pub fn index_view() -> IndexView {
+    let sae = |width: &usize| IndexSae {
+        id: width.to_string(),
+        width: *width,
+        silent: width / 40,
+        dense: 3,
+        l0: 14.0 + *width as f64 / 200.0,
+    };
+    IndexView {
+        index: Some("/home/ada/.local/share/saescope/index/demo-1f".into()),
+        suite: "demo".into(),
+        tokens: 123_456,
+        documents: 812,
+        windows: 1_000,
+        context: 128,
+        saes: WIDTHS.iter().map(sae).collect(),
+        seconds: 60.0,
+        complete: true,
+        texts: vec!["the text of suite demo".into()],
+        ..IndexView::default()
+    }
 }
 
 fn hash(a: usize, b: usize, c: usize) -> usize {
@@ -331,6 +355,7 @@ pub fn answer(job: &Job) -> Answer {
     let own = answer_to(job, |query: &OpenQuery| opened_suite(&query.suite))
         .or_else(|| answer_to(job, |query: &AttributionQuery| attribution(query.latent, query.position)))
         .or_else(|| answer_to(job, effect))
+        .or_else(|| answer_to(job, |_: &IndexQuery| index_view()))
         .or_else(|| answer_to(job, |query: &RunQuery| run_of(&query.prompt)))
         .or_else(|| {
             answer_to(job, |query: &NextQuery| {

@@ -206,7 +206,7 @@ impl Asked<'_> {
         let mut branches = vec![(self.compile(Vec::new(), None)?, Vec::new())];
         for seen in &seen {
             let unedited = Unedited { codes: &seen.codes, row: 0, reconstruction: seen.reconstruction };
-            for edits in self.taken_out(seen) {
+            for edits in Self::taken_out(seen) {
                 branches.push((self.compile(edits, Some(seen.subject))?, vec![unedited]));
             }
         }
@@ -244,7 +244,7 @@ impl Asked<'_> {
     }
 
     /// What is taken out, branch by branch: each latent, all of them, the error, and random directions beside both.
-    fn taken_out(&self, seen: &Seen<'_>) -> Vec<Vec<ActivationEdit>> {
+    fn taken_out(seen: &Seen<'_>) -> Vec<Vec<ActivationEdit>> {
         let sae = seen.subject.id;
         let (latents, _) = seen.codes.row(0);
         let off = |latent: &u32| ActivationEdit::Ablate(LatentId { sae: sae.to_owned(), latent: *latent });

@@ -107,10 +107,10 @@ fn a_key_reads_to_the_end_stops_and_goes_on() {
     let (mut app, _) = with_index(&IndexView { complete: false, ..index_view() });
     press(&mut app, "shift-i");
     assert_eq!((app.focus, app.beside), (Focus::Index, Focus::Index));
-    let first = key(&mut app, "n");
+    let first = key(&mut app, "enter");
     let reads = answered(&mut app, first, None).expect("reads on");
     assert_eq!(read_of(&reads), ReadOn::CoreSeconds(f64::INFINITY));
-    let stopped = key(&mut app, "n");
+    let stopped = key(&mut app, "enter");
     assert!(stopped.effects.contains(&Effect::Cancel(IndexQuery::NAME)));
     assert!(answered(&mut app, stopped, None).is_none(), "it stays stopped");
     let first = key(&mut app, "enter");

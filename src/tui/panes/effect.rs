@@ -223,13 +223,13 @@ impl Pane for EffectPane {
                 row(132, Action::Up, "effect.previous", &[key!(up), key!(k)], HERE, "", "The latent above"),
                 row(134, Action::Down, "effect.next", &[key!(down), key!(j)], HERE, "latent", "The latent below"),
                 row(
-                    655,
+                    685,
                     Action::Focus(Focus::Effect),
                     "pane.effect",
                     &[key!(c)],
                     AROUND,
                     "effect",
-                    "What each latent here causes: taken out, the rest of the model run",
+                    "What each latent here causes: taken out, the model run on",
                 ),
                 row(662, Action::Order, "effect.order", &[key!(o)], HERE, "order", "By effect, or by activation"),
                 row(

@@ -212,10 +212,10 @@ impl Pane for ExamplesPane {
     fn keys(&self) -> &'static [Binding] {
         const {
             &[
-                row(140, Action::Up, "examples.previous", &[key!(up), key!(k)], HERE, "", "The example above"),
-                row(150, Action::Down, "examples.next", &[key!(down), key!(j)], HERE, "example", "The example below"),
+                row(135, Action::Up, "examples.previous", &[key!(up), key!(k)], HERE, "", "The example above"),
+                row(136, Action::Down, "examples.next", &[key!(down), key!(j)], HERE, "example", "The example below"),
                 row(
-                    160,
+                    137,
                     Action::Own("stronger"),
                     "examples.stronger",
                     &[key!(',')],
@@ -224,7 +224,7 @@ impl Pane for ExamplesPane {
                     "Examples in which it fires more strongly",
                 ),
                 row(
-                    170,
+                    138,
                     Action::Own("weaker"),
                     "examples.weaker",
                     &[key!('.')],
@@ -242,7 +242,7 @@ impl Pane for ExamplesPane {
                     "Make the example the prompt, at its peak",
                 ),
                 row(
-                    655,
+                    652,
                     Action::Focus(Focus::Examples),
                     "pane.examples",
                     &[key!(shift - e)],
@@ -251,7 +251,7 @@ impl Pane for ExamplesPane {
                     "Go to its examples: where it fires in text",
                 ),
                 row(
-                    665,
+                    664,
                     Action::Close,
                     "examples.leave",
                     &[key!(esc), key!(shift - e)],

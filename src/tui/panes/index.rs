@@ -104,12 +104,12 @@ fn tokens_words(view: &IndexView, tokens: u64) -> String {
 
 fn advice(app: &App, view: &IndexView) -> &'static str {
     match app.index.wanted {
-        Some(_) => "n stops; it gives way to everything else",
+        Some(_) => "Enter stops; it gives way to everything else",
         None if app.weights_only() => "the model is not open, so no text can be read",
         None if view.tokens > 0 && view.complete => {
             "all of the text is read; `saescope index build --text` reads another"
         }
-        None => "n reads the text to its end",
+        None => "Enter reads the text to its end",
     }
 }
 
@@ -141,7 +141,7 @@ impl Pane for IndexPane {
         const {
             &[
                 row(
-                    655,
+                    657,
                     Action::Focus(Focus::Index),
                     "pane.index",
                     &[key!(shift - i)],
@@ -150,16 +150,16 @@ impl Pane for IndexPane {
                     "Go to the index: what was read, and how often latents fire in it",
                 ),
                 row(
-                    140,
+                    142,
                     Action::Own(READ),
                     "index.read",
-                    &[key!(n), key!(enter)],
+                    &[key!(enter), key!(space)],
                     HERE,
                     "read, stop",
                     "Read the text to its end, or stop",
                 ),
                 row(
-                    662,
+                    667,
                     Action::Close,
                     "index.leave",
                     &[key!(esc)],
@@ -190,7 +190,7 @@ impl Pane for IndexPane {
         match action {
             Action::Own(READ) if app.index.wanted.is_some() => {
                 app.index.stop(effects);
-                app.say("what was read is kept; n reads on");
+                app.say("what was read is kept; Enter reads on");
             }
             Action::Own(READ) if app.weights_only() => app.say("the model is not open: no text can be read"),
             Action::Own(READ) => app.index.read_on(),

@@ -108,6 +108,10 @@ fn next_of(
 }
 
 /// A text in UTF-8 with documents parted by `<|endoftext|>`; one line break before it and one after it belong to it.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "where reading stands is four things that do not follow from each other"
+)]
 struct Plain {
     source: Source,
     from: Box<dyn Read + Send>,
@@ -194,7 +198,7 @@ impl Plain {
     }
 
     fn skip(&mut self, bytes: usize) {
-        self.line += self.bytes[self.start..self.start + bytes].iter().filter(|byte| **byte == b'\n').count();
+        self.line += lines_in(&self.bytes[self.start..self.start + bytes]);
         self.start += bytes;
     }
 
@@ -203,13 +207,18 @@ impl Plain {
         let bytes = &self.bytes[self.start..end];
         let text = if ends { without_end(bytes) } else { bytes };
         let text = std::str::from_utf8(text).map_err(|error| {
-            let before = bytes[..error.valid_up_to()].iter().filter(|byte| **byte == b'\n').count();
+            let before = lines_in(&bytes[..error.valid_up_to()]);
             not_utf8(&self.source.name, self.line + before)
         })?;
         let text = text.to_owned();
         self.skip(end - self.start);
         Ok(text)
     }
+}
+
+/// Line breaks in some bytes.
+fn lines_in(bytes: &[u8]) -> usize {
+    bytes.split(|byte| *byte == b'\n').count() - 1
 }
 
 /// Where a separator begins.

@@ -124,16 +124,15 @@ impl Windows {
             if self.whole {
                 self.end_document();
             }
-            match self.documents.next()? {
-                Some(piece) => self.add(&piece, tokenizer)?,
-                None => {
-                    self.at.ended = true;
-                    self.check()?;
-                    // What stood behind the end of a text that is shorter now.
-                    if self.to.take().is_some_and(|to| (to.documents, to.windows) != (self.at.documents, 0)) {
-                        return Err(changed("it is shorter than it was"));
-                    }
-                }
+            if let Some(piece) = self.documents.next()? {
+                self.add(&piece, tokenizer)?;
+                continue;
+            }
+            self.at.ended = true;
+            self.check()?;
+            // What stood behind the end of a text that is shorter now.
+            if self.to.take().is_some_and(|to| (to.documents, to.windows) != (self.at.documents, 0)) {
+                return Err(changed("it is shorter than it was"));
             }
         }
     }

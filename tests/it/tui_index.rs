@@ -118,7 +118,7 @@ fn a_key_reads_to_the_end_stops_and_goes_on() {
     let interrupted = key(&mut app, "ctrl-c");
     assert!(interrupted.effects.contains(&Effect::Cancel(IndexQuery::NAME)));
     settle(&mut app, interrupted);
-    assert!(!app.index.asked.question().is_none_or(|(query, ())| query.read.is_none()));
+    assert!(app.index.asked.question().is_some_and(|(query, ())| query.read.is_some()));
     assert!(key(&mut app, "ctrl-c").effects.contains(&Effect::Quit), "nothing is pending");
     press(&mut app, "esc");
     assert_eq!((app.focus, app.beside), (Focus::Tokens, Focus::Card));

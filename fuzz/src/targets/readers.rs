@@ -122,7 +122,7 @@ pub fn pickled(value: &Value) -> Outcome {
             Value::Tensor(tensor) if tensor.bytes() <= VALUES => {
                 let _ = (tensor.integer(), tensor.is_transposed(), tensor.is_expanded());
                 for result in
-                    [tensor.array("x").map(|_| ()), tensor.matrix("x").map(|_| ()), tensor.turned("x").map(|_| ())]
+                    [tensor.array("x").map(|_| ()), tensor.matrix("x").map(|_| ()), tensor.transposed("x").map(|_| ())]
                 {
                     let kind = result.map_or_else(|error| kind_of(&error, &mut wrong), |()| "tensor".to_owned());
                     *kinds.entry(kind).or_insert(0) += 1;

@@ -124,7 +124,9 @@ mod tests {
         let parts: [&[Entry]; 3] =
             [&[(0, 1, 5), (7, 300, 1 << 40)], &[(7, 1, 1), (u32::MAX, 2, 0)], &[(3, 1, 1), (3, 1, 1)]];
         let (mut one, mut other, mut wanted) = (Packed::default(), Packed::default(), BTreeMap::new());
-        parts.iter().for_each(|part| one.add(part.iter().copied()));
+        for part in &parts {
+            one.add(part.iter().copied());
+        }
         parts.iter().rev().for_each(|part| other.add(part.iter().copied()));
         for (number, count, sum) in parts.concat() {
             let entry = wanted.entry(number).or_insert((0, 0));

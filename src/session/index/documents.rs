@@ -29,13 +29,13 @@ pub struct Piece {
 /// The documents of texts. It ends after the first error.
 pub struct Documents {
     sources: std::vec::IntoIter<Source>,
-    open: Option<SaeWeights>,
+    open: Option<Reader>,
     meter: Meter,
     next: u64,
 }
 
 /// The documents of one file.
-enum SaeWeights {
+enum Reader {
     Plain(Plain),
     Lines(Lines),
     Table(Box<Table>, Rest),
@@ -62,9 +62,9 @@ impl Documents {
         loop {
             let found = match &mut self.open {
                 None => None,
-                Some(SaeWeights::Plain(plain)) => plain.next()?,
-                Some(SaeWeights::Lines(lines)) => lines.next()?,
-                Some(SaeWeights::Table(table, rest)) => next_of(rest, || table.next())?,
+                Some(Reader::Plain(plain)) => plain.next()?,
+                Some(Reader::Lines(lines)) => lines.next()?,
+                Some(Reader::Table(table, rest)) => next_of(rest, || table.next())?,
             };
             if let Some((text, ends)) = found {
                 let document = self.next;
@@ -72,12 +72,12 @@ impl Documents {
                 return Ok(Some(Piece { document, text, ends }));
             }
             let Some(source) = self.sources.next() else { return Ok(None) };
-            self.open = Some(SaeWeights::open(source, &self.meter)?);
+            self.open = Some(Reader::open(source, &self.meter)?);
         }
     }
 }
 
-impl SaeWeights {
+impl Reader {
     fn open(source: Source, meter: &Meter) -> Result<Self, Report> {
         Ok(match source.form {
             Form::Table => Self::Table(Box::new(Table::open(&source, source.seekable(meter)?)?), Rest::default()),
@@ -152,6 +152,12 @@ impl Plain {
             let found = find(&self.bytes[self.searched..]).map(|at| self.searched + at);
             // The line break behind it must be here too.
             let whole = |at: &usize| self.ended || self.bytes.len() >= at + SEPARATOR.len() + 2;
+            if let Some(at) = found.filter(|at| at - self.start > 2 * PIECE) {
+                let end = self.start + cut(&self.bytes[self.start..at], PIECE);
+                let text = self.take(end, false)?;
+                (self.inside, self.searched) = (true, at);
+                return Ok(Some((text, false)));
+            }
             if let Some(at) = found.filter(whole) {
                 let text = self.take(at, true)?;
                 self.skip(SEPARATOR.len());

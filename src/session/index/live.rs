@@ -239,7 +239,7 @@ impl Live {
     fn count(&self, suite: &LoadedSuite, windows: &[Window], cancel: &Cancel) -> Result<(), Report> {
         let taker = suite.taker();
         let (mut x, mut counted) = (Vec::new(), Vec::with_capacity(windows.len()));
-        for Window { document, window, ids } in windows {
+        for Window { document, number: window, ids } in windows {
             let rows = taker.activations(ids, cancel);
             let rows = rows.map_err(|error| failure::of_model("cannot run the text", &error))?;
             let skipped: Vec<bool> = (0..ids.len()).map(|position| position == 0).collect();

@@ -50,11 +50,11 @@ pub struct Source {
     pub name: String,
     pub form: Form,
     pub packing: Packing,
-    place: Backend,
+    place: Location,
 }
 
 #[derive(Clone, Debug)]
-enum Backend {
+enum Location {
     File(PathBuf),
     Standard,
     Here(Arc<Vec<u8>>),
@@ -93,7 +93,7 @@ impl Texts {
                     name: "standard input".to_owned(),
                     form: Form::Plain,
                     packing: Packing::None,
-                    place: Backend::Standard,
+                    place: Location::Standard,
                 });
             } else if path.is_dir() {
                 texts.sources.extend(folder(path)?);
@@ -110,7 +110,7 @@ impl Texts {
     /// A text that is in memory.
     pub fn here(name: impl Into<String>, bytes: Vec<u8>) -> Self {
         let name = name.into();
-        let place = Backend::Here(Arc::new(bytes));
+        let place = Location::Here(Arc::new(bytes));
         let source = Source { name: name.clone(), form: Form::Plain, packing: Packing::None, place };
         Self { names: vec![name], sources: vec![source] }
     }
@@ -118,9 +118,9 @@ impl Texts {
     /// Their bytes, as they lie there; none where that cannot be known.
     pub fn bytes(&self) -> Option<u64> {
         let size = |source: &Source| match &source.place {
-            Backend::File(path) => fs::metadata(path).ok().map(|data| data.len()),
-            Backend::Standard => None,
-            Backend::Here(bytes) => Some(bytes.len() as u64),
+            Location::File(path) => fs::metadata(path).ok().map(|data| data.len()),
+            Location::Standard => None,
+            Location::Here(bytes) => Some(bytes.len() as u64),
         };
         self.sources.iter().map(size).sum()
     }
@@ -130,7 +130,7 @@ impl Source {
     fn file(path: &Path) -> Self {
         let (form, packing) = named(path);
         let form = form.unwrap_or(Form::Plain);
-        Self { name: path.display().to_string(), form, packing, place: Backend::File(path.to_owned()) }
+        Self { name: path.display().to_string(), form, packing, place: Location::File(path.to_owned()) }
     }
 
     /// Its bytes, decompressed.
@@ -139,9 +139,9 @@ impl Source {
     /// That it cannot be opened, or that something else lies there.
     pub fn open(&self, meter: &Meter) -> Result<Box<dyn Read + Send>, Report> {
         let raw: Box<dyn Read + Send> = match &self.place {
-            Backend::File(path) => Box::new(File::open(path).map_err(|error| self.unread(&error))?),
-            Backend::Standard => Box::new(io::stdin()),
-            Backend::Here(bytes) => Box::new(Cursor::new(Shared(Arc::clone(bytes)))),
+            Location::File(path) => Box::new(File::open(path).map_err(|error| self.unread(&error))?),
+            Location::Standard => Box::new(io::stdin()),
+            Location::Here(bytes) => Box::new(Cursor::new(Shared(Arc::clone(bytes)))),
         };
         let mut raw = Metered { from: raw, meter: meter.clone() };
         let mut beginning = Vec::new();
@@ -165,7 +165,7 @@ impl Source {
     /// # Errors
     /// That it cannot be read or written.
     pub fn seekable(&self, meter: &Meter) -> Result<File, Report> {
-        if let (Backend::File(path), Packing::None) = (&self.place, self.packing) {
+        if let (Location::File(path), Packing::None) = (&self.place, self.packing) {
             return File::open(path).map_err(|error| self.unread(&error));
         }
         let mut whole = tempfile::tempfile().map_err(|error| self.unread(&error))?;

@@ -30,7 +30,7 @@ pub struct Cut {
 pub struct Window {
     pub document: u64,
     /// Its number within the document.
-    pub window: u32,
+    pub number: u32,
     pub ids: Vec<u32>,
 }
 
@@ -113,7 +113,7 @@ impl Windows {
                 return Ok(None);
             }
             if let Some(ids) = self.cut_off() {
-                let window = Window { document: self.document, window: self.at.windows, ids };
+                let window = Window { document: self.document, number: self.at.windows, ids };
                 self.at.windows += 1;
                 self.at.passed += window.ids.len() as u64 - 1;
                 if self.is_behind() && self.is_mine(window.document) {

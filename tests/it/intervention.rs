@@ -113,18 +113,24 @@ fn made(sae: &Sae, x: &[f64], center: bool) -> Made {
     match parts.normalisation {
         Normalisation::None => {}
         Normalisation::Scale(factor) => {
-            seen.iter_mut().for_each(|x| *x *= f64::from(factor));
+            for x in &mut seen {
+                *x *= f64::from(factor);
+            }
             scale = 1.0 / f64::from(factor);
         }
         Normalisation::ConstantNorm => {
             let norm = seen.iter().map(|x| x * x).sum::<f64>().sqrt();
             scale = norm / (size as f64).sqrt();
-            seen.iter_mut().for_each(|x| *x /= scale);
+            for x in &mut seen {
+                *x /= scale;
+            }
         }
         Normalisation::LayerNorm => {
             shift = seen.iter().sum::<f64>() / size as f64;
             scale = (seen.iter().map(|x| (x - shift).powi(2)).sum::<f64>() / (size as f64 - 1.0)).sqrt();
-            seen.iter_mut().for_each(|x| *x = (*x - shift) / (scale + 1e-5));
+            for x in &mut seen {
+                *x = (*x - shift) / (scale + 1e-5);
+            }
         }
         other => panic!("no formula is written out for {other:?}"),
     }

@@ -382,7 +382,7 @@ fn a_bad_config_of_a_tokenizer_is_named_with_its_key() {
         Tokenizer::load_as(&json(), Stated { config: Some(&config), ..Stated::default() }).map(|_| ())
     };
     let bad = [
-        ("[]", "no JSON object"),
+        ("[]", "not a JSON object"),
         (r#"{"bos_token": 3}"#, "`bos_token` is a number"),
         (r#"{"bos_token": NaN}"#, "`bos_token` is NaN"),
         (r#"{"eos_token": {"text": "x"}}"#, "`eos_token` is an object without a `content`"),

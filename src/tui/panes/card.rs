@@ -69,18 +69,18 @@ fn draw_card(app: &App, card: &LatentCard, area: Rect, pen: &mut Canvas<'_>) {
     let theme = pen.theme;
     let ladder = app.ladder_rows();
     let height = usize::from(area.height);
-    // The ladder is what one moves in: the lists above it give way on a small screen. Where there are examples a long
-    // ladder takes no more than half and is scrolled through.
-    let below = ladder.len() + 3;
-    let below = if app.corpus().is_some() { below.min(height / 2) } else { below };
-    let room = height.saturating_sub(below);
+    let with_examples = app.corpus().is_some();
+    // The ladder is what one moves in: the lists above it give way on a small screen. Where there are examples they lead,
+    // and a long ladder is scrolled through.
+    let kept = if with_examples { ladder.len().min((height / 4).max(4)) + 1 } else { ladder.len() + 3 };
+    let room = height.saturating_sub(kept);
     let traced = if app.reads_heads() { 1 + usize::from(room > 4) } else { 0 };
     let width = usize::from(area.width);
     // Four lines say what it promotes, where it fires here, and what is new about it; the rest is the examples'.
-    let mut all =
-        examples::card_lines(app, width, room.saturating_sub(4 + traced).clamp(room.min(3), MAX_EXAMPLES), pen);
+    let rows = room.saturating_sub(4 + traced).clamp(3.min(height / 2), MAX_EXAMPLES);
+    let mut all = examples::card_lines(app, width, rows, pen);
     let (above, room) = (all.len(), room.saturating_sub(all.len() + traced));
-    let lines = (room / 2).clamp(1, 3);
+    let lines = if with_examples { room.saturating_sub(2) / 2 } else { room / 2 }.clamp(1, 3);
     let second = if room > 1 { lines.min(room - 1) } else { 0 };
     if card.zero {
         let said = longest(&["nothing: its decoder row is zero", "nothing: zero row"], width);

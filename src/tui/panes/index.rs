@@ -147,7 +147,7 @@ impl Pane for IndexPane {
                     &[key!(shift - i)],
                     KeyContexts::EXPLORE,
                     "",
-                    "Go to the index: what was read, and how often latents fire in it",
+                    "Go to the index: what was read, and how often latents fire",
                 ),
                 row(
                     142,

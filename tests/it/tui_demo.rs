@@ -162,7 +162,7 @@ fn a_meta_sae_is_trained_on_one_key_and_its_pages_stand_on_real_answers() {
         ("a<right><right><enter>b", "Map"),
         ("v3<down>", "3 Meta-latents"),
         ("z<space>nParis, Berlin<enter>", "log p"),
-        ("zx<enter>", "goes on"),
+        ("zx<enter>", "continuations"),
     ] {
         for size in [(80, 24), (200, 60)] {
             let screen = shot(&options, &format!("{start}{keys}"), size, Format::Text, keeping("train"));

@@ -4,9 +4,10 @@
 use saescope::session::{CorpusQuery, Query};
 use saescope::tui::app::Focus;
 use saescope::tui::msg::{Effect, Msg};
+use saescope::tui::update::update;
 use saescope::worker::Job;
 
-use crate::tui_support::sample::{PROMPT, corpora, press, ready, send};
+use crate::tui_support::sample::{PROMPT, corpora, press, ready, send, settle};
 
 /// Keys, with whatever they ask answered.
 fn walk(keys: &[&str]) -> saescope::tui::app::App {
@@ -22,16 +23,19 @@ fn walk(keys: &[&str]) -> saescope::tui::app::App {
 fn the_question_follows_the_latent() {
     let mut app = walk(&["]", "3"]);
     for _ in 0..3 {
-        let effects = press(&mut app, "down");
+        let asked = update(&mut app, Msg::Key("down".parse().expect("a key")));
         let chosen = app.chosen().expect("a latent");
-        let asked: Vec<&CorpusQuery> = effects
+        let questions: Vec<&CorpusQuery> = asked
+            .effects
             .iter()
             .filter_map(|effect| match effect {
                 Effect::Ask { job, .. } if job.slot() == CorpusQuery::NAME => job.get(),
                 _ => None,
             })
             .collect();
-        assert_eq!(asked, [&CorpusQuery { sae: chosen.sae.clone(), latent: chosen.latent, index: None }]);
+        assert_eq!(questions, [&CorpusQuery { sae: chosen.sae.clone(), latent: chosen.latent, index: None }]);
+        assert!(app.corpus().is_none() && app.shown_corpus().is_some(), "what was said last stays in view");
+        settle(&mut app, asked);
         assert_eq!(app.corpus(), corpora::corpus(&chosen.sae, chosen.latent).as_ref(), "never another latent's");
     }
 }
@@ -80,9 +84,10 @@ fn escape_goes_back_where_one_came_from_and_the_card_comes_back() {
 
 #[test]
 fn without_an_index_it_says_so_and_asks_once() {
-    let mut app = walk(&["shift-e"]);
+    let mut app = walk(&["[", "[", "[", "shift-e"]);
     assert!(app.corpus().is_none() && app.listed_examples().is_empty());
-    assert!(!press(&mut app, "down").iter().any(|e| matches!(e, Effect::Ask { job, .. } if is_corpus(job))));
+    let moved = update(&mut app, Msg::Key("down".parse().expect("a key")));
+    assert!(!moved.effects.iter().any(|e| matches!(e, Effect::Ask { job, .. } if is_corpus(job))));
     for key in [",", ".", "enter", "end", "home"] {
         press(&mut app, key);
     }

@@ -69,7 +69,7 @@ fn draw_card(app: &App, card: &LatentCard, area: Rect, pen: &mut Canvas<'_>) {
     let theme = pen.theme;
     let ladder = app.ladder_rows();
     let height = usize::from(area.height);
-    let with_examples = app.corpus().is_some();
+    let with_examples = app.shown_corpus().is_some();
     // The ladder is what one moves in: the lists above it give way on a small screen. Where there are examples they lead,
     // and a long ladder is scrolled through.
     let kept = if with_examples { ladder.len().min((height / 4).max(4)) + 1 } else { ladder.len() + 3 };

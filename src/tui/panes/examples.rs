@@ -34,7 +34,7 @@ fn draw(app: &App, area: Rect, pen: &mut Canvas<'_>) {
     let failure = trouble::first_lines(app.examples.asked.failure(), inner, theme.charset);
     let inner = trouble::draw_lines(&failure, inner, pen);
     let width = usize::from(inner.width);
-    let Some(corpus) = app.corpus() else {
+    let Some((corpus, current)) = app.shown_corpus() else {
         if failure.is_empty() {
             pen.wrapped(inner, missing(app));
         }
@@ -60,6 +60,9 @@ fn draw(app: &App, area: Rect, pen: &mut Canvas<'_>) {
         pen.line(at, 0, &line);
         pen.hits.add(at, HitTarget::Item(Focus::Examples, index));
     }
+    if !current && app.waits() {
+        pen.tint(inner, theme.stale());
+    }
 }
 
 fn title<'a>(app: &App, pen: &Canvas<'_>) -> Title<'a> {
@@ -69,9 +72,9 @@ fn title<'a>(app: &App, pen: &Canvas<'_>) -> Title<'a> {
         let name = format!("{}/{}", text::prose(&chosen.sae, theme.charset), chosen.latent);
         title.about.push(Span::styled(name, theme.accent()));
     }
-    title.right = match app.corpus() {
+    title.right = match app.shown_corpus() {
         None if app.examples.asked.is_pending() && app.waits() => format!("reading {}", theme.glyphs().more),
-        Some(corpus) => format!("{} tokens read", format::count(corpus.tokens)),
+        Some((corpus, _)) => format!("{} tokens read", format::count(corpus.tokens)),
         None => String::new(),
     };
     title
@@ -152,7 +155,7 @@ fn bins_line(app: &App, width: usize) -> String {
 
 /// The card's lines: how often it fires in the text, and its strongest examples, in `rows` lines at most.
 pub(crate) fn card_lines<'a>(app: &App, width: usize, rows: usize, pen: &Canvas<'_>) -> Vec<Line<'a>> {
-    let Some(corpus) = app.corpus().filter(|_| rows > 0) else { return Vec::new() };
+    let Some((corpus, _)) = app.shown_corpus().filter(|_| rows > 0) else { return Vec::new() };
     let mut lines = vec![figures_line(app, corpus, width, pen)];
     let best = corpus.examples.iter().filter(|example| example.best).take(rows - 1);
     lines.extend(best.map(|of| example::line(of, corpus.max, has_bos(app), width, pen)));
@@ -171,7 +174,7 @@ fn move_bin(app: &mut App, by: isize) {
 /// Makes the chosen example the prompt, and its peak the chosen token; the latent stays.
 fn open(app: &mut App) {
     let listed = app.listed_examples();
-    let Some(example) = listed.get(app.examples.row) else { return };
+    let Some(example) = listed.get(app.examples.row).filter(|_| app.corpus().is_some()) else { return };
     let first = usize::from(has_bos(app));
     let prompt: String = example.tokens.iter().skip(first).map(|token| token.text.as_str()).collect();
     let position = example.position;

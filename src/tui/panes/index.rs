@@ -204,7 +204,7 @@ impl Pane for IndexPane {
         const {
             &[question!(index.asked)
                 .wait(Wait::Unseen)
-                .ended("the index is read no further; n in its pane (I) reads on")
+                .ended("the index is read no further; Enter in its pane (I) reads on")
                 .then(|app, turn, _| app.index.turned(turn))]
         }
     }

@@ -78,7 +78,7 @@ fn words(view: &IndexView) -> String {
         "suite      {}\ntexts      {}{}\ntokens     {} in {} documents, {} windows of up to {}; {} sinks left out",
         shown(&view.suite),
         view.texts.iter().map(|text| shown(text)).collect::<Vec<_>>().join(", "),
-        if view.complete { "" } else { " (not read to the end: the same command goes on)" },
+        if view.complete { "" } else { " (not read to the end: the same command continues)" },
         format::count(view.tokens),
         format::count(view.documents),
         format::count(view.windows),

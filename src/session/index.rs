@@ -55,7 +55,7 @@ pub struct IndexQuery {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum ReadOn {
     /// For so many seconds of one core, counted over all askings since the suite was opened. One that is cancelled is
-    /// gone on with at once when it is asked again.
+    /// continued at once when it is asked again.
     CoreSeconds(f64),
     /// To its end. What was counted is written when it is cancelled.
     All,

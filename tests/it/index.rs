@@ -1,5 +1,5 @@
 //! An index of a corpus against what NumPy counts over the same tokens, for three families of models; for any number of
-//! threads and shards the same bytes; gone on with after it was cut off; bad input.
+//! threads and shards the same bytes; continued after it was cut off; bad input.
 //! Not here: how the fixtures are made (`fixtures/make_index_fixtures.py`), and the parts of counting by themselves.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
@@ -300,7 +300,7 @@ fn what_cannot_be_read_is_named_and_what_was_read_is_kept() {
     assert!(said.contains("not UTF-8") && said.contains("line 81"), "{said}");
     let kept = index_info(&small.path("bad")).unwrap();
     assert!(kept.documents == 40 && !kept.complete && kept.tokens > 100, "{kept:?}");
-    // Put right, it is gone on with, as if nothing had been wrong.
+    // Put right, it is continued, as if nothing had been wrong.
     fs::write(small.path("broken.txt"), [&good[..], b"the cat\n"].concat()).unwrap();
     let texts = vec![small.path("broken.txt")];
     let view = small.build(IndexRecipe { texts: texts.clone(), ..small.recipe("bad") }).unwrap();

@@ -1,5 +1,5 @@
 //! The index in the explorer: it begins by itself where there is none, gives way to everything else, and is stopped and
-//! gone on with by a key. Not here: what is counted (`index`).
+//! continued by a key. Not here: what is counted (`index`).
 
 use crate::tui_support::sample::{PROMPT, answer_or, index_view, new, press, send, settle, told};
 use ratatui::Terminal;

@@ -1,4 +1,4 @@
-//! What is counted so far as bytes, so that an index can be gone on with and shards can be merged.
+//! What is counted so far as bytes, so that an index can be continued and shards can be merged.
 //! Not here: files, and what a person or another program reads.
 
 use std::io::{self, Read, Write};

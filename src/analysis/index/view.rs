@@ -26,7 +26,7 @@ pub struct IndexView {
     pub sinks: u64,
     /// One entry for each SAE, by rising width.
     pub saes: Vec<IndexSae>,
-    /// Seconds that reading and running took, over all the times that it was gone on with.
+    /// Seconds that reading and running took, over all the times that it was continued.
     pub seconds: f64,
     /// `tokens` by `seconds`; 0 where nothing was run.
     pub tokens_per_second: f64,

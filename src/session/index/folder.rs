@@ -108,8 +108,8 @@ impl Folder {
         let path = self.path(STATE);
         let hint = "build the index again, into another folder or after this one is deleted";
         let file = File::open(&path).map_err(|error| {
-            Report::caused(format!("cannot go on with the index `{}`", self.0.display()), &error)
-                .hint(format!("it can be read, but not gone on with or merged without `{STATE}`; {hint}"))
+            Report::caused(format!("cannot continue the index `{}`", self.0.display()), &error)
+                .hint(format!("it can be read, but not continued or merged without `{STATE}`; {hint}"))
         })?;
         let wrong = |why: String| self.unusable(format!("`{STATE}`: {why}")).hint(hint);
         let mut from = Hashed { inner: BufReader::with_capacity(1 << 20, file), hash: Sha256::new() };

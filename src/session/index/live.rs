@@ -69,7 +69,7 @@ struct Work {
 /// How far to go.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Until {
-    /// Seconds of one core, over all the times that it was gone on with.
+    /// Seconds of one core, over all the times that it was continued.
     pub core_seconds: f64,
     /// Whether what was counted is written when it is cancelled.
     pub keep: bool,
@@ -340,7 +340,7 @@ fn fits(plan: &Plan, folder: &Folder, note: &Note) -> Result<(), Report> {
     });
     let differs = differs.or_else(|| (note.shard != plan.shard).then(|| "it is another shard".to_owned()));
     match differs {
-        Some(why) => Err(Report::new(format!("cannot go on with the index `{}`", folder.0.display()))
+        Some(why) => Err(Report::new(format!("cannot continue the index `{}`", folder.0.display()))
             .because(why)
             .hint("name a new folder with --out DIR, or delete this one")
             .kind(Kind::Usage)),

@@ -61,7 +61,7 @@ fn check(shards: &[(Folder, Note)]) -> Result<(), Report> {
     let name = |folder: &Folder| folder.0.display().to_string();
     for (place, (folder, other)) in shards.iter().enumerate() {
         let Some((shard, of)) = other.shard else {
-            return Err(cannot(format!("`{}` is no shard: it is of the whole text", name(folder))).kind(Kind::Usage));
+            return Err(cannot(format!("`{}` is not a shard: it is of the whole text", name(folder))).kind(Kind::Usage));
         };
         if (shard, of) != (place as u64 + 1, shards.len() as u64) {
             let given: Vec<String> =

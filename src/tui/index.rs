@@ -26,6 +26,8 @@ pub struct Index {
     pub so_far: Option<Progress>,
     /// Whether nothing is to be read without being asked any more.
     stopped: bool,
+    /// Whether no suite's text is read without being asked.
+    never: bool,
 }
 
 impl Index {
@@ -43,6 +45,11 @@ impl Index {
         let tokens = self.so_far.as_ref().map_or(0, |so_far| so_far.done).max(said);
         let steps = (tokens.max(1) as f64).log2() * 2.0;
         steps as u64 * 2 + u64::from(self.wanted.is_none() && tokens > 0)
+    }
+
+    /// Reads nothing without being asked: a picture does not depend on how far a reading came.
+    pub const fn leave_unread(&mut self) {
+        self.never = true;
     }
 
     /// Reads on to the end of the text; what is read is not read again.
@@ -72,12 +79,14 @@ impl Index {
                 let read = self.asked.answers().is_some_and(|(query, ())| query.read.is_some());
                 let view = self.asked.value();
                 let begin = view.is_some_and(|view| view.tokens == 0 && !view.complete);
-                self.wanted = Some(UNASKED).filter(|_| begin && !read && !self.stopped);
+                self.wanted = Some(UNASKED).filter(|_| begin && !read && !self.stopped && !self.never);
                 self.so_far = None;
             }
             Turn::Failed | Turn::Ended => (self.wanted, self.stopped) = (None, true),
             Turn::Retried => {}
-            Turn::Cleared => *self = Self { asked: std::mem::take(&mut self.asked), ..Self::default() },
+            Turn::Cleared => {
+                *self = Self { asked: std::mem::take(&mut self.asked), never: self.never, ..Self::default() };
+            }
         }
     }
 }

@@ -30,8 +30,8 @@ pub(super) fn read(to: Sender<Wake>, mut inlet: Inlet, escape: std::time::Durati
     thread::Builder::new().name("keyboard".into()).spawn(move || {
         loop {
             let read = read_once(&mut keyboard);
-            let overlay = read.is_err();
-            if chunk.send(read).is_err() || overlay {
+            let ended = read.is_err();
+            if chunk.send(read).is_err() || ended {
                 return;
             }
         }

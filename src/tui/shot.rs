@@ -48,8 +48,9 @@ pub fn shot<E: Engine>(
         let _ = to.send(event);
     }))?;
     let frame_writer = FrameWriter::new(size).map_err(|e| Report::caused("cannot draw", &e))?;
-    let mut stage =
-        Stage { app: App::new(&options.start(&env), size), theme, frame_writer, engine, from, started: Instant::now() };
+    let mut app = App::new(&options.start(&env), size);
+    app.index.leave_unread();
+    let mut stage = Stage { app, theme, frame_writer, engine, from, started: Instant::now() };
     let cells = stage.play(&steps)?;
     Ok(picture::render(&cells, format, theme.ground))
 }
@@ -66,14 +67,14 @@ struct Stage<E> {
 impl<E: Engine> Stage<E> {
     fn play(&mut self, steps: &[ScriptStep]) -> Result<Buffer, Report> {
         let first = start(&mut self.app);
-        let mut overlay = self.perform(first.effects);
+        let mut ended = self.perform(first.effects);
         self.rest(false)?;
         for step in steps {
-            if overlay {
+            if ended {
                 break;
             }
             match step {
-                ScriptStep::Press(key) => overlay = self.send(Msg::Key(*key)),
+                ScriptStep::Press(key) => ended = self.send(Msg::Key(*key)),
                 ScriptStep::Wait => {}
             }
             self.rest(*step == ScriptStep::Wait)?;
@@ -88,16 +89,16 @@ impl<E: Engine> Stage<E> {
 
     /// Does effects as far as they mean something without a terminal; gives whether the program ends.
     fn perform(&mut self, effects: Vec<Effect>) -> bool {
-        let mut overlay = false;
+        let mut ended = false;
         for effect in effects {
             match effect {
                 Effect::Ask { ticket, job } => self.engine.ask(ticket, job),
                 Effect::Cancel(slot) => self.engine.cancel(slot),
-                Effect::Quit => overlay = true,
+                Effect::Quit => ended = true,
                 Effect::Copy(_) | Effect::Save(_) | Effect::Mouse(_) | Effect::Suspend | Effect::Repaint => {}
             }
         }
-        overlay
+        ended
     }
 
     /// Waits for all answers, and draws; what is drawn may lead to more questions.

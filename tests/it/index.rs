@@ -372,7 +372,7 @@ fn a_folder_that_is_half_written_or_holds_something_else_is_refused() {
     assert_eq!(index_info(&small.path("other")).unwrap_err().kind, Kind::Missing);
     let parts = [small.path("good")];
     let report = merge_indexes(&parts, small.path("merged"), &Cancel::new(), &|_| {}).unwrap_err();
-    assert!(report.to_string().contains("is no shard"), "{report}");
+    assert!(report.to_string().contains("is not a shard"), "{report}");
     let shard = IndexRecipe { shard: Some((1, 2)), ..small.recipe("first") };
     small.build(shard).unwrap();
     let parts = [small.path("first")];

@@ -9,12 +9,12 @@
 //!
 //! ```
 //! use saescope::hub::Hub;
-//! use saescope::session::{RunOptions, Session, Setup};
+//! use saescope::session::{RunOptions, Session, SessionConfig};
 //! use saescope::task::Cancel;
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let cancel = Cancel::new();
-//! let mut session = Session::new(Setup::new(Hub::from_env(|name| std::env::var_os(name))?));
+//! let mut session = Session::new(SessionConfig::new(Hub::from_env(|name| std::env::var_os(name))?));
 //! let demo = session.suite("demo")?;
 //! session.open(demo, &["512".to_owned()], &cancel, &|_| {})?;
 //! let run = session.run("Albert Einstein was born in", &RunOptions::default(), &cancel)?;

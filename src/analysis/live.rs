@@ -279,7 +279,7 @@ impl Live {
         &self.residual
     }
 
-    /// The residual stream behind the last block at a position, [d_model]; empty where the position was not taken so far.
+    /// The residual stream behind the last block at a position, \[d_model\]; empty where the position was not taken so far.
     pub fn last_residual(&self, position: usize) -> &[f32] {
         self.rest.residual.get(position * self.d_model..(position + 1) * self.d_model).unwrap_or_default()
     }

@@ -1,16 +1,22 @@
 //! The arguments, as clap reads them; help, man page and completions come from here.
 //! Not here: what a command does.
 
+mod index;
+mod meta;
+mod values;
+
 use std::path::PathBuf;
 
-use clap::builder::{PathBufValueParser, TypedValueParser};
 use clap::{Parser, Subcommand};
 
 use crate::device::DeviceName;
-use crate::home;
 use crate::session::LoadScope;
 use crate::settings::{Color, PartialSettings, Theme};
 use crate::suite::TokenizerWord;
+
+pub use index::{Index, IndexBuild, IndexInfo, IndexMerge};
+pub use meta::{Meta, MetaChoice, MetaEdit, MetaEval, MetaShow, MetaTrain};
+use values::{cosine, path, size, tokens};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -240,201 +246,6 @@ pub struct Effect {
     pub json: bool,
 }
 
-/// The commands of `meta`.
-#[derive(Debug, Subcommand)]
-pub enum Meta {
-    /// Train a meta-SAE on an SAE's decoder rows; ^C keeps what was learnt, and the same command continues.
-    Train(MetaTrain),
-    /// Show what a latent is made of, or what a meta-latent is.
-    Show(MetaShow),
-    /// Measure how well a meta-SAE explains the decoder rows.
-    Eval(MetaEval),
-    /// Edit a latent by its meta-latents and see what the model says then.
-    Edit(MetaEdit),
-}
-
-/// Which meta-SAE.
-#[derive(Debug, clap::Args)]
-pub struct MetaChoice {
-    /// The SAE's id.
-    #[arg(long, value_name = "ID")]
-    pub sae: String,
-    /// The meta-SAE's id, or its folder; the SAE's first one otherwise.
-    #[arg(long, value_name = "ID|DIR")]
-    pub meta: Option<String>,
-}
-
-/// Options of `meta train`.
-#[derive(Debug, clap::Args)]
-pub struct MetaTrain {
-    /// The SAE's id.
-    #[arg(long, value_name = "ID")]
-    pub sae: String,
-    /// Meta-latents; 3/64 of the SAE's latents otherwise.
-    #[arg(long, value_name = "W")]
-    pub width: Option<usize>,
-    /// Meta-latents active in a row, in the mean.
-    #[arg(long, value_name = "K", default_value_t = 4)]
-    pub k: usize,
-    /// Steps of Adam.
-    #[arg(long, value_name = "N", default_value_t = 2000)]
-    pub steps: usize,
-    /// Rows of a step; more than there are means all.
-    #[arg(long, value_name = "ROWS", default_value_t = 16_384)]
-    pub batch: usize,
-    /// Learning rate.
-    #[arg(long, value_name = "RATE", default_value_t = 1e-3)]
-    pub lr: f32,
-    /// Seed of the first weights and of the order of the rows.
-    #[arg(long, value_name = "SEED", default_value_t = 0)]
-    pub seed: u64,
-    /// The folder it is written to; the program's own otherwise, where it is found again.
-    #[arg(long, value_name = "DIR", value_parser = path())]
-    pub out: Option<PathBuf>,
-    /// Print one JSON object.
-    #[arg(long)]
-    pub json: bool,
-}
-
-/// Options of `meta show`.
-#[derive(Debug, clap::Args)]
-#[command(group = clap::ArgGroup::new("what").required(true).args(["latent", "meta_latent"]))]
-pub struct MetaShow {
-    /// Which meta-SAE.
-    #[command(flatten)]
-    pub choice: MetaChoice,
-    /// The latent to take apart.
-    #[arg(long, value_name = "N")]
-    pub latent: Option<u32>,
-    /// The meta-latent to show.
-    #[arg(long, value_name = "M")]
-    pub meta_latent: Option<u32>,
-    /// Members, tokens and neighbours in each list.
-    #[arg(long, value_name = "K", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=1000))]
-    pub top: u32,
-    /// Print one JSON object.
-    #[arg(long)]
-    pub json: bool,
-}
-
-/// Options of `meta eval`.
-#[derive(Debug, clap::Args)]
-pub struct MetaEval {
-    /// Which meta-SAE.
-    #[command(flatten)]
-    pub choice: MetaChoice,
-    /// Print one JSON object.
-    #[arg(long)]
-    pub json: bool,
-}
-
-/// Options of `meta edit`.
-#[derive(Debug, clap::Args)]
-pub struct MetaEdit {
-    /// Which meta-SAE.
-    #[command(flatten)]
-    pub choice: MetaChoice,
-    /// The latent whose decoder row is edited.
-    #[arg(long, value_name = "N")]
-    pub latent: u32,
-    /// Take a meta-latent out (repeatable).
-    #[arg(long, value_name = "M")]
-    pub remove: Vec<u32>,
-    /// Put a meta-latent in with an activation (repeatable).
-    #[arg(long, value_name = "M:A", value_parser = addition)]
-    pub add: Vec<(u32, f32)>,
-    /// Take the first out and put the second in with its activation (repeatable).
-    #[arg(long, value_name = "M:M", value_parser = exchange)]
-    pub exchange: Vec<(u32, u32)>,
-    /// The prompt (repeatable).
-    #[arg(long, value_name = "TEXT", required = true)]
-    pub prompt: Vec<String>,
-    /// A word whose log-probability is reported (repeatable).
-    #[arg(long, value_name = "WORD")]
-    pub word: Vec<String>,
-    /// Likeliest next tokens of each model.
-    #[arg(long, value_name = "K", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=1000))]
-    pub logits: u32,
-    /// Tokens that each model continues with.
-    #[arg(long, value_name = "N", default_value_t = 16)]
-    pub tokens: u32,
-    /// Sample with this temperature instead of taking the likeliest token.
-    #[arg(long, value_name = "T", value_parser = temperature, allow_negative_numbers = true)]
-    pub temperature: Option<f64>,
-    /// Seed of the random edit and of sampling.
-    #[arg(long, value_name = "SEED", default_value_t = 0)]
-    pub seed: u64,
-    /// Print one JSON object.
-    #[arg(long)]
-    pub json: bool,
-}
-
-/// The commands of `index`.
-#[derive(Debug, Subcommand)]
-pub enum Index {
-    /// Read a text through the model once and count what fires; ^C keeps what was read, and the same command continues.
-    Build(IndexBuild),
-    /// Put the shards of an index together.
-    Merge(IndexMerge),
-    /// Say what an index is of and what is in it.
-    Info(IndexInfo),
-}
-
-/// Options of `index build`.
-#[derive(Debug, clap::Args)]
-pub struct IndexBuild {
-    /// A text, a folder of texts, or `-` for standard input (repeatable): UTF-8 with documents parted by <|endoftext|>,
-    /// .jsonl with a field `text`, .parquet with a column `text`, each also .gz or .zst; the suite's text otherwise.
-    #[arg(long, value_name = "PATH", value_parser = path())]
-    pub text: Vec<PathBuf>,
-    /// Only this SAE (repeatable); all that are on this machine otherwise.
-    #[arg(long, value_name = "ID")]
-    pub sae: Vec<String>,
-    /// Stop after the window in which this token is, counted over all shards.
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
-    pub tokens: Option<u64>,
-    /// Tokens of a window at most; as the SAEs were trained, or 128, otherwise.
-    #[arg(long, value_name = "L", value_parser = clap::value_parser!(u32).range(2..=65_535))]
-    pub context: Option<u32>,
-    /// Best examples kept of each latent.
-    #[arg(long, value_name = "K", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=1000))]
-    pub top: u32,
-    /// Only the documents of shard I of N, from 1; `index merge` puts them together.
-    #[arg(long, value_name = "I/N", value_parser = shard)]
-    pub shard: Option<(u32, u32)>,
-    /// The folder it is written to; the program's own otherwise, where it is found again.
-    #[arg(long, value_name = "DIR", value_parser = path())]
-    pub out: Option<PathBuf>,
-    /// Print one JSON object.
-    #[arg(long)]
-    pub json: bool,
-}
-
-/// Options of `index merge`.
-#[derive(Debug, clap::Args)]
-pub struct IndexMerge {
-    /// The shards, each once.
-    #[arg(value_name = "DIR", required = true, value_parser = path())]
-    pub parts: Vec<PathBuf>,
-    /// The new folder.
-    #[arg(long, value_name = "DIR", value_parser = path())]
-    pub out: PathBuf,
-    /// Print one JSON object.
-    #[arg(long)]
-    pub json: bool,
-}
-
-/// Options of `index info`.
-#[derive(Debug, clap::Args)]
-pub struct IndexInfo {
-    /// The index.
-    #[arg(value_name = "DIR", value_parser = path())]
-    pub index: PathBuf,
-    /// Print one JSON object.
-    #[arg(long)]
-    pub json: bool,
-}
-
 /// Options of `stitch`.
 #[derive(Debug, clap::Args)]
 pub struct Stitch {
@@ -603,64 +414,8 @@ fn names<T>(choices: &'static [(&'static str, T)]) -> clap::builder::PossibleVal
     clap::builder::PossibleValuesParser::new(choices.iter().map(|(name, _)| *name))
 }
 
-/// A path; a shell leaves the `~` of `--text=~/stories.txt` as it is.
-fn path() -> impl TypedValueParser<Value = PathBuf> {
-    PathBufValueParser::new().map(home::expand)
-}
-
 fn named<T: Copy>(name: &str, choices: &[(&str, T)]) -> Option<T> {
     choices.iter().find(|(known, _)| *known == name).map(|(_, choice)| *choice)
-}
-
-fn cosine(text: &str) -> Result<f32, String> {
-    match text.parse::<f32>() {
-        Ok(value) if (-1.0..=1.0).contains(&value) => Ok(value),
-        _ => Err("a cosine lies between -1 and 1".to_owned()),
-    }
-}
-
-fn temperature(text: &str) -> Result<f64, String> {
-    match text.parse::<f64>() {
-        Ok(value) if value.is_finite() && value >= 0.0 => Ok(value),
-        _ => Err("a temperature is a number from 0, where the likeliest token is taken".to_owned()),
-    }
-}
-
-fn addition(text: &str) -> Result<(u32, f32), String> {
-    let wrong = || "an addition is a meta-latent and its activation, such as 228:0.3".to_owned();
-    let (meta_latent, activation) = text.split_once(':').ok_or_else(wrong)?;
-    match (meta_latent.parse(), activation.parse::<f32>()) {
-        (Ok(meta_latent), Ok(activation)) if activation.is_finite() => Ok((meta_latent, activation)),
-        _ => Err(wrong()),
-    }
-}
-
-fn exchange(text: &str) -> Result<(u32, u32), String> {
-    let wrong = || "an exchange is two meta-latents, such as 281:1512".to_owned();
-    let (out, new) = text.split_once(':').ok_or_else(wrong)?;
-    out.parse().ok().zip(new.parse().ok()).ok_or_else(wrong)
-}
-
-fn shard(text: &str) -> Result<(u32, u32), String> {
-    let wrong = || "a shard is its number and how many there are, such as 1/3".to_owned();
-    let (shard, of) = text.split_once('/').ok_or_else(wrong)?;
-    match (shard.parse::<u32>(), of.parse::<u32>()) {
-        (Ok(shard), Ok(of)) if shard >= 1 && shard <= of => Ok((shard, of)),
-        _ => Err(wrong()),
-    }
-}
-
-fn tokens(text: &str) -> Result<usize, String> {
-    text.parse().ok().filter(|tokens| *tokens >= 2).ok_or_else(|| "at least 2 tokens are needed".to_owned())
-}
-
-fn size(text: &str) -> Result<(u16, u16), String> {
-    let wrong = || "a size is columns x rows, such as 120x40; 10x5 to 500x200".to_owned();
-    let (columns, rows) = text.split_once(['x', 'X']).ok_or_else(wrong)?;
-    match (columns.parse(), rows.parse()) {
-        (Ok(columns @ 10..=500), Ok(rows @ 5..=200)) => Ok((columns, rows)),
-        _ => Err(wrong()),
-    }
 }
 
 #[cfg(test)]
@@ -670,29 +425,5 @@ mod tests {
     #[test]
     fn the_arguments_fit_together() {
         <Args as clap::CommandFactory>::command().debug_assert();
-    }
-
-    #[test]
-    fn sizes_and_cosines_outside_their_bounds_are_refused() {
-        assert_eq!(size("80x24"), Ok((80, 24)));
-        for wrong in ["80", "80x", "0x0", "x24", "99999x24", "-1x4"] {
-            assert!(size(wrong).is_err(), "{wrong}");
-        }
-        assert_eq!((addition("3:0.5"), exchange("3:4")), (Ok((3, 0.5)), Ok((3, 4))));
-        for wrong in ["3", "3:", ":1", "3:NaN", "a:b"] {
-            assert!(addition(wrong).is_err() && exchange(wrong).is_err(), "{wrong}");
-        }
-        assert_eq!((temperature("0"), temperature("0.7")), (Ok(0.0), Ok(0.7)));
-        for wrong in ["nan", "NaN", "inf", "-inf", "-0.1", "infinity", "1e999", "warm", ""] {
-            assert!(temperature(wrong).is_err(), "{wrong}");
-        }
-        assert_eq!((shard("1/1"), shard("2/3")), (Ok((1, 1)), Ok((2, 3))));
-        for wrong in ["", "1", "0/3", "4/3", "a/b", "-1/2", "1/2/3"] {
-            assert!(shard(wrong).is_err(), "{wrong}");
-        }
-        assert_eq!(cosine("-0.5"), Ok(-0.5));
-        for wrong in ["1.5", "NaN", "seven"] {
-            assert!(cosine(wrong).is_err(), "{wrong}");
-        }
     }
 }

@@ -19,13 +19,13 @@ mod fit;
 mod group;
 mod index;
 mod interpolation;
-mod labels;
 mod load_scope;
 mod loaded_suite;
 mod loss;
 mod memo;
 mod memory;
 mod meta;
+mod names;
 mod next;
 mod open;
 mod opened;
@@ -63,14 +63,14 @@ pub use family::FamilyQuery;
 pub use fit::{Memory, OnDevice};
 pub use group::GroupQuery;
 pub use index::{CorpusQuery, INDEX_TOP, IndexQuery, IndexRecipe, ReadOn, index_info, merge_indexes};
-pub use labels::{Labels, LabelsQuery};
 pub use load_scope::{LoadScope, OpenRequest};
 pub use loss::{Loss, LossQuery};
 pub use memory::available as available_memory;
 pub use meta::{
-    BreakdownQuery, ContinueQuery, MetaCardQuery, MetaLabels, MetaLabelsQuery, MetaQuery, MetaRecipe, MetaRunQuery,
+    BreakdownQuery, ContinueQuery, MetaCardQuery, MetaNames, MetaNamesQuery, MetaQuery, MetaRecipe, MetaRunQuery,
     MetaState, MetaTrained, MetasQuery, SurgeryQuery,
 };
+pub use names::{LatentNames, NamesQuery};
 pub use next::{NextQuery, Predictions};
 pub use opened::{OpenQuery, OpenedSuite, SaeInfo};
 pub use pack::PackQuery;

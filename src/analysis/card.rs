@@ -130,7 +130,7 @@ pub fn near(sae: &Sae, latent: usize, other: &Sae, k: usize) -> Result<Vec<Neigh
 ///
 /// # Errors
 /// [`Error::Latent`] when there is no such latent.
-pub fn labels(
+pub fn names(
     sae: &Sae,
     latents: &[u32],
     words: LogitLens<'_>,

@@ -135,7 +135,7 @@ pub struct MetaRun {
 
 /// Short names of meta-latents.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct MetaLabel {
+pub struct MetaName {
     /// The meta-latent.
     pub meta_latent: u32,
     /// The tokens it promotes most, best first.
@@ -171,8 +171,8 @@ impl MetaSaeView<'_> {
     pub fn entry(&self, latent: usize, words: Option<LogitLens<'_>>, cancel: &Cancel) -> Result<MetaEntry, Error> {
         let parts = meta::breakdown(self.meta, self.of, latent, cancel)?;
         let wanted: Vec<u32> = parts.components.iter().map(|part| part.meta_latent).collect();
-        let labels = self.labels(&wanted, words)?;
-        let component = |(part, label): (&meta::Component, MetaLabel)| MetaComponent {
+        let names = self.names(&wanted, words)?;
+        let component = |(part, label): (&meta::Component, MetaName)| MetaComponent {
             meta_latent: part.meta_latent,
             activation: part.activation,
             share: part.share as f32,
@@ -185,7 +185,7 @@ impl MetaSaeView<'_> {
             explained: parts.explained as f32,
             bias: parts.bias as f32,
             rest: parts.rest as f32,
-            components: parts.components.iter().zip(labels).map(component).collect(),
+            components: parts.components.iter().zip(names).map(component).collect(),
         })
     }
 
@@ -193,7 +193,7 @@ impl MetaSaeView<'_> {
     ///
     /// # Errors
     /// [`Error::Latent`].
-    pub fn labels(&self, meta_latents: &[u32], words: Option<LogitLens<'_>>) -> Result<Vec<MetaLabel>, Error> {
+    pub fn names(&self, meta_latents: &[u32], words: Option<LogitLens<'_>>) -> Result<Vec<MetaName>, Error> {
         let mut rows = Vec::with_capacity(meta_latents.len() * self.meta.d_out());
         for &meta_latent in meta_latents {
             rows.extend_from_slice(&self.meta.decoder_row(meta_latent as usize)?);
@@ -209,7 +209,7 @@ impl MetaSaeView<'_> {
         meta_latents
             .iter()
             .map(|&meta_latent| {
-                Ok(MetaLabel {
+                Ok(MetaName {
                     meta_latent,
                     promoted: promoted.next().unwrap_or_default(),
                     members: self.members(meta_latent, NAMED)?,

@@ -5,8 +5,8 @@ mod answers;
 mod breakdown;
 mod card;
 mod continuation;
-mod labels;
 mod list;
+mod names;
 mod open;
 mod run;
 mod surgery;
@@ -15,12 +15,12 @@ mod train;
 use std::path::Path;
 use std::sync::Arc;
 
-pub use answers::{MetaLabels, MetaRecipe, MetaState, MetaTrained};
+pub use answers::{MetaNames, MetaRecipe, MetaState, MetaTrained};
 pub use breakdown::BreakdownQuery;
 pub use card::MetaCardQuery;
 pub use continuation::ContinueQuery;
-pub use labels::MetaLabelsQuery;
 pub use list::{MetaQuery, MetasQuery};
+pub use names::MetaNamesQuery;
 pub use run::MetaRunQuery;
 pub use surgery::SurgeryQuery;
 

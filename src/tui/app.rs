@@ -26,9 +26,9 @@ use crate::tui::history::History;
 use crate::tui::hits::HitMap;
 use crate::tui::index::Index;
 use crate::tui::keys::KeyContext;
-use crate::tui::labels::LabelStore;
 pub use crate::tui::location::{Focus, LatentRef, Notice, Page, Visit, activation};
 use crate::tui::meta::Meta;
+use crate::tui::names::NameStore;
 use crate::tui::next::NextStore;
 use crate::tui::overlay::Overlay;
 use crate::tui::speed::Speed;
@@ -90,7 +90,7 @@ pub struct App {
     /// The chosen latent's card, by runs of the prompt.
     pub card: Ask<CardQuery, u64>,
     /// Names of latents.
-    pub labels: LabelStore,
+    pub names: NameStore,
     /// Two SAEs compared and stitched.
     pub stitch: Stitch,
     /// Latents taken apart.
@@ -176,7 +176,7 @@ impl App {
             next: NextStore::default(),
             shown_prompt: String::new(),
             card: Ask::default(),
-            labels: LabelStore::default(),
+            names: NameStore::default(),
             stitch: Stitch::default(),
             meta: Meta::default(),
             checkup: Ask::default(),

@@ -3,9 +3,9 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use crate::analysis::{Arm, MetaLabel, Sampling};
+use crate::analysis::{Arm, MetaName, Sampling};
 use crate::session::{
-    BreakdownQuery, ContinueQuery, MetaCardQuery, MetaLabelsQuery, MetaRecipe, MetaRunQuery, MetasQuery, SurgeryQuery,
+    BreakdownQuery, ContinueQuery, MetaCardQuery, MetaNamesQuery, MetaRecipe, MetaRunQuery, MetasQuery, SurgeryQuery,
 };
 use crate::tui::ask::{Ask, Turn};
 use crate::tui::location::{Focus, LatentRef};
@@ -53,7 +53,7 @@ pub struct Meta {
     /// The prompt by meta-latents.
     pub run: Ask<MetaRunQuery, u64>,
     /// Names of meta-latents.
-    pub labels: MetaLabels,
+    pub names: MetaNames,
     /// The chosen place of the map.
     pub node: map::Node,
     /// What is changed in latents' decoder rows.
@@ -88,7 +88,7 @@ impl Default for Meta {
             card: Ask::default(),
             member: 0,
             run: Ask::default(),
-            labels: MetaLabels::default(),
+            names: MetaNames::default(),
             node: map::Node::default(),
             edits: BTreeMap::new(),
             cut_row: 0,
@@ -117,19 +117,19 @@ impl Meta {
 
 /// Names of meta-latents, as far as they are known.
 #[derive(Debug, Default)]
-pub struct MetaLabels {
+pub struct MetaNames {
     /// The names.
-    pub known: HashMap<(MetaRef, u32), MetaLabel>,
+    pub known: HashMap<(MetaRef, u32), MetaName>,
     /// What was asked for without success.
     pub refused: HashSet<(MetaRef, u32)>,
     /// What is asked.
-    pub ask: Ask<MetaLabelsQuery>,
+    pub ask: Ask<MetaNamesQuery>,
 }
 
-impl MetaLabels {
+impl MetaNames {
     /// A meta-latent's name.
     #[must_use]
-    pub fn get(&self, of: &MetaRef, meta_latent: u32) -> Option<&MetaLabel> {
+    pub fn get(&self, of: &MetaRef, meta_latent: u32) -> Option<&MetaName> {
         self.known.get(&(of.clone(), meta_latent))
     }
 
@@ -150,12 +150,12 @@ impl MetaLabels {
                 self.refused.clear();
             }
             Turn::Answered | Turn::Failed | Turn::Ended => {
-                if let (Turn::Answered, Some(labels)) = (turn, self.ask.value()) {
-                    let of = MetaRef { sae: labels.sae.clone(), meta: labels.meta.clone() };
-                    let known = labels.labels.iter().map(|label| ((of.clone(), label.meta_latent), label.clone()));
+                if let (Turn::Answered, Some(names)) = (turn, self.ask.value()) {
+                    let of = MetaRef { sae: names.sae.clone(), meta: names.meta.clone() };
+                    let known = names.names.iter().map(|label| ((of.clone(), label.meta_latent), label.clone()));
                     self.known.extend(known);
                 }
-                let Some((MetaLabelsQuery { sae, meta, meta_latents }, ())) = self.ask.question() else { return };
+                let Some((MetaNamesQuery { sae, meta, meta_latents }, ())) = self.ask.question() else { return };
                 let of = MetaRef { sae: sae.clone(), meta: meta.clone() };
                 let asked = meta_latents.iter().map(|meta_latent| (of.clone(), *meta_latent));
                 self.refused.extend(asked.filter(|key| !self.known.contains_key(key)));

@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use saescope::analysis::attribution::AttentionCapture;
-use saescope::analysis::card::{LogitLens, labels};
+use saescope::analysis::card::{LogitLens, names};
 use saescope::analysis::{Attribution, tokens};
 use saescope::blob::Blob;
 use saescope::device::DeviceName;
@@ -153,7 +153,7 @@ fn directions_of_z_mean_the_words_that_they_mean_through_the_output_projection()
             let words =
                 LogitLens { unembedding: model.unembedding().expect("a head"), tokenizer, outputs: Some(&outputs) };
             let (sae, vocab) = (reference.sae(), model.shape().vocab);
-            let (want, all) = (reference.get("words"), labels(&sae, &[0, 1, 2], words, vocab).expect("latents"));
+            let (want, all) = (reference.get("words"), names(&sae, &[0, 1, 2], words, vocab).expect("latents"));
             for (latent, promoted) in all {
                 let want = &want[latent as usize * vocab..(latent as usize + 1) * vocab];
                 let mut got = vec![f32::NAN; vocab];

@@ -12,7 +12,7 @@ use saescope::blob::Blob;
 use saescope::hub::{Environment, Hub};
 use saescope::sae::{Activation, Encoder, Sae, SaeFiles, SaeWeights, lens};
 use saescope::session::{
-    FamilyQuery, LabelsQuery, LoadScope, OpenQuery, PairQuery, Query, RunOptions, Session, SessionConfig, VerdictQuery,
+    FamilyQuery, LoadScope, NamesQuery, OpenQuery, PairQuery, Query, RunOptions, Session, SessionConfig, VerdictQuery,
 };
 use saescope::task::Cancel;
 use saescope::weights::Array;
@@ -97,8 +97,8 @@ fn a_decoder_row_of_zeros_promotes_nothing_and_is_near_to_nothing() {
         assert!(card.zero && card.decoder_norm == 0.0);
         assert!(card.promoted.is_empty() && card.suppressed.is_empty());
         assert!(card.ladder[0].nearest.is_empty() && card.ladder[0].class.is_none());
-        let labels = answer(&mut session, &LabelsQuery { sae: "256".into(), latents: vec![latent] });
-        assert!(labels.labels[0].1.is_empty());
+        let names = answer(&mut session, &NamesQuery { sae: "256".into(), latents: vec![latent] });
+        assert!(names.names[0].1.is_empty());
         let family = answer(&mut session, &FamilyQuery { sae: "256".into(), latent, threshold: 0.6 });
         assert!(family.rungs[0].nearest.is_empty() && family.rungs[0].class.is_none());
         assert_eq!(family.rungs[0].relatives.as_deref(), Some(&[][..]));

@@ -7,7 +7,7 @@ use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 use ratatui::buffer::Buffer;
 use saescope::analysis::LatentCard;
-use saescope::session::{Labels, LabelsQuery};
+use saescope::session::{LatentNames, NamesQuery};
 use saescope::task::Tickets;
 use saescope::text::Charset;
 use saescope::tui::app::App;
@@ -320,9 +320,9 @@ fn a_card_says_that_a_row_is_zero_and_what_is_to_be_known_of_its_sae() {
     }
     assert!(!screen.contains("suppresses"), "{screen}");
     let (mut tickets, latents) = (Tickets::default(), vec![of.latent]);
-    app.labels.ask.ask(LabelsQuery { sae: of.sae.clone(), latents }, (), &mut tickets);
-    app.labels.ask.put(Labels { sae: of.sae.clone(), labels: vec![(of.latent, Vec::new())] });
-    app.labels.turn(Turn::Answered);
+    app.names.ask.ask(NamesQuery { sae: of.sae.clone(), latents }, (), &mut tickets);
+    app.names.ask.put(LatentNames { sae: of.sae.clone(), names: vec![(of.latent, Vec::new())] });
+    app.names.turn(Turn::Answered);
     let screen = text(&draw(&mut app, theme(Depth::Mono), (120, 40)));
     assert!(screen.contains("(zero)"), "{screen}");
 }

@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use saescope::analysis::{Firing, Run};
 use saescope::report::{Kind, Report};
 use saescope::session::{
-    CardQuery, CatalogueQuery, LabelsQuery, LoadScope, NextQuery, OpenQuery, OpenedSuite, PullQuery, Query, RunQuery,
+    CardQuery, CatalogueQuery, LoadScope, NamesQuery, NextQuery, OpenQuery, OpenedSuite, PullQuery, Query, RunQuery,
     SearchQuery,
 };
 use saescope::task::{Progress, Ticket, Unit, Whole};
@@ -50,7 +50,7 @@ fn the_start_opens_the_suite_then_runs_its_prompt_then_asks_for_a_card() {
     );
     let event = Event::Done(Ok(crate::tui_support::sample::answer(&job)));
     let effects = update(&mut app, told(ticket, event)).effects;
-    assert!(asked(&effects, CardQuery::NAME).is_some() && asked(&effects, LabelsQuery::NAME).is_some(), "{effects:?}");
+    assert!(asked(&effects, CardQuery::NAME).is_some() && asked(&effects, NamesQuery::NAME).is_some(), "{effects:?}");
     assert_eq!((app.focus, app.token, app.held), (Focus::Tokens, 9, false), "the last token, its strongest latent");
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use crate::analysis::{MetaInfo, MetaLabel};
+use crate::analysis::{MetaInfo, MetaName};
 use crate::report::Report;
 
 /// A meta-SAE that is there, or was to be.
@@ -28,13 +28,13 @@ pub struct MetaState {
 
 /// Names of meta-latents of one meta-SAE.
 #[derive(Clone, Debug, PartialEq)]
-pub struct MetaLabels {
+pub struct MetaNames {
     /// The SAE's id.
     pub sae: String,
     /// The meta-SAE's id.
     pub meta: String,
     /// The names.
-    pub labels: Vec<MetaLabel>,
+    pub names: Vec<MetaName>,
 }
 
 /// How a meta-SAE is to be trained (methods §5).

@@ -17,7 +17,7 @@ use crate::tui::msg::Effect;
 use crate::tui::pane::{Pane, step_of};
 use crate::tui::stitch::{Changes, PairIds};
 use crate::tui::update::stitch;
-use crate::tui::view::figures::{count, label_text};
+use crate::tui::view::figures::{count, name_text};
 use crate::tui::view::flow;
 use crate::tui::view::trouble;
 use crate::tui::view::waiting::waiting;
@@ -207,7 +207,7 @@ fn change_line<'a>(app: &App, pair: &PairIds, change: &Change, chosen: bool, pen
         Span::styled(if chosen { glyphs.chosen } else { " " }, theme.accent()),
         Span::styled(format!(" {sign} "), style),
         Span::styled(name, if chosen { theme.chosen(true) } else { Style::new() }),
-        Span::styled(format!("  {}", label_text(app, theme, &of, 6).unwrap_or_default()), theme.quiet()),
+        Span::styled(format!("  {}", name_text(app, theme, &of, 6).unwrap_or_default()), theme.quiet()),
     ])
 }
 

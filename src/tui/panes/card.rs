@@ -18,7 +18,7 @@ use crate::tui::msg::Effect;
 use crate::tui::pane::{Pane, step_of};
 use crate::tui::panes::{attribution, examples, parts};
 use crate::tui::update::select;
-use crate::tui::view::figures::{NAMES, cosine, label_text, longest, not_run, token_lines};
+use crate::tui::view::figures::{NAMES, cosine, longest, name_text, not_run, token_lines};
 use crate::tui::view::flow;
 use crate::tui::view::trouble;
 use crate::tui::view::verdict;
@@ -164,7 +164,7 @@ fn fires<'a>(app: &App, card: &LatentCard, width: usize, pen: &Canvas<'_>) -> Li
     if card.seen.tokens > 0 {
         let share = format::percent(card.seen.fired as f64 / card.seen.tokens as f64);
         let of = LatentRef { sae: card.sae.clone(), latent: card.latent };
-        let dense = if app.labels.is_dense(&of) { "dense: " } else { "" };
+        let dense = if app.names.is_dense(&of) { "dense: " } else { "" };
         parts.push(format!("{dense}seen {share} of {}", format::count(card.seen.tokens)));
     }
     if let Some((position, value)) = strongest
@@ -276,7 +276,7 @@ fn ladder_line<'a>(app: &App, row: &LadderRow, cursor: bool, columns: &Columns, 
         spans.push(Span::styled(format!("{times:>3}  "), theme.quiet()));
     }
     spans.push(Span::styled(more, theme.notice()));
-    spans.push(Span::raw(label_text(app, theme, &of, 4).unwrap_or_default()));
+    spans.push(Span::raw(name_text(app, theme, &of, 4).unwrap_or_default()));
     Line::from(spans)
 }
 

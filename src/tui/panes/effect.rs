@@ -18,7 +18,7 @@ use crate::tui::pane::{Pane, leap_of, step_of};
 use crate::tui::question::{Question, question};
 use crate::tui::theme::glyphs;
 use crate::tui::update::select;
-use crate::tui::view::figures::{contribution, label_text};
+use crate::tui::view::figures::{contribution, name_text};
 use crate::tui::view::flow;
 use crate::tui::view::trouble;
 use crokey::key;
@@ -101,7 +101,7 @@ fn latent_line<'a>(app: &App, sae: &str, effect: &LatentEffect, most: f64, pen: 
     line.push(Span::raw(" "));
     line.extend(signed_bar(effect.delta_logprob, most, pen));
     let of = LatentRef { sae: sae.to_owned(), latent: effect.latent };
-    line.push(Span::raw(format!(" {}", label_text(app, theme, &of, 4).unwrap_or_default())));
+    line.push(Span::raw(format!(" {}", name_text(app, theme, &of, 4).unwrap_or_default())));
     Line::from(line)
 }
 

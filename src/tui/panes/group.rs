@@ -17,7 +17,7 @@ use crate::tui::msg::Effect;
 use crate::tui::pane::{Pane, step_of};
 use crate::tui::stitch::PairIds;
 use crate::tui::update::stitch;
-use crate::tui::view::figures::{cosine, label_text};
+use crate::tui::view::figures::{cosine, name_text};
 use crate::tui::view::flow;
 use crate::tui::view::plot::Raster;
 use crate::tui::view::trouble;
@@ -164,7 +164,7 @@ fn member<'a>(
     let near = near.map_or_else(|| "    ".to_owned(), |c| format!("{:>4}", cosine(c)));
     let here = if here > 0.0 { format!(" {}", format::activation(here)) } else { String::new() };
     let name = format!("{latent:>6}");
-    let label = label_text(app, theme, &of, 6).unwrap_or_else(|| glyphs.more.into());
+    let label = name_text(app, theme, &of, 6).unwrap_or_else(|| glyphs.more.into());
     let room = width.saturating_sub(15 + text::width(&here));
     let style = if chosen {
         theme.chosen(app.focus == Focus::Group)

@@ -18,7 +18,7 @@ use crate::tui::pane::{Pane, step_of};
 use crate::tui::panes::effect::signed_bar;
 use crate::tui::theme::glyphs::{self, level};
 use crate::tui::update::{meta, select};
-use crate::tui::view::figures::{contribution, label_text, row_of};
+use crate::tui::view::figures::{contribution, name_text, row_of};
 use crate::tui::view::flow;
 use crate::tui::view::waiting::waiting;
 use crokey::key;
@@ -87,7 +87,7 @@ fn by_number(app: &App, inner: Rect, pen: &mut Canvas<'_>) {
                 if chosen { theme.chosen(app.focus == Focus::Latents) } else { theme.quiet() },
             ),
             Span::raw("  "),
-            Span::raw(label_text(app, theme, &of, 8).unwrap_or_default()),
+            Span::raw(name_text(app, theme, &of, 8).unwrap_or_default()),
         ]);
         pen.line(inner, row as u16, &line);
         pen.hits.add(Rect { y: inner.y + row as u16, height: 1, ..inner }, HitTarget::Item(Focus::Latents, rank));
@@ -174,7 +174,7 @@ fn title<'a>(app: &App, narrow: bool, pen: &Canvas<'_>) -> Title<'a> {
 /// The chosen latent when it does not fire on this token: said, so that the list does not seem to have lost it.
 fn absent(app: &App, latent: u32, area: &mut Rect, pen: &mut Canvas<'_>) {
     let theme = pen.theme;
-    let label = app.chosen().and_then(|c| label_text(app, theme, &c, 3)).unwrap_or_default();
+    let label = app.chosen().and_then(|c| name_text(app, theme, &c, 3)).unwrap_or_default();
     let line = Line::from(vec![
         Span::styled(format!("{} {latent}", theme.glyphs().chosen), theme.strong()),
         Span::styled(" does not fire here  ", theme.notice()),
@@ -201,7 +201,7 @@ fn draw_row(
     let bar_cells = (usize::from(area.width) / 6).clamp(5, 16);
     let marker = if chosen { glyphs.chosen } else { " " };
     let pin = app.pins.iter().position(|p| p == of);
-    let label = label_text(app, theme, of, 8);
+    let label = name_text(app, theme, of, 8);
     let bar = text::fit(&glyphs::bar(glyphs, share, bar_cells), bar_cells, theme.charset);
     let name = format!("{:>digits$}", firing.latent);
     let mut line = vec![

@@ -16,7 +16,7 @@ use crate::tui::msg::Effect;
 use crate::tui::pane::{Pane, step_of};
 use crate::tui::update::meta;
 use crate::tui::update::meta::map_members;
-use crate::tui::view::figures::{label_text, promoted};
+use crate::tui::view::figures::{name_text, promoted};
 use crate::tui::view::plot::Raster;
 use crate::tui::view::waiting::waiting;
 use crokey::key;
@@ -96,7 +96,7 @@ fn draw_node(app: &App, node: Node, at: Rect, pen: &mut Canvas<'_>) {
     let sae = app.sae().map(|s| s.id.clone()).unwrap_or_default();
     let latent = |latent: u32, most: usize| {
         let of = LatentRef { sae: sae.clone(), latent };
-        format!("{latent} {}", label_text(app, theme, &of, most).unwrap_or_default())
+        format!("{latent} {}", name_text(app, theme, &of, most).unwrap_or_default())
     };
     let most = if cells > 24 { 4 } else { 2 };
     let (said, plain) = match node {

@@ -17,7 +17,7 @@ use crate::tui::msg::Effect;
 use crate::tui::pane::{Pane, step_of};
 use crate::tui::theme::glyphs;
 use crate::tui::update::meta;
-use crate::tui::view::figures::{cosine, label_text, not_run, token_lines};
+use crate::tui::view::figures::{cosine, name_text, not_run, token_lines};
 use crate::tui::view::flow;
 use crate::tui::view::trouble;
 use crate::tui::view::waiting::waiting;
@@ -105,7 +105,7 @@ fn ladder<'a>(app: &App, card: &MetaCard, width: usize, lines: usize, pen: &Canv
     let near = |entry: &crate::analysis::LadderEntry| {
         let nearest = entry.nearest.first()?;
         let of = LatentRef { sae: entry.sae.clone(), latent: nearest.latent };
-        let label = label_text(app, theme, &of, if lines > 1 { 4 } else { 1 }).unwrap_or_default();
+        let label = name_text(app, theme, &of, if lines > 1 { 4 } else { 1 }).unwrap_or_default();
         Some(format!(
             "{}/{} {} {label}",
             text::prose(&entry.sae, theme.charset),
@@ -211,7 +211,7 @@ fn member_line<'a>(app: &App, card: &MetaCard, member: Member, most: f32, chosen
         Span::raw(format!("  {:>4.2} ", member.activation)),
         Span::styled(bar, theme.bar()),
         Span::styled(format!("  {fires:>5}  "), if here > 0.0 { theme.bar() } else { theme.quiet() }),
-        Span::raw(label_text(app, theme, &of, 6).unwrap_or_default()),
+        Span::raw(name_text(app, theme, &of, 6).unwrap_or_default()),
         Span::styled(if own { "  (this latent)" } else { "" }, theme.quiet()),
     ])
 }

@@ -19,7 +19,7 @@ use crate::tui::pane::{NOTCH, Pane, step_of};
 use crate::tui::question::Question;
 use crate::tui::stitch::{PairIds, Show, Sort};
 use crate::tui::update::{stitch, stitch_requests, stitch_responses};
-use crate::tui::view::figures::{c_star, cosine, count, label_text, plain, signed};
+use crate::tui::view::figures::{c_star, cosine, count, name_text, plain, signed};
 use crate::tui::view::frame::field_line;
 use crate::tui::view::waiting::waiting;
 use crokey::key;
@@ -151,7 +151,7 @@ fn line<'a>(app: &App, view: &PairView, row: &QueueRow, pen: &Canvas<'_>) -> Lin
         Span::styled(format!("{delta:>8}"), if helps { theme.good() } else { theme.quiet() }),
         Span::styled(format!(" {fires:>6} "), theme.quiet()),
         Span::styled(format!("{here:>6}"), here_style),
-        Span::raw(format!("  {}", label_text(app, theme, &of, 8).unwrap_or_else(|| glyphs.more.into()))),
+        Span::raw(format!("  {}", name_text(app, theme, &of, 8).unwrap_or_else(|| glyphs.more.into()))),
     ])
 }
 

@@ -17,7 +17,7 @@ use crate::tui::location::{Focus, LatentRef, Page};
 use crate::tui::msg::Effect;
 use crate::tui::pane::{Pane, step_of};
 use crate::tui::update::{meta, select, stitch};
-use crate::tui::view::figures::{label_text, name_of, progress_text};
+use crate::tui::view::figures::{name_of, name_text, progress_text};
 use crate::tui::view::trouble;
 use crate::tui::view::waiting::lacking;
 use crokey::key;
@@ -104,7 +104,7 @@ fn title<'a>(app: &App, chosen: Option<&LatentRef>, heat: Option<&Heat>, pen: &C
             format!("{}/{}", text::prose(&chosen.sae, theme.charset), chosen.latent),
             theme.accent(),
         ));
-        if let Some(label) = label_text(app, theme, chosen, 2) {
+        if let Some(label) = name_text(app, theme, chosen, 2) {
             about.push(Span::raw(format!(" {label}")));
         }
         about.push(Span::styled(if app.held { " held" } else { " strongest here" }, theme.quiet()));

@@ -254,7 +254,7 @@ pub(crate) fn matching(app: &App, typed: &str) -> Vec<u32> {
     }
     let mut found: Vec<(u32, usize, f32)> = (0..u32::try_from(width).unwrap_or(u32::MAX))
         .filter_map(|m| {
-            let Some(label) = app.meta.labels.get(&of, m) else { return typed.is_empty().then_some((m, 0, 0.0)) };
+            let Some(label) = app.meta.names.get(&of, m) else { return typed.is_empty().then_some((m, 0, 0.0)) };
             if typed.is_empty() {
                 return Some((m, 0, 0.0));
             }
@@ -285,7 +285,7 @@ pub(crate) fn picked(app: &mut App, meta_latent: u32, what: PickFor) {
 
 /// How strongly an added meta-latent is put in, in hundredths: as in the latent that has it most.
 fn strength_of(app: &App, meta_latent: u32) -> i32 {
-    let label = app.meta_ref().and_then(|of| app.meta.labels.get(&of, meta_latent));
+    let label = app.meta_ref().and_then(|of| app.meta.names.get(&of, meta_latent));
     let most = label.and_then(|label| label.members.first()).map_or(0.5, |member| member.activation);
     (most * 100.0).round().clamp(5.0, 1000.0) as i32
 }

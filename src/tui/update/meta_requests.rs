@@ -3,7 +3,7 @@
 
 use crate::analysis::{Arm, SurgeryEdit};
 use crate::session::{
-    BreakdownQuery, ContinueQuery, MetaCardQuery, MetaLabelsQuery, MetaRunQuery, MetasQuery, SurgeryQuery,
+    BreakdownQuery, ContinueQuery, MetaCardQuery, MetaNamesQuery, MetaRunQuery, MetasQuery, SurgeryQuery,
 };
 use crate::tui::app::{App, LatentRef, Page};
 use crate::tui::hits::Part;
@@ -27,7 +27,7 @@ pub(crate) fn ask_all(app: &mut App, effects: &mut Vec<Effect>) {
     parts(app, &of, effects);
     card(app, &of, effects);
     by_meta(app, &of, effects);
-    labels(app, &of, effects);
+    names_of_meta(app, &of, effects);
     surgery(app, effects);
 }
 
@@ -83,8 +83,8 @@ fn by_meta(app: &mut App, of: &MetaRef, effects: &mut Vec<Effect>) {
 }
 
 /// Names of what fires at the token, of what stands in surgery, and of all while one is picked.
-fn labels(app: &mut App, of: &MetaRef, effects: &mut Vec<Effect>) {
-    if app.meta.labels.ask.is_pending() {
+fn names_of_meta(app: &mut App, of: &MetaRef, effects: &mut Vec<Effect>) {
+    if app.meta.names.ask.is_pending() {
         return;
     }
     let mut wanted: Vec<u32> = Vec::new();
@@ -102,14 +102,14 @@ fn labels(app: &mut App, of: &MetaRef, effects: &mut Vec<Effect>) {
         wanted.extend(0..u32::try_from(width).unwrap_or(u32::MAX));
     }
     let mut seen = std::collections::HashSet::new();
-    let missing = |m: &u32| app.meta.labels.is_missing(of, *m) && seen.insert(*m);
+    let missing = |m: &u32| app.meta.names.is_missing(of, *m) && seen.insert(*m);
     let meta_latents: Vec<u32> = wanted.into_iter().filter(missing).take(NAMED).collect();
     if meta_latents.is_empty() {
         return;
     }
     let MetaRef { sae, meta } = of.clone();
-    let query = MetaLabelsQuery { sae, meta, meta_latents };
-    effects.push(app.meta.labels.ask.ask(query, (), &mut app.tickets));
+    let query = MetaNamesQuery { sae, meta, meta_latents };
+    effects.push(app.meta.names.ask.ask(query, (), &mut app.tickets));
 }
 
 fn surgery(app: &mut App, effects: &mut Vec<Effect>) {

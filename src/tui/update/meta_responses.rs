@@ -3,7 +3,7 @@
 
 use crate::tui::app::{App, Notice};
 use crate::tui::ask::{AnyAsk as _, Turn};
-use crate::tui::meta::MetaLabels;
+use crate::tui::meta::MetaNames;
 use crate::tui::msg::Effect;
 use crate::tui::question::{Question, Wait, question};
 use crate::tui::update::say;
@@ -26,7 +26,7 @@ pub(crate) const QUESTIONS: &[Question] = &[
         .ended("training stopped; what was learnt is kept, and t continues from there")
         .then(trained),
     question!(meta.states),
-    question!(meta.labels.ask).then(|app, turn, _| app.meta.labels.turn(turn)),
+    question!(meta.names.ask).then(|app, turn, _| app.meta.names.turn(turn)),
 ];
 
 fn card(app: &mut App, turn: Turn, _: &mut Vec<Effect>) {
@@ -58,6 +58,6 @@ fn trained(app: &mut App, turn: Turn, _: &mut Vec<Effect>) {
     // Which meta-latents another seed found too is known anew.
     app.meta.parts.clear();
     app.meta.card.clear();
-    app.meta.labels = MetaLabels::default();
+    app.meta.names = MetaNames::default();
     say(app, format!("meta-SAE {} of SAE {} is trained; 9 shows parts", done.info.meta, done.info.sae));
 }

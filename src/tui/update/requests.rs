@@ -1,10 +1,10 @@
-//! What the state needs that has not been asked for: runs, cards, labels, searches.
+//! What the state needs that has not been asked for: runs, cards, names, searches.
 //! Not here: what happens when it arrives (`responses.rs`).
 //!
 //! Every message ends here, so no path can forget to ask: the question follows from the state alone.
 
 use crate::session::{
-    CardQuery, CheckupQuery, EffectQuery, LabelsQuery, LoadScope, NextQuery, PackQuery, Query, RunQuery, SearchQuery,
+    CardQuery, CheckupQuery, EffectQuery, LoadScope, NamesQuery, NextQuery, PackQuery, Query, RunQuery, SearchQuery,
 };
 use crate::tui::app::{App, LatentRef, Page};
 use crate::tui::ask::AnyAsk as _;
@@ -33,7 +33,7 @@ pub(super) fn settle(app: &mut App, effects: &mut Vec<Effect>) {
     next(app, effects);
     card(app, effects);
     search(app, effects);
-    labels(app, effects);
+    names(app, effects);
     for pane in PANES {
         pane.ask(app, effects);
     }
@@ -123,14 +123,14 @@ fn search(app: &mut App, effects: &mut Vec<Effect>) {
     effects.extend(app.found.want(SearchQuery { sae, query }, (), &mut app.tickets));
 }
 
-fn labels(app: &mut App, effects: &mut Vec<Effect>) {
-    if app.labels.is_pending() {
+fn names(app: &mut App, effects: &mut Vec<Effect>) {
+    if app.names.is_pending() {
         return;
     }
-    let missing = app.labels.missing(&wanted(app));
+    let missing = app.names.missing(&wanted(app));
     let Some(sae) = missing.first().map(|l| l.sae.clone()) else { return };
     let latents = missing.iter().map(|l| l.latent).collect();
-    effects.push(app.labels.ask.ask(LabelsQuery { sae, latents }, (), &mut app.tickets));
+    effects.push(app.names.ask.ask(NamesQuery { sae, latents }, (), &mut app.tickets));
 }
 
 /// The latents whose names are on screen or soon may be, the most looked at first.

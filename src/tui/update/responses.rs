@@ -30,7 +30,7 @@ pub(super) const QUESTIONS: &[Question] = &[
     question!(catalogue).lasting().then(catalogue),
     question!(found).then(found),
     question!(next.ask).then(|app, turn, _| app.next.turn(turn)),
-    question!(labels.ask).then(|app, turn, _| app.labels.turn(turn)),
+    question!(names.ask).then(|app, turn, _| app.names.turn(turn)),
 ];
 
 /// What is done without being asked for.
@@ -108,7 +108,7 @@ fn note_dense(app: &mut App) {
     let Some(card) = app.card.value() else { return };
     let of = LatentRef { sae: card.sae.clone(), latent: card.latent };
     let dense = card.seen.tokens >= DENSE_FROM && card.seen.fired * 2 > card.seen.tokens;
-    app.labels.mark_dense(of, dense);
+    app.names.mark_dense(of, dense);
 }
 
 /// Tokens that must have been seen before a latent is called dense.

@@ -66,7 +66,7 @@ fn pair_arrived(app: &mut App) {
     let tokens = view.text.tokens as u64;
     for row in view.rows.iter().filter(|row| tokens >= DENSE_FROM && row.fired * 2 > tokens) {
         let of = LatentRef { sae: view.large.clone(), latent: row.latent };
-        app.labels.mark_dense(of, true);
+        app.names.mark_dense(of, true);
     }
     if !view.notes.is_empty() {
         say(app, view.notes.join("; "));

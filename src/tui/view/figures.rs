@@ -17,14 +17,14 @@ use crate::tui::theme::Theme;
 pub(crate) const NAMES: usize = 11;
 
 /// The tokens that name a latent, for one line; one that fires on more than half of all tokens is called dense first.
-pub(crate) fn label_text(app: &App, theme: Theme, of: &LatentRef, most: usize) -> Option<String> {
-    let tokens = app.labels.get(of)?;
+pub(crate) fn name_text(app: &App, theme: Theme, of: &LatentRef, most: usize) -> Option<String> {
+    let tokens = app.names.get(of)?;
     // Only a decoder row of zeros promotes nothing at all.
     if tokens.is_empty() {
         return Some("(zero)".to_owned());
     }
     let shown: Vec<String> = tokens.iter().take(most).map(|t| text::token(&t.text, theme.charset)).collect();
-    let dense = if app.labels.is_dense(of) { "(dense) " } else { "" };
+    let dense = if app.names.is_dense(of) { "(dense) " } else { "" };
     Some(format!("{dense}{}", shown.join(" ")))
 }
 
@@ -122,7 +122,7 @@ pub(crate) fn promoted(tokens: &[TokenValue], most: usize, theme: Theme) -> Stri
 pub(crate) fn members(app: &App, sae: &str, members: &[Member], most: usize, theme: Theme) -> String {
     let name = |m: &Member| {
         let of = LatentRef { sae: sae.to_owned(), latent: m.latent };
-        let label = label_text(app, theme, &of, 1).unwrap_or_default();
+        let label = name_text(app, theme, &of, 1).unwrap_or_default();
         format!("{}{}{label}", m.latent, if label.is_empty() { "" } else { " " })
     };
     let own = app.latent;
@@ -142,14 +142,14 @@ pub(crate) fn stable(stable: Option<bool>, pen: &Canvas<'_>) -> Span<'static> {
 /// A meta-latent's name where it is known.
 pub(crate) fn name_of(app: &App, meta_latent: u32, most: usize, theme: Theme) -> Option<String> {
     let of = app.meta_ref()?;
-    app.meta.labels.get(&of, meta_latent).map(|label| promoted(&label.promoted, most, theme))
+    app.meta.names.get(&of, meta_latent).map(|label| promoted(&label.promoted, most, theme))
 }
 
 /// What a list of meta-latents says of one: whether it is stable, what it promotes, which latents it is in.
 pub(crate) fn row_of<'a>(app: &App, meta_latent: u32, pen: &Canvas<'_>) -> Vec<Span<'a>> {
     let theme = pen.theme;
     let Some(of) = app.meta_ref() else { return Vec::new() };
-    let Some(label) = app.meta.labels.get(&of, meta_latent) else {
+    let Some(label) = app.meta.names.get(&of, meta_latent) else {
         return vec![Span::styled(theme.glyphs().more, theme.quiet())];
     };
     let inside = members(app, &of.sae, &label.members, 2, theme);

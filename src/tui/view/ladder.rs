@@ -11,7 +11,7 @@ use crate::tui::app::{App, LatentRef};
 use crate::tui::canvas::{Canvas, Title};
 use crate::tui::format;
 use crate::tui::hits::HitTarget;
-use crate::tui::view::figures::label_text;
+use crate::tui::view::figures::name_text;
 use crate::tui::view::flow;
 
 pub(crate) fn draw(app: &App, area: Rect, pen: &mut Canvas<'_>) {
@@ -63,6 +63,6 @@ fn strongest<'a>(app: &App, sae: &str, pen: &Canvas<'_>) -> Vec<Span<'a>> {
     vec![
         Span::styled(format!("  {:>6}", firing.latent), theme.quiet()),
         Span::styled(format!(" {:>6}  ", format::activation(firing.activation)), theme.bar()),
-        Span::raw(label_text(app, theme, &of, 6).unwrap_or_default()),
+        Span::raw(name_text(app, theme, &of, 6).unwrap_or_default()),
     ]
 }

@@ -13,7 +13,7 @@ use crate::tui::format;
 use crate::tui::keys::key_name;
 use crate::tui::overlay::{Field, PathFor, PickFor};
 use crate::tui::palette::commands;
-use crate::tui::view::figures::{label_text, row_of};
+use crate::tui::view::figures::{name_text, row_of};
 use crate::tui::view::frame::{centred, field_line, framed, rows};
 use crate::tui::view::trouble;
 
@@ -71,7 +71,7 @@ pub(crate) fn search(app: &App, field: &Field, screen: Rect, pen: &mut Canvas<'_
         let of = LatentRef { sae: found.sae.clone(), latent };
         let heat = app.heat(&of).into_iter().fold(0.0, f32::max);
         let fires = if heat > 0.0 { format!("fires {}", format::activation(heat)) } else { String::new() };
-        let label = label_text(app, pen.theme, &of, 6).unwrap_or_default();
+        let label = name_text(app, pen.theme, &of, 6).unwrap_or_default();
         let label = text::fit(&label, usize::from(below.width).saturating_sub(36), pen.theme.charset);
         Line::from(vec![
             Span::styled(format!("{latent:>7}"), row_style(chosen, pen)),
@@ -105,7 +105,7 @@ pub(crate) fn pick(app: &App, field: &Field, what: PickFor, screen: Rect, pen: &
     field_line(field, inner, pen);
     let found = crate::tui::update::meta::matching(app, field.input.value());
     let about = Rect { y: inner.y + 1, height: 1, ..inner };
-    let naming = if app.meta.labels.ask.is_pending() { ", still being named" } else { "" };
+    let naming = if app.meta.names.ask.is_pending() { ", still being named" } else { "" };
     let said = format!("a number, or a token that it promotes: {}{naming}", found.len());
     pen.text(about, 0, &said, pen.theme.quiet());
     rows(found.len(), field.row, lower(inner, 2), pen, |index, chosen, pen| {

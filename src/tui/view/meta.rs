@@ -12,7 +12,7 @@ use crate::tui::format;
 use crate::tui::hits::HitTarget;
 use crate::tui::panes;
 use crate::tui::view::areas::split;
-use crate::tui::view::figures::{label_text, training};
+use crate::tui::view::figures::{name_text, training};
 use crate::tui::view::trouble;
 use crate::tui::view::waiting::{pending, waiting};
 
@@ -74,7 +74,7 @@ fn tabs(app: &App, area: Rect, pen: &mut Canvas<'_>) {
         x += cells + 1;
     }
     let Some(chosen) = app.chosen() else { return };
-    let label = label_text(app, theme, &chosen, 3).unwrap_or_default();
+    let label = name_text(app, theme, &chosen, 3).unwrap_or_default();
     let of = format!("latent {}/{}  {label}", text::prose(&chosen.sae, theme.charset), chosen.latent);
     let room = usize::from(area.right().saturating_sub(x + 3));
     let of = format!(" {} ", text::truncate(&of, room, theme.charset));

@@ -12,7 +12,7 @@ use crate::tui::canvas::{Canvas, Title};
 use crate::tui::format;
 use crate::tui::hits::Part;
 use crate::tui::stitch::PairIds;
-use crate::tui::view::figures::{c_star, cosine, count, label_text, plain, signed};
+use crate::tui::view::figures::{c_star, cosine, count, name_text, plain, signed};
 use crate::tui::view::waiting::waiting;
 
 /// The last verdict of a pair, with cross-entropies when they have come; and whether it is of an older question for so
@@ -163,7 +163,7 @@ fn rule<'a>(app: &App, verdict: &Verdict, pen: &Canvas<'_>) -> Line<'a> {
         )),
         Span::styled("  nearest ", theme.quiet()),
         Span::styled(format!("{}/{}", text::prose(&of.sae, theme.charset), of.latent), theme.accent()),
-        Span::raw(format!(" {}", label_text(app, theme, &of, 4).unwrap_or_default())),
+        Span::raw(format!(" {}", name_text(app, theme, &of, 4).unwrap_or_default())),
     ])
 }
 

@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use saescope::analysis::{
     Arm, ArmView, BreakdownView, Continuation, Firing, Histogram, LadderEntry, Member, MemberFiring, MetaCard,
-    MetaComponent, MetaEntry, MetaInfo, MetaLabel, MetaRun, Named, Neighbour, NextToken, PositionRun, SurgeryView,
+    MetaComponent, MetaEntry, MetaInfo, MetaName, MetaRun, Named, Neighbour, NextToken, PositionRun, SurgeryView,
     TokenFiring, TokenView,
 };
 use saescope::session::{
-    BreakdownQuery, ContinueQuery, MetaCardQuery, MetaLabels, MetaLabelsQuery, MetaQuery, MetaRecipe, MetaRunQuery,
+    BreakdownQuery, ContinueQuery, MetaCardQuery, MetaNames, MetaNamesQuery, MetaQuery, MetaRecipe, MetaRunQuery,
     MetaState, MetaTrained, MetasQuery, SurgeryQuery,
 };
 use saescope::worker::{Answer, Job};
@@ -77,8 +77,8 @@ pub fn entry(latent: u32) -> MetaEntry {
     }
 }
 
-fn label(meta_latent: u32) -> MetaLabel {
-    MetaLabel {
+fn label(meta_latent: u32) -> MetaName {
+    MetaName {
         meta_latent,
         promoted: promoted(96, meta_latent),
         members: members(meta_latent).into_iter().take(3).collect(),
@@ -173,9 +173,9 @@ pub fn answer(job: &Job) -> Option<Answer> {
         .or_else(|| answer_to(job, |query: &MetaCardQuery| card(query.meta_latent)))
         .or_else(|| answer_to(job, |_: &MetaRunQuery| run()))
         .or_else(|| {
-            answer_to(job, |MetaLabelsQuery { sae, meta, meta_latents }| {
-                let labels = meta_latents.iter().map(|meta_latent| label(*meta_latent)).collect();
-                MetaLabels { sae: sae.clone(), meta: meta.clone(), labels }
+            answer_to(job, |MetaNamesQuery { sae, meta, meta_latents }| {
+                let names = meta_latents.iter().map(|meta_latent| label(*meta_latent)).collect();
+                MetaNames { sae: sae.clone(), meta: meta.clone(), names }
             })
         })
         .or_else(|| answer_to(job, |query: &SurgeryQuery| surgery(&query.operation, &query.named)))

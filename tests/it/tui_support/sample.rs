@@ -21,7 +21,7 @@ use saescope::analysis::{
 };
 use saescope::session::{
     AttributionQuery, CardQuery, CatalogueQuery, Checked, CheckupQuery, EffectQuery, FilterQuery, Found, IndexQuery,
-    Labels, LabelsQuery, LoadScope, Memory, NextQuery, OpenQuery, OpenedSuite, PackQuery, Predictions, PullQuery,
+    LatentNames, LoadScope, Memory, NamesQuery, NextQuery, OpenQuery, OpenedSuite, PackQuery, Predictions, PullQuery,
     Query, RunQuery, SaeInfo, SearchQuery, SuiteEntry,
 };
 use saescope::site::{Site, SiteKind};
@@ -366,10 +366,10 @@ pub fn answer(job: &Job) -> Answer {
         })
         .or_else(|| answer_to(job, |query: &CardQuery| card(&query.sae, query.latent)))
         .or_else(|| {
-            answer_to(job, |LabelsQuery { sae, latents }| {
+            answer_to(job, |NamesQuery { sae, latents }| {
                 let width = sae.parse().unwrap_or(512);
-                let labels = latents.iter().map(|l| (*l, promoted(width, *l))).collect();
-                Labels { sae: sae.clone(), labels }
+                let names = latents.iter().map(|l| (*l, promoted(width, *l))).collect();
+                LatentNames { sae: sae.clone(), names }
             })
         })
         .or_else(|| answer_to(job, found))

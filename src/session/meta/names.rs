@@ -1,16 +1,16 @@
 //! Short names of meta-latents.
 //! Not here: what they are made of (`analysis::meta`).
 
-use crate::analysis::MetaLabel;
+use crate::analysis::MetaName;
 use crate::report::Report;
 use crate::session::failure;
 use crate::session::meta::Scope;
-use crate::session::meta::answers::MetaLabels;
+use crate::session::meta::answers::MetaNames;
 use crate::session::query::{Cx, Query};
 
 /// Short names of meta-latents.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct MetaLabelsQuery {
+pub struct MetaNamesQuery {
     /// The SAE's id.
     pub sae: String,
     /// The meta-SAE's id, or a folder.
@@ -19,22 +19,22 @@ pub struct MetaLabelsQuery {
     pub meta_latents: Vec<u32>,
 }
 
-impl Query for MetaLabelsQuery {
-    type Answer = MetaLabels;
-    const NAME: &'static str = "meta-labels";
+impl Query for MetaNamesQuery {
+    type Answer = MetaNames;
+    const NAME: &'static str = "meta-names";
     const PRIORITY: u8 = 130;
 
-    fn run(&self, cx: &mut Cx<'_>) -> Result<MetaLabels, Report> {
+    fn run(&self, cx: &mut Cx<'_>) -> Result<MetaNames, Report> {
         let cancel = cx.cancel;
-        let labels = cx.session()?.scope(&self.sae, &self.meta, cancel)?.labels(&self.meta_latents)?;
-        Ok(MetaLabels { sae: self.sae.clone(), meta: self.meta.clone(), labels })
+        let names = cx.session()?.scope(&self.sae, &self.meta, cancel)?.names(&self.meta_latents)?;
+        Ok(MetaNames { sae: self.sae.clone(), meta: self.meta.clone(), names })
     }
 }
 
 impl Scope<'_> {
-    fn labels(&self, meta_latents: &[u32]) -> Result<Vec<MetaLabel>, Report> {
+    fn names(&self, meta_latents: &[u32]) -> Result<Vec<MetaName>, Report> {
         self.microscope()
-            .labels(meta_latents, self.room.words())
+            .names(meta_latents, self.room.words())
             .map_err(|error| failure::of_sae(self.cannot("name its meta-latents"), &error))
     }
 }

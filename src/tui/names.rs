@@ -4,22 +4,22 @@
 use std::collections::{HashMap, HashSet};
 
 use crate::analysis::TokenValue;
-use crate::session::LabelsQuery;
+use crate::session::NamesQuery;
 use crate::tui::ask::{Ask, Turn};
 use crate::tui::location::LatentRef;
 
 /// Names of latents.
 #[derive(Debug, Default)]
-pub struct LabelStore {
+pub struct NameStore {
     known: HashMap<LatentRef, Vec<TokenValue>>,
     // Asked for without success: not asked for again, or a failure would repeat for ever.
     refused: HashSet<LatentRef>,
     dense: HashSet<LatentRef>,
     /// What is asked.
-    pub ask: Ask<LabelsQuery>,
+    pub ask: Ask<NamesQuery>,
 }
 
-impl LabelStore {
+impl NameStore {
     /// A latent's name: the tokens it promotes most.
     #[must_use]
     pub fn get(&self, of: &LatentRef) -> Option<&[TokenValue]> {
@@ -70,11 +70,11 @@ impl LabelStore {
                 self.dense.clear();
             }
             Turn::Answered | Turn::Failed | Turn::Ended => {
-                if let (Turn::Answered, Some(labels)) = (turn, self.ask.value()) {
-                    let of = |latent: u32| LatentRef { sae: labels.sae.clone(), latent };
-                    self.known.extend(labels.labels.iter().map(|(latent, tokens)| (of(*latent), tokens.clone())));
+                if let (Turn::Answered, Some(names)) = (turn, self.ask.value()) {
+                    let of = |latent: u32| LatentRef { sae: names.sae.clone(), latent };
+                    self.known.extend(names.names.iter().map(|(latent, tokens)| (of(*latent), tokens.clone())));
                 }
-                let Some((LabelsQuery { sae, latents }, ())) = self.ask.question() else { return };
+                let Some((NamesQuery { sae, latents }, ())) = self.ask.question() else { return };
                 let asked = latents.iter().map(|latent| LatentRef { sae: sae.clone(), latent: *latent });
                 self.refused.extend(asked.filter(|of| !self.known.contains_key(of)));
             }
@@ -86,7 +86,7 @@ impl LabelStore {
 mod tests {
     use super::*;
     use crate::report::Report;
-    use crate::session::Labels;
+    use crate::session::LatentNames;
     use crate::task::Tickets;
     use crate::tui::ask::AnyAsk;
     use crate::worker::Answer;
@@ -97,15 +97,15 @@ mod tests {
 
     #[test]
     fn asks_for_one_sae_at_a_time_and_never_twice() {
-        let mut store = LabelStore::default();
+        let mut store = NameStore::default();
         let mut tickets = Tickets::default();
         let wanted = [at("a", 2), at("b", 1), at("a", 1), at("a", 2)];
         assert_eq!(store.missing(&wanted), [at("a", 1), at("a", 2)]);
-        store.ask.ask(LabelsQuery { sae: "a".into(), latents: vec![1, 2] }, (), &mut tickets);
-        store.ask.take(Ok(Answer::new(Labels { sae: "a".into(), labels: vec![(1, vec![])] })));
+        store.ask.ask(NamesQuery { sae: "a".into(), latents: vec![1, 2] }, (), &mut tickets);
+        store.ask.take(Ok(Answer::new(LatentNames { sae: "a".into(), names: vec![(1, vec![])] })));
         store.turn(Turn::Answered);
         assert_eq!(store.missing(&wanted), [at("b", 1)], "what was not answered is not asked for again");
-        store.ask.ask(LabelsQuery { sae: "b".into(), latents: vec![1] }, (), &mut tickets);
+        store.ask.ask(NamesQuery { sae: "b".into(), latents: vec![1] }, (), &mut tickets);
         store.ask.take(Err(Report::new("no")));
         store.turn(Turn::Failed);
         assert!(store.missing(&wanted).is_empty());

@@ -11,35 +11,35 @@ const LABEL: usize = 5;
 
 /// Short names of latents: the tokens they promote.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LabelsQuery {
+pub struct NamesQuery {
     /// The SAE's id.
     pub sae: String,
     /// The latents.
     pub latents: Vec<u32>,
 }
 
-impl Query for LabelsQuery {
-    type Answer = Labels;
-    const NAME: &'static str = "labels";
+impl Query for NamesQuery {
+    type Answer = LatentNames;
+    const NAME: &'static str = "names";
     const PRIORITY: u8 = 40;
 
-    fn run(&self, cx: &mut Cx<'_>) -> Result<Labels, Report> {
+    fn run(&self, cx: &mut Cx<'_>) -> Result<LatentNames, Report> {
         let suite = cx.suite()?;
         let place = suite.place(&self.sae)?;
-        let labels = match suite.words() {
+        let names = match suite.words() {
             None => Vec::new(),
-            Some(words) => card::labels(&suite.saes[place].sae, &self.latents, words, LABEL)
+            Some(words) => card::names(&suite.saes[place].sae, &self.latents, words, LABEL)
                 .map_err(|error| failure::of_sae(format!("cannot name latents of SAE `{}`", self.sae), &error))?,
         };
-        Ok(Labels { sae: self.sae.clone(), labels })
+        Ok(LatentNames { sae: self.sae.clone(), names })
     }
 }
 
 /// Names of latents of one SAE.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Labels {
+pub struct LatentNames {
     /// The SAE's id.
     pub sae: String,
     /// Each latent with the tokens it promotes most, best first.
-    pub labels: Vec<(u32, Vec<TokenValue>)>,
+    pub names: Vec<(u32, Vec<TokenValue>)>,
 }

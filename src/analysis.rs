@@ -14,6 +14,7 @@ pub mod measuring;
 pub mod meta;
 mod pair_view;
 pub mod splice;
+pub mod steering;
 mod stitching;
 pub mod surgery;
 pub mod tokens;
@@ -34,6 +35,7 @@ pub use index::{
 };
 pub use meta::{BreakdownView, Histogram, Member, MemberFiring, MetaCard, MetaInfo, MetaName, MetaRun, TokenFiring};
 pub use pair_view::{Counts, PairView, QueueRow};
+pub use steering::{SteerArm, SteerToken, SteerView, Strength, SweepPoint};
 pub use stitching::{
     BenchLoss, CurveLoss, CurveView, Effect, GroupView, Losses, Measures, Side, TextInfo, Verdict, WorkbenchView,
 };

@@ -1,6 +1,7 @@
 //! The command line: arguments, headless commands, JSON, exit codes.
 //! Not here: what the commands compute (`session`), the explorer (`tui`).
 
+mod answer;
 pub mod args;
 mod context;
 mod doctor;
@@ -15,6 +16,7 @@ mod output;
 mod progress;
 mod pull;
 mod run;
+mod steer;
 mod stitch;
 mod suites;
 
@@ -95,6 +97,7 @@ fn dispatch(args: Args, output: &Output) -> Result<u8, Report> {
         Some(Command::Run(options)) => run::run(&context, &options, output),
         Some(Command::Latent(options)) => latent::latent(&context, &options, output),
         Some(Command::Effect(options)) => effect::effect(&context, &options, output),
+        Some(Command::Steer(options)) => steer::steer(&context, &options, output),
         Some(Command::Meta(options)) => meta::meta(&context, &options, output),
         Some(Command::Index(options)) => index::index(&context, &options, output),
         Some(Command::Stitch(options)) => stitch::stitch(&context, &options, output),

@@ -2,6 +2,7 @@
 //! Not here: where the files come from, and what is done with an activation.
 
 mod activation;
+mod arms;
 mod attention;
 mod backend;
 mod cache;
@@ -32,10 +33,11 @@ use std::sync::Arc;
 
 use candle_core::Tensor;
 
+pub use self::arms::Arms;
 pub use self::backend::Backend;
 pub use self::cache::Cache;
 pub use self::fan::Fan;
-pub use self::generate::{Generate, Sampling, generate};
+pub use self::generate::{Chooser, Generate, Sampling, generate};
 pub use self::layers::lend;
 pub use self::load::{load, load_part, memory_needed, needs, needs_of, wanted};
 pub use self::model_scope::{ModelScope, Wanted};
@@ -253,6 +255,14 @@ pub trait Model: Send + Sync {
     /// # Errors
     /// As [`Model::forward`], and [`Error::Elsewhere`] where the cache does not hold the blocks.
     fn fan(&self, fan: Fan<'_>) -> Result<Tensor, Error>;
+
+    /// Runs the next tokens of several texts as one batch, each behind its own cache, and adds them to it. Gives the logits
+    /// that are asked for, f32 [rows, vocab], on the CPU, arm after arm. On the CPU each arm gets the bits that it gets
+    /// alone. A pass that fails or is cancelled leaves the caches as they were.
+    ///
+    /// # Errors
+    /// As [`Model::forward`], and [`Error::Elsewhere`] where the caches hold another number of positions each.
+    fn arms(&self, arms: Arms<'_>) -> Result<Option<Tensor>, Error>;
 
     /// What the norm behind the last block divides each row of the residual stream there, [rows, d_model], by.
     ///

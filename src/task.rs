@@ -1,6 +1,7 @@
 //! Which asking an answer belongs to, how far the answer is, and whether it is still wanted.
 //! Not here: threads, clocks, and what the work is.
 
+use std::any::Any;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -81,6 +82,38 @@ pub struct Progress {
     pub whole: Option<Whole>,
     /// Measured numbers worth showing beside it, such as a training loss.
     pub figures: Vec<(String, f64)>,
+    /// What is there of the answer, where it can be shown as it grows.
+    #[serde(skip)]
+    pub so_far: Option<SoFar>,
+}
+
+/// A part of an answer, of a type that who asked knows.
+#[derive(Clone)]
+pub struct SoFar(Arc<dyn Any + Send + Sync>);
+
+impl SoFar {
+    /// A part of an answer.
+    pub fn new(part: impl Any + Send + Sync) -> Self {
+        Self(Arc::new(part))
+    }
+
+    /// The part, if it is of this type.
+    #[must_use]
+    pub fn of<T: Any>(&self) -> Option<&T> {
+        self.0.downcast_ref()
+    }
+}
+
+impl fmt::Debug for SoFar {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SoFar")
+    }
+}
+
+impl PartialEq for SoFar {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
 }
 
 /// The whole of which a [`Progress`] is a part.

@@ -10,9 +10,11 @@ use std::fmt::Write as _;
 use unicode_segmentation::UnicodeSegmentation;
 use unicode_width::UnicodeWidthStr;
 
+mod command_line;
 mod hidden;
 mod out;
 
+pub use command_line::CommandLine;
 use hidden::is_hidden;
 pub use out::{json, line, lines, plain, said};
 

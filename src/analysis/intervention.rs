@@ -4,6 +4,7 @@
 //! All activations of latents are read from the unedited x of their position, and the Δ of several edits add up. What an
 //! SAE does to its input is undone: a latent's contribution is f·d in the model's units.
 
+mod arms;
 mod compiled;
 mod hook;
 
@@ -12,6 +13,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
+pub use arms::{ArmEdit, ArmsHook};
 pub use compiled::{Compiled, Error, Setting, Unedited};
 pub use hook::{EditHook, FanHook};
 
@@ -26,8 +28,17 @@ pub struct LatentId {
     pub latent: u32,
 }
 
+/// That a latent fires above a value.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct LatentAbove {
+    /// The latent.
+    pub latent: LatentId,
+    /// The value.
+    pub above: f32,
+}
+
 /// At which positions an intervention acts.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Where {
     /// All.
     All,
@@ -37,13 +48,6 @@ pub enum Where {
     Positions(Vec<usize>),
     /// This one and all behind it.
     From(usize),
-    /// Those where a latent fires above a value.
-    When {
-        /// The latent.
-        latent: LatentId,
-        /// The value.
-        above: f32,
-    },
 }
 
 /// What is done to the activation x of a position. f is how strongly a latent fires on x, d its decoder row in the
@@ -65,6 +69,27 @@ pub enum ActivationEdit {
         latent: LatentId,
         /// What its activation is multiplied by.
         by: f32,
+    },
+    /// x + by·d: as if it fired so much more.
+    More {
+        /// The latent.
+        latent: LatentId,
+        /// How much.
+        by: f32,
+    },
+    /// x + (coefficient − 1)·(x·u)·u, u being the latent's decoder row scaled to length 1.
+    Along {
+        /// The latent.
+        latent: LatentId,
+        /// What x's part along the row is multiplied by; 0 projects it out.
+        coefficient: f32,
+    },
+    /// What several latents contribute together along one direction is changed.
+    Combined {
+        /// Which latents, and the direction.
+        of: Arc<Combination>,
+        /// How.
+        change: Change,
     },
     /// x + strength·direction.
     Add {
@@ -107,6 +132,34 @@ pub enum ActivationEdit {
     },
 }
 
+/// What several latents of an SAE contribute together along one direction m, such as a meta-latent: f = Σ wᵢ·fᵢ.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Combination {
+    /// What a person calls it.
+    pub name: String,
+    /// The SAE's id.
+    pub sae: String,
+    /// Latents and their weights w, by rising latent.
+    pub members: Vec<(u32, f32)>,
+    /// m, \[size\].
+    pub direction: Vec<f32>,
+}
+
+/// What is done to a combination, in the sense of the edits of a latent.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Change {
+    /// x − f·m.
+    Off,
+    /// x + (value − f)·m.
+    To(f32),
+    /// x + (by − 1)·f·m.
+    Times(f32),
+    /// x + by·m.
+    More(f32),
+    /// x + (coefficient − 1)·(x·u)·u, u being m scaled to length 1.
+    Along(f32),
+}
+
 /// Activations that are given.
 #[derive(Clone, Debug, PartialEq)]
 pub enum PartialSettings {
@@ -114,6 +167,15 @@ pub enum PartialSettings {
     Rows(Arc<[f32]>),
     /// The same for all, \[size\].
     Row(Arc<[f32]>),
+}
+
+/// The direction of a control.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Control {
+    /// One that is drawn: the same seed gives the same.
+    Seed(u64),
+    /// This one, \[size\].
+    Along(Arc<[f32]>),
 }
 
 /// Where and how a model is changed while it runs.
@@ -127,21 +189,25 @@ pub struct Intervention {
     pub edits: Vec<ActivationEdit>,
     /// Whether beginning-of-sequence tokens in front are left alone, unless positions name them.
     pub spare_bos: bool,
-    /// Seed of a direction: with one, not Δ is added but what has its length at each position in that direction.
-    pub control: Option<u64>,
+    /// A condition: positions where it does not hold are left alone.
+    pub only: Option<LatentAbove>,
+    /// A condition: from the first position on where it holds, nothing is done any more.
+    pub until: Option<LatentAbove>,
+    /// A direction: with one, not Δ is added but what has its length at each position in that direction.
+    pub control: Option<Control>,
 }
 
 impl Intervention {
     /// One that leaves beginning-of-sequence tokens alone, unless positions name them.
     #[must_use]
     pub const fn new(site: Site, at: Where, edits: Vec<ActivationEdit>) -> Self {
-        Self { site, at, edits, spare_bos: true, control: None }
+        Self { site, at, edits, spare_bos: true, only: None, until: None, control: None }
     }
 
     /// Its control: as large at every position, in one random direction. The same seed gives the same direction.
     #[must_use]
     pub fn control(&self, seed: u64) -> Self {
-        Self { control: Some(seed), ..self.clone() }
+        Self { control: Some(Control::Seed(seed)), ..self.clone() }
     }
 }
 
@@ -153,18 +219,35 @@ impl ActivationEdit {
             Self::Ablate(latent)
             | Self::Set { latent, .. }
             | Self::Scale { latent, .. }
+            | Self::More { latent, .. }
+            | Self::Along { latent, .. }
             | Self::Row { latent, .. }
             | Self::From { latent, .. } => Some(latent),
-            Self::Add { .. } | Self::Project { .. } | Self::Reconstruct(_) | Self::Replace { .. } | Self::Whole(_) => {
-                None
-            }
+            Self::Combined { .. }
+            | Self::Add { .. }
+            | Self::Project { .. }
+            | Self::Reconstruct(_)
+            | Self::Replace { .. }
+            | Self::Whole(_) => None,
         }
+    }
+
+    /// Whether there is something that fires, so that it can act where that does.
+    #[must_use]
+    pub const fn fires(&self) -> bool {
+        self.latent().is_some() || matches!(self, Self::Combined { .. })
     }
 }
 
 impl fmt::Display for LatentId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "latent {} of SAE {}", self.latent, self.sae)
+    }
+}
+
+impl fmt::Display for LatentAbove {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} fires above {}", self.latent, self.above)
     }
 }
 
@@ -178,7 +261,6 @@ impl fmt::Display for Where {
                 write!(f, "at position{} {}", if at.len() == 1 { "" } else { "s" }, named.join(", "))
             }
             Self::From(first) => write!(f, "from position {first} on"),
-            Self::When { latent, above } => write!(f, "where {latent} fires above {above}"),
         }
     }
 }
@@ -189,6 +271,15 @@ impl fmt::Display for ActivationEdit {
             Self::Ablate(latent) => write!(f, "{latent} off"),
             Self::Set { latent, value } => write!(f, "{latent} set to {value}"),
             Self::Scale { latent, by } => write!(f, "{latent} × {by}"),
+            Self::More { latent, by } => write!(f, "{latent} {by:+}"),
+            Self::Along { latent, coefficient } => write!(f, "the part along {latent} × {coefficient}"),
+            Self::Combined { of, change } => match change {
+                Change::Off => write!(f, "{} off", of.name),
+                Change::To(value) => write!(f, "{} set to {value}", of.name),
+                Change::Times(by) => write!(f, "{} × {by}", of.name),
+                Change::More(by) => write!(f, "{} {by:+}", of.name),
+                Change::Along(by) => write!(f, "the part along {} × {by}", of.name),
+            },
             Self::Add { strength, .. } => write!(f, "{strength} × a direction added"),
             Self::Project { coefficient, .. } => write!(f, "the part along a direction × {coefficient}"),
             Self::Row { latent, .. } => write!(f, "another decoder row for {latent}"),
@@ -206,9 +297,17 @@ impl fmt::Display for Intervention {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let edits: Vec<String> = self.edits.iter().map(ActivationEdit::to_string).collect();
         let edits = if edits.is_empty() { "nothing".to_owned() } else { edits.join(", ") };
-        write!(f, "{}, {}: {edits}", self.site, self.at)?;
-        match self.control {
-            Some(seed) => write!(f, "; as large in a random direction (seed {seed})"),
+        write!(f, "{}, {}", self.site, self.at)?;
+        if let Some(only) = &self.only {
+            write!(f, " while {only}")?;
+        }
+        if let Some(until) = &self.until {
+            write!(f, " until {until}")?;
+        }
+        write!(f, ": {edits}")?;
+        match &self.control {
+            Some(Control::Seed(seed)) => write!(f, "; as large in a random direction (seed {seed})"),
+            Some(Control::Along(_)) => write!(f, "; as large in a given direction"),
             None => Ok(()),
         }
     }
@@ -229,10 +328,13 @@ mod tests {
             one.to_string(),
             "layer 3 resid_pre, at position 4: latent 7 of SAE 512 off, latent 9 of SAE 512 × -2"
         );
-        let none = Intervention::new(site, Where::When { latent: latent(1), above: 0.5 }, Vec::new()).control(3);
+        let condition = |latent, above| Some(LatentAbove { latent, above });
+        let (only, until) = (condition(latent(1), 0.5), condition(latent(2), -1.0));
+        let none = Intervention { only, until, ..Intervention::new(site, Where::All, Vec::new()) }.control(3);
         assert_eq!(
             none.to_string(),
-            "layer 3 resid_pre, where latent 1 of SAE 512 fires above 0.5: nothing; as large in a random direction (seed 3)"
+            "layer 3 resid_pre, at all positions while latent 1 of SAE 512 fires above 0.5 until latent 2 of SAE 512 fires \
+             above -1: nothing; as large in a random direction (seed 3)"
         );
     }
 }

@@ -3,6 +3,7 @@
 
 mod index;
 mod meta;
+mod steer;
 mod values;
 
 use std::path::PathBuf;
@@ -16,6 +17,7 @@ use crate::suite::TokenizerWord;
 
 pub use index::{Index, IndexBuild, IndexInfo, IndexMerge};
 pub use meta::{Meta, MetaChoice, MetaEdit, MetaEval, MetaShow, MetaTrain};
+pub use steer::{Steer, SteerEdits, UnitName};
 use values::{cosine, path, size, tokens};
 
 const EXAMPLES: &str = "\
@@ -88,6 +90,8 @@ pub enum Command {
     Latent(Latent),
     /// Take each latent that fires at a token out and see what the model says then.
     Effect(Effect),
+    /// Change latents while the model writes, and see what it writes then.
+    Steer(Steer),
     /// Train and use meta-SAEs: what latents are made of.
     #[command(subcommand)]
     Meta(Meta),
@@ -360,6 +364,7 @@ impl Args {
             Some(Command::Run(options)) => options.json,
             Some(Command::Latent(options)) => options.json,
             Some(Command::Effect(options)) => options.json,
+            Some(Command::Steer(options)) => options.json,
             Some(Command::Meta(Meta::Train(options))) => options.json,
             Some(Command::Meta(Meta::Show(options))) => options.json,
             Some(Command::Meta(Meta::Eval(options))) => options.json,

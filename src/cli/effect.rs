@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 use serde::Serialize;
 
 use crate::analysis::{EffectView, LatentEffect, SaeEffect};
+use crate::cli::answer::{Answer, CommandLine};
 use crate::cli::args;
 use crate::cli::context::{Context, open};
 use crate::cli::output::Output;
@@ -25,7 +26,7 @@ pub fn effect(context: &Context, options: &args::Effect, output: &Output) -> Res
     }
     let mut session = context.session();
     let suite = session.suite(&context.settings.suite)?;
-    let (id, model) = (suite.id.clone(), suite.model.source.to_string());
+    let name = suite.name.clone();
     let cancel = cancel_on_interrupt();
     open(&mut session, OpenRequest { suite, saes: &options.sae, reach: LoadScope::Whole, words: true }, &cancel)?;
     let run = session.run(&options.prompt, &RunOptions::default(), &cancel)?;
@@ -48,9 +49,10 @@ pub fn effect(context: &Context, options: &args::Effect, output: &Output) -> Res
     if output.is_json() {
         cut(&mut view, top);
         let (one, several) = (view.saes.first(), view.saes.len() > 1);
-        let versions = Versions { saescope: env!("CARGO_PKG_VERSION"), model: &model };
-        let command = command(&id, options);
-        return Output::object(&Answer { view: &view, one: one.filter(|_| !several), command, versions }).map(|()| 0);
+        let effects = Effects { view: &view, one: one.filter(|_| !several) };
+        let versions = session.versions(&options.sae, &cancel)?;
+        let answer = Answer { view: &effects, command: command(&name, options), versions };
+        return Output::object(&answer).map(|()| 0);
     }
     cut(&mut view, top.or(Some(TOP)));
     let at = |position: usize| run.tokens.get(position).map(|of| token(&of.text, Charset::Unicode)).unwrap_or_default();
@@ -59,19 +61,11 @@ pub fn effect(context: &Context, options: &args::Effect, output: &Output) -> Res
 
 /// Effects, and with one SAE its fields at the top too.
 #[derive(Serialize)]
-struct Answer<'a> {
+struct Effects<'a> {
     #[serde(flatten)]
     view: &'a EffectView,
     #[serde(flatten)]
     one: Option<&'a SaeEffect>,
-    command: String,
-    versions: Versions<'a>,
-}
-
-#[derive(Serialize)]
-struct Versions<'a> {
-    saescope: &'a str,
-    model: &'a str,
 }
 
 /// Leaves the latents that were named; those that do not fire are notes.
@@ -96,25 +90,15 @@ fn cut(view: &mut EffectView, top: Option<usize>) {
 
 /// The command line that gives the same again.
 fn command(suite: &str, options: &args::Effect) -> String {
-    let quoted = |text: &str| format!("'{}'", text.replace('\'', r"'\''"));
-    let mut line = format!("saescope effect --suite {}", quoted(suite));
-    // Writing to a string does not fail, here and below.
-    for sae in &options.sae {
-        let _ = write!(line, " --sae {}", quoted(sae));
-    }
-    let _ = write!(line, " --prompt {}", quoted(&options.prompt));
-    let numbers = [("at", options.at), ("read", options.read), ("top", options.top.map(|top| top as usize))];
-    for (name, value) in numbers.into_iter().filter_map(|(name, value)| Some((name, value?))) {
-        let _ = write!(line, " --{name} {value}");
-    }
-    for latent in &options.latent {
-        let _ = write!(line, " --latent {latent}");
-    }
-    if let Some(token) = &options.token {
-        let _ = write!(line, " --token {}", quoted(token));
-    }
-    let _ = write!(line, " --seed {} --json", options.seed);
-    line
+    let line = CommandLine::new("effect", suite)
+        .texts("sae", &options.sae)
+        .text("prompt", &options.prompt)
+        .maybe("at", options.at)
+        .maybe("read", options.read)
+        .maybe("top", options.top);
+    let line = options.latent.iter().fold(line, |line, latent| line.number("latent", latent));
+    let line = options.token.iter().fold(line, |line, token| line.text("token", token));
+    line.number("seed", options.seed).json()
 }
 
 fn words(view: &EffectView, (at, read): (&str, &str)) -> String {

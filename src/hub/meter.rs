@@ -89,7 +89,7 @@ impl<'a> Meter<'a> {
             figures.extend(left.map(|left| ("seconds_left".to_owned(), left as f64 / speed)));
         }
         let what = why.map_or_else(|| self.file.clone(), |why| format!("{} ({why})", self.file));
-        (self.on)(Progress { what, done, total: self.size, unit: Unit::Bytes, whole, figures });
+        (self.on)(Progress { what, done, total: self.size, unit: Unit::Bytes, whole, figures, so_far: None });
     }
 }
 

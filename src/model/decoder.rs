@@ -8,6 +8,7 @@ use std::sync::OnceLock;
 use candle_core::{DType, Device, Tensor};
 
 use super::activation::Activation;
+use super::arms::Arms;
 use super::family::{Block, BlockStep, Family, Memory};
 use super::fan::Fan;
 use super::layers::{Embedding, Layout, Linear, add};
@@ -116,7 +117,8 @@ impl Decoder {
         }
     }
 
-    fn residual(&self, ids: &[u32], start: usize) -> candle_core::Result<Tensor> {
+    /// What enters the first block: the tokens of one or several texts, each of so many positions from `start` on.
+    fn residual(&self, ids: &[u32], start: usize, positions: usize) -> candle_core::Result<Tensor> {
         let mut residual = self.tokens.forward(ids)?;
         let scale = self.family.plan().embedding_scale;
         if scale != 1.0 {
@@ -124,9 +126,9 @@ impl Decoder {
         }
         match &self.positions {
             None => Ok(residual),
-            Some(positions) => {
-                let places: Vec<u32> = (start..start + ids.len()).map(|position| position as u32).collect();
-                add(&residual, &positions.forward(&places)?)
+            Some(embedding) => {
+                let places: Vec<u32> = (0..ids.len()).map(|at| (start + at % positions) as u32).collect();
+                add(&residual, &embedding.forward(&places)?)
             }
         }
     }
@@ -141,7 +143,7 @@ impl Decoder {
     ) -> Result<Option<Tensor>, Error> {
         let visitor = &mut Visitor::new(hook);
         visitor.begin(cache.len());
-        let start = self.residual(ids, cache.len())?;
+        let start = self.residual(ids, cache.len(), ids.len())?;
         let residual = self.run(0..layers, start, Memory::Growing(cache), visitor, cancel)?;
         if layers < self.shape().layers {
             visitor.visit(layers, SiteKind::ResidPre, residual)?;
@@ -156,6 +158,35 @@ impl Decoder {
         };
         cache.commit(ids, layers);
         Ok(logits)
+    }
+
+    /// Arms that can be run, each of so many positions, through so many blocks.
+    fn pass_apart(&self, arms: Arms<'_>, positions: usize, layers: usize) -> Result<Option<Tensor>, Error> {
+        let Arms { ids, caches, logits, hook, cancel, .. } = arms;
+        let visitor = &mut Visitor::new(hook);
+        let before = caches.first().map_or(0, Cache::len);
+        visitor.begin(before);
+        let start = self.residual(ids, before, positions)?;
+        let residual = self.run(0..layers, start, Memory::Apart(caches), visitor, cancel)?;
+        let mut given = None;
+        if layers < self.shape().layers {
+            visitor.visit(layers, SiteKind::ResidPre, residual)?;
+        } else {
+            cancel.check()?;
+            given = match logits {
+                Logits::None => None,
+                Logits::Last => {
+                    let last: Vec<u32> = (1..=caches.len()).map(|arm| (arm * positions - 1) as u32).collect();
+                    let last = Tensor::new(last, residual.device())?;
+                    Some(self.logits(&residual.index_select(&last, 0)?)?)
+                }
+                Logits::All => Some(self.logits(&residual)?),
+            };
+        }
+        for (cache, ids) in caches.iter_mut().zip(ids.chunks_exact(positions)) {
+            cache.commit(ids, layers);
+        }
+        Ok(given)
     }
 
     /// Runs one block after the other on the residual stream of the rows that stand behind `memory`, and gives what leaves
@@ -178,10 +209,7 @@ impl Decoder {
             let block = self.block(layer)?;
             residual = visitor.visit(layer, SiteKind::ResidPre, residual)?;
             let rotary = self.family.rope(layer).and_then(|rope| rotary.get(rope));
-            let memory = match &mut memory {
-                Memory::Growing(cache) => Memory::Growing(cache),
-                Memory::Shared(cache, branches) => Memory::Shared(cache, *branches),
-            };
+            let memory = memory.lend();
             residual = block.forward(&residual, &mut BlockStep { layer, memory, visitor, rotary })?;
             residual = visitor.visit(layer, SiteKind::ResidPost, residual)?;
         }
@@ -271,6 +299,14 @@ impl Model for Decoder {
         visitor.begin(shared.len());
         let residual = kernel::awake(|| self.run(blocks, start, Memory::Shared(shared, branches), visitor, cancel))?;
         Ok(residual.to_device(&Device::Cpu)?)
+    }
+
+    fn arms(&self, arms: Arms<'_>) -> Result<Option<Tensor>, Error> {
+        let (positions, layers) = arms.begin(self.shape())?;
+        if layers > self.blocks.len() {
+            return Err(self.not_open());
+        }
+        kernel::awake(|| self.pass_apart(arms, positions, layers))
     }
 
     fn final_scales(&self, residual: &[f32]) -> Result<Vec<f64>, Error> {

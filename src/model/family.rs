@@ -59,6 +59,8 @@ pub(super) enum Memory<'a> {
     Growing(&'a mut Cache),
     /// They stay as they are, and so many branches share them.
     Shared(&'a Cache, usize),
+    /// Each arm has its own, of equally many positions, and those of the pass are added to them.
+    Apart(&'a mut [Cache]),
 }
 
 impl Memory<'_> {
@@ -67,6 +69,7 @@ impl Memory<'_> {
         match self {
             Self::Growing(cache) => cache.len(),
             Self::Shared(cache, _) => cache.len(),
+            Self::Apart(caches) => caches.first().map_or(0, Cache::len),
         }
     }
 
@@ -75,6 +78,16 @@ impl Memory<'_> {
         match self {
             Self::Growing(_) => 1,
             Self::Shared(_, branches) => *branches,
+            Self::Apart(caches) => caches.len(),
+        }
+    }
+
+    /// The same, lent for one block.
+    pub(super) fn lend(&mut self) -> Memory<'_> {
+        match self {
+            Self::Growing(cache) => Memory::Growing(cache),
+            Self::Shared(cache, branches) => Memory::Shared(cache, *branches),
+            Self::Apart(caches) => Memory::Apart(caches),
         }
     }
 }
@@ -107,6 +120,7 @@ impl BlockStep<'_, '_> {
             Memory::Shared(cache, branches) => {
                 attention.fan((queries, keys, values), cache.held(self.layer)?.as_ref(), *branches)?
             }
+            Memory::Apart(caches) => attend_apart(attention, caches, self.layer, (queries, keys, values))?,
         };
         self.visit(SiteKind::AttnZ, mixed)
     }
@@ -115,4 +129,21 @@ impl BlockStep<'_, '_> {
     pub(super) fn turn(&self, x: &Tensor, size: usize) -> candle_core::Result<Tensor> {
         self.rotary.map_or_else(|| Ok(x.clone()), |rotary| rotary.apply(x, size))
     }
+}
+
+/// What attention gives for each arm behind its own keys and values: what it would give alone.
+fn attend_apart(
+    attention: &Attention,
+    caches: &mut [Cache],
+    layer: usize,
+    (queries, keys, values): (&Tensor, &Tensor, &Tensor),
+) -> candle_core::Result<Tensor> {
+    let own = queries.dim(0)? / caches.len().max(1);
+    let mut mixed = Vec::with_capacity(caches.len());
+    for (arm, cache) in caches.iter_mut().enumerate() {
+        let rows = |x: &Tensor| x.narrow(0, arm * own, own);
+        let (keys, values) = cache.append(layer, &rows(keys)?, &rows(values)?)?;
+        mixed.push(attention.forward(&rows(queries)?, &keys, &values)?);
+    }
+    Tensor::cat(&mixed, 0)
 }

@@ -3,7 +3,7 @@
 
 use candle_core::Tensor;
 
-use super::{Cache, Error, Fan, Model, Pass, Shape, Unembedding};
+use super::{Arms, Cache, Error, Fan, Model, Pass, Shape, Unembedding};
 use crate::task::Cancel;
 
 /// A model of which only the words are open, or nothing.
@@ -31,6 +31,10 @@ impl Model for WeightsOnly {
     }
 
     fn fan(&self, _: Fan<'_>) -> Result<Tensor, Error> {
+        Err(Error::WeightsOnly)
+    }
+
+    fn arms(&self, _: Arms<'_>) -> Result<Option<Tensor>, Error> {
         Err(Error::WeightsOnly)
     }
 

@@ -50,12 +50,7 @@ impl Sae {
 
     /// [`Sae::encode`] of a TopK SAE as if only the latents that `among` names existed.
     pub(super) fn encode_among(&self, x: &[f32], among: Option<Among<'_>>, cancel: &Cancel) -> Result<Codes, Error> {
-        let (mut prepared, undo) = self.prepare(x)?;
-        if self.parts.apply_b_dec_to_input {
-            for row in prepared.chunks_exact_mut(self.d_in().max(1)) {
-                row.iter_mut().zip(self.parts.b_dec.iter()).for_each(|(x, b)| *x -= b);
-            }
-        }
+        let (prepared, undo) = self.prepare(x)?;
         let rows = x.len() / self.d_in().max(1);
         let x = View::new(&prepared, rows, self.d_in());
         let tiles = kernel::fold_tiles(
@@ -72,7 +67,34 @@ impl Sae {
         self.merge(rows, &tiles, undo, among)
     }
 
-    /// Checks and normalises the input: x′ and how to undo it.
+    /// What [`Sae::encode`] gives of these latents, by rising index, within rounding; others may be among it. Where latents
+    /// do not compete nothing else is computed.
+    ///
+    /// # Errors
+    /// As [`Sae::encode`], and [`Error::Latent`].
+    pub fn encode_some(&self, x: &[f32], latents: &[u32], cancel: &Cancel) -> Result<Codes, Error> {
+        latents.iter().try_for_each(|latent| self.check_latent(*latent as usize))?;
+        let compete = matches!(self.parts.activation, Activation::TopK { .. } | Activation::GroupMax { .. });
+        if compete || latents.len() > self.width() / 16 {
+            return self.encode(x, cancel);
+        }
+        cancel.check()?;
+        let (prepared, undo) = self.prepare(x)?;
+        let rows = x.len() / self.d_in().max(1);
+        let of = |latent: &u32| {
+            let (direction, mut tile) = (self.parts.w_enc.direction(*latent as usize), Tile::default());
+            for row in prepared.chunks_exact(self.d_in().max(1)) {
+                let product: f64 = row.iter().zip(&direction).map(|(x, w)| f64::from(*x) * f64::from(*w)).sum();
+                let columns = *latent as usize..*latent as usize + 1;
+                self.read_row(&mut tile, &columns, &[product as f32], None);
+            }
+            tile
+        };
+        let tiles: Vec<Tile> = latents.iter().map(of).collect();
+        self.merge(rows, &tiles, undo, None)
+    }
+
+    /// Checks and normalises the input and takes b_dec from it where the SAE does: x′ and how to undo the normalisation.
     fn prepare(&self, x: &[f32]) -> Result<(Vec<f32>, Vec<Affine>), Error> {
         let d_in = self.d_in();
         if d_in == 0 || !x.len().is_multiple_of(d_in) {
@@ -82,10 +104,15 @@ impl Sae {
             return Err(Error::InputNotFinite { row: at / d_in, dim: at % d_in, value: x[at] });
         }
         let mut x = x.to_vec();
-        if self.parts.normalisation == Normalisation::None {
-            return Ok((x, Vec::new()));
+        let undo = match self.parts.normalisation {
+            Normalisation::None => Vec::new(),
+            normalisation => x.chunks_exact_mut(d_in).map(|row| normalisation.apply(row)).collect(),
+        };
+        if self.parts.apply_b_dec_to_input {
+            for row in x.chunks_exact_mut(d_in) {
+                row.iter_mut().zip(self.parts.b_dec.iter()).for_each(|(x, b)| *x -= b);
+            }
         }
-        let undo = x.chunks_exact_mut(d_in).map(|row| self.parts.normalisation.apply(row)).collect();
         Ok((x, undo))
     }
 

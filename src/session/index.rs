@@ -247,7 +247,7 @@ impl LoadedSuite {
     }
 
     /// What an index says of a latent.
-    fn latent_corpus(
+    pub(super) fn latent_corpus(
         &self,
         sae: &str,
         latent: u32,

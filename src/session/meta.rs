@@ -4,6 +4,7 @@
 mod answers;
 mod breakdown;
 mod card;
+mod combination;
 mod continuation;
 mod list;
 mod names;

@@ -49,6 +49,11 @@ fn the_answer_has_what_was_promised_and_its_command_gives_it_again() {
     assert!(answer["error"]["random"]["kl_max"].is_number() && answer["notes"].is_array());
     let command = answer["command"].as_str().expect("a command");
     assert!(command.starts_with("saescope effect --suite 'demo' --sae '512' --prompt"), "{command}");
+    let versions = &answer["versions"];
+    assert_eq!(versions["saescope"], env!("CARGO_PKG_VERSION"));
+    let hashes = [&versions["model"]["sha256"], &versions["sae"]["512"]["sha256"]];
+    assert!(hashes.iter().all(|hash| hash.as_str().is_some_and(|hash| hash.len() == 64)), "{versions}");
+    assert!(versions["sae"]["256"].is_null(), "only what was asked about: {versions}");
     // What is read further on goes through the attention of what stands between, and has no direct path.
     let later = json(&["--sae", "512", "--prompt", PROMPT, "--at", "3", "--read", "8"], 0);
     assert!(later["latents"].as_array().expect("a list").iter().all(|latent| latent["direct"].is_null()));

@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use candle_core::{Device, Tensor};
 use saescope::analysis::intervention::{
-    ActivationEdit, EditHook, Error, Intervention, LatentId, PartialSettings, Setting, Where,
+    ActivationEdit, Change, Combination, EditHook, Error, Intervention, LatentAbove, LatentId, PartialSettings,
+    Setting, Where,
 };
 use saescope::blob::Blob;
 use saescope::model::{Hook, Logits, Model, ModelFiles, Pass, TokenizerFiles, TokenizerSaid, load};
@@ -157,6 +158,20 @@ fn latent(latent: u32) -> LatentId {
     LatentId { sae: "s".to_owned(), latent }
 }
 
+/// What a latent's activation is multiplied by before its row is added, beside the scale of the position.
+fn gain(sae: &Sae, latent: usize) -> f64 {
+    let row = sae.decoder_row(latent).expect("a row");
+    let norm = row.iter().map(|d| f64::from(*d).powi(2)).sum::<f64>().sqrt();
+    if sae.parts().rescale_acts_by_decoder_norm { 1.0 / norm } else { 1.0 }
+}
+
+/// What changes x's part along a direction.
+fn projected(direction: &[f32], x: &[f64], coefficient: f64) -> Vec<f64> {
+    let squared: f64 = direction.iter().map(|d| f64::from(*d).powi(2)).sum();
+    let part: f64 = direction.iter().zip(x).map(|(d, x)| f64::from(*d) * x).sum::<f64>() / squared;
+    direction.iter().map(|d| (coefficient - 1.0) * part * f64::from(*d)).collect()
+}
+
 /// What an edit adds to an activation, in plain loops.
 fn delta(edit: &ActivationEdit, sae: &Sae, x: &[f64], center: bool) -> Vec<f64> {
     let this = made(sae, x, center);
@@ -172,11 +187,7 @@ fn delta(edit: &ActivationEdit, sae: &Sae, x: &[f64], center: bool) -> Vec<f64> 
         ActivationEdit::Add { direction, strength } => {
             direction.iter().map(|d| f64::from(*strength) * f64::from(*d)).collect()
         }
-        ActivationEdit::Project { direction, coefficient } => {
-            let squared: f64 = direction.iter().map(|d| f64::from(*d).powi(2)).sum();
-            let part: f64 = direction.iter().zip(x).map(|(d, x)| f64::from(*d) * x).sum::<f64>() / squared;
-            direction.iter().map(|d| (f64::from(*coefficient) - 1.0) * part * f64::from(*d)).collect()
-        }
+        ActivationEdit::Project { direction, coefficient } => projected(direction, x, f64::from(*coefficient)),
         ActivationEdit::Row { latent, to } => {
             let row = sae.decoder_row(latent.latent as usize).expect("a row");
             let by = f(latent) * this.units[latent.latent as usize];
@@ -191,6 +202,24 @@ fn delta(edit: &ActivationEdit, sae: &Sae, x: &[f64], center: bool) -> Vec<f64> 
             let row = sae.decoder_row(at).expect("a row");
             row.iter().map(|d| by * f64::from(*d)).collect()
         }
+        ActivationEdit::More { latent, by } => along(latent, f64::from(*by)),
+        ActivationEdit::Along { latent, coefficient } => {
+            let row = sae.decoder_row(latent.latent as usize).expect("a row");
+            projected(&row, x, f64::from(*coefficient))
+        }
+        ActivationEdit::Combined { of, change } => {
+            let scale = this.units[0] / gain(sae, 0);
+            let part = |(latent, weight): &(u32, f32)| this.fires[*latent as usize] * f64::from(*weight);
+            let f: f64 = of.members.iter().map(part).sum();
+            let by = match *change {
+                Change::Off => -f,
+                Change::To(value) => f64::from(value) - f,
+                Change::Times(by) => (f64::from(by) - 1.0) * f,
+                Change::More(by) => f64::from(by),
+                Change::Along(coefficient) => return projected(&of.direction, x, f64::from(coefficient)),
+            };
+            of.direction.iter().map(|m| by * scale * f64::from(*m)).collect()
+        }
         ActivationEdit::Replace { .. } => panic!("held by the golden tests of cross-entropies"),
     }
 }
@@ -203,7 +232,6 @@ fn acts(at: &Where, edit: &ActivationEdit, position: usize, sae: &Sae, x: &[f64]
         Where::Fires => position > 0 && fires(edit.latent().expect("a latent")) > 0.0,
         Where::Positions(these) => these.contains(&position),
         Where::From(first) => position > 0 && position >= *first,
-        Where::When { latent, above } => position > 0 && fires(latent) > f64::from(*above),
     }
 }
 
@@ -219,6 +247,13 @@ fn edits(size: usize) -> Vec<Vec<ActivationEdit>> {
         vec![ActivationEdit::Reconstruct("s".to_owned())],
         vec![ActivationEdit::Whole(of(10))],
         vec![ActivationEdit::From { latent: latent(4), source: of(11) }],
+        vec![ActivationEdit::More { latent: latent(6), by: 1.5 }],
+        vec![ActivationEdit::Along { latent: latent(7), coefficient: -0.5 }],
+        combined(size, Change::Off),
+        combined(size, Change::To(-2.0)),
+        combined(size, Change::Times(2.5)),
+        combined(size, Change::More(0.8)),
+        combined(size, Change::Along(0.0)),
         // The deltas of several add up, each read from the activation as it was, whatever their order.
         vec![
             ActivationEdit::Project { direction: of(8), coefficient: 2.0 },
@@ -230,14 +265,14 @@ fn edits(size: usize) -> Vec<Vec<ActivationEdit>> {
     ]
 }
 
+fn combined(size: usize, change: Change) -> Vec<ActivationEdit> {
+    let (members, direction) = (vec![(1, 0.4), (3, -0.7), (5, 0.9), (8, 0.3)], values(size, 13));
+    let of = Combination { name: "several".to_owned(), sae: "s".to_owned(), members, direction };
+    vec![ActivationEdit::Combined { of: Arc::new(of), change }]
+}
+
 fn places() -> Vec<Where> {
-    vec![
-        Where::All,
-        Where::Positions(vec![0]),
-        Where::Positions(vec![8, 3]),
-        Where::From(5),
-        Where::When { latent: latent(6), above: 0.3 },
-    ]
+    vec![Where::All, Where::Positions(vec![0]), Where::Positions(vec![8, 3]), Where::From(5)]
 }
 
 #[test]
@@ -261,12 +296,30 @@ fn edits_are_those_written_out_with_and_without_a_cache_and_change_nothing_befor
                 edits(size).into_iter().map(|edits| (Where::Positions(vec![2, 8]), edits)).collect();
             all.extend(places().into_iter().map(|at| (at, vec![ActivationEdit::Scale { latent: latent(1), by: 4.0 }])));
             all.push((Where::Fires, vec![ActivationEdit::Set { latent: latent(5), value: 2.5 }]));
-            for (at, edits) in all {
+            let condition = |latent, above| Some(LatentAbove { latent, above });
+            let mut all: Vec<Intervention> =
+                all.into_iter().map(|(at, edits)| Intervention::new(site, at, edits)).collect();
+            let strong = Intervention::new(site, Where::All, vec![ActivationEdit::More { latent: latent(1), by: 3.0 }]);
+            all.push(Intervention { only: condition(latent(6), 0.3), ..strong.clone() });
+            all.push(Intervention { until: condition(latent(6), 0.3), ..strong.clone() });
+            all.push(Intervention { only: condition(latent(2), 0.1), until: condition(latent(9), 0.6), ..strong });
+            for intervention in all {
+                let Intervention { at, edits, only, until, .. } = &intervention;
+                let holds = |condition: &Option<LatentAbove>, x: &[f64]| {
+                    condition
+                        .as_ref()
+                        .map(|of| made(&sae, x, center).fires[of.latent.latent as usize] > f64::from(of.above))
+                };
+                let mut ended = false;
                 let mut instead: Vec<f64> = x.iter().map(|x| f64::from(*x)).collect();
                 for position in 0..IDS.len() {
                     let before = instead[position * size..(position + 1) * size].to_vec();
-                    for edit in &edits {
-                        if acts(&at, edit, position, &sae, &before, center) {
+                    ended |= position > 0 && holds(until, &before) == Some(true);
+                    for edit in edits {
+                        if !ended
+                            && holds(only, &before) != Some(false)
+                            && acts(at, edit, position, &sae, &before, center)
+                        {
                             let delta = delta(edit, &sae, &before, center);
                             let row = &mut instead[position * size..(position + 1) * size];
                             row.iter_mut().zip(delta).for_each(|(x, delta)| *x += delta);
@@ -279,7 +332,6 @@ fn edits_are_those_written_out_with_and_without_a_cache_and_change_nothing_befor
                     instead[row.clone()] != x[row]
                 });
                 let (want, _) = plain(&*model, site, Some(instead));
-                let intervention = Intervention::new(site, at, edits);
                 let setting = Setting { sae: &|_| Some(&sae), size, center, bos: 1 };
                 let compiled = intervention.compile(setting).expect("fits");
                 let cancel = Cancel::new();
@@ -374,6 +426,13 @@ fn what_cannot_be_made_is_refused_by_name() {
     let twice = vec![ActivationEdit::Reconstruct("s".to_owned()), ActivationEdit::Whole(Arc::clone(&zero))];
     assert!(matches!(refused(Where::All, twice), Error::Twice));
     assert!(matches!(refused(Where::Fires, vec![add(&zero, 1.0)]), Error::NoLatent(_)));
-    let when = Where::When { latent: latent(0), above: f32::NAN };
-    assert!(matches!(refused(when, vec![add(&zero, 1.0)]), Error::NotFinite { .. }));
+    let never = LatentAbove { latent: latent(0), above: f32::NAN };
+    let refused = |only: Option<LatentAbove>, until: Option<LatentAbove>| {
+        let setting = Setting { sae: &of, size: 24, center: false, bos: 0 };
+        let all = Intervention { only, until, ..Intervention::new(site, Where::All, vec![add(&zero, 1.0)]) };
+        all.compile(setting).err().expect("is refused")
+    };
+    assert!(matches!(refused(Some(never.clone()), None), Error::NotFinite { .. }));
+    assert!(matches!(refused(None, Some(never)), Error::NotFinite { .. }));
+    assert!(matches!(refused(None, Some(LatentAbove { latent: latent(99), above: 0.0 })), Error::Sae(_)));
 }

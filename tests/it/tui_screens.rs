@@ -266,7 +266,7 @@ fn a_download_tells_file_total_speed_and_time_left() {
             total: Some(48_000_000),
             unit: Unit::Bytes,
             whole: Some(whole),
-            figures: Vec::new(),
+            ..Progress::default()
         };
         let at = std::time::Duration::from_secs(second);
         let event = JobEvent { ticket, event: Event::Progress(progress) };

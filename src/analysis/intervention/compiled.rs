@@ -4,7 +4,9 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use super::{ActivationEdit, Intervention, LatentId, PartialSettings, Where};
+use super::{
+    ActivationEdit, Change, Combination, Control, Intervention, LatentAbove, LatentId, PartialSettings, Where,
+};
 use crate::analysis::live;
 use crate::sae::{self, Codes, Sae};
 use crate::site::Site;
@@ -82,16 +84,24 @@ pub struct Compiled<'a> {
     spared: usize,
     pub(super) saes: Vec<Used<'a>>,
     edits: Vec<Ready<'a>>,
+    only: Option<Holds>,
+    until: Option<Holds>,
     /// The direction of a control, of length 1.
     control: Option<Vec<f32>>,
 }
 
 /// An SAE whose latents or reconstruction are read.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 pub(super) struct Used<'a> {
     pub(super) sae: &'a Sae,
     pub(super) decoded: bool,
+    /// The latents that are read, by rising index.
+    pub(super) latents: Vec<u32>,
 }
+
+/// A place among the SAEs, a latent, and what it must exceed.
+#[derive(Clone, Copy)]
+struct Holds(usize, u32, f32);
 
 #[derive(Clone, Debug)]
 enum Positions {
@@ -100,21 +110,39 @@ enum Positions {
     /// Rising.
     These(Vec<usize>),
     From(usize),
-    /// A place among the SAEs, a latent, and what it must exceed.
-    When(usize, u32, f32),
+}
+
+/// What is read of the unedited activation: how strongly a latent, or several together, fire.
+#[derive(Clone)]
+struct Reading {
+    /// The SAE's place among those that are used.
+    sae: usize,
+    of: Reads,
+    /// What it is multiplied by before the row is added, beside the scale of the position.
+    gain: f32,
+}
+
+#[derive(Clone)]
+enum Reads {
+    Latent(u32),
+    Combination(Arc<Combination>),
 }
 
 #[derive(Clone)]
 enum Ready<'a> {
     Latent {
-        sae: usize,
-        latent: u32,
+        reads: Reading,
         row: Cow<'a, [f32]>,
         amount: Amount,
     },
     Add(Arc<[f32]>, f32),
-    /// A direction of length 1, and by how much x's part along it changes.
-    Project(Vec<f64>, f64),
+    Project {
+        /// A direction of length 1.
+        unit: Vec<f64>,
+        /// By how much x's part along it changes.
+        change: f64,
+        reads: Option<Reading>,
+    },
     Reconstruct(usize),
     Replace {
         by: PartialSettings,
@@ -131,6 +159,8 @@ enum Amount {
     To(f32),
     /// So many times what it contributes.
     Times(f32),
+    /// This activation.
+    More(f32),
     /// What it lacks to this contribution, in the model's units.
     Contribute(f32),
 }
@@ -159,21 +189,29 @@ impl Intervention {
                 these.sort_unstable();
                 Positions::These(these)
             }
-            Where::Fires => match self.edits.iter().find(|edit| edit.latent().is_none()) {
+            Where::Fires => match self.edits.iter().find(|edit| !edit.fires()) {
                 Some(edit) => return Err(Error::NoLatent(edit.to_string())),
                 None => Positions::Fires,
             },
-            Where::When { latent, above } => {
-                finite("the value that a latent must exceed", *above)?;
-                let (sae, _) = compiling.latent(latent)?;
-                Positions::When(sae, latent.latent, *above)
+        };
+        let only = self.only.as_ref().map(|only| compiling.holds(only)).transpose()?;
+        let until = self.until.as_ref().map(|until| compiling.holds(until)).transpose()?;
+        let size = setting.size;
+        let control = match &self.control {
+            None => None,
+            Some(Control::Seed(seed)) => Some(sae::random_directions(1, size, *seed)),
+            Some(Control::Along(direction)) => {
+                compiling.check("the direction", direction)?;
+                let length = length(direction) as f32;
+                if length == 0.0 {
+                    return Err(Error::Zero);
+                }
+                Some(direction.iter().map(|value| value / length).collect())
             }
         };
-        let size = setting.size;
-        let control = self.control.map(|seed| sae::random_directions(1, size, seed));
         let spared = if self.spare_bos { setting.bos } else { 0 };
         let Compiling { saes, .. } = compiling;
-        Ok(Compiled { site: self.site, size, center: setting.center, at, spared, saes, edits, control })
+        Ok(Compiled { site: self.site, size, center: setting.center, at, spared, saes, edits, only, until, control })
     }
 }
 
@@ -200,8 +238,20 @@ impl<'a> Compiling<'_, 'a> {
                 let (sae, used) = self.latent(latent)?;
                 let row = used.decoder_row(latent.latent as usize)?;
                 let change = to.iter().zip(row.iter()).map(|(new, old)| new - old).collect();
-                Ready::Latent { sae, latent: latent.latent, row: Cow::Owned(change), amount: Amount::Fires }
+                let reads = self.reading(sae, latent.latent);
+                Ready::Latent { reads, row: Cow::Owned(change), amount: Amount::Fires }
             }
+            ActivationEdit::More { latent, by } => {
+                finite("the strength", *by)?;
+                self.of(latent, Amount::More(*by))?
+            }
+            ActivationEdit::Along { latent, coefficient } => {
+                let (sae, used) = self.latent(latent)?;
+                let row = used.decoder_row(latent.latent as usize)?;
+                let reads = self.reading(sae, latent.latent);
+                along(&row, *coefficient, Some(reads))?
+            }
+            ActivationEdit::Combined { of, change } => self.combined(of, *change)?,
             ActivationEdit::From { latent, source } => {
                 self.check("the other activation", source)?;
                 let (_, used) = self.latent(latent)?;
@@ -220,14 +270,8 @@ impl<'a> Compiling<'_, 'a> {
                 Ready::Add(Arc::clone(direction), *strength)
             }
             ActivationEdit::Project { direction, coefficient } => {
-                finite("the coefficient", *coefficient)?;
                 self.check("the direction", direction)?;
-                let length = length(direction);
-                if length == 0.0 {
-                    return Err(Error::Zero);
-                }
-                let unit = direction.iter().map(|value| f64::from(*value) / length).collect();
-                Ready::Project(unit, f64::from(*coefficient) - 1.0)
+                along(direction, *coefficient, None)?
             }
             ActivationEdit::Reconstruct(id) => {
                 let sae = self.sae(id)?;
@@ -257,7 +301,42 @@ impl<'a> Compiling<'_, 'a> {
     fn of(&mut self, latent: &LatentId, amount: Amount) -> Result<Ready<'a>, Error> {
         let (sae, used) = self.latent(latent)?;
         let row = used.decoder_row(latent.latent as usize)?;
-        Ok(Ready::Latent { sae, latent: latent.latent, row, amount })
+        Ok(Ready::Latent { reads: self.reading(sae, latent.latent), row, amount })
+    }
+
+    fn combined(&mut self, of: &Arc<Combination>, change: Change) -> Result<Ready<'a>, Error> {
+        self.check("the direction", &of.direction)?;
+        let place = self.sae(&of.sae)?;
+        for (latent, _) in &of.members {
+            self.saes[place].sae.decoder_norm(*latent as usize)?;
+            self.saes[place].read(*latent);
+        }
+        let reads = Reading { sae: place, of: Reads::Combination(Arc::clone(of)), gain: 1.0 };
+        let amount = match change {
+            Change::Along(coefficient) => return along(&of.direction, coefficient, Some(reads)),
+            Change::Off => Amount::Times(-1.0),
+            Change::To(value) => Amount::To(value),
+            Change::Times(by) => Amount::Times(by - 1.0),
+            Change::More(by) => Amount::More(by),
+        };
+        let (Amount::To(value) | Amount::Times(value) | Amount::More(value)) = amount else {
+            return Err(Error::NotFinite { what: "the strength" });
+        };
+        finite("the strength", value)?;
+        Ok(Ready::Latent { reads, row: Cow::Owned(of.direction.clone()), amount })
+    }
+
+    fn holds(&mut self, condition: &LatentAbove) -> Result<Holds, Error> {
+        finite("the value that a latent must exceed", condition.above)?;
+        let (sae, _) = self.latent(&condition.latent)?;
+        self.saes[sae].read(condition.latent.latent);
+        Ok(Holds(sae, condition.latent.latent, condition.above))
+    }
+
+    /// Notes that a latent of one of the SAEs is read.
+    fn reading(&mut self, sae: usize, latent: u32) -> Reading {
+        self.saes[sae].read(latent);
+        Reading { sae, of: Reads::Latent(latent), gain: self.saes[sae].sae.decode_gain(latent as usize) }
     }
 
     /// A latent's SAE, and that one's place among those that are used.
@@ -277,7 +356,7 @@ impl<'a> Compiling<'_, 'a> {
         }
         let known = self.saes.iter().position(|used| std::ptr::eq(used.sae, sae));
         Ok(known.unwrap_or_else(|| {
-            self.saes.push(Used { sae, decoded: false });
+            self.saes.push(Used { sae, decoded: false, latents: Vec::new() });
             self.saes.len() - 1
         }))
     }
@@ -288,6 +367,24 @@ impl<'a> Compiling<'_, 'a> {
         }
         if values.iter().all(|value| value.is_finite()) { Ok(()) } else { Err(Error::NotFinite { what }) }
     }
+}
+
+impl Used<'_> {
+    fn read(&mut self, latent: u32) {
+        if let Err(at) = self.latents.binary_search(&latent) {
+            self.latents.insert(at, latent);
+        }
+    }
+}
+
+fn along<'a>(direction: &[f32], coefficient: f32, reads: Option<Reading>) -> Result<Ready<'a>, Error> {
+    finite("the coefficient", coefficient)?;
+    let length = length(direction);
+    if length == 0.0 {
+        return Err(Error::Zero);
+    }
+    let unit = direction.iter().map(|value| f64::from(*value) / length).collect();
+    Ok(Ready::Project { unit, change: f64::from(coefficient) - 1.0, reads })
 }
 
 fn finite(what: &'static str, value: f32) -> Result<(), Error> {
@@ -316,8 +413,52 @@ impl<'a> Compiled<'a> {
         match &self.at {
             Positions::These(these) => these.binary_search(&position).is_ok(),
             Positions::From(first) => position >= *first.max(&self.spared),
-            Positions::All | Positions::Fires | Positions::When(..) => position >= self.spared,
+            Positions::All | Positions::Fires => position >= self.spared,
         }
+    }
+
+    /// Whether the activation of a position is to be read: it may be changed, or may end all changes.
+    #[must_use]
+    pub fn looks_at(&self, position: usize) -> bool {
+        self.reaches(position) || (self.until.is_some() && position >= self.spared)
+    }
+
+    /// Whether from this position on nothing is to be done any more, by what its SAEs make of the unedited activation.
+    #[must_use]
+    pub fn ends(&self, unedited: &[Unedited<'_>]) -> bool {
+        self.until.is_some_and(|until| until.by(unedited))
+    }
+
+    /// What each of [`Compiled::saes`] makes of activations, \[rows, size\]: the latents that are read, and the
+    /// reconstructions where an edit needs them.
+    pub(super) fn read(&self, rows: &[f32], cancel: &Cancel) -> Result<Vec<(Codes, Vec<f32>)>, sae::Error> {
+        let of = |used: &Used<'_>| self.read_by(used.sae, (&used.latents, used.decoded), rows, cancel);
+        self.saes.iter().map(of).collect()
+    }
+
+    /// What one SAE makes of activations, \[rows, size\]: these latents, and its reconstructions where those are wanted.
+    pub(super) fn read_by(
+        &self,
+        sae: &Sae,
+        (latents, decoded): (&[u32], bool),
+        rows: &[f32],
+        cancel: &Cancel,
+    ) -> Result<(Codes, Vec<f32>), sae::Error> {
+        let mut seen = rows.to_vec();
+        if self.center {
+            seen.chunks_exact_mut(self.size.max(1)).for_each(live::center);
+        }
+        if !decoded {
+            return Ok((sae.encode_some(&seen, latents, cancel)?, Vec::new()));
+        }
+        let codes = sae.encode(&seen, cancel)?;
+        let decoded = sae.decode(&codes)?;
+        Ok((codes, decoded))
+    }
+
+    /// What is read of an SAE, where it is.
+    pub(super) fn used(&self, sae: &Sae) -> Option<&Used<'a>> {
+        self.saes.iter().find(|used| std::ptr::eq(used.sae, sae))
     }
 
     /// Edits the activation of a position, \[size\], in place; gives whether anything was done to it. `unedited` has what
@@ -326,10 +467,7 @@ impl<'a> Compiled<'a> {
         if !self.reaches(position) || x.len() != self.size {
             return false;
         }
-        let fires = |sae: usize, latent| unedited.get(sae).map_or(0.0, |of| of.codes.activation(of.row, latent));
-        if let Positions::When(sae, latent, above) = &self.at
-            && fires(*sae, *latent) <= *above
-        {
+        if self.only.is_some_and(|only| !only.by(unedited)) {
             return false;
         }
         // What edits read is the activation as it was.
@@ -337,15 +475,19 @@ impl<'a> Compiled<'a> {
         let mut touched = false;
         for edit in &self.edits {
             touched |= match edit {
-                Ready::Latent { sae, latent, row, amount } => {
-                    let activation = fires(*sae, *latent);
-                    let (Some(used), Some(of)) = (self.saes.get(*sae), unedited.get(*sae)) else { continue };
+                Ready::Latent { reads, row, amount } => {
+                    let Some(of) = unedited.get(reads.sae) else { continue };
+                    let activation = reads.fires(unedited);
                     let silent = matches!(self.at, Positions::Fires) && activation == 0.0;
-                    let by = amount.of(activation, (used.sae.decode_gain(*latent as usize), of));
+                    let by = amount.of(activation, (reads.gain, of));
                     !silent && by != 0.0 && add(x, by, row)
                 }
                 Ready::Add(direction, strength) => *strength != 0.0 && add(x, *strength, direction),
-                Ready::Project(unit, change) => {
+                Ready::Project { unit, change, reads } => {
+                    let fires = |reads: &Reading| reads.fires(unedited) != 0.0;
+                    if matches!(self.at, Positions::Fires) && !reads.as_ref().is_some_and(fires) {
+                        continue;
+                    }
                     let along: f64 = before.iter().zip(unit).map(|(x, u)| f64::from(*x) * u).sum();
                     x.iter_mut().zip(unit).for_each(|(x, u)| *x = (f64::from(*x) + change * along * u) as f32);
                     *change != 0.0
@@ -372,12 +514,43 @@ impl<'a> Compiled<'a> {
         touched
     }
 
-    /// For each edit of a latent, in their order: the latent, and its SAE's place among those used.
-    pub(super) fn latents(&self) -> impl Iterator<Item = (usize, u32)> + '_ {
+    /// How many edits are about what fires: a latent, or several together.
+    pub(super) fn readings(&self) -> usize {
+        self.reads().count()
+    }
+
+    /// For each of these edits, in their order, how strongly that fires.
+    pub(super) fn activations(&self, unedited: &[Unedited<'_>]) -> impl Iterator<Item = f32> {
+        self.reads().map(move |reads| reads.fires(unedited))
+    }
+
+    fn reads(&self) -> impl Iterator<Item = &Reading> {
         self.edits.iter().filter_map(|edit| match edit {
-            Ready::Latent { sae, latent, .. } => Some((*sae, *latent)),
+            Ready::Latent { reads, .. } | Ready::Project { reads: Some(reads), .. } => Some(reads),
             _ => None,
         })
+    }
+}
+
+impl Reading {
+    fn fires(&self, unedited: &[Unedited<'_>]) -> f32 {
+        let Some(of) = unedited.get(self.sae) else { return 0.0 };
+        match &self.of {
+            Reads::Latent(latent) => of.codes.activation(of.row, *latent),
+            Reads::Combination(combination) => {
+                let part = |(latent, weight): &(u32, f32)| {
+                    f64::from(of.codes.activation(of.row, *latent)) * f64::from(*weight)
+                };
+                combination.members.iter().map(part).sum::<f64>() as f32
+            }
+        }
+    }
+}
+
+impl Holds {
+    fn by(self, unedited: &[Unedited<'_>]) -> bool {
+        let Self(sae, latent, above) = self;
+        unedited.get(sae).is_some_and(|of| of.codes.activation(of.row, latent) > above)
     }
 }
 
@@ -389,6 +562,7 @@ impl Amount {
             Self::Fires => activation * gain * scale,
             Self::To(value) => (value - activation) * gain * scale,
             Self::Times(by) => by * activation * gain * scale,
+            Self::More(by) => by * gain * scale,
             Self::Contribute(there) => there - activation * gain * scale,
         }
     }

@@ -4,9 +4,8 @@
 use candle_core::Tensor;
 
 use super::compiled::{Compiled, Unedited};
-use crate::analysis::{TokenFiring, live};
+use crate::analysis::TokenFiring;
 use crate::model::Hook;
-use crate::sae::Codes;
 use crate::site::Site;
 use crate::task::Cancel;
 
@@ -19,14 +18,16 @@ pub struct EditHook<'a> {
     cancel: &'a Cancel,
     /// For each edit of a latent where that fires, of the positions that the intervention reaches.
     fires: Vec<Vec<TokenFiring>>,
+    /// The first position from which on nothing is done any more.
+    ended: Option<usize>,
 }
 
 impl<'a> EditHook<'a> {
     /// A hook for passes that nobody wants any more once `cancel` says so.
     #[must_use]
     pub fn new(compiled: Compiled<'a>, cancel: &'a Cancel) -> Self {
-        let fires = compiled.latents().map(|_| Vec::new()).collect();
-        Self { compiled, position: 0, cancel, fires }
+        let fires = vec![Vec::new(); compiled.readings()];
+        Self { compiled, position: 0, cancel, fires, ended: None }
     }
 
     /// Where the latent of an edit fires: of the first, the second … that is about a latent. Positions that the
@@ -34,20 +35,6 @@ impl<'a> EditHook<'a> {
     #[must_use]
     pub fn fires(&self, edit: usize) -> &[TokenFiring] {
         self.fires.get(edit).map_or(&[], Vec::as_slice)
-    }
-
-    /// What each SAE makes of the rows at these places, \[rows, size\].
-    fn unedited(&self, rows: &[f32], size: usize) -> Result<Vec<(Codes, Vec<f32>)>, crate::sae::Error> {
-        let mut seen = rows.to_vec();
-        if self.compiled.center {
-            seen.chunks_exact_mut(size).for_each(live::center);
-        }
-        let of = |used: &super::compiled::Used<'_>| {
-            let codes = used.sae.encode(&seen, self.cancel)?;
-            let decoded = if used.decoded { used.sae.decode(&codes)? } else { Vec::new() };
-            Ok((codes, decoded))
-        };
-        self.compiled.saes.iter().map(of).collect()
     }
 }
 
@@ -64,13 +51,13 @@ impl Hook for EditHook<'_> {
         let (positions, size) = activation.dims2()?;
         let first = self.position;
         self.position += positions;
-        let reached: Vec<usize> = (0..positions).filter(|at| self.compiled.reaches(first + at)).collect();
+        let reached: Vec<usize> = (0..positions).filter(|at| self.compiled.looks_at(first + at)).collect();
         if reached.is_empty() {
             return Ok(None);
         }
         let mut rows: Vec<f32> = activation.flatten_all()?.to_vec1()?;
         let here: Vec<f32> = reached.iter().flat_map(|at| &rows[at * size..(at + 1) * size]).copied().collect();
-        let all = self.unedited(&here, size).map_err(candle_core::Error::wrap)?;
+        let all = self.compiled.read(&here, self.cancel).map_err(candle_core::Error::wrap)?;
         let mut touched = false;
         for (row, at) in reached.into_iter().enumerate() {
             let unedited: Vec<Unedited<'_>> = all
@@ -80,13 +67,18 @@ impl Hook for EditHook<'_> {
                     Unedited { codes, row, reconstruction }
                 })
                 .collect();
-            for (fires, (sae, latent)) in self.fires.iter_mut().zip(self.compiled.latents()) {
-                let activation = unedited.get(sae).map_or(0.0, |of| of.codes.activation(row, latent));
+            let position = first + at;
+            for (fires, activation) in self.fires.iter_mut().zip(self.compiled.activations(&unedited)) {
                 if activation != 0.0 {
-                    fires.push(TokenFiring { position: first + at, activation });
+                    fires.push(TokenFiring { position, activation });
                 }
             }
-            touched |= self.compiled.edit(first + at, &mut rows[at * size..(at + 1) * size], &unedited);
+            if self.ended.is_none() && self.compiled.ends(&unedited) {
+                self.ended = Some(position);
+            }
+            if self.ended.is_none_or(|ended| position < ended) {
+                touched |= self.compiled.edit(position, &mut rows[at * size..(at + 1) * size], &unedited);
+            }
         }
         if touched { Tensor::from_vec(rows, (positions, size), activation.device()).map(Some) } else { Ok(None) }
     }

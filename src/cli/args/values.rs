@@ -5,7 +5,9 @@ use std::path::PathBuf;
 
 use clap::builder::{PathBufValueParser, TypedValueParser};
 
+use crate::analysis::intervention::{LatentAbove, LatentId, Where};
 use crate::home;
+use crate::session::{MOST_STRENGTHS, Sweep};
 
 /// A path; a shell leaves the `~` of `--text=~/stories.txt` as it is.
 pub(super) fn path() -> impl TypedValueParser<Value = PathBuf> {
@@ -55,6 +57,48 @@ pub(super) fn shard(text: &str) -> Result<(u32, u32), String> {
     }
 }
 
+/// A strength.
+pub(super) fn number(text: &str) -> Result<f32, String> {
+    let wrong = || "a strength is a finite number".to_owned();
+    text.parse::<f32>().ok().filter(|value| value.is_finite()).ok_or_else(wrong)
+}
+
+/// At which positions: `all`, `fires`, `3,4`.
+pub(super) fn places(text: &str) -> Result<Where, String> {
+    match text {
+        "all" => return Ok(Where::All),
+        "fires" => return Ok(Where::Fires),
+        _ => {}
+    }
+    let positions: Result<Vec<usize>, _> = text.split(',').map(str::parse).collect();
+    positions.map(Where::Positions).map_err(|_| "say all, fires, or positions from 0, such as 3,4".to_owned())
+}
+
+/// That a latent fires above a value, `512:182>4.5`.
+pub(super) fn condition(text: &str) -> Result<LatentAbove, String> {
+    let wrong = || "a condition is SAE:LATENT>V, such as '512:182>4.5'".to_owned();
+    let (latent, above) = text.rsplit_once('>').ok_or_else(wrong)?;
+    // An SAE's id may have colons of its own.
+    let (sae, latent) = latent.rsplit_once(':').ok_or_else(wrong)?;
+    match (latent.trim().parse(), above.trim().parse::<f32>()) {
+        (Ok(latent), Ok(above)) if above.is_finite() && !sae.is_empty() => {
+            Ok(LatentAbove { latent: LatentId { sae: sae.to_owned(), latent }, above })
+        }
+        _ => Err(wrong()),
+    }
+}
+
+/// Strengths, `0:40:9`.
+pub(super) fn sweep(text: &str) -> Result<Sweep, String> {
+    let wrong = || format!("a sweep is A:B:N, such as 0:40:9, with 1 to {MOST_STRENGTHS} strengths");
+    let parts: Vec<&str> = text.split(':').collect();
+    let &[from, to, count] = &parts[..] else { return Err(wrong()) };
+    match (number(from), number(to), count.parse()) {
+        (Ok(from), Ok(to), Ok(count @ 1..=MOST_STRENGTHS)) => Ok(Sweep { from, to, count }),
+        _ => Err(wrong()),
+    }
+}
+
 /// How many tokens, at least 2.
 pub(super) fn tokens(text: &str) -> Result<usize, String> {
     text.parse().ok().filter(|tokens| *tokens >= 2).ok_or_else(|| "at least 2 tokens are needed".to_owned())
@@ -91,6 +135,17 @@ mod tests {
         assert_eq!((shard("1/1"), shard("2/3")), (Ok((1, 1)), Ok((2, 3))));
         for wrong in ["", "1", "0/3", "4/3", "a/b", "-1/2", "1/2/3"] {
             assert!(shard(wrong).is_err(), "{wrong}");
+        }
+        let latent = LatentId { sae: "a:b".to_owned(), latent: 7 };
+        assert_eq!(condition("a:b:7>-0.5"), Ok(LatentAbove { latent, above: -0.5 }));
+        for wrong in ["", "7>1", ":7>1", "a:7", "a:7>", "a:7>NaN", "a:x>1", "a:-1>1"] {
+            assert!(condition(wrong).is_err(), "{wrong}");
+        }
+        assert_eq!((places("all"), places("fires")), (Ok(Where::All), Ok(Where::Fires)));
+        assert_eq!(places("3,0"), Ok(Where::Positions(vec![3, 0])));
+        assert_eq!(sweep("-1:2.5:8"), Ok(Sweep { from: -1.0, to: 2.5, count: 8 }));
+        for wrong in ["", "1:2", "1:2:0", "1:2:65", "1:2:3:4", "NaN:1:2", "a:b:c"] {
+            assert!(sweep(wrong).is_err() && places(wrong).is_err(), "{wrong}");
         }
         assert_eq!(cosine("-0.5"), Ok(-0.5));
         for wrong in ["1.5", "NaN", "seven"] {

@@ -15,9 +15,9 @@ use sha2::{Digest, Sha256};
 
 use crate::analysis::index::{Corpus, Reader, Writer};
 use crate::report::{Kind, Report};
+use crate::session::content::hex;
 use crate::session::index::note::{FORMAT, Note, NoteSae};
 use crate::session::index::tables_out;
-use crate::session::index::windows::hex;
 
 /// What the index is of.
 const NOTE: &str = "index.json";

@@ -2,17 +2,14 @@
 //! Not here: the text.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File};
-use std::io::{self, Read as _};
 use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
-use crate::blob::{Blob, Location};
 use crate::device::DeviceName;
 use crate::report::Report;
+use crate::session::content::{hash_of, hex};
 use crate::session::index::note::Origin;
-use crate::session::index::windows::hex;
 use crate::session::load_scope::LoadScope;
 use crate::session::loaded_suite::LoadedSuite;
 use crate::session::memo::MemoKey;
@@ -74,29 +71,4 @@ fn compute(suite: &LoadedSuite, cancel: &Cancel) -> Result<Origin, Report> {
     }
     let (model, tokenizer) = (hex(&model.finalize()), hex(&tokenizer.finalize()));
     Ok(Origin { site, bos, model, tokenizer, saes, texts: Vec::new() })
-}
-
-/// SHA-256 of a file, in hexadecimal digits: where the hub's cache names it by that, its name.
-fn hash_of(blob: &Blob, cancel: &Cancel) -> Result<String, Report> {
-    let path = match blob.place() {
-        Location::Embedded(bytes) => return Ok(hex(&Sha256::digest(bytes))),
-        Location::Path(path) => path,
-    };
-    let unread = |error: &io::Error| Report::caused(format!("cannot read `{}`", blob.name()), error);
-    let real = fs::canonicalize(path).map_err(|error| unread(&error))?;
-    let name = real.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    let named = name.len() == 64 && name.bytes().all(|byte| byte.is_ascii_hexdigit());
-    if named && real.parent().is_some_and(|folder| folder.ends_with("blobs")) {
-        return Ok(name);
-    }
-    let (mut file, mut hash) = (File::open(&real).map_err(|error| unread(&error))?, Sha256::new());
-    let mut part = vec![0; 1 << 20];
-    loop {
-        cancel.check()?;
-        let read = file.read(&mut part).map_err(|error| unread(&error))?;
-        if read == 0 {
-            return Ok(hex(&hash.finalize()));
-        }
-        hash.update(&part[..read]);
-    }
 }

@@ -8,6 +8,7 @@ use sha2::{Digest, Sha256};
 
 use crate::model::Tokenizer;
 use crate::report::Report;
+use crate::session::content::hex;
 use crate::session::failure;
 use crate::session::index::documents::{Documents, Piece};
 use crate::session::index::texts::{Meter, Texts};
@@ -220,14 +221,4 @@ fn changed(why: &str) -> Report {
     Report::new("the text has changed since the index was begun")
         .because(why)
         .hint("give back the text that was read, or begin another index with --out DIR")
-}
-
-/// Bytes as hexadecimal digits.
-pub fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        // Writing to a string does not fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }

@@ -26,16 +26,21 @@ fn steer(args: &[&str]) -> Value {
     json("steer", &[&["--prompt", PROMPT, "--tokens", "8"], args].concat(), 0)
 }
 
-/// The latent that does most to what the model says behind the prompt.
-fn strongest() -> String {
+/// The latent that does most to what the model says behind the prompt, and where it was taken out.
+fn found() -> (String, String) {
     let effects = json("effect", &["--sae", "512", "--prompt", PROMPT, "--top", "1"], 0);
-    effects["latents"][0]["latent"].as_u64().expect("a latent").to_string()
+    let of = |value: &Value| value.as_u64().expect("a number").to_string();
+    (of(&effects["latents"][0]["latent"]), of(&effects["position"]))
+}
+
+fn strongest() -> String {
+    found().0
 }
 
 #[test]
 fn the_answer_has_what_was_promised_and_its_command_gives_it_again() {
-    let latent = strongest();
-    let args = ["--sae", "512", "--latent", &latent, "--ablate"];
+    let (latent, at) = found();
+    let args = ["--sae", "512", "--latent", &latent, "--ablate", "--at", &at];
     let answer = steer(&args);
     assert_eq!(answer["schema"], 1);
     let arms = answer["arms"].as_array().expect("arms");
@@ -48,11 +53,11 @@ fn the_answer_has_what_was_promised_and_its_command_gives_it_again() {
         assert!(tokens.iter().all(|token| token["logprob"].as_f64() <= Some(0.0)));
         assert!(arm["perplexity_untouched"].as_f64() >= Some(1.0), "{arm}");
     }
-    // The edit acts, where the latent fires, and only there.
+    // The edit acts, at that position alone.
     assert_ne!(arms[0]["text"], arms[1]["text"], "taking the strongest latent out changes what is said");
     assert_eq!(arms[0]["edited_prompt"], serde_json::json!([]));
-    let edited = arms[1]["edited_prompt"].as_array().expect("positions");
-    assert!(!edited.is_empty() && edited.len() < answer["prompt_tokens"].as_u64().expect("a count") as usize);
+    assert_eq!(arms[1]["edited_prompt"].to_string(), format!("[{at}]"));
+    assert!(arms[1]["tokens"].as_array().is_some_and(|tokens| tokens.iter().all(|token| token["edited"] == false)));
     assert!(arms[1]["perplexity_untouched"].as_f64() > arms[0]["perplexity_untouched"].as_f64());
     assert_eq!(steer(&args)["arms"], answer["arms"], "the same command gives the same");
     let command = answer["command"].as_str().expect("a command");

@@ -36,6 +36,7 @@ pub mod script;
 mod shell;
 pub mod shot;
 pub mod speed;
+pub mod steer;
 pub mod stitch;
 pub mod terminal;
 pub mod theme;

@@ -198,6 +198,20 @@ def generate(bench) -> list:
     return [times(took, theirs, 1.3, "transformers")]
 
 
+def arms(bench) -> list:
+    """Three arms beside each other (with reading and judging their texts) against one, and against transformers' one."""
+    ours, peer = bench.side("ours"), bench.side("transformers")
+    work = lambda count: ours.do("arms", ids=IDS[:32], tokens=64, arms=count)
+    theirs = lambda: peer.do("generate", ids=IDS[:32], tokens=64)
+    one, three, other = work(1)["ids"], work(3)["ids"], theirs()["ids"]
+    if not one == three == other:
+        raise SystemExit(f"steering: {one}, {three} against {other}")
+    took, single, peers = bench.in_turn(
+        5, lambda: work(3)["ms"], lambda: work(1)["ms"], lambda: theirs()["ms"]
+    )
+    return [floor(took, single, 1.35, "one arm"), times(took, peers, 1, "transformers, one text")]
+
+
 def nearest(bench) -> list:
     ours, peer = bench.side("ours"), bench.side("numpy")
     asked = {"sae": 98_304, "latent": 4711, "k": 10}
@@ -340,6 +354,7 @@ ROWS = {
     "typed": Row("one more typed token, the same question", typed),
     "logits": Row("128 and 512 tokens to logits", logits),
     "generate": Row("32 tokens generated after 32, KV cache", generate),
+    "arms": Row("three arms of 64 tokens after 32, steered as one batch", arms),
     "nearest": Row("one latent's nearest among 98,304 × 768, top 10", nearest),
     "pairs": Row("all pairs 12,288 × 24,576, top 5", pairs),
     "tables": Row("nearest tables of the ladder", tables),

@@ -20,6 +20,8 @@ use std::time::Instant;
 
 use candle_core::Device;
 use rayon::prelude::*;
+use saescope::analysis::intervention::{ActivationEdit, ArmEdit, Intervention, Setting, Where};
+use saescope::analysis::steering::{Prefix, Steering};
 use saescope::blob::Blob;
 use saescope::hub::Hub;
 use saescope::model::{self, Generate, Logits, ModelFiles, Pass, Sampling, TokenizerFiles, TokenizerSaid};
@@ -27,8 +29,9 @@ use saescope::sae::lens::{self, SaeFiles};
 use saescope::sae::meta;
 use saescope::sae::stitch::{Pair, Scores};
 use saescope::sae::train::{Config, train};
-use saescope::sae::{Codes, Sae, compare, nearest_all};
+use saescope::sae::{Codes, Sae, compare, nearest_all, random_directions};
 use saescope::session::{LoadScope, OpenQuery, PackQuery, RunQuery, Session, SessionConfig};
+use saescope::site::{Site, SiteKind};
 use saescope::task::{Cancel, Progress};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -45,6 +48,8 @@ enum Work {
     Logits { ids: Vec<u32>, save: Option<PathBuf> },
     /// The likeliest tokens, one after the other.
     Generate { ids: Vec<u32>, tokens: usize },
+    /// So many arms beside each other, as steering writes them: the untouched model, and under directions that are added.
+    Arms { ids: Vec<u32>, tokens: usize, arms: usize },
     /// The latents nearest to one.
     Nearest { sae: usize, latent: usize, k: usize },
     /// The nearest latents of all.
@@ -152,6 +157,26 @@ impl Worker {
                 let go_on = &mut |_| ControlFlow::Continue(());
                 let (ms, ids) = timed(|| model::generate(&*model.model, &mut cache, asked, go_on).unwrap());
                 json!({ "ms": ms, "ids": ids })
+            }
+            Work::Arms { ids, tokens, arms } => {
+                let model = self.model();
+                let (model, cancel) = (&*model.model, &never);
+                let site = Site { layer: 8, kind: SiteKind::ResidPre };
+                let size = model.site_size(site).unwrap();
+                let edit = |arm: usize| {
+                    let direction = random_directions(1, size, arm as u64).into();
+                    let edits = vec![ActivationEdit::Add { direction, strength: 20.0 }];
+                    let setting = Setting { sae: &|_| None, size, center: false, bos: 0 };
+                    let compiled = Intervention::new(site, Where::All, edits).compile(setting).unwrap();
+                    ArmEdit::new(compiled, arm > 0, ids.len())
+                };
+                let steering =
+                    Steering { model, site, ids: &ids, tokens, sampling: Sampling::Greedy, stop: &[], cancel };
+                let mut prefix = Prefix::default();
+                prefix.run(model, site, &ids, cancel).unwrap();
+                let edits = (0..arms).map(edit).collect();
+                let (ms, written) = timed(|| steering.write(&prefix, edits, &mut |_| ()).unwrap());
+                json!({ "ms": ms, "ids": written[0].ids })
             }
             Work::Nearest { sae, latent, k } => {
                 let sae = self.sae(sae);

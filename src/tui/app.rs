@@ -6,6 +6,7 @@ mod effect;
 mod examples;
 mod index;
 mod meta;
+mod steer;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -32,6 +33,7 @@ use crate::tui::names::NameStore;
 use crate::tui::next::NextStore;
 use crate::tui::overlay::Overlay;
 use crate::tui::speed::Speed;
+use crate::tui::steer::Steer;
 use crate::tui::stitch::{PairIds, Stitch};
 
 pub use attribution::HeadRow;
@@ -107,6 +109,8 @@ pub struct App {
     pub examples: Examples,
     /// What the latents of the chosen token do to what the model says.
     pub effect: Effects,
+    /// Latents changed while the model writes.
+    pub steer: Steer,
     /// The index of a corpus.
     pub index: Index,
     /// The known suites.
@@ -185,6 +189,7 @@ impl App {
             attribution: Attributions::default(),
             examples: Examples::default(),
             effect: Effects::default(),
+            steer: Steer::default(),
             index: Index::default(),
             catalogue: Ask::default(),
             pull: Ask::default(),

@@ -83,7 +83,8 @@ fn where_name(places: KeyContexts) -> String {
         KeyContexts::STITCH => "stitching".into(),
         KeyContexts::META => "meta-SAEs".into(),
         KeyContexts::SIDEWAYS => "all but prompt and map".into(),
-        KeyContexts::THETA => "all but prompt and surgery".into(),
+        KeyContexts::THETA => "stitching, meta-SAEs but surgery".into(),
+        KeyContexts::THETA_COARSE => "all but prompt and surgery".into(),
         KeyContexts::TEXTS => "fields of text".into(),
         _ => {
             let names: Vec<_> = KeyContext::all().filter(|p| places.has(*p)).map(|p| p.name().to_lowercase()).collect();

@@ -140,6 +140,10 @@ pub enum Action {
     AddPart,
     /// Make a part stronger, by hundredths.
     Strength(i8),
+    /// The chosen latent off while the model writes.
+    SteerOff,
+    /// Stronger or weaker while the model writes, by steps.
+    SteerBy(i8),
     /// Name texts whose log-probability is wanted.
     NameTokens,
     /// Something in a text.
@@ -272,6 +276,8 @@ impl KeyContexts {
     pub const SIDEWAYS: Self = Self(1 << 53);
     /// The panes in which plus and minus are θ's.
     pub const THETA: Self = Self(1 << 54);
+    /// Those in which `<` and `>` are, too.
+    pub const THETA_COARSE: Self = Self(1 << 56);
     /// The panes that have a list to go through by pages.
     pub const LISTS: Self = Self(1 << 55);
     /// The panes, the prompt too.
@@ -297,7 +303,11 @@ impl KeyContexts {
             Some(Page::Meta) => Self::META.0 | Self::LISTS.0,
         };
         let sideways = if matches!(focus, Focus::Map) { 0 } else { Self::SIDEWAYS.0 };
-        let theta = if matches!(focus, Focus::Surgery) { 0 } else { Self::THETA.0 };
+        let theta = match focus.page() {
+            _ if matches!(focus, Focus::Surgery) => 0,
+            Some(Page::Stitch | Page::Meta) => Self::THETA.0 | Self::THETA_COARSE.0,
+            Some(Page::Explore) | None => Self::THETA_COARSE.0,
+        };
         page | sideways | theta
     }
 

@@ -38,6 +38,8 @@ pub enum Focus {
     Surgery,
     /// The index of a corpus, in the card's place.
     Index,
+    /// Latents changed while the model writes, in the card's place.
+    Steer,
 }
 
 /// What stands below the prompt and its tokens.
@@ -54,16 +56,20 @@ pub enum Page {
 
 impl Focus {
     /// The last of them, so that the table of panes can be held to be whole.
-    pub const LAST: Self = Self::Index;
+    pub const LAST: Self = Self::Steer;
 
     /// The page it stands on; none for those that stand on every page.
     #[must_use]
     pub const fn page(self) -> Option<Page> {
         match self {
             Self::Prompt | Self::Tokens => None,
-            Self::Latents | Self::Card | Self::Attribution | Self::Examples | Self::Effect | Self::Index => {
-                Some(Page::Explore)
-            }
+            Self::Latents
+            | Self::Card
+            | Self::Attribution
+            | Self::Examples
+            | Self::Effect
+            | Self::Index
+            | Self::Steer => Some(Page::Explore),
             Self::Queue | Self::Bench | Self::Curve | Self::Group => Some(Page::Stitch),
             Self::Parts | Self::MetaCard | Self::Map | Self::Surgery => Some(Page::Meta),
         }
@@ -72,7 +78,7 @@ impl Focus {
     /// Whether it stands beside the latents, where one of these is at a time.
     #[must_use]
     pub const fn is_beside(self) -> bool {
-        matches!(self, Self::Card | Self::Attribution | Self::Examples | Self::Effect | Self::Index)
+        matches!(self, Self::Card | Self::Attribution | Self::Examples | Self::Effect | Self::Index | Self::Steer)
     }
 }
 

@@ -78,6 +78,11 @@ pub trait Pane: Sync {
         None
     }
 
+    /// The whole command that gives what is shown, where that is another than the latent's card.
+    fn whole_command(&self, _app: &App) -> Option<String> {
+        None
+    }
+
     /// Draws it.
     fn draw(&self, app: &App, area: Rect, pen: &mut Canvas<'_>);
 }

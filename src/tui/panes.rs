@@ -15,6 +15,7 @@ mod meta_card;
 pub(crate) mod parts;
 mod prompt;
 mod queue;
+pub(crate) mod steer;
 mod surgery;
 mod tokens;
 
@@ -39,6 +40,7 @@ pub static PANES: &[&dyn Pane] = &[
     &map::MapPane,
     &surgery::SurgeryPane,
     &index::IndexPane,
+    &steer::SteerPane,
 ];
 
 /// A pane.

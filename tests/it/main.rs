@@ -52,6 +52,7 @@ mod tui_index;
 mod tui_meta;
 mod tui_questions;
 mod tui_screens;
+mod tui_steer;
 mod tui_stitch;
 mod tui_support;
 mod tui_terminal;

@@ -485,6 +485,7 @@ fn every_key_of_the_table_does_something_somewhere() {
                     KeyContext::Pane(Focus::Map) => vec!["]", "]", "a"],
                     KeyContext::Pane(Focus::Surgery) => vec!["]", "]", "z"],
                     KeyContext::Pane(Focus::Index) => vec!["shift-i"],
+                    KeyContext::Pane(Focus::Steer) => vec!["shift-a"],
                     KeyContext::Pick => vec!["]", "]", "9", "/"],
                     KeyContext::Named => vec!["]", "]", "z", "n"],
                     KeyContext::Filter => vec!["5", "/"],

@@ -456,8 +456,16 @@ pub const SHARED: &[Binding] = &[
         "",
         "θ down by 0.01: fewer latents are novel",
     ),
-    row(1220, Action::Threshold(5), "threshold.up-more", &[key!('>')], KeyContexts::THETA, "", "θ up by 0.05"),
-    row(1230, Action::Threshold(-5), "threshold.down-more", &[key!('<')], KeyContexts::THETA, "", "θ down by 0.05"),
+    row(1220, Action::Threshold(5), "threshold.up-more", &[key!('>')], KeyContexts::THETA_COARSE, "", "θ up by 0.05"),
+    row(
+        1230,
+        Action::Threshold(-5),
+        "threshold.down-more",
+        &[key!('<')],
+        KeyContexts::THETA_COARSE,
+        "",
+        "θ down by 0.05",
+    ),
     row(
         1240,
         Action::AgainstNarrower,

@@ -29,6 +29,7 @@ pub(super) fn in_panes(app: &mut App, action: Action, effects: &mut Vec<Effect>)
         Action::AgainstNarrower => stitch::against(app, -1),
         Action::AgainstWider => stitch::against(app, 1),
         Action::Threshold(by) => stitch::threshold(app, by),
+        Action::SteerOff | Action::SteerBy(_) => panes::steer::start(app, action),
         Action::Toggle => stitch::toggle(app),
         Action::Swap => stitch::swap(app),
         Action::UndoChange | Action::RedoChange | Action::ClearChanges => stitch::travel(app, action),
@@ -156,7 +157,10 @@ fn copy(app: &mut App, action: Action, effects: &mut Vec<Effect>) {
     let (Some(opened), Some(chosen)) = (app.opened.value(), app.chosen()) else { return };
     let (suite, sae, latent) = (&opened.suite, &chosen.sae, chosen.latent);
     let card = || format!("saescope latent --suite {suite} --sae {sae} {latent}");
-    let text = match (action, panes::of(app.focus).command(app)) {
+    let pane = panes::of(app.focus);
+    let whole = pane.whole_command(app).filter(|_| action == Action::CopyCommand);
+    let text = match (action, pane.command(app)) {
+        _ if whole.is_some() => whole.unwrap_or_default(),
         (Action::CopyReference, _) => format!("{suite}/{sae}/{latent}"),
         (_, Some(more)) => format!("{} {more}", card()),
         (_, None) => card(),

@@ -5,6 +5,7 @@
 
 use crate::session::{
     CardQuery, CheckupQuery, EffectQuery, LoadScope, NamesQuery, NextQuery, PackQuery, Query, RunQuery, SearchQuery,
+    SteerQuery,
 };
 use crate::tui::app::{App, LatentRef, Page};
 use crate::tui::ask::AnyAsk as _;
@@ -69,6 +70,11 @@ fn run(app: &mut App, effects: &mut Vec<Effect>) {
         app.effect.asked.end();
         app.effect.asked.forget();
         effects.push(Effect::Cancel(EffectQuery::NAME));
+    }
+    if app.steer.asked.is_pending() {
+        app.steer.asked.end();
+        app.steer.asked.forget();
+        effects.push(Effect::Cancel(SteerQuery::NAME));
     }
     if prompt.is_empty() && !bos {
         // There is nothing to run, which is not a mistake: the panes ask for a prompt.

@@ -74,6 +74,7 @@ fn partner(action: Action) -> Option<Action> {
         Action::Down => Some(Action::Up),
         Action::Wider => Some(Action::Narrower),
         Action::AgainstWider => Some(Action::AgainstNarrower),
+        Action::SteerBy(by) => Some(Action::SteerBy(-by)),
         Action::Threshold(by) => Some(Action::Threshold(-by)),
         Action::Edit(Edit::Redo) => Some(Action::Edit(Edit::Undo)),
         _ => None,

@@ -17,12 +17,13 @@ use saescope::analysis::effect::{
 };
 use saescope::analysis::{
     Attribution, Class, Firing, HeadValue, IndexSae, IndexView, LadderEntry, LatentCard, Metrics, Neighbour, NextToken,
-    PositionRun, Quality, Run, SaeRun, SaeTypes, Seen, SourceValue, Timings, TokenValue, TokenView,
+    PositionRun, Quality, Run, SaeRun, SaeTypes, Seen, SourceValue, SteerArm, SteerToken, SteerView, Strength,
+    SweepPoint, Timings, TokenValue, TokenView,
 };
 use saescope::session::{
     AttributionQuery, CardQuery, CatalogueQuery, Checked, CheckupQuery, EffectQuery, FilterQuery, Found, IndexQuery,
     LatentNames, LoadScope, Memory, NamesQuery, NextQuery, OpenQuery, OpenedSuite, PackQuery, Predictions, PullQuery,
-    Query, RunQuery, SaeInfo, SearchQuery, SuiteEntry,
+    Query, RunQuery, SaeInfo, SearchQuery, SteerEdit, SteerQuery, SuiteEntry,
 };
 use saescope::site::{Site, SiteKind};
 use saescope::task::{Cancelled, Ticket};
@@ -275,6 +276,43 @@ pub fn attribution(latent: u32, position: usize) -> Attribution {
     }
 }
 
+/// What arms write: the steered one leaves the untouched text in the middle.
+pub fn steer(query: &SteerQuery) -> SteerView {
+    let arm = |arm: &'static str, from: usize| {
+        let token = |at: usize| SteerToken {
+            id: if at < from { at as u32 } else { (100 + at) as u32 },
+            text: if at < from { format!(" word{at}") } else { format!(" {arm}{at}") },
+            logprob: -0.5,
+            edited: arm != "untouched",
+        };
+        let tokens: Vec<SteerToken> = (0..query.tokens).map(token).collect();
+        SteerArm {
+            arm,
+            text: tokens.iter().map(|token| token.text.as_str()).collect(),
+            tokens,
+            perplexity_untouched: Some(4.25),
+            latent_mean: Some(3.0),
+            ..SteerArm::default()
+        }
+    };
+    let strength = |edit: &SteerEdit| {
+        let raw = edit.change.strength().map(f64::from);
+        Strength { raw, max: raw.map(|raw| raw / 10.0), norm: raw.map(|raw| raw / 50.0) }
+    };
+    let point = |strength: f32| SweepPoint {
+        strength: f64::from(strength),
+        text: format!(" at strength {strength}"),
+        perplexity_untouched: Some(5.5),
+        latent_mean: Some(2.0),
+    };
+    SteerView {
+        strengths: query.edits.iter().map(strength).collect(),
+        arms: vec![arm("untouched", usize::MAX), arm("steered", 3), arm("random", 6)],
+        sweep: query.sweep.map(|sweep| sweep.strengths().into_iter().map(point).collect()).unwrap_or_default(),
+        ..SteerView::default()
+    }
+}
+
 /// What latents do: one speaks for the token, most say little, one speaks against it.
 pub fn effect(query: &EffectQuery) -> EffectView {
     let (sae, position) = (query.saes[0].clone(), query.position.unwrap_or(0));
@@ -355,6 +393,7 @@ pub fn answer(job: &Job) -> Answer {
     let own = answer_to(job, |query: &OpenQuery| opened_suite(&query.suite))
         .or_else(|| answer_to(job, |query: &AttributionQuery| attribution(query.latent, query.position)))
         .or_else(|| answer_to(job, effect))
+        .or_else(|| answer_to(job, steer))
         .or_else(|| answer_to(job, |_: &IndexQuery| index_view()))
         .or_else(|| answer_to(job, |query: &RunQuery| run_of(&query.prompt)))
         .or_else(|| {

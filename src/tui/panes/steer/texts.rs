@@ -1,0 +1,85 @@
+//! What the arms wrote: columns beside each other where there is room, else rows; and a table of strengths.
+//! Not here: what is changed.
+
+use ratatui::layout::Rect;
+use ratatui::style::{Modifier, Style};
+use ratatui::text::{Line, Span};
+
+use crate::analysis::{SteerArm, SteerToken, SteerView};
+use crate::text;
+use crate::tui::canvas::Canvas;
+
+/// Cells of a column in which a text can be read.
+const COLUMN: u16 = 26;
+
+/// The three texts.
+pub(super) fn arms(view: &SteerView, area: Rect, pen: &mut Canvas<'_>) {
+    let count = view.arms.len().max(1) as u16;
+    let untouched: Vec<SteerToken> = view.arms.first().map(|arm| arm.tokens.clone()).unwrap_or_default();
+    let beside = area.width / count >= COLUMN;
+    let (width, height) = if beside { (area.width / count, area.height) } else { (area.width, area.height / count) };
+    for (at, arm) in view.arms.iter().enumerate() {
+        let at = at as u16;
+        let place = if beside {
+            Rect { x: area.x + at * width, width: width.saturating_sub(1), ..area }
+        } else {
+            Rect { y: area.y + at * height, height, ..area }
+        };
+        one(arm, &untouched, place, pen);
+    }
+    let notes = Rect { y: area.bottom().saturating_sub(1), height: area.height.min(1), ..area };
+    if let Some(note) = view.notes.iter().find(|note| note.contains("nothing was changed")) {
+        let note = text::truncate(&text::prose(note, pen.theme.charset), usize::from(area.width), pen.theme.charset);
+        pen.text(notes, 0, &note, pen.theme.notice());
+    }
+}
+
+/// One arm: its name, its perplexity, its text.
+fn one(arm: &SteerArm, untouched: &[SteerToken], area: Rect, pen: &mut Canvas<'_>) {
+    let theme = pen.theme;
+    if area.height == 0 {
+        return;
+    }
+    let figure = arm.perplexity_untouched.map_or_else(String::new, |value| format!("  perplexity {value:.1}"));
+    let head = vec![Span::styled(arm.arm, theme.strong()), Span::styled(figure, theme.quiet())];
+    pen.line(area, 0, &Line::from(head));
+    let below = Rect { y: area.y + 1, height: area.height - 1, ..area };
+    let differs = theme.accent().add_modifier(Modifier::UNDERLINED);
+    let (mut line, mut used, mut row): (Vec<Span<'_>>, usize, u16) = (Vec::new(), 0, 0);
+    for (at, token) in arm.tokens.iter().enumerate() {
+        let same = untouched.get(at).is_some_and(|other| other.id == token.id);
+        let shown = text::prose(&token.text, theme.charset);
+        let wide = text::width(&shown);
+        if used + wide > usize::from(below.width) && used > 0 {
+            pen.line(below, row, &Line::from(std::mem::take(&mut line)));
+            (used, row) = (0, row + 1);
+        }
+        if row >= below.height {
+            return;
+        }
+        let shown = text::truncate(&shown, usize::from(below.width), theme.charset);
+        used += text::width(&shown);
+        line.push(Span::styled(shown, if same { Style::new() } else { differs }));
+    }
+    if row < below.height {
+        pen.line(below, row, &Line::from(line));
+    }
+}
+
+/// A row for each strength: perplexity, how strongly the latent fires then, and how the text begins.
+pub(super) fn sweep(view: &SteerView, area: Rect, pen: &mut Canvas<'_>) {
+    let theme = pen.theme;
+    pen.text(area, 0, &format!("{:>8} {:>8} {:>7}  text", "strength", "perpl.", "fires"), theme.quiet());
+    let figure = |value: Option<f64>| value.map_or_else(|| "-".to_owned(), |value| format!("{value:.1}"));
+    for (row, point) in view.sweep.iter().enumerate().take(usize::from(area.height.saturating_sub(1))) {
+        let numbers = format!(
+            "{:>8.2} {:>8} {:>7}  ",
+            point.strength,
+            figure(point.perplexity_untouched),
+            figure(point.latent_mean)
+        );
+        let room = usize::from(area.width).saturating_sub(numbers.len());
+        let begins = text::truncate(&text::prose(&point.text, theme.charset), room, theme.charset);
+        pen.line(area, row as u16 + 1, &Line::from(vec![Span::raw(numbers), Span::raw(begins)]));
+    }
+}

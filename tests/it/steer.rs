@@ -95,6 +95,27 @@ fn edits_of_nothing_change_nothing_and_strengths_are_told_in_every_unit() {
 }
 
 #[test]
+fn a_latent_found_by_its_effect_changes_the_country_and_a_random_direction_does_not() {
+    // What speaks most for Poland where Copernicus is named …
+    let named =
+        ["--sae", "4096", "--prompt", "Nicolaus Copernicus came from", "--at", "3", "--read", "5", "--top", "1"];
+    let effects = json("effect", &named, 0);
+    assert_eq!(effects["token"]["text"], " Poland");
+    let latent = effects["latents"][0]["latent"].to_string();
+    // … is set on Galileo's name, ever more strongly.
+    let of = ["--sae", "4096", "--latent", &latent, "--at", "2"];
+    let swept = steer(&[&of[..], &["--set", "1", "--sweep", "10:100:6"]].concat());
+    assert!(swept["arms"][0]["text"].as_str().is_some_and(|text| text.starts_with(" Italy")), "{}", swept["arms"][0]);
+    let polish = |point: &&Value| point["text"].as_str().is_some_and(|text| text.starts_with(" Poland"));
+    let point = swept["sweep"].as_array().and_then(|points| points.iter().find(polish)).expect("a strength");
+    let steered = steer(&[&of[..], &["--set", &point["strength"].to_string()]].concat());
+    let [untouched, there, random] =
+        [0, 1, 2].map(|arm| steered["arms"][arm]["text"].as_str().expect("a text").to_owned());
+    assert!(there.starts_with(" Poland") && untouched.starts_with(" Italy"), "{there}");
+    assert!(random.starts_with(" Italy"), "{random}");
+}
+
+#[test]
 fn seeds_and_temperature_give_the_same_text_again() {
     let latent = strongest();
     let with = |seed: &str| {

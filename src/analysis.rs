@@ -1,14 +1,17 @@
 //! Plain data out of tensors: what one prompt yields, a latent's card. The explorer draws these, `--json` prints them,
 //! golden tests compare them. Not here: threads, files, clocks.
 
+pub mod align;
 pub mod attribution;
 pub mod branches;
 pub mod card;
+pub mod compare;
 pub mod doctor;
 pub mod effect;
 mod family;
 pub mod index;
 pub mod intervention;
+pub mod lens;
 pub mod live;
 pub mod measuring;
 pub mod meta;
@@ -17,12 +20,14 @@ pub mod splice;
 pub mod steering;
 mod stitching;
 pub mod surgery;
+pub mod swap;
 pub mod tokens;
 mod verdict;
 
 use serde::{Deserialize, Serialize};
 
 pub use self::attribution::{Attribution, HeadValue, SourceValue};
+pub use self::compare::CompareView;
 pub use self::effect::{EffectView, LatentEffect, SaeEffect};
 pub use crate::sae::meta::Edit;
 pub use crate::sae::metrics::Quality;
@@ -33,6 +38,7 @@ pub use index::{
     ActivationHistogram, CorpusToken, Example, ExampleSource, IndexNews, IndexSae, IndexView, LatentCorpus, Quantiles,
     SkippedPositions, TopToken,
 };
+pub use lens::{JacobianView, LayerView, LensView};
 pub use meta::{BreakdownView, Histogram, Member, MemberFiring, MetaCard, MetaInfo, MetaName, MetaRun, TokenFiring};
 pub use pair_view::{Counts, PairView, QueueRow};
 pub use steering::{SteerArm, SteerToken, SteerView, Strength, SweepPoint};
@@ -40,6 +46,7 @@ pub use stitching::{
     BenchLoss, CurveLoss, CurveView, Effect, GroupView, Losses, Measures, Side, TextInfo, Verdict, WorkbenchView,
 };
 pub use surgery::{Arm, ArmView, Continuation, Named, Sampling, SurgeryEdit, SurgeryView};
+pub use swap::{SwapOrder, SwapView};
 
 use crate::sae::{Activation, Sae};
 use crate::site::Site;

@@ -3,12 +3,14 @@
 
 mod answer;
 pub mod args;
+mod compare;
 mod context;
 mod doctor;
 mod effect;
 mod explore;
 mod index;
 mod latent;
+mod lens;
 mod log;
 mod manual;
 mod meta;
@@ -19,6 +21,7 @@ mod run;
 mod steer;
 mod stitch;
 mod suites;
+mod swap;
 
 use std::ffi::OsString;
 use std::io::{self, Write as _};
@@ -98,6 +101,9 @@ fn dispatch(args: Args, output: &Output) -> Result<u8, Report> {
         Some(Command::Latent(options)) => latent::latent(&context, &options, output),
         Some(Command::Effect(options)) => effect::effect(&context, &options, output),
         Some(Command::Steer(options)) => steer::steer(&context, &options, output),
+        Some(Command::Compare(options)) => compare::compare(&context, &options, output),
+        Some(Command::Swap(options)) => swap::swap(&context, &options, output),
+        Some(Command::Lens(options)) => lens::lens(&context, &options, output),
         Some(Command::Meta(options)) => meta::meta(&context, &options, output),
         Some(Command::Index(options)) => index::index(&context, &options, output),
         Some(Command::Stitch(options)) => stitch::stitch(&context, &options, output),

@@ -4,10 +4,11 @@
 use std::ops::Range;
 
 use candle_core::{Device, Tensor};
+use rayon::prelude::*;
 
-use crate::analysis::intervention::FanHook;
+use crate::analysis::intervention::{Compiled, FanHook, Unedited};
 use crate::analysis::live::{Live, Tap};
-use crate::model::{Cache, Error, Fan, Hook, Logits, Model, Pass};
+use crate::model::{self, Cache, Error, Fan, Hook, Logits, Model, Pass};
 use crate::site::{Site, SiteKind};
 use crate::task::Cancel;
 
@@ -79,6 +80,24 @@ impl<'a> Branches<'a> {
         let rows = self.fan(branches, behind..layers, rows, (&self.back, None), cancel)?;
         let each = self.positions() * self.d_model;
         Ok(rows.chunks_exact(each.max(1)).flat_map(|rows| &rows[each - self.d_model..]).copied().collect())
+    }
+
+    /// What `read` makes of the logits, \[vocab\], of each of some interventions at `position`, the first of the positions.
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub fn read<T: Send>(
+        &self,
+        position: usize,
+        branches: &[(Compiled<'_>, Vec<Unedited<'_>>)],
+        cancel: &Cancel,
+        read: impl Fn(&[f32]) -> T + Send + Sync,
+    ) -> Result<Vec<T>, Error> {
+        let residual = self.run(&mut FanHook { site: self.site, position, branches }, cancel)?;
+        let residual = Tensor::from_vec(residual, (branches.len(), self.d_model), &Device::Cpu)?;
+        let logits = self.model.logits(&residual)?;
+        let vocab = self.model.shape().vocab;
+        Ok(model::lend(&logits, |logits| logits.par_chunks_exact(vocab).map(read).collect())?)
     }
 
     fn fan<'f>(

@@ -284,6 +284,22 @@ impl Live {
         self.rest.residual.get(position * self.d_model..(position + 1) * self.d_model).unwrap_or_default()
     }
 
+    /// The activation of a position as the model has it, with its mean, \[size\].
+    ///
+    /// # Errors
+    /// [`model::Error`].
+    pub fn activation(&self, position: usize, model: &dyn Model, cancel: &Cancel) -> Result<Vec<f32>, model::Error> {
+        if !self.center {
+            return Ok(self.activations[position * self.size..(position + 1) * self.size].to_vec());
+        }
+        let mut cache = self.cache.clone();
+        cache.truncate(position);
+        let mut tap = Tap::new(self.site);
+        let pass = Pass { layers: Some(self.site.blocks()), logits: Logits::None, hook: Some(&mut tap), cancel };
+        model.forward(&self.ids()[position..=position], &mut cache, pass)?;
+        Ok(tap.rows)
+    }
+
     /// The tokens run so far.
     pub fn ids(&self) -> &[u32] {
         self.cache.ids()

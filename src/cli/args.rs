@@ -2,8 +2,10 @@
 //! Not here: what a command does.
 
 mod index;
+mod lens;
 mod meta;
 mod steer;
+mod pair;
 mod values;
 
 use std::path::PathBuf;
@@ -16,8 +18,10 @@ use crate::settings::{Color, PartialSettings, Theme};
 use crate::suite::TokenizerWord;
 
 pub use index::{Index, IndexBuild, IndexInfo, IndexMerge};
+pub use lens::{Lens, LensCommand, LensFit};
 pub use meta::{Meta, MetaChoice, MetaEdit, MetaEval, MetaShow, MetaTrain};
 pub use steer::{Steer, SteerEdits, UnitName};
+pub use pair::{Compare, Swap, SwapOrder};
 use values::{cosine, path, size, tokens};
 
 const EXAMPLES: &str = "\
@@ -92,6 +96,12 @@ pub enum Command {
     Effect(Effect),
     /// Change latents while the model writes, and see what it writes then.
     Steer(Steer),
+    /// Set two prompts beside each other: their tokens aligned, what fires at both, and at one alone.
+    Compare(Compare),
+    /// Exchange latents of one prompt for those of another until the model says what it says there.
+    Swap(Swap),
+    /// See what a token's residual stream says at every block, or what a latent promotes: logit lens and Jacobian lens.
+    Lens(Lens),
     /// Train and use meta-SAEs: what latents are made of.
     #[command(subcommand)]
     Meta(Meta),
@@ -365,6 +375,10 @@ impl Args {
             Some(Command::Latent(options)) => options.json,
             Some(Command::Effect(options)) => options.json,
             Some(Command::Steer(options)) => options.json,
+            Some(Command::Compare(options)) => options.json,
+            Some(Command::Swap(options)) => options.json,
+            Some(Command::Lens(Lens { command: Some(LensCommand::Fit(options)), .. })) => options.json,
+            Some(Command::Lens(options)) => options.json,
             Some(Command::Meta(Meta::Train(options))) => options.json,
             Some(Command::Meta(Meta::Show(options))) => options.json,
             Some(Command::Meta(Meta::Eval(options))) => options.json,

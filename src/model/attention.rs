@@ -45,7 +45,8 @@ impl Attention {
             let shapes = (queries.dims(), keys.dims(), values.dims());
             candle_core::bail!("queries, keys, values {shapes:?} for {self:?}");
         }
-        if !queries.device().is_cpu() {
+        // Gradients are given by candle alone.
+        if !queries.device().is_cpu() || queries.track_op() {
             return self.on_device(queries, keys, values);
         }
         let all = |q: View<'_>| lend_rows(keys, |k| lend_rows(values, |v| self.on_cpu(q, k, v)));

@@ -91,6 +91,10 @@ impl Cache {
         values: &Tensor,
     ) -> candle_core::Result<(Tensor, Tensor)> {
         let (start, new) = (self.ids.len(), keys.dim(0)?);
+        // What is copied into the room has no gradients: a pass that wants them holds no positions.
+        if start == 0 && (keys.track_op() || values.track_op()) {
+            return Ok((keys.clone(), values.clone()));
+        }
         let all = start + new;
         let held = self.blocks[block].take();
         let room = held.as_ref().map_or(Ok(0), |block| block.keys.dim(0))?;

@@ -167,6 +167,7 @@ impl Linear {
     }
 
     fn times(&self, x: &Tensor, weight: impl Columns, bias: Option<&Array>) -> candle_core::Result<Tensor> {
+        untracked(x)?;
         let (rows, inputs) = x.dims2()?;
         let outputs = weight.count();
         if inputs != weight.inner() {
@@ -230,12 +231,25 @@ impl Linear {
 
 /// The sum of two tensors of the same shape.
 pub(super) fn add(a: &Tensor, b: &Tensor) -> candle_core::Result<Tensor> {
-    if a.device().is_cpu() { pairwise(a, b, |a, b| a + b) } else { a + b }
+    if on_cpu(a, b) { pairwise(a, b, |a, b| a + b) } else { a + b }
 }
 
 /// The product of two tensors of the same shape, value by value.
 pub(super) fn scale(a: &Tensor, b: &Tensor) -> candle_core::Result<Tensor> {
-    if a.device().is_cpu() { pairwise(a, b, |a, b| a * b) } else { a * b }
+    if on_cpu(a, b) { pairwise(a, b, |a, b| a * b) } else { a * b }
+}
+
+/// Fails where somebody wants gradients of what is computed from mapped weights: there would be none, silently.
+pub(super) fn untracked(x: &Tensor) -> candle_core::Result<()> {
+    if x.track_op() {
+        candle_core::bail!("gradients need a model whose weights are tensors, as on a card or its stand-in");
+    }
+    Ok(())
+}
+
+/// Whether two tensors are on the CPU and nobody wants gradients, which candle alone can give.
+fn on_cpu(a: &Tensor, b: &Tensor) -> bool {
+    a.device().is_cpu() && !a.track_op() && !b.track_op()
 }
 
 /// `f` of the values of two tensors on the CPU. Not by candle: its own threads would compete with those that stay awake

@@ -5,7 +5,7 @@ use candle_core::{D, Device, Tensor};
 use rayon::prelude::*;
 
 use super::Error;
-use super::layers::{Vector, lend};
+use super::layers::{Vector, lend, untracked};
 use super::weight_loader::WeightLoader;
 use crate::kernel::maps;
 use crate::weights::Array;
@@ -120,6 +120,7 @@ impl Norm {
 
 /// `norm` of every row.
 fn rows(x: &Tensor, size: usize, norm: impl Fn(&mut [f32]) + Sync) -> candle_core::Result<Tensor> {
+    untracked(x)?;
     let mut out = lend(x, <[f32]>::to_vec)?;
     let some = |rows: &mut [f32]| rows.chunks_exact_mut(size).for_each(&norm);
     if out.len() <= NORMED {

@@ -20,7 +20,7 @@ mod fold;
 mod scores;
 mod workbench;
 
-pub use curve::{Curve, CurvePoint, Order, Phase, Step, changes, curve, curve_by_encoding, plan};
+pub use curve::{Curve, CurvePoint, Order, Phase, Step, changes, curve, curve_by_encoding, plan, shuffle};
 pub use scores::{Score, Scores};
 pub use workbench::{Point, Workbench};
 

@@ -133,7 +133,7 @@ fn positions(asked: &EffectQuery, tokens: usize) -> Result<(usize, usize), Repor
 }
 
 /// The token of a text.
-fn target(text: &str, suite: &LoadedSuite) -> Result<u32, Report> {
+pub fn target(text: &str, suite: &LoadedSuite) -> Result<u32, Report> {
     let model::Loaded { model, tokenizer } = &suite.model;
     let what = || format!("cannot ask about the token {text:?}");
     let rows = model.shape().vocab;
@@ -162,7 +162,7 @@ fn target(text: &str, suite: &LoadedSuite) -> Result<u32, Report> {
 }
 
 /// The token asked about as the model has it; the likeliest where none was named.
-fn said(logits: &[f32], named: Option<u32>, tokenizer: &Tokenizer) -> Option<NextToken> {
+pub fn said(logits: &[f32], named: Option<u32>, tokenizer: &Tokenizer) -> Option<NextToken> {
     let Some(id) = named else { return tokens::likeliest(logits, 1, tokenizer).pop() };
     let logit = f64::from(*logits.get(id as usize)?);
     let logprob = (logit - tokens::log_sum_exp(logits)) as f32;

@@ -223,7 +223,12 @@ impl Scope<'_> {
         }
     }
 
-    fn cannot(&self, what: &str) -> String {
+    /// The meta-SAE, and the SAE whose latents it takes apart.
+    pub(super) fn pair(&self) -> (&Sae, &Sae) {
+        (&self.opened.meta, self.of())
+    }
+
+    pub(super) fn cannot(&self, what: &str) -> String {
         format!("meta-SAE `{}` of SAE `{}` cannot {what}", self.meta.id, self.meta.sae)
     }
 }

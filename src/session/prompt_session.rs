@@ -82,7 +82,8 @@ impl PromptSession {
     }
 }
 
-fn live(loaded: &LoadedSuite) -> Live {
+/// A pass that nothing has gone through yet.
+pub fn live(loaded: &LoadedSuite) -> Live {
     let LoadedSuite { suite, model, saes, .. } = loaded;
     let size = model.model.site_size(suite.site).unwrap_or_default();
     Live::new(&*model.model, suite.site, suite.center, size, saes.len())

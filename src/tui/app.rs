@@ -5,8 +5,10 @@ mod attribution;
 mod effect;
 mod examples;
 mod index;
+mod lens;
 mod meta;
 mod steer;
+mod pair;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -27,16 +29,19 @@ use crate::tui::history::History;
 use crate::tui::hits::HitMap;
 use crate::tui::index::Index;
 use crate::tui::keys::KeyContext;
+use crate::tui::lens::Lenses;
 pub use crate::tui::location::{Focus, LatentRef, Notice, Page, Visit, activation};
 use crate::tui::meta::Meta;
 use crate::tui::names::NameStore;
 use crate::tui::next::NextStore;
 use crate::tui::overlay::Overlay;
+use crate::tui::pair::TwoPrompts;
 use crate::tui::speed::Speed;
 use crate::tui::steer::Steer;
 use crate::tui::stitch::{PairIds, Stitch};
 
 pub use attribution::HeadRow;
+pub use pair::PairRow;
 
 /// What the explorer starts with.
 #[derive(Clone, Debug)]
@@ -111,6 +116,10 @@ pub struct App {
     pub effect: Effects,
     /// Latents changed while the model writes.
     pub steer: Steer,
+    /// Two prompts beside each other.
+    pub pair: TwoPrompts,
+    /// What every block says.
+    pub lens: Lenses,
     /// The index of a corpus.
     pub index: Index,
     /// The known suites.
@@ -190,6 +199,8 @@ impl App {
             examples: Examples::default(),
             effect: Effects::default(),
             steer: Steer::default(),
+            pair: TwoPrompts::default(),
+            lens: Lenses::default(),
             index: Index::default(),
             catalogue: Ask::default(),
             pull: Ask::default(),

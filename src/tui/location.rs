@@ -40,6 +40,10 @@ pub enum Focus {
     Index,
     /// Latents changed while the model writes, in the card's place.
     Steer,
+    /// Two prompts beside each other, in the card's place.
+    Compare,
+    /// What every block would say, in the card's place.
+    Lens,
 }
 
 /// What stands below the prompt and its tokens.
@@ -56,7 +60,7 @@ pub enum Page {
 
 impl Focus {
     /// The last of them, so that the table of panes can be held to be whole.
-    pub const LAST: Self = Self::Steer;
+    pub const LAST: Self = Self::Lens;
 
     /// The page it stands on; none for those that stand on every page.
     #[must_use]
@@ -69,7 +73,9 @@ impl Focus {
             | Self::Examples
             | Self::Effect
             | Self::Index
-            | Self::Steer => Some(Page::Explore),
+            | Self::Steer
+            | Self::Compare
+            | Self::Lens => Some(Page::Explore),
             Self::Queue | Self::Bench | Self::Curve | Self::Group => Some(Page::Stitch),
             Self::Parts | Self::MetaCard | Self::Map | Self::Surgery => Some(Page::Meta),
         }
@@ -78,7 +84,10 @@ impl Focus {
     /// Whether it stands beside the latents, where one of these is at a time.
     #[must_use]
     pub const fn is_beside(self) -> bool {
-        matches!(self, Self::Card | Self::Attribution | Self::Examples | Self::Effect | Self::Index | Self::Steer)
+        matches!(
+            self,
+            Self::Card | Self::Attribution | Self::Examples | Self::Effect | Self::Index | Self::Steer | Self::Compare | Self::Lens
+        )
     }
 }
 

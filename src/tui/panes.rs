@@ -4,12 +4,14 @@
 pub(crate) mod attribution;
 mod bench;
 mod card;
+mod compare;
 mod curve;
 pub(crate) mod effect;
 pub(crate) mod examples;
 mod group;
 mod index;
 mod latents;
+mod lens;
 mod map;
 mod meta_card;
 pub(crate) mod parts;
@@ -41,6 +43,8 @@ pub static PANES: &[&dyn Pane] = &[
     &surgery::SurgeryPane,
     &index::IndexPane,
     &steer::SteerPane,
+    &compare::ComparePane,
+    &lens::LensPane,
 ];
 
 /// A pane.

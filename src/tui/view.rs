@@ -30,6 +30,7 @@ mod popup;
 mod status;
 pub(crate) mod stitch;
 mod suites;
+pub(crate) mod swap;
 pub(crate) mod trouble;
 pub(crate) mod verdict;
 pub(crate) mod waiting;

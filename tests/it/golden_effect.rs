@@ -16,15 +16,15 @@ use saescope::task::Cancel;
 use saescope::weights::{Array, TensorFiles};
 use serde::Deserialize;
 
-const MODELS: [&str; 5] = ["plain", "gemma2", "llama", "neox", "pythia"];
-const CONVENTIONS: [&str; 7] = ["none", "scale", "constant_norm", "layer_norm", "center", "rescale", "bias_out"];
+pub const MODELS: [&str; 5] = ["plain", "gemma2", "llama", "neox", "pythia"];
+pub const CONVENTIONS: [&str; 7] = ["none", "scale", "constant_norm", "layer_norm", "center", "rescale", "bias_out"];
 const PLACES: [(usize, usize); 4] = [(8, 8), (4, 4), (3, 8), (0, 2)];
 
-fn fixtures() -> PathBuf {
+pub fn fixtures() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures")
 }
 
-fn model(name: &str, device: DeviceName) -> Loaded {
+pub fn model(name: &str, device: DeviceName) -> Loaded {
     let folder = fixtures().join("models").join(name);
     let files = ModelFiles {
         config: Blob::path(folder.join("config.json")),
@@ -65,26 +65,31 @@ impl Reference {
     }
 
     fn sae(&self, case: &str, convention: &str) -> Sae {
-        let parts = SaeWeights {
-            w_enc: self.get(&format!("{case}.w_enc")).into(),
-            b_enc: self.get(&format!("{case}.b_enc")),
-            w_dec: self.get(&format!("{case}.w_dec")).into(),
-            b_dec: self.get(&format!("{case}.b_dec")),
-            apply_b_dec_to_input: convention != "bias_out",
-            rescale_acts_by_decoder_norm: convention == "rescale",
-            activation: Activation::Relu,
-            normalisation: match convention {
-                "scale" => Normalisation::Scale(0.3),
-                "constant_norm" => Normalisation::ConstantNorm,
-                "layer_norm" => Normalisation::LayerNorm,
-                _ => Normalisation::None,
-            },
-        };
-        Sae::new(parts).expect("fits together")
+        sae_of(&|part| self.get(&format!("{case}.{part}")), convention)
     }
 }
 
-fn close(what: &str, got: f64, want: f64) {
+/// An SAE of a fixture with one of the conventions.
+pub fn sae_of(get: &dyn Fn(&str) -> Array, convention: &str) -> Sae {
+    let parts = SaeWeights {
+        w_enc: get("w_enc").into(),
+        b_enc: get("b_enc"),
+        w_dec: get("w_dec").into(),
+        b_dec: get("b_dec"),
+        apply_b_dec_to_input: convention != "bias_out",
+        rescale_acts_by_decoder_norm: convention == "rescale",
+        activation: Activation::Relu,
+        normalisation: match convention {
+            "scale" => Normalisation::Scale(0.3),
+            "constant_norm" => Normalisation::ConstantNorm,
+            "layer_norm" => Normalisation::LayerNorm,
+            _ => Normalisation::None,
+        },
+    };
+    Sae::new(parts).expect("fits together")
+}
+
+pub fn close(what: &str, got: f64, want: f64) {
     assert!((got - want).abs() <= 1e-4 * want.abs().max(1.0), "{what}: {got}, expected {want}");
 }
 

@@ -42,7 +42,10 @@ fn everything() -> App {
     walk(&mut app, &["s", "down", "enter", "enter"]);
     HEADS.clone_into(&mut app.suite);
     walk(&mut app, &["shift-m", "shift-m", "2"]);
-    walk(&mut app, &["o", "esc", "shift-e", "esc", "c", "esc", "shift-a", "esc", "/", "e", "esc"]);
+    walk(
+        &mut app,
+        &["o", "esc", "shift-e", "esc", "c", "esc", "shift-a", "esc", "shift-c", "i", "i", "esc", "shift-j", "esc", "/", "e", "esc"],
+    );
     // Stitching: filter, workbench, curve, group, another text, export.
     walk(&mut app, &["5", "/", "e", "enter", "shift-t", "x", "enter", "space", "shift-e", "enter", "6", "7", "8", "5"]);
     // Meta-SAEs, of the SAE that has one: training, parts, a card, surgery, the prompt by meta-latents.

@@ -486,6 +486,8 @@ fn every_key_of_the_table_does_something_somewhere() {
                     KeyContext::Pane(Focus::Surgery) => vec!["]", "]", "z"],
                     KeyContext::Pane(Focus::Index) => vec!["shift-i"],
                     KeyContext::Pane(Focus::Steer) => vec!["shift-a"],
+                    KeyContext::Pane(Focus::Compare) => vec!["shift-c"],
+                    KeyContext::Pane(Focus::Lens) => vec!["shift-j"],
                     KeyContext::Pick => vec!["]", "]", "9", "/"],
                     KeyContext::Named => vec!["]", "]", "z", "n"],
                     KeyContext::Filter => vec!["5", "/"],

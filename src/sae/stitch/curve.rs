@@ -126,7 +126,7 @@ fn by_cosine(step: &Step) -> f32 {
 }
 
 /// Fisher–Yates with SplitMix64, so that a seed means the same with every version of every library.
-fn shuffle<T>(items: &mut [T], mut seed: u64) {
+pub fn shuffle<T>(items: &mut [T], mut seed: u64) {
     let mut next = || {
         seed = seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = seed;

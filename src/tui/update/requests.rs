@@ -4,7 +4,7 @@
 //! Every message ends here, so no path can forget to ask: the question follows from the state alone.
 
 use crate::session::{
-    CardQuery, CheckupQuery, EffectQuery, LoadScope, NamesQuery, NextQuery, PackQuery, Query, RunQuery, SearchQuery,
+    CardQuery, CheckupQuery, CompareQuery, EffectQuery, LoadScope, NamesQuery, NextQuery, PackQuery, Query, RunQuery, SearchQuery,
     SteerQuery,
 };
 use crate::tui::app::{App, LatentRef, Page};
@@ -75,6 +75,11 @@ fn run(app: &mut App, effects: &mut Vec<Effect>) {
         app.steer.asked.end();
         app.steer.asked.forget();
         effects.push(Effect::Cancel(SteerQuery::NAME));
+    }
+    if app.pair.asked.is_pending() {
+        app.pair.asked.end();
+        app.pair.asked.forget();
+        effects.push(Effect::Cancel(CompareQuery::NAME));
     }
     if prompt.is_empty() && !bos {
         // There is nothing to run, which is not a mistake: the panes ask for a prompt.

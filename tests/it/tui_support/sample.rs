@@ -6,6 +6,8 @@
 pub mod corpora;
 #[path = "metas.rs"]
 pub mod metas;
+#[path = "pairs.rs"]
+pub mod pairs;
 #[path = "stitching.rs"]
 pub mod stitching;
 
@@ -394,6 +396,7 @@ pub fn answer(job: &Job) -> Answer {
         .or_else(|| answer_to(job, |query: &AttributionQuery| attribution(query.latent, query.position)))
         .or_else(|| answer_to(job, effect))
         .or_else(|| answer_to(job, steer))
+        .or_else(|| pairs::answer(job))
         .or_else(|| answer_to(job, |_: &IndexQuery| index_view()))
         .or_else(|| answer_to(job, |query: &RunQuery| run_of(&query.prompt)))
         .or_else(|| {

@@ -1,0 +1,19 @@
+//! What lenses say of the chosen token and of the chosen latent.
+//! Not here: drawing it, and the arithmetic.
+
+use crate::session::LensQuery;
+use crate::tui::ask::Ask;
+use crate::tui::location::Focus;
+
+/// What lenses say.
+#[derive(Debug, Default)]
+pub struct Lenses {
+    /// Where the person came from.
+    pub left: Option<Focus>,
+    /// First block on screen, where not all fit.
+    pub top: usize,
+    /// The chosen token at every block, by runs of the prompt.
+    pub token: Ask<LensQuery, u64>,
+    /// The chosen latent.
+    pub latent: Ask<LensQuery>,
+}

@@ -1,0 +1,265 @@
+//! What the model would say at every block of the chosen token, and what the chosen latent promotes, by the logit lens and by
+//! a Jacobian lens where one is here; in the card's place. Not here: reading it.
+
+use ratatui::layout::Rect;
+use ratatui::style::Style;
+use ratatui::text::{Line, Span};
+
+use crate::analysis::{LensView, NextToken, TokenValue};
+use crate::text;
+use crate::tui::app::App;
+use crate::tui::canvas::{Canvas, Title};
+use crate::tui::format;
+use crate::tui::keys::{Action, Binding, KeyContext, KeyContexts, row};
+use crate::tui::location::{Focus, Page};
+use crate::tui::msg::Effect;
+use crate::tui::pane::{Pane, leap_of, step_of};
+use crate::tui::question::{Question, question};
+use crate::tui::update::select;
+use crate::tui::view::figures::contribution;
+use crate::tui::view::trouble;
+use crokey::key;
+
+/// Cells of a token, and of a token with its probability.
+const TOKEN: usize = 11;
+const CELL: usize = TOKEN + 6;
+/// Rows of what the latent promotes, with its head.
+const LATENT: u16 = 5;
+
+fn draw(app: &App, area: Rect, pen: &mut Canvas<'_>) {
+    pen.hit_pane(area, Focus::Lens);
+    let theme = pen.theme;
+    let inner = pen.pane(area, &title(app, pen), app.focus == Focus::Lens);
+    let inner = Rect { x: inner.x + 1, width: inner.width.saturating_sub(1), ..inner };
+    let failure = app.lens.token.failure().or(app.lens.latent.failure());
+    let failure = trouble::first_lines(failure, inner, theme.charset);
+    let inner = trouble::draw_lines(&failure, inner, pen);
+    let Some((view, current)) = app.token_lens() else {
+        if failure.is_empty() {
+            let said = if app.run.value().is_none() { "the prompt has not been run" } else { "reading every block" };
+            pen.text(inner, 0, said, theme.quiet());
+        }
+        return;
+    };
+    let below = if inner.height > LATENT + 6 { LATENT } else { 0 };
+    let table = Rect { height: inner.height - below, ..inner };
+    let across = (usize::from(inner.width).saturating_sub(4) / CELL).max(1);
+    let lines = lines(view, across, pen);
+    let room = usize::from(table.height).saturating_sub(1);
+    pen.hits.note_rows(Focus::Lens, room);
+    pen.text(table, 0, "block  likeliest next token, by the logit lens; J: by the Jacobian lens", theme.quiet());
+    // The last block is what the model says: it is on screen until the person goes up.
+    let top = lines.len().saturating_sub(room).saturating_sub(app.lens.top);
+    for (row, line) in lines.iter().skip(top).take(room).enumerate() {
+        pen.line(table, row as u16 + 1, line);
+    }
+    draw_latent(app, Rect { y: table.bottom(), height: below, ..inner }, pen);
+    if !current && app.waits() {
+        pen.tint(inner, theme.stale());
+    }
+}
+
+fn lines<'a>(view: &LensView, across: usize, pen: &Canvas<'_>) -> Vec<Line<'a>> {
+    let mut lines = Vec::new();
+    for layer in &view.layers {
+        lines.push(block_line(&layer.layer.to_string(), &layer.next, across, pen));
+        lines.extend(layer.jacobian.as_ref().map(|next| block_line("J", next, across, pen)));
+    }
+    lines
+}
+
+fn block_line<'a>(name: &str, next: &[NextToken], across: usize, pen: &Canvas<'_>) -> Line<'a> {
+    let theme = pen.theme;
+    let mut line = vec![Span::styled(format!("{name:>3} "), theme.quiet())];
+    for (at, next) in next.iter().take(across).enumerate() {
+        let probability = f64::from(next.logprob).exp();
+        let shown = text::fit(&text::token(&next.text, theme.charset), TOKEN, theme.charset);
+        let style = if at == 0 { theme.heat(probability as f32) } else { Style::new() };
+        line.push(Span::styled(shown, style));
+        line.push(Span::styled(format!("{:>5} ", format::percent(probability)), theme.quiet()));
+    }
+    Line::from(line)
+}
+
+/// What the chosen latent promotes, by either lens.
+fn draw_latent(app: &App, area: Rect, pen: &mut Canvas<'_>) {
+    let theme = pen.theme;
+    let Some(chosen) = app.chosen().filter(|_| area.height > 0) else { return };
+    let head = format!("latent {} promotes, by the logit lens", chosen.latent);
+    pen.text(area, 0, &head, theme.strong());
+    let Some(view) = app.latent_lens() else { return };
+    let width = usize::from(area.width);
+    pen.line(area, 1, &value_line("", &view.logit, width, pen));
+    let Some(jacobian) = &view.jacobian else {
+        for (row, note) in view.notes.iter().take(2).enumerate() {
+            let said = text::truncate(&text::prose(note, theme.charset), width, theme.charset);
+            pen.text(area, row as u16 + 2, &said, theme.quiet());
+        }
+        return;
+    };
+    let on = jacobian.prompts.map_or_else(String::new, |prompts| format!(" of {prompts} prompts"));
+    let block = jacobian.layer.map_or_else(String::new, |block| format!(", block {block}"));
+    pen.text(area, 2, &format!("disposes to say, by the Jacobian lens{on}{block}"), theme.strong());
+    pen.line(area, 3, &value_line("", &jacobian.tokens, width, pen));
+}
+
+fn value_line<'a>(name: &str, values: &[TokenValue], width: usize, pen: &Canvas<'_>) -> Line<'a> {
+    let theme = pen.theme;
+    let (mut line, mut used) = (vec![Span::raw(format!("{name} "))], 1);
+    for value in values {
+        let shown = text::truncate(&text::token(&value.text, theme.charset), TOKEN, theme.charset);
+        let number = format!(" {}  ", contribution(value.value));
+        used += text::width(&shown) + text::width(&number);
+        if used > width {
+            break;
+        }
+        line.push(Span::styled(shown, theme.promoted()));
+        line.push(Span::styled(number, theme.quiet()));
+    }
+    Line::from(line)
+}
+
+fn title<'a>(app: &App, pen: &Canvas<'_>) -> Title<'a> {
+    let theme = pen.theme;
+    let mut title = Title { name: "J Lenses", ..Title::default() };
+    if let Some(token) = app.tokens().get(app.token) {
+        title.about.push(Span::raw("at "));
+        let shown = text::truncate(&text::token(&token.text, theme.charset), 16, theme.charset);
+        title.about.push(Span::styled(shown, theme.strong()));
+    }
+    if app.lens.token.is_pending() && app.waits() {
+        title.right = format!("reading {}", theme.glyphs().more);
+    }
+    title
+}
+
+fn enter(app: &mut App) {
+    if !app.can_measure_effects() {
+        app.say("what every block says needs the whole model: M loads it");
+        return;
+    }
+    if app.focus != Focus::Lens {
+        app.lens.left = Some(app.focus);
+    }
+    app.lens.top = 0;
+    app.look_at(Focus::Lens);
+}
+
+fn leave(app: &mut App) {
+    app.beside = Focus::Card;
+    match app.lens.left.take() {
+        Some(Focus::Card) => select::enter_card(app),
+        Some(pane) if pane.page().is_none_or(|page| page == Page::Explore) && !pane.is_beside() => app.look_at(pane),
+        _ => app.look_at(Focus::Latents),
+    }
+}
+
+fn scroll(app: &mut App, by: isize) {
+    let lines = app
+        .token_lens()
+        .map_or(0, |(view, _)| view.layers.len() + view.layers.iter().filter(|layer| layer.jacobian.is_some()).count());
+    let most = lines.saturating_sub(app.hits.rows(Focus::Lens));
+    app.lens.top = app.lens.top.min(most).saturating_add_signed(by.saturating_neg()).min(most);
+}
+
+/// The pane.
+pub(crate) struct LensPane;
+
+const HERE: KeyContexts = KeyContexts::pane(Focus::Lens);
+/// Where a token and its latents are looked at.
+const AROUND: KeyContexts = KeyContexts::of(&[
+    KeyContext::Pane(Focus::Tokens),
+    KeyContext::Pane(Focus::Latents),
+    KeyContext::Pane(Focus::Card),
+]);
+
+impl Pane for LensPane {
+    fn focus(&self) -> Focus {
+        Focus::Lens
+    }
+
+    fn name(&self) -> &'static str {
+        "Lenses"
+    }
+
+    fn keys(&self) -> &'static [Binding] {
+        const {
+            &[
+                row(141, Action::Up, "lens.up", &[key!(up), key!(k)], HERE, "", "Blocks further in front"),
+                row(142, Action::Down, "lens.down", &[key!(down), key!(j)], HERE, "", "Blocks further behind"),
+                row(
+                    701,
+                    Action::Focus(Focus::Lens),
+                    "pane.lens",
+                    &[key!(shift - j)],
+                    AROUND,
+                    "",
+                    "What every block would say next, and the latent promotes",
+                ),
+                row(
+                    702,
+                    Action::Close,
+                    "lens.leave",
+                    &[key!(esc), key!(shift - j)],
+                    HERE,
+                    "back",
+                    "Put the card back and go where you came from",
+                ),
+            ]
+        }
+    }
+
+    fn help(&self) -> &'static [&'static str] {
+        &[
+            "What leaves every block at the chosen token, read through the final norm and the unembedding (logit lens): what the",
+            "model would say if it ended there; the last block is what it says. J: read through the Jacobian lens J·h, what it",
+            "disposes the model to say. Below the chosen latent's decoder row, by either. A published lens is downloaded with",
+            "`saescope lens --jacobian auto`, and one is fitted with `saescope lens fit`.",
+        ]
+    }
+
+    fn is_there(&self, app: &App) -> bool {
+        app.can_measure_effects()
+    }
+
+    fn enter(&self, app: &mut App) {
+        enter(app);
+    }
+
+    fn act(&self, app: &mut App, action: Action, _: &mut Vec<Effect>) -> bool {
+        match action {
+            Action::Up | Action::Down => scroll(app, step_of(action)),
+            Action::First | Action::Last | Action::PageUp | Action::PageDown => {
+                scroll(app, leap_of(action, app.hits.rows(Focus::Lens)));
+            }
+            Action::Close => leave(app),
+            _ => return false,
+        }
+        true
+    }
+
+    fn wheel(&self, app: &mut App, _: Option<usize>, by: isize) -> bool {
+        scroll(app, by);
+        true
+    }
+
+    fn questions(&self) -> &'static [Question] {
+        const { &[question!(lens.token), question!(lens.latent)] }
+    }
+
+    fn ask(&self, app: &mut App, effects: &mut Vec<Effect>) {
+        if !app.shows_lens() || !app.has_run() || !app.can_measure_effects() {
+            return;
+        }
+        if let Some((query, run)) = app.lens_key() {
+            effects.extend(app.lens.token.want(query, run, &mut app.tickets));
+        }
+        if let Some(query) = app.latent_lens_key() {
+            effects.extend(app.lens.latent.want(query, (), &mut app.tickets));
+        }
+    }
+
+    fn draw(&self, app: &App, area: Rect, pen: &mut Canvas<'_>) {
+        draw(app, area, pen);
+    }
+}

@@ -1,0 +1,130 @@
+//! Two prompts and lenses on screen: kept, exchanged, moved, interchanged; asked for only while they are looked at.
+//! Not here: the figures (`golden_pair`, `golden_lens`).
+
+use crate::tui_support::sample::{PROMPT, press, ready, send, weights_only};
+use ratatui::Terminal;
+use ratatui::backend::TestBackend;
+use saescope::tui::app::{App, Focus};
+use saescope::tui::msg::Msg;
+use saescope::tui::theme::Theme;
+
+fn screen(app: &mut App, width: u16, height: u16) -> String {
+    send(app, Msg::Resize { width, height });
+    let mut text = String::new();
+    for _ in 0..2 {
+        let mut terminal = Terminal::new(TestBackend::new(width, height)).expect("a test terminal");
+        let mut hits = None;
+        let theme = Theme::default();
+        terminal.draw(|frame| hits = Some(saescope::tui::view::view(app, &theme, frame))).expect("drawn");
+        send(app, Msg::Drawn(hits.expect("hits")));
+        text = terminal.backend().to_string();
+    }
+    text
+}
+
+fn holds(app: &mut App, words: &[&str]) {
+    for (width, height) in [(80, 24), (120, 40), (200, 60)] {
+        let text = screen(app, width, height);
+        for word in words {
+            assert!(text.contains(word), "{word} at {width}x{height}:\n{text}");
+        }
+    }
+}
+
+/// The sample's prompt as A, and one with another ending as B.
+fn two() -> App {
+    let mut app = ready(PROMPT);
+    assert!(app.pair.asked.question().is_none());
+    press(&mut app, "shift-c");
+    assert_eq!((app.focus, app.pair.a.as_deref()), (Focus::Compare, Some(PROMPT)));
+    press(&mut app, "e");
+    for key in ["backspace", "backspace", "x", "y", "space", "z"] {
+        press(&mut app, key);
+    }
+    press(&mut app, "esc");
+    press(&mut app, "shift-c");
+    app
+}
+
+#[test]
+fn two_prompts_stand_over_each_other_and_rows_choose_latents() {
+    let mut app = two();
+    holds(&mut app, &["C Compare", "A ", "B ", "next A", "next B", "B-A"]);
+    let (view, current) = app.comparison().expect("is compared");
+    assert!(current && view.tokens_a.len() != view.tokens_b.len() && !view.unpaired_b.is_empty());
+    let rows = app.pair_rows();
+    assert!(rows.len() > 2);
+    press(&mut app, "end");
+    assert_eq!(app.latent, rows.last().map(|row| row.latent));
+    press(&mut app, "home");
+    press(&mut app, "down");
+    assert_eq!(app.latent, Some(rows[1].latent));
+    let (heat_a, heat_b) = app.pair_heat().expect("heat");
+    assert_eq!(
+        (heat_a.len(), heat_b.len()),
+        (app.comparison().unwrap().0.tokens_a.len(), app.comparison().unwrap().0.tokens_b.len())
+    );
+    // The chosen token's pair.
+    let before = app.chosen_pair();
+    press(&mut app, "left");
+    assert!(app.chosen_pair() < before);
+}
+
+#[test]
+fn prompts_are_kept_exchanged_and_moved_against_each_other() {
+    let mut app = two();
+    let (a, b) = (app.prompt_a().to_owned(), app.prompt_b().to_owned());
+    press(&mut app, "x");
+    assert_eq!((app.prompt_a(), app.prompt_b()), (b.as_str(), a.as_str()));
+    press(&mut app, ".");
+    press(&mut app, ".");
+    press(&mut app, ",");
+    assert_eq!(app.comparison().map(|(view, current)| (view.shift, current)), Some((1, true)));
+    assert!(screen(&mut app, 120, 40).contains("B moved by +1"));
+    press(&mut app, "shift-a");
+    assert_eq!(app.prompt_a(), app.shown_prompt);
+    press(&mut app, "shift-b");
+    assert_eq!(app.pair.b.as_ref(), Some(&app.shown_prompt));
+    press(&mut app, "shift-b");
+    assert_eq!(app.pair.b, None, "it follows the prompt that is shown");
+    press(&mut app, "esc");
+    assert!(app.focus != Focus::Compare && app.beside == Focus::Card);
+}
+
+#[test]
+fn an_interchange_is_asked_for_by_a_key_and_said_in_a_sentence_and_a_plot() {
+    let mut app = two();
+    assert!(app.pair.swap.question().is_none());
+    press(&mut app, "i");
+    holds(&mut app, &["4 of 9 latents turn", "flips it"]);
+    let text = screen(&mut app, 120, 40);
+    assert!(text.contains("latents exchanged") && text.contains("log-p"), "{text}");
+    // Another pair has not been asked about.
+    press(&mut app, "left");
+    assert!(app.interchange().is_none());
+    assert!(screen(&mut app, 120, 40).contains("i exchanges"));
+    press(&mut app, "i");
+    assert!(screen(&mut app, 120, 40).contains("B-A"));
+    // Without a model there is nothing to compare.
+    let mut app = weights_only();
+    press(&mut app, "shift-c");
+    assert!(app.focus != Focus::Compare);
+}
+
+#[test]
+fn lenses_say_what_every_block_and_the_latent_say() {
+    let mut app = ready(PROMPT);
+    assert!(app.lens.token.question().is_none());
+    press(&mut app, "shift-j");
+    assert_eq!(app.focus, Focus::Lens);
+    holds(&mut app, &["J Lenses", " 11 ", "logit lens"]);
+    let text = screen(&mut app, 120, 40);
+    assert!(text.contains("disposes to say") && text.contains("1000 prompts, block 7"), "{text}");
+    screen(&mut app, 80, 24);
+    press(&mut app, "home");
+    assert!(screen(&mut app, 80, 24).contains("  0 "));
+    press(&mut app, "end");
+    assert!(screen(&mut app, 80, 24).contains(" 11 "));
+    press(&mut app, "esc");
+    assert!(app.focus != Focus::Lens && app.beside == Focus::Card);
+}

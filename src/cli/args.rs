@@ -4,8 +4,8 @@
 mod index;
 mod lens;
 mod meta;
-mod steer;
 mod pair;
+mod steer;
 mod values;
 
 use std::path::PathBuf;
@@ -20,8 +20,8 @@ use crate::suite::TokenizerWord;
 pub use index::{Index, IndexBuild, IndexInfo, IndexMerge};
 pub use lens::{Lens, LensCommand, LensFit};
 pub use meta::{Meta, MetaChoice, MetaEdit, MetaEval, MetaShow, MetaTrain};
-pub use steer::{Steer, SteerEdits, UnitName};
 pub use pair::{Compare, Swap, SwapOrder};
+pub use steer::{Steer, SteerEdits, UnitName};
 use values::{cosine, path, size, tokens};
 
 const EXAMPLES: &str = "\

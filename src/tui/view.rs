@@ -32,6 +32,7 @@ pub(crate) mod stitch;
 mod suites;
 pub(crate) mod swap;
 pub(crate) mod trouble;
+pub(crate) mod two_prompts;
 pub(crate) mod verdict;
 pub(crate) mod waiting;
 mod wiring;

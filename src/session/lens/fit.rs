@@ -128,22 +128,16 @@ impl LoadedSuite {
             let why = format!("{} has no prompt of more than {} tokens", text.quoted(), SKIPPED + 1);
             return Err(Report::new(CANNOT).because(why).hint("give a longer text with --text").kind(Kind::Usage));
         }
-        let matrices = done.means();
-        let source = self.suite.model.source.to_string();
-        let (program, recipe_text) = (concat!("saescope ", env!("CARGO_PKG_VERSION")), text.name.as_str());
-        let about = [("model", source.as_str()), ("text", recipe_text), ("fitted_by", program)];
-        let written = write_jacobian_lens(&matrices, d, done.prompts, &about);
-        let written = written.and_then(|bytes| put(&recipe.out, &bytes));
-        written.map_err(|error| Report::caused(format!("cannot write `{}`", recipe.out.display()), &error))?;
-        // A fit that is whole needs nothing to go on from.
-        let _ = std::fs::remove_file(&partial);
         let mut notes = Vec::new();
         if done.prompts < recipe.prompts {
             notes.push(format!("the text has no more than {} prompts of {length} tokens", done.prompts));
         }
+        self.write_lens(recipe, &done, &text.name)?;
+        // A fit that is whole needs nothing to go on from.
+        let _ = std::fs::remove_file(&partial);
         Ok(LensFitted {
             out: recipe.out.clone(),
-            source_layers: matrices.iter().map(|(block, _)| *block).collect(),
+            source_layers: (0..layers - 1).collect(),
             prompts: done.prompts,
             d_model: d,
             text: text.name.clone(),
@@ -151,6 +145,16 @@ impl LoadedSuite {
             seconds: started.elapsed().as_secs_f64(),
             notes,
         })
+    }
+
+    /// Writes the means as a lens.
+    fn write_lens(&self, recipe: &LensRecipe, done: &Sums, text: &str) -> Result<(), Report> {
+        let (source, d) = (self.suite.model.source.to_string(), self.model.model.shape().d_model);
+        let program = concat!("saescope ", env!("CARGO_PKG_VERSION"));
+        let about = [("model", source.as_str()), ("text", text), ("fitted_by", program)];
+        let written = write_jacobian_lens(&done.means(), d, done.prompts, &about);
+        let written = written.and_then(|bytes| put(&recipe.out, &bytes));
+        written.map_err(|error| Report::caused(format!("cannot write `{}`", recipe.out.display()), &error))
     }
 
     /// What a fit under way is of: the model, the text's name, length and beginning, and the length of prompts.

@@ -69,7 +69,7 @@ fn a_lens_is_fitted_goes_on_where_it_stopped_and_reads_a_latent() {
     let jacobian = &got["jacobian"];
     assert_eq!(
         (&jacobian["layer"], &jacobian["prompts"]),
-        (&2.into(), &2.into()),
+        (&2.into(), &1.into()),
         "resid_pre 3 is what leaves block 2"
     );
     assert!(

@@ -95,15 +95,15 @@ fn prompts_are_kept_exchanged_and_moved_against_each_other() {
 fn an_interchange_is_asked_for_by_a_key_and_said_in_a_sentence_and_a_plot() {
     let mut app = two();
     assert!(app.pair.swap.question().is_none());
-    press(&mut app, "i");
+    press(&mut app, "enter");
     holds(&mut app, &["4 of 9 latents turn", "flips it"]);
     let text = screen(&mut app, 120, 40);
     assert!(text.contains("latents exchanged") && text.contains("log-p"), "{text}");
     // Another pair has not been asked about.
     press(&mut app, "left");
     assert!(app.interchange().is_none());
-    assert!(screen(&mut app, 120, 40).contains("i exchanges"));
-    press(&mut app, "i");
+    assert!(screen(&mut app, 120, 40).contains("Enter exchanges"));
+    press(&mut app, "enter");
     assert!(screen(&mut app, 120, 40).contains("B-A"));
     // Without a model there is nothing to compare.
     let mut app = weights_only();
@@ -117,7 +117,7 @@ fn lenses_say_what_every_block_and_the_latent_say() {
     assert!(app.lens.token.question().is_none());
     press(&mut app, "shift-j");
     assert_eq!(app.focus, Focus::Lens);
-    holds(&mut app, &["J Lenses", " 11 ", "logit lens"]);
+    holds(&mut app, &["J Lenses", " 11 ", "logit lens; J"]);
     let text = screen(&mut app, 120, 40);
     assert!(text.contains("disposes to say") && text.contains("1000 prompts, block 7"), "{text}");
     screen(&mut app, 80, 24);

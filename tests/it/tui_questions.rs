@@ -44,7 +44,10 @@ fn everything() -> App {
     walk(&mut app, &["shift-m", "shift-m", "2"]);
     walk(
         &mut app,
-        &["o", "esc", "shift-e", "esc", "c", "esc", "shift-a", "esc", "shift-c", "i", "i", "esc", "shift-j", "esc", "/", "e", "esc"],
+        &[
+            "o", "esc", "shift-e", "esc", "c", "esc", "shift-a", "esc", "shift-c", "enter", "enter", "esc", "shift-j", "esc", "/", "e",
+            "esc",
+        ],
     );
     // Stitching: filter, workbench, curve, group, another text, export.
     walk(&mut app, &["5", "/", "e", "enter", "shift-t", "x", "enter", "space", "shift-e", "enter", "6", "7", "8", "5"]);

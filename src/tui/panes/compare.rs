@@ -131,7 +131,9 @@ fn choose_row(app: &mut App, row: usize) {
 
 fn move_row(app: &mut App, by: isize) {
     let Some(last) = app.pair_rows().len().checked_sub(1) else { return };
-    let now = row_of(app).map_or(0, |row| row.saturating_add_signed(by).min(last));
+    // From a latent that is in no row the first step leads to the first.
+    let from = row_of(app).map_or(if by.abs() == 1 { -by } else { 0 }, |row| row as isize);
+    let now = usize::try_from(from.saturating_add(by)).unwrap_or(0).min(last);
     choose_row(app, now);
 }
 
@@ -265,7 +267,7 @@ impl Pane for ComparePane {
                     697,
                     Action::Own("interchange"),
                     "compare.interchange",
-                    &[key!(i), key!(enter)],
+                    &[key!(enter)],
                     HERE,
                     "interchange",
                     "Put B's latents into A here, one by one; or the list again",

@@ -47,7 +47,7 @@ fn draw(app: &App, area: Rect, pen: &mut Canvas<'_>) {
     let lines = lines(view, across, pen);
     let room = usize::from(table.height).saturating_sub(1);
     pen.hits.note_rows(Focus::Lens, room);
-    pen.text(table, 0, "block  likeliest next token, by the logit lens; J: by the Jacobian lens", theme.quiet());
+    pen.text(table, 0, "block: logit lens; J: Jacobian lens", theme.quiet());
     // The last block is what the model says: it is on screen until the person goes up.
     let top = lines.len().saturating_sub(room).saturating_sub(app.lens.top);
     for (row, line) in lines.iter().skip(top).take(room).enumerate() {

@@ -19,7 +19,7 @@ pub(crate) fn draw(app: &App, area: Rect, pen: &mut Canvas<'_>) {
     let theme = pen.theme;
     let Some(view) = app.interchange() else {
         let said =
-            if app.pair.swap.is_pending() { "exchanging latents" } else { "i exchanges the latents of this pair" };
+            if app.pair.swap.is_pending() { "exchanging latents" } else { "Enter exchanges the latents of this pair" };
         pen.text(area, 0, said, theme.quiet());
         return;
     };

@@ -7,8 +7,8 @@ mod examples;
 mod index;
 mod lens;
 mod meta;
-mod steer;
 mod pair;
+mod steer;
 
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -86,7 +86,14 @@ impl Focus {
     pub const fn is_beside(self) -> bool {
         matches!(
             self,
-            Self::Card | Self::Attribution | Self::Examples | Self::Effect | Self::Index | Self::Steer | Self::Compare | Self::Lens
+            Self::Card
+                | Self::Attribution
+                | Self::Examples
+                | Self::Effect
+                | Self::Index
+                | Self::Steer
+                | Self::Compare
+                | Self::Lens
         )
     }
 }

@@ -45,8 +45,8 @@ fn everything() -> App {
     walk(
         &mut app,
         &[
-            "o", "esc", "shift-e", "esc", "c", "esc", "shift-a", "esc", "shift-c", "enter", "enter", "esc", "shift-j", "esc", "/", "e",
-            "esc",
+            "o", "esc", "shift-e", "esc", "c", "esc", "shift-a", "esc", "shift-c", "enter", "enter", "esc", "shift-j",
+            "esc", "/", "e", "esc",
         ],
     );
     // Stitching: filter, workbench, curve, group, another text, export.

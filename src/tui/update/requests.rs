@@ -4,8 +4,8 @@
 //! Every message ends here, so no path can forget to ask: the question follows from the state alone.
 
 use crate::session::{
-    CardQuery, CheckupQuery, CompareQuery, EffectQuery, LoadScope, NamesQuery, NextQuery, PackQuery, Query, RunQuery, SearchQuery,
-    SteerQuery,
+    CardQuery, CheckupQuery, CompareQuery, EffectQuery, LoadScope, NamesQuery, NextQuery, PackQuery, Query, RunQuery,
+    SearchQuery, SteerQuery,
 };
 use crate::tui::app::{App, LatentRef, Page};
 use crate::tui::ask::AnyAsk as _;

@@ -215,8 +215,8 @@ impl Pane for ComparePane {
     fn keys(&self) -> &'static [Binding] {
         const {
             &[
-                row(145, Action::Up, "compare.previous", &[key!(up), key!(k)], HERE, "", "The latent above"),
-                row(146, Action::Down, "compare.next", &[key!(down), key!(j)], HERE, "latent", "The latent below"),
+                row(155, Action::Up, "compare.previous", &[key!(up), key!(k)], HERE, "", "The latent above"),
+                row(156, Action::Down, "compare.next", &[key!(down), key!(j)], HERE, "latent", "The latent below"),
                 row(
                     691,
                     Action::Focus(Focus::Compare),

@@ -185,8 +185,8 @@ impl Pane for LensPane {
     fn keys(&self) -> &'static [Binding] {
         const {
             &[
-                row(147, Action::Up, "lens.up", &[key!(up), key!(k)], HERE, "", "Blocks further in front"),
-                row(148, Action::Down, "lens.down", &[key!(down), key!(j)], HERE, "", "Blocks further behind"),
+                row(157, Action::Up, "lens.up", &[key!(up), key!(k)], HERE, "", "Blocks further in front"),
+                row(158, Action::Down, "lens.down", &[key!(down), key!(j)], HERE, "", "Blocks further behind"),
                 row(
                     701,
                     Action::Focus(Focus::Lens),

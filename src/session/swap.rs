@@ -54,7 +54,7 @@ pub struct SwapQuery {
 impl Query for SwapQuery {
     type Answer = SwapView;
     const NAME: &'static str = "swap";
-    const PRIORITY: u8 = 96;
+    const PRIORITY: u8 = 92;
 
     fn run(&self, cx: &mut Cx<'_>) -> Result<SwapView, Report> {
         let (cancel, progress) = (cx.cancel, cx.progress);

@@ -120,7 +120,8 @@ fn merged(a: &[Firing], b: &[Firing]) -> TokenPair {
         match (a.peek(), b.peek()) {
             (Some(x), Some(y)) if x.latent == y.latent => {
                 pair.both.push(Difference { latent: x.latent, a: x.activation, b: y.activation });
-                (a.next(), b.next());
+                a.next();
+                b.next();
             }
             (Some(x), y) if y.is_none_or(|y| x.latent < y.latent) => {
                 pair.a_only.push(InA { latent: x.latent, a: x.activation });

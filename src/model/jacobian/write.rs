@@ -49,7 +49,9 @@ fn pickle(matrices: &[(usize, Vec<f32>)], d_model: usize, prompts: u64, provenan
     out.push(b'u');
     text(&mut out, "source_layers");
     out.extend(b"](");
-    matrices.iter().for_each(|(block, _)| int(&mut out, *block as u64));
+    for (block, _) in matrices {
+        int(&mut out, *block as u64);
+    }
     out.push(b'e');
     for (key, value) in [("n_prompts", prompts), ("d_model", d_model as u64)] {
         text(&mut out, key);
@@ -89,16 +91,13 @@ fn text(out: &mut Vec<u8>, text: &str) {
 }
 
 fn int(out: &mut Vec<u8>, number: u64) {
-    match i32::try_from(number) {
-        Ok(number) => {
-            out.push(b'J');
-            out.extend(number.to_le_bytes());
-        }
-        Err(_) => {
-            // LONG1: in two's complement, far below the sign.
-            out.extend([0x8a, 8]);
-            out.extend(number.to_le_bytes());
-        }
+    if let Ok(number) = i32::try_from(number) {
+        out.push(b'J');
+        out.extend(number.to_le_bytes());
+    } else {
+        // LONG1: in two's complement, far below the sign.
+        out.extend([0x8a, 8]);
+        out.extend(number.to_le_bytes());
     }
 }
 

@@ -77,7 +77,7 @@ struct Sums {
     /// Prompts among them that were long enough.
     prompts: u64,
     /// For each block the sum of its Jacobians.
-    sums: Vec<Vec<f64>>,
+    blocks: Vec<Vec<f64>>,
 }
 
 impl LoadedSuite {
@@ -185,21 +185,21 @@ fn put(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
 
 impl Sums {
     fn new(key: [u8; 32], (blocks, d): (usize, usize)) -> Self {
-        Self { key, rows: 0, prompts: 0, sums: vec![vec![0.0; d * d]; blocks] }
+        Self { key, rows: 0, prompts: 0, blocks: vec![vec![0.0; d * d]; blocks] }
     }
 
     fn add(&mut self, found: Option<Vec<Vec<f32>>>) {
         self.rows += 1;
         let Some(found) = found else { return };
         self.prompts += 1;
-        for (sum, jacobian) in self.sums.iter_mut().zip(found) {
+        for (sum, jacobian) in self.blocks.iter_mut().zip(found) {
             sum.iter_mut().zip(jacobian).for_each(|(sum, value)| *sum += f64::from(value));
         }
     }
 
     fn means(&self) -> Vec<(usize, Vec<f32>)> {
         let mean = |sum: &Vec<f64>| sum.iter().map(|sum| (sum / self.prompts as f64) as f32).collect();
-        self.sums.iter().map(mean).enumerate().collect()
+        self.blocks.iter().map(mean).enumerate().collect()
     }
 
     /// Its own layout: what it begins with, the key, rows, prompts, and the sums in f64.
@@ -208,7 +208,7 @@ impl Sums {
         bytes.extend(self.key);
         bytes.extend(self.rows.to_le_bytes());
         bytes.extend(self.prompts.to_le_bytes());
-        self.sums.iter().flatten().for_each(|sum| bytes.extend(sum.to_le_bytes()));
+        self.blocks.iter().flatten().for_each(|sum| bytes.extend(sum.to_le_bytes()));
         put(path, &bytes).map_err(|error| Report::caused(format!("cannot write `{}`", path.display()), &error))
     }
 
@@ -224,7 +224,7 @@ impl Sums {
         let (rows, prompts) = (number(32)?, number(40)?);
         let values: Vec<f64> = sums.as_chunks::<8>().0.iter().map(|bytes| f64::from_le_bytes(*bytes)).collect();
         let whole = prompts <= rows && values.iter().all(|value| value.is_finite());
-        whole.then(|| Self { key, rows, prompts, sums: values.chunks(d * d).map(<[f64]>::to_vec).collect() })
+        whole.then(|| Self { key, rows, prompts, blocks: values.chunks(d * d).map(<[f64]>::to_vec).collect() })
     }
 }
 
@@ -241,7 +241,7 @@ mod tests {
         sums.add(None);
         sums.write(&path).unwrap();
         let read = Sums::read(&path, [3; 32], (2, 2)).unwrap();
-        assert_eq!((read.rows, read.prompts, &read.sums), (2, 1, &sums.sums));
+        assert_eq!((read.rows, read.prompts, &read.blocks), (2, 1, &sums.blocks));
         assert_eq!(read.means()[1], (1, vec![0.5; 4]));
         assert!(Sums::read(&path, [4; 32], (2, 2)).is_none() && Sums::read(&path, [3; 32], (1, 2)).is_none());
         std::fs::write(&path, b"saejlf1\n").unwrap();

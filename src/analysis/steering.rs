@@ -126,7 +126,9 @@ impl Steering<'_> {
             return Ok(());
         };
         let mut reading: Vec<&mut Written<'_>> = arms.iter_mut().filter(|arm| arm.cache.len() < end).collect();
-        reading.iter_mut().for_each(|arm| arm.cache.truncate(first));
+        for arm in &mut reading {
+            arm.cache.truncate(first);
+        }
         let ids = self.ids[first..end].repeat(reading.len());
         self.pass(&mut reading, &ids, None, Logits::None).map(drop)
     }
@@ -157,7 +159,9 @@ impl Steering<'_> {
 
     /// The last token of texts that end, up to the site: what is done there.
     fn end(&self, arms: &mut Vec<&mut Written<'_>>) -> Result<(), Error> {
-        arms.iter_mut().for_each(|arm| arm.ended = true);
+        for arm in arms.iter_mut() {
+            arm.ended = true;
+        }
         arms.retain(|arm| !arm.ids.is_empty() && arm.cache.len() < self.model.shape().context);
         if arms.is_empty() {
             return Ok(());
@@ -199,7 +203,9 @@ impl Steering<'_> {
             let read = |arm: &&mut Written<'_>| [&[last], &arm.ids[..count - 1]].concat();
             let texts: Vec<Vec<u32>> = alike.iter().map(read).collect();
             let mut caches = vec![prefix.cache.clone(); alike.len()];
-            caches.iter_mut().for_each(|cache| cache.truncate(self.ids.len() - 1));
+            for cache in &mut caches {
+                cache.truncate(self.ids.len() - 1);
+            }
             let mut logprobs = vec![Vec::with_capacity(count); alike.len()];
             let at_once = (LOGIT_ROWS / alike.len()).max(1);
             for from in (0..count).step_by(at_once) {

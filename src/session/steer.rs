@@ -238,7 +238,7 @@ impl Scene<'_> {
         let raw = raw.collect::<Result<Vec<SteerChange>, _>>().map_err(Failure::Report)?;
         let intervention = self.intervention(&raw);
         let mut view = SteerView {
-            interventions: intervention.edits.iter().map(|edit| self.said(&intervention, &edit.to_string())).collect(),
+            interventions: intervention.edits.iter().map(|edit| Self::said(&intervention, &edit.to_string())).collect(),
             strengths: found.iter().zip(&raw).map(|(found, raw)| found.strength(*raw, norm)).collect(),
             prompt_tokens: ids.len(),
             activation_norm: norm,
@@ -344,7 +344,7 @@ impl Scene<'_> {
     }
 
     /// One edit in words.
-    fn said(&self, intervention: &Intervention, edit: &str) -> String {
+    fn said(intervention: &Intervention, edit: &str) -> String {
         let condition =
             |word: &str, of: &Option<LatentAbove>| of.as_ref().map_or_else(String::new, |of| format!(" {word} {of}"));
         let (only, until) = (condition("while", &intervention.only), condition("until", &intervention.until));

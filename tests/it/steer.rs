@@ -66,7 +66,7 @@ fn the_answer_has_what_was_promised_and_its_command_gives_it_again() {
         command.contains(" --ablate ") && command.contains("--tokens 8") && command.ends_with("--json"),
         "{command}"
     );
-    assert_eq!(answer["versions"]["sae"].as_object().map(|saes| saes.len()), Some(1));
+    assert_eq!(answer["versions"]["sae"].as_object().map(serde_json::Map::len), Some(1));
 }
 
 #[test]

@@ -78,8 +78,11 @@ impl UnitName {
 #[derive(Clone, Debug, PartialEq)]
 pub struct SteerEdits(pub Vec<SteerEdit>);
 
+/// A flag, what it calls its value, its help, and the change that it makes.
+type ChangeFlag = (&'static str, &'static str, &'static str, fn(f32) -> SteerChange);
+
 /// Changes by their flags.
-const CHANGES: [(&str, &str, &str, fn(f32) -> SteerChange); 4] = [
+const CHANGES: [ChangeFlag; 4] = [
     ("set", "V", "Make it fire so strongly: x + (V - f)·d", SteerChange::Set),
     ("scale", "C", "Multiply what it contributes: x + (C - 1)·f·d", SteerChange::Scale),
     ("add", "V", "Add so much of it: x + V·d", SteerChange::Add),

@@ -25,14 +25,13 @@ impl SteerQuery {
             StrengthUnit::Norm => line.number("unit", "norm"),
         };
         line = match &self.at {
-            Where::All => line,
+            // No flag says where the second of these is.
+            Where::All | Where::From(_) => line,
             Where::Fires => line.number("at", "fires"),
             Where::Positions(these) => {
                 let these: Vec<String> = these.iter().map(usize::to_string).collect();
                 line.number("at", these.join(","))
             }
-            // No flag says so.
-            Where::From(_) => line,
         };
         for (name, condition) in [("while", &self.only), ("stop", &self.until)] {
             if let Some(LatentAbove { latent, above }) = condition {

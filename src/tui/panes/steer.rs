@@ -119,7 +119,7 @@ fn title<'a>(app: &App, pen: &Canvas<'_>) -> Title<'a> {
         let done = app.steer.asked.progressed().map_or(0, |progress| progress.done);
         title.right = format!("writing {}{}", format::count(done), pen.theme.glyphs().more);
     } else if app.steer.sweep {
-        title.right = "sweep".to_owned();
+        "sweep".clone_into(&mut title.right);
     }
     title
 }
@@ -147,14 +147,13 @@ pub(crate) fn start(app: &mut App, action: Action) {
         app.say("steering needs the whole model: M loads it");
         return;
     }
-    match app.steer.edits.iter().position(|edit| edit.latent == chosen) {
-        Some(row) => app.steer.row = row,
-        None => {
-            // One latent at a time, unless the person puts several together.
-            let edit = app.edit_of(chosen);
-            app.steer.edits = vec![edit];
-            app.steer.row = 0;
-        }
+    if let Some(row) = app.steer.edits.iter().position(|edit| edit.latent == chosen) {
+        app.steer.row = row;
+    } else {
+        // One latent at a time, unless the person puts several together.
+        let edit = app.edit_of(chosen);
+        app.steer.edits = vec![edit];
+        app.steer.row = 0;
     }
     change_chosen(app, action);
     app.beside = Focus::Steer;
@@ -176,13 +175,12 @@ fn change_chosen(app: &mut App, action: Action) {
 /// Adds the chosen latent, or takes it out of the list where it is in it.
 fn toggle(app: &mut App) {
     let Some(chosen) = app.chosen() else { return };
-    match app.steer.edits.iter().position(|edit| edit.latent == chosen) {
-        Some(row) => drop(app.steer.edits.remove(row)),
-        None => {
-            let edit = app.edit_of(chosen);
-            app.steer.edits.push(edit);
-            app.steer.row = app.steer.edits.len() - 1;
-        }
+    if let Some(row) = app.steer.edits.iter().position(|edit| edit.latent == chosen) {
+        app.steer.edits.remove(row);
+    } else {
+        let edit = app.edit_of(chosen);
+        app.steer.edits.push(edit);
+        app.steer.row = app.steer.edits.len() - 1;
     }
 }
 

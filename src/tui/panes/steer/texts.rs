@@ -10,7 +10,9 @@ use crate::text;
 use crate::tui::canvas::Canvas;
 
 /// Cells of a column in which a text can be read.
-const COLUMN: u16 = 26;
+const COLUMN: u16 = 18;
+/// Cells in which an arm's name and its perplexity stand beside each other.
+const HEAD: u16 = 28;
 
 /// The three texts.
 pub(super) fn arms(view: &SteerView, area: Rect, pen: &mut Canvas<'_>) {
@@ -28,6 +30,7 @@ pub(super) fn arms(view: &SteerView, area: Rect, pen: &mut Canvas<'_>) {
         one(arm, &untouched, place, pen);
     }
     let notes = Rect { y: area.bottom().saturating_sub(1), height: area.height.min(1), ..area };
+    // What was not changed is said in place of the perplexities, which are all the same then.
     if let Some(note) = view.notes.iter().find(|note| note.contains("nothing was changed")) {
         let note = text::truncate(&text::prose(note, pen.theme.charset), usize::from(area.width), pen.theme.charset);
         pen.text(notes, 0, &note, pen.theme.notice());
@@ -40,10 +43,16 @@ fn one(arm: &SteerArm, untouched: &[SteerToken], area: Rect, pen: &mut Canvas<'_
     if area.height == 0 {
         return;
     }
-    let figure = arm.perplexity_untouched.map_or_else(String::new, |value| format!("  perplexity {value:.1}"));
-    let head = vec![Span::styled(arm.arm, theme.strong()), Span::styled(figure, theme.quiet())];
+    let figure = arm.perplexity_untouched.map_or_else(String::new, |value| format!("perplexity {value:.1}"));
+    let beneath = area.width < HEAD && area.height > 3;
+    let mut head = vec![Span::styled(arm.arm, theme.strong())];
+    if beneath {
+        pen.text(area, area.height - 1, &figure, theme.quiet());
+    } else {
+        head.push(Span::styled(format!("  {figure}"), theme.quiet()));
+    }
     pen.line(area, 0, &Line::from(head));
-    let below = Rect { y: area.y + 1, height: area.height - 1, ..area };
+    let below = Rect { y: area.y + 1, height: area.height - 1 - u16::from(beneath), ..area };
     let differs = theme.accent().add_modifier(Modifier::UNDERLINED);
     let (mut line, mut used, mut row): (Vec<Span<'_>>, usize, u16) = (Vec::new(), 0, 0);
     for (at, token) in arm.tokens.iter().enumerate() {

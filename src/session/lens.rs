@@ -81,7 +81,7 @@ pub enum LensFile {
 impl Query for LensQuery {
     type Answer = LensView;
     const NAME: &'static str = "lens";
-    const PRIORITY: u8 = 93;
+    const PRIORITY: u8 = 98;
 
     fn slot(&self) -> Slot {
         if matches!(self.of, LensOf::Prompt { .. }) { Self::NAME } else { "lens of a direction" }

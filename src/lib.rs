@@ -64,7 +64,7 @@ pub mod hub;
 #[doc(hidden)]
 pub mod json_file;
 #[doc(hidden)]
-pub mod kernel;
+pub use saescope_kernel as kernel;
 pub mod model;
 pub mod report;
 pub mod sae;

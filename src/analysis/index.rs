@@ -17,7 +17,7 @@ mod state;
 mod view;
 
 pub use corpus::{Corpus, Rule, SaeTally, WindowAt};
-pub use edges::{edge_of, lower, middle};
+pub use edges::{EDGES, edge_of, lower, middle};
 pub use latent::{SAMPLE, Tally};
 pub use row::{LatentRow, RowExample};
 pub use sinks::sinks;

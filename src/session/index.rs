@@ -1,6 +1,7 @@
 //! The questions about an index of a corpus: to begin one or continue with it, and what it says of a latent.
 //! Not here: counting (`analysis::index`).
 
+mod columns;
 mod documents;
 mod folder;
 mod kept;

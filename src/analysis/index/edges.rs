@@ -1,10 +1,14 @@
 //! The fixed edges of histograms: edge bin j holds activations from 2^(j/64) up to 2^((j+1)/64).
 //! Not here: counting.
 
+use std::ops::Range;
 use std::sync::LazyLock;
 
 /// Edge bins of an octave.
 const OCTAVE: i32 = 64;
+
+/// The edge bins of all activations that an f32 can hold.
+pub const EDGES: Range<i32> = -149 * OCTAVE..128 * OCTAVE;
 
 /// 2^(k/64) for k from 0 to 63.
 static STEPS: LazyLock<[f64; 64]> = LazyLock::new(|| std::array::from_fn(|k| (k as f64 / f64::from(OCTAVE)).exp2()));
@@ -39,8 +43,11 @@ mod tests {
     #[test]
     fn an_activation_lies_in_its_edge_bin() {
         assert_eq!((edge_of(1.0), edge_of(2.0), edge_of(0.5)), (0, 64, -64));
-        for activation in [1e-42_f32, f32::MIN_POSITIVE, 1e-3, 0.7, 0.999_999_94, 1.0, 1.5, 31.2, 1e9, f32::MAX] {
+        for activation in
+            [f32::from_bits(1), 1e-42, f32::MIN_POSITIVE, 1e-3, 0.7, 0.999_999_94, 1.0, 1.5, 31.2, 1e9, f32::MAX]
+        {
             let (edge, value) = (edge_of(activation), f64::from(activation));
+            assert!(EDGES.contains(&edge), "{activation}: {edge}");
             assert!(lower(edge) <= value && value < lower(edge + 1), "{activation}: {edge}");
             assert!((middle(edge) / value).ln().abs() < 0.011, "{activation}");
         }

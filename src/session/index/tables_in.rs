@@ -4,26 +4,28 @@
 use std::fs::File;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
-use arrow_array::cast::AsArray;
-use arrow_array::types::{Float32Type, Float64Type, Int32Type, UInt8Type, UInt32Type, UInt64Type};
-use arrow_array::{Array, RecordBatch};
-use parquet::arrow::ProjectionMask;
-use parquet::arrow::arrow_reader::{
-    ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder, RowSelection, RowSelector,
-};
+use parquet::data_type::{BoolType, ByteArray, ByteArrayType, DataType, DoubleType, FloatType, Int32Type, Int64Type};
+use parquet::errors::{ParquetError, Result as Parquet};
+use parquet::file::reader::{FileReader, RowGroupReader, SerializedFileReader};
 
+use crate::analysis::index::EDGES;
 use crate::guard;
 use crate::report::Report;
+use crate::session::index::columns;
 use crate::session::index::tables_out::{EXAMPLES, GROUP, LATENTS, TOKENS, WINDOWS};
 
-/// Most rows that are decoded at once: more than the row groups of any latent have.
-const ROWS: usize = 1 << 20;
-
-/// One file, with what stands at its end.
+/// One file, with what stands at its end. Readers of one file share its position, so there is one at a time.
 pub struct Table {
     path: PathBuf,
-    metadata: ArrowReaderMetadata,
+    reader: Mutex<SerializedFileReader<File>>,
+}
+
+/// Rows of one of its row groups.
+struct Rows<'a> {
+    group: &'a dyn RowGroupReader,
+    rows: &'a [Range<usize>],
 }
 
 /// The files of an index.
@@ -56,12 +58,6 @@ pub struct Kept {
     pub fires: Vec<(u32, f32)>,
 }
 
-/// Which rows of a file are read: row groups, and rows among those of these groups.
-struct Wanted {
-    groups: Vec<usize>,
-    rows: Vec<Range<usize>>,
-}
-
 impl Tables {
     /// Opens all three; `path` says where a file is.
     ///
@@ -78,33 +74,32 @@ impl Tables {
     /// What is wrong with the file.
     pub fn figures(&self, sae: &str, first: usize, latent: u32) -> Result<Figures, Report> {
         let at = latent as usize % GROUP;
-        let wanted =
-            Wanted { groups: vec![first + latent as usize / GROUP], rows: std::iter::once(at..at + 1).collect() };
-        let batch = self.latents.read(&wanted, &[])?;
-        let found = || {
-            let number = |name: &str| Some(batch.column_by_name(name)?.as_primitive_opt::<UInt64Type>()?.value(0));
-            let named = batch.column_by_name("sae")?.as_string_opt::<i32>()?.value(0) == sae;
-            let numbered = batch.column_by_name("latent")?.as_primitive_opt::<UInt32Type>()?.value(0) == latent;
-            let bins = batch.column_by_name("histogram")?.as_list_opt::<i32>()?.value(0);
-            let bins = bins.as_struct_opt()?;
-            let edges = bins.column_by_name("edge")?.as_primitive_opt::<Int32Type>()?;
-            let counts = bins.column_by_name("count")?.as_primitive_opt::<UInt64Type>()?;
-            let tops = batch.column_by_name("top_tokens")?.as_list_opt::<i32>()?.value(0);
-            let tops = tops.as_struct_opt()?;
-            let ids = tops.column_by_name("id")?.as_primitive_opt::<UInt32Type>()?;
-            let on = tops.column_by_name("count")?.as_primitive_opt::<UInt64Type>()?;
-            let means = tops.column_by_name("mean")?.as_primitive_opt::<Float64Type>()?;
-            (named && numbered).then_some(())?;
-            Some(Figures {
-                count: number("count")?,
-                sum: batch.column_by_name("sum")?.as_primitive_opt::<Float64Type>()?.value(0),
-                max: batch.column_by_name("max")?.as_primitive_opt::<Float32Type>()?.value(0),
-                histogram: (0..bins.len()).map(|at| (edges.value(at), counts.value(at))).collect(),
-                top_tokens: (0..tops.len()).map(|at| (ids.value(at), on.value(at), means.value(at))).collect(),
-            })
-        };
-        if batch.num_rows() == 1 { found() } else { None }
-            .ok_or_else(|| self.latents.broken("it has not the rows it should"))
+        let found = self.latents.read(first + latent as usize / GROUP, |group| {
+            let of = Rows { group, rows: &[at..at + 1] };
+            let name = of.one::<ByteArrayType>("sae")?;
+            let number = of.one::<Int32Type>("latent")?.cast_unsigned();
+            let bins = (
+                of.list::<Int32Type>("histogram.list.element.edge")?,
+                of.list::<Int64Type>("histogram.list.element.count")?,
+            );
+            let tops = (
+                of.list::<Int32Type>("top_tokens.list.element.id")?,
+                of.list::<Int64Type>("top_tokens.list.element.count")?,
+            );
+            let means = of.list::<DoubleType>("top_tokens.list.element.mean")?;
+            let tops = tops.0.into_iter().zip(tops.1).zip(means);
+            let figures = Figures {
+                count: of.one::<Int64Type>("count")?.cast_unsigned(),
+                sum: of.one::<DoubleType>("sum")?,
+                max: of.one::<FloatType>("max")?,
+                histogram: bins.0.into_iter().zip(bins.1).map(|(edge, count)| (edge, count.cast_unsigned())).collect(),
+                top_tokens: tops.map(|((id, count), mean)| (id.cast_unsigned(), count.cast_unsigned(), mean)).collect(),
+            };
+            let rises = figures.histogram.windows(2).all(|two| two[0].0 < two[1].0);
+            let known = figures.histogram.iter().all(|(edge, _)| EDGES.contains(edge));
+            Ok((name == ByteArray::from(sae) && number == latent && rises && known).then_some(figures))
+        })?;
+        found.ok_or_else(|| self.latents.broken("it has not the rows it should"))
     }
 
     /// What stands in `examples` of one latent, in this row group.
@@ -112,16 +107,14 @@ impl Tables {
     /// # Errors
     /// What is wrong with the file.
     pub fn examples(&self, group: usize, latent: u32) -> Result<Vec<Kept>, Report> {
-        let numbers = self.examples.read(&Wanted { groups: vec![group], rows: Vec::new() }, &["latent"])?;
-        let broken = || self.examples.broken("it has not the columns it should");
-        let numbers = numbers.column_by_name("latent").and_then(|of| of.as_primitive_opt::<UInt32Type>());
-        let numbers = numbers.ok_or_else(broken)?.values();
-        let rows = numbers.partition_point(|of| *of < latent)..numbers.partition_point(|of| *of <= latent);
-        if rows.is_empty() {
-            return Ok(Vec::new());
-        }
-        let batch = self.examples.read(&Wanted { groups: vec![group], rows: vec![rows] }, &[])?;
-        kept(&batch).ok_or_else(broken)
+        self.examples.read(group, |group| {
+            let all = 0..group.metadata().num_rows().max(0) as usize;
+            let numbers = Rows { group, rows: &[all] }.all::<Int32Type>("latent")?;
+            let before = |of: &i32, most: u32| of.cast_unsigned() < most;
+            let from = numbers.partition_point(|of| before(of, latent));
+            let to = numbers.partition_point(|of| before(of, latent.saturating_add(1)));
+            if from == to { Ok(Vec::new()) } else { kept(&Rows { group, rows: &[from..to] }) }
+        })
     }
 
     /// The tokens of windows by their rows in `tokens`, in any order.
@@ -132,109 +125,105 @@ impl Tables {
         let mut sorted: Vec<usize> = rows.iter().map(|row| *row as usize).collect();
         sorted.sort_unstable();
         sorted.dedup();
-        let mut wanted = Wanted { groups: Vec::new(), rows: Vec::new() };
-        for row in &sorted {
-            let group = row / WINDOWS;
-            if wanted.groups.last() != Some(&group) {
-                wanted.groups.push(group);
-            }
-            let at = (wanted.groups.len() - 1) * WINDOWS + row % WINDOWS;
-            wanted.rows.push(at..at + 1);
+        let mut lists = Vec::with_capacity(sorted.len());
+        for of_group in sorted.chunk_by(|a, b| a / WINDOWS == b / WINDOWS) {
+            let within: Vec<Range<usize>> = of_group.iter().map(|row| row % WINDOWS..row % WINDOWS + 1).collect();
+            let read =
+                |group: &dyn RowGroupReader| Rows { group, rows: &within }.lists::<Int32Type>("ids.list.element");
+            lists.extend(self.tokens.read(of_group[0] / WINDOWS, read)?);
         }
-        if sorted.is_empty() {
-            return Ok(Vec::new());
-        }
-        let batch = self.tokens.read(&wanted, &["ids"])?;
-        let broken = || self.tokens.broken("it has not the rows it should");
-        let lists = batch.column_by_name("ids").and_then(|ids| ids.as_list_opt::<i32>()).ok_or_else(broken)?;
         let of = |row: &u64| {
-            let at = sorted.binary_search(&(*row as usize)).ok().filter(|at| *at < lists.len())?;
-            Some(lists.value(at).as_primitive_opt::<UInt32Type>()?.values().to_vec())
+            let list: &Vec<i32> = lists.get(sorted.binary_search(&(*row as usize)).ok()?)?;
+            Some(list.iter().map(|id| id.cast_unsigned()).collect())
         };
+        let broken = || self.tokens.broken("it has not the rows it should");
         rows.iter().map(of).collect::<Option<_>>().ok_or_else(broken)
     }
 }
 
-fn kept(batch: &RecordBatch) -> Option<Vec<Kept>> {
-    let small = |name: &str| batch.column_by_name(name)?.as_primitive_opt::<UInt32Type>();
-    let large = |name: &str| batch.column_by_name(name)?.as_primitive_opt::<UInt64Type>();
-    let best = batch.column_by_name("best")?.as_boolean_opt()?;
-    let bins = batch.column_by_name("quantile_bin")?.as_primitive_opt::<UInt8Type>()?;
-    let activations = batch.column_by_name("activation")?.as_primitive_opt::<Float32Type>()?;
-    let (documents, rows) = (large("document")?, large("token_row")?);
-    let (windows, positions) = (small("window")?, small("position")?);
-    let fires = batch.column_by_name("fires")?.as_list_opt::<i32>()?;
-    let of = |at: usize| {
-        let fires = fires.value(at);
-        let fires = fires.as_struct_opt()?;
-        let places = fires.column_by_name("position")?.as_primitive_opt::<UInt32Type>()?;
-        let values = fires.column_by_name("activation")?.as_primitive_opt::<Float32Type>()?;
-        Some(Kept {
-            best: best.value(at),
-            quantile_bin: bins.value(at),
-            document: documents.value(at),
-            window: windows.value(at),
-            position: positions.value(at),
-            activation: activations.value(at),
-            token_row: rows.value(at),
-            fires: (0..fires.len()).map(|at| (places.value(at), values.value(at))).collect(),
-        })
-    };
-    (0..batch.num_rows()).map(of).collect()
+fn kept(of: &Rows<'_>) -> Parquet<Vec<Kept>> {
+    let (best, bins) = (of.all::<BoolType>("best")?, of.all::<Int32Type>("quantile_bin")?);
+    let (documents, windows) = (of.all::<Int64Type>("document")?, of.all::<Int32Type>("window")?);
+    let (positions, activations) = (of.all::<Int32Type>("position")?, of.all::<FloatType>("activation")?);
+    let rows = of.all::<Int64Type>("token_row")?;
+    let places = of.lists::<Int32Type>("fires.list.element.position")?;
+    let values = of.lists::<FloatType>("fires.list.element.activation")?;
+    let fires = places
+        .into_iter()
+        .zip(values)
+        .map(|(places, values)| places.into_iter().map(i32::cast_unsigned).zip(values).collect());
+    if bins.iter().any(|bin| !(1..=10).contains(bin)) {
+        return Err(ParquetError::General("an example is in no tenth".into()));
+    }
+    let kept = fires.enumerate().map(|(at, fires)| Kept {
+        best: best[at],
+        quantile_bin: bins[at] as u8,
+        document: documents[at].cast_unsigned(),
+        window: windows[at].cast_unsigned(),
+        position: positions[at].cast_unsigned(),
+        activation: activations[at],
+        token_row: rows[at].cast_unsigned(),
+        fires,
+    });
+    Ok(kept.collect())
+}
+
+impl Rows<'_> {
+    /// The values of each row of a column of lists.
+    fn lists<T: DataType>(&self, path: &str) -> Parquet<Vec<Vec<T::T>>> {
+        let schema = self.group.metadata().schema_descr();
+        let column = columns::place(schema, path);
+        let column = column.ok_or_else(|| ParquetError::General(format!("there is no column {path}")))?;
+        let found = columns::read::<T>(self.group, column, self.rows)?;
+        let rows: usize = self.rows.iter().map(Range::len).sum();
+        if found.len() == rows {
+            Ok(found)
+        } else {
+            Err(ParquetError::General(format!("column {path} has empty places")))
+        }
+    }
+
+    /// The value of each row of a column that is no list.
+    fn all<T: DataType>(&self, path: &str) -> Parquet<Vec<T::T>> {
+        let values: Vec<T::T> = self.lists::<T>(path)?.into_iter().flatten().collect();
+        let rows: usize = self.rows.iter().map(Range::len).sum();
+        if values.len() == rows {
+            Ok(values)
+        } else {
+            Err(ParquetError::General(format!("column {path} is one of lists")))
+        }
+    }
+
+    fn list<T: DataType>(&self, path: &str) -> Parquet<Vec<T::T>> {
+        Ok(self.lists::<T>(path)?.pop().unwrap_or_default())
+    }
+
+    fn one<T: DataType>(&self, path: &str) -> Parquet<T::T> {
+        self.all::<T>(path)?.pop().ok_or_else(|| ParquetError::General(format!("column {path} has no rows")))
+    }
 }
 
 impl Table {
     fn open(path: &Path) -> Result<Self, Report> {
         let file = File::open(path).map_err(|error| broken(path, error.to_string()))?;
-        let loaded = guard::call(|| ArrowReaderMetadata::load(&file, ArrowReaderOptions::new()));
-        let loaded = loaded.map_err(|why| broken(path, why))?;
-        let metadata = loaded.map_err(|error| broken(path, error.to_string()))?;
-        Ok(Self { path: path.to_owned(), metadata })
+        let opened = guard::call(|| SerializedFileReader::new(file)).map_err(|why| broken(path, why))?;
+        let reader = opened.map_err(|error| broken(path, error.to_string()))?;
+        Ok(Self { path: path.to_owned(), reader: Mutex::new(reader) })
     }
 
     fn broken(&self, why: &str) -> Report {
         broken(&self.path, why)
     }
 
-    /// These rows as one batch; all columns where none are named.
-    fn read(&self, wanted: &Wanted, columns: &[&str]) -> Result<RecordBatch, Report> {
-        if wanted.groups.iter().any(|group| *group >= self.metadata.metadata().num_row_groups()) {
+    /// What `read` takes out of a row group.
+    fn read<T>(&self, group: usize, read: impl FnOnce(&dyn RowGroupReader) -> Parquet<T>) -> Result<T, Report> {
+        let reader = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
+        if group >= reader.num_row_groups() {
             return Err(self.broken("it has fewer row groups than it should"));
         }
-        let rows = |group: &usize| self.metadata.metadata().row_group(*group).num_rows().max(0) as usize;
-        let rows = wanted.groups.iter().map(rows).sum::<usize>().clamp(1, ROWS);
-        let file = File::open(&self.path).map_err(|error| broken(&self.path, error.to_string()))?;
-        let read = guard::call(|| -> Result<Option<RecordBatch>, String> {
-            let mut builder = ParquetRecordBatchReaderBuilder::new_with_metadata(file, self.metadata.clone())
-                .with_row_groups(wanted.groups.clone())
-                .with_batch_size(rows);
-            if !columns.is_empty() {
-                let fields = builder.schema().fields().iter().enumerate();
-                let named = fields.filter(|(_, field)| columns.contains(&field.name().as_str()));
-                let roots: Vec<usize> = named.map(|(at, _)| at).collect();
-                let mask = ProjectionMask::roots(builder.parquet_schema(), roots);
-                builder = builder.with_projection(mask);
-            }
-            if !wanted.rows.is_empty() {
-                builder = builder.with_row_selection(selection(&wanted.rows));
-            }
-            let mut batches = builder.build().map_err(|error| error.to_string())?;
-            batches.next().transpose().map_err(|error| error.to_string())
-        });
-        let read = read.and_then(|read| read).map_err(|why| broken(&self.path, why))?;
-        read.ok_or_else(|| self.broken("it has not the rows it should"))
+        let found = guard::call(|| read(&*reader.get_row_group(group)?));
+        found.map_err(|why| self.broken(&why))?.map_err(|error| self.broken(&error.to_string()))
     }
-}
-
-/// The selection of these rows, which rise and do not meet.
-fn selection(rows: &[Range<usize>]) -> RowSelection {
-    let (mut selectors, mut from) = (Vec::new(), 0);
-    for row in rows {
-        selectors.push(RowSelector::skip(row.start - from));
-        selectors.push(RowSelector::select(row.len()));
-        from = row.end;
-    }
-    selectors.into()
 }
 
 fn broken(path: &Path, why: impl Into<String>) -> Report {

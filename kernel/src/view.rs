@@ -20,6 +20,7 @@ impl<'a> View<'a> {
     ///
     /// # Panics
     /// When `data` is not `rows` × `cols` long.
+    #[inline]
     #[must_use]
     pub fn new(data: &'a [f32], rows: usize, cols: usize) -> Self {
         assert_eq!(Some(data.len()), rows.checked_mul(cols), "a {rows} × {cols} matrix of {} values", data.len());
@@ -30,6 +31,7 @@ impl<'a> View<'a> {
     ///
     /// # Panics
     /// When a row or `data` is shorter than that takes.
+    #[inline]
     #[must_use]
     pub fn strided(data: &'a [f32], rows: usize, cols: usize, stride: usize) -> Self {
         let this = Self { data, rows, cols, row_stride: stride, col_stride: 1 };
@@ -38,6 +40,7 @@ impl<'a> View<'a> {
     }
 
     /// The transposed matrix, without moving anything.
+    #[inline]
     #[must_use]
     pub const fn t(self) -> Self {
         Self {
@@ -53,6 +56,7 @@ impl<'a> View<'a> {
     ///
     /// # Panics
     /// When the range is not within the columns.
+    #[inline]
     #[must_use]
     pub fn columns(self, range: Range<usize>) -> Self {
         assert!(range.start <= range.end && range.end <= self.cols, "columns {range:?} of {}", self.cols);
@@ -64,18 +68,21 @@ impl<'a> View<'a> {
     ///
     /// # Panics
     /// When the range is not within the rows.
+    #[inline]
     #[must_use]
     pub fn select_rows(self, range: Range<usize>) -> Self {
         self.t().columns(range).t()
     }
 
     /// The number of rows.
+    #[inline]
     #[must_use]
     pub const fn rows(&self) -> usize {
         self.rows
     }
 
     /// The number of columns.
+    #[inline]
     #[must_use]
     pub const fn cols(&self) -> usize {
         self.cols
@@ -85,6 +92,7 @@ impl<'a> View<'a> {
     ///
     /// # Panics
     /// When it lies outside.
+    #[inline]
     #[must_use]
     pub fn at(&self, row: usize, col: usize) -> f32 {
         assert!(row < self.rows && col < self.cols);

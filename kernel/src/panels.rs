@@ -120,12 +120,14 @@ impl Packed {
     }
 
     /// The inner size: the rows of the matrix.
+    #[inline]
     #[must_use]
     pub const fn inner(&self) -> usize {
         self.inner
     }
 
     /// The number of columns.
+    #[inline]
     #[must_use]
     pub const fn columns(&self) -> usize {
         self.columns

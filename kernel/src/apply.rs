@@ -1,5 +1,5 @@
 //! A product block by block: which part of the left side meets which part of a panel, and in which order.
-//! Not here: the blocks themselves (`block.rs`), threads and tiles (`kernel.rs`).
+//! Not here: the blocks themselves (`block.rs`), threads and tiles (`lib.rs`).
 
 #![expect(clippy::inline_always, reason = "what calls the blocks must be compiled for the same vectors")]
 

@@ -69,12 +69,14 @@ impl Left {
     }
 
     /// The number of rows.
+    #[inline]
     #[must_use]
     pub const fn rows(&self) -> usize {
         self.rows
     }
 
     /// The inner size.
+    #[inline]
     #[must_use]
     pub const fn inner(&self) -> usize {
         self.inner

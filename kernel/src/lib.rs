@@ -283,8 +283,8 @@ pub fn columns_of<T>(values: &mut [T], cols: usize, width: usize) -> Vec<Vec<&mu
 ///
 /// # Panics
 /// When their lengths differ.
-#[must_use]
 #[inline]
+#[must_use]
 pub fn dot(a: &[f32], b: &[f32]) -> f32 {
     assert_eq!(a.len(), b.len());
     let mut lanes = [0.0f32; 16];

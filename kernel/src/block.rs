@@ -1,5 +1,5 @@
 //! A block of a product: some rows of the result by two vectors of its columns, summed in registers.
-//! Not here: which blocks there are and what they read (`kernel.rs`, `left.rs`, `panels.rs`).
+//! Not here: which blocks there are and what they read (`lib.rs`, `left.rs`, `panels.rs`).
 //!
 //! Each element is one chain of multiply-adds by rising inner index, whatever block it stands in.
 

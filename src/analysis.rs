@@ -35,8 +35,8 @@ pub use crate::sae::stitch::{Change, CurvePoint, Order, Phase};
 pub use crate::sae::{Class, Neighbour};
 pub use family::{Family, Relation, Rung};
 pub use index::{
-    ActivationHistogram, CorpusToken, Example, ExampleSource, IndexNews, IndexSae, IndexView, LatentCorpus, Quantiles,
-    SkippedPositions, TopToken,
+    ActivationHistogram, CorpusToken, Example, ExampleSource, IndexNews, IndexSae, IndexView, LatentCorpus,
+    LatentFrequency, Quantiles, SkippedPositions, TopToken,
 };
 pub use lens::{JacobianView, LayerView, LensView};
 pub use meta::{BreakdownView, Histogram, Member, MemberFiring, MetaCard, MetaInfo, MetaName, MetaRun, TokenFiring};
@@ -172,6 +172,9 @@ pub struct Firing {
     pub latent: u32,
     /// How strongly.
     pub activation: f32,
+    /// The share of its own activations in the index that are smaller; none where there is no index, or nobody asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub quantile: Option<f32>,
 }
 
 /// Metrics over some tokens (methods §2); beginning-of-sequence tokens in front are left out.

@@ -69,8 +69,10 @@ pub use export::ExportQuery;
 pub use family::FamilyQuery;
 pub use fit::{Memory, OnDevice};
 pub use group::GroupQuery;
-pub use index::{CorpusQuery, INDEX_TOP, IndexQuery, IndexRecipe, ReadOn, index_info, merge_indexes};
 pub use lens::{LensFile, LensFitted, LensOf, LensQuery, LensRecipe};
+pub use index::{
+    CorpusQuery, Frequencies, FrequenciesQuery, INDEX_TOP, IndexQuery, IndexRecipe, ReadOn, index_info, merge_indexes,
+};
 pub use load_scope::{LoadScope, OpenRequest};
 pub use loss::{Loss, LossQuery};
 pub use memory::available as available_memory;

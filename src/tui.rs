@@ -13,6 +13,7 @@ pub mod effect;
 pub mod examples;
 pub mod format;
 pub mod frame_writer;
+pub mod frequencies;
 pub mod history;
 pub mod hits;
 pub mod index;

@@ -8,6 +8,7 @@
 mod best;
 mod corpus;
 mod edges;
+mod frequency;
 mod latent;
 mod packed;
 mod row;
@@ -18,6 +19,7 @@ mod view;
 
 pub use corpus::{Corpus, Rule, SaeTally, WindowAt};
 pub use edges::{EDGES, edge_of, lower, middle};
+pub use frequency::{DENSE, LatentFrequency};
 pub use latent::{SAMPLE, Tally};
 pub use row::{LatentRow, RowExample};
 pub use sinks::sinks;

@@ -249,7 +249,7 @@ impl Live {
                 .iter()
                 .zip(values)
                 .filter(|(_, value)| **value != 0.0)
-                .map(|(&latent, &activation)| Firing { latent, activation })
+                .map(|(&latent, &activation)| Firing { latent, activation, quantile: None })
                 .collect();
             latents.sort_by(|a, b| b.activation.total_cmp(&a.activation).then(a.latent.cmp(&b.latent)));
             PositionRun { position, l0: latents.len(), latents }

@@ -269,8 +269,11 @@ impl MetaSaeView<'_> {
         let activity = self.table.map(|table| table.activity(codes)).unwrap_or_default();
         let positions = (0..activity.rows()).map(|position| {
             let (latents, values) = activity.row(position);
-            let mut latents: Vec<Firing> =
-                latents.iter().zip(values).map(|(&latent, &activation)| Firing { latent, activation }).collect();
+            let mut latents: Vec<Firing> = latents
+                .iter()
+                .zip(values)
+                .map(|(&latent, &activation)| Firing { latent, activation, quantile: None })
+                .collect();
             latents.sort_by(|a, b| b.activation.total_cmp(&a.activation).then(a.latent.cmp(&b.latent)));
             PositionRun { position, l0: latents.len(), latents }
         });

@@ -1,7 +1,7 @@
 //! `saescope run`: one prompt through the model and the ladder.
 //! Not here: running it (`session`).
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::fmt::Write as _;
 use std::io::{self, Read};
 use std::path::Path;
@@ -16,8 +16,9 @@ use crate::cli::output::{self, Output};
 use crate::cli::progress::cancel_on_interrupt;
 use crate::hub::Locator;
 use crate::report::{Kind, Report};
-use crate::session::{LoadScope, OpenRequest, RawRun, RunOptions, of_file};
+use crate::session::{FrequenciesQuery, LoadScope, OpenRequest, RawRun, RunOptions, Session, of_file};
 use crate::suite::{Error, Suite};
+use crate::task::Cancel;
 use crate::text::{Charset, prose, token};
 
 /// Longest prompt that is read, in bytes: far above every model's context.
@@ -46,10 +47,33 @@ pub fn run(context: &Context, options: &args::Run, output: &Output) -> Result<u8
         let positions = run.saes.iter_mut().flat_map(|sae| &mut sae.positions);
         positions.for_each(|position| position.latents.truncate(context.settings.top));
     }
+    if output.is_json() || options.index.is_some() {
+        quantiles(&mut run, &mut session, options.index.as_deref(), &cancel)?;
+    }
     if output.is_json() {
         return Output::object(&run).map(|()| 0);
     }
     Output::text(&words(&run)).map(|()| 0)
+}
+
+/// Says of each latent which share of its own activations in the index is smaller.
+fn quantiles(run: &mut Run, session: &mut Session, index: Option<&Path>, cancel: &Cancel) -> Result<(), Report> {
+    for sae in &mut run.saes {
+        let latents = sae.positions.iter().flat_map(|position| &position.latents).map(|firing| firing.latent);
+        let latents: BTreeSet<u32> = latents.collect();
+        let query = FrequenciesQuery {
+            sae: sae.id.clone(),
+            latents: latents.into_iter().collect(),
+            index: index.map(Path::to_owned),
+        };
+        let Some(found) = session.ask(&query, cancel, &|_| ())? else { continue };
+        for firing in sae.positions.iter_mut().flat_map(|position| &mut position.latents) {
+            let at = found.latents.binary_search_by_key(&firing.latent, |(latent, _)| *latent);
+            let frequency = at.ok().and_then(|at| found.latents.get(at));
+            firing.quantile = frequency.and_then(|(_, of)| of.quantile(firing.activation)).map(|share| share as f32);
+        }
+    }
+    Ok(())
 }
 
 /// The SAEs of a suite that are on this machine; the default ones where none is, so that what is missing is named.

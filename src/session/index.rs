@@ -4,6 +4,7 @@
 mod columns;
 mod documents;
 mod folder;
+mod frequencies;
 mod kept;
 mod live;
 mod merge;
@@ -29,6 +30,7 @@ use crate::session::query::{Cx, Lane, Query};
 use crate::task::{Cancel, OnProgress};
 
 use folder::{Folder, short};
+pub use frequencies::{Frequencies, FrequenciesQuery};
 use kept::Kept;
 use live::{Begun, Live, Plan, Until};
 use note::Origin;
@@ -264,24 +266,50 @@ impl LoadedSuite {
                 .kind(Kind::Usage));
         }
         let tokenizer = &self.model.tokenizer;
+        match self.counted(sae, index, cancel, progress)? {
+            Counted::Live(live) => Ok(kept::live(&live.corpus(), sae, latent, tokenizer)),
+            Counted::Kept(kept) => kept.latent(sae, latent, tokenizer).map(Some),
+            Counted::Nothing => Ok(None),
+        }
+    }
+
+    /// The index that says most of an SAE: one that is being made, or one that was kept.
+    fn counted(
+        &self,
+        sae: &str,
+        index: Option<&Path>,
+        cancel: &Cancel,
+        progress: OnProgress<'_>,
+    ) -> Result<Counted, Report> {
         let has = |live: &Arc<Live>| live.plan.shard.is_none() && live.corpus().saes.iter().any(|of| of.id == sae);
         let begun = self.begun(cancel)?.all().into_iter().filter(|_| index.is_none()).filter(has);
         let live = begun.max_by_key(|live| live.corpus().tokens);
         let of = || origin(self, cancel, progress);
         let found = match (index, self.indexes()) {
-            (Some(path), _) => Some(kept::named(path, of()?.as_ref(), sae)?),
+            (Some(path), _) => Some(kept::of_path(path, of()?.as_ref(), sae)?),
+            // What is open is not hashed where nothing was kept.
+            (None, Some(indexes)) if !indexes.is_dir() => None,
             (None, Some(indexes)) => kept::find(&indexes, of()?.as_ref(), sae),
             (None, None) => None,
         };
-        if let Some(live) = live {
-            let corpus = live.corpus();
-            if found.as_ref().is_none_or(|(_, note)| note.tokens <= corpus.tokens) {
-                return Ok(kept::live(&corpus, sae, latent, tokenizer));
+        match (live, found) {
+            (Some(live), found) if found.as_ref().is_none_or(|(_, note)| note.tokens <= live.corpus().tokens) => {
+                Ok(Counted::Live(live))
             }
+            (_, Some((folder, note))) => Ok(Counted::Kept(Kept::open(self, &folder, &note, cancel)?)),
+            (_, None) => Ok(Counted::Nothing),
         }
-        let Some((folder, note)) = found else { return Ok(None) };
-        Kept::open(self, &folder, &note, cancel)?.latent(sae, latent, tokenizer).map(Some)
     }
+}
+
+/// Where it is counted how an SAE's latents fire.
+enum Counted {
+    /// An index that is being made.
+    Live(Arc<Live>),
+    /// One that was kept.
+    Kept(Arc<Kept>),
+    /// Nowhere.
+    Nothing,
 }
 
 fn named(texts: &[String]) -> String {

@@ -10,12 +10,13 @@ mod meta;
 mod pair;
 mod steer;
 
+use std::borrow::Cow;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use ratatui_textarea::TextArea;
 
-use crate::analysis::{LatentCard, PositionRun, SaeRun, TokenView};
+use crate::analysis::{Firing, LatentCard, LatentFrequency, PositionRun, SaeRun, TokenView};
 use crate::session::{
     CardQuery, CatalogueQuery, CheckupQuery, LoadScope, OpenQuery, PackQuery, PullQuery, RunQuery, SaeInfo, SearchQuery,
 };
@@ -25,6 +26,7 @@ use crate::tui::ask::Ask;
 use crate::tui::attribution::Attributions;
 use crate::tui::effect::Effects;
 use crate::tui::examples::Examples;
+use crate::tui::frequencies::FrequencyStore;
 use crate::tui::history::History;
 use crate::tui::hits::HitMap;
 use crate::tui::index::Index;
@@ -98,6 +100,10 @@ pub struct App {
     pub card: Ask<CardQuery, u64>,
     /// Names of latents.
     pub names: NameStore,
+    /// How often latents fire in the index.
+    pub frequencies: FrequencyStore,
+    /// Whether latents stand in the order of how unusual their activations are.
+    pub by_quantile: bool,
     /// Two SAEs compared and stitched.
     pub stitch: Stitch,
     /// Latents taken apart.
@@ -190,6 +196,8 @@ impl App {
             shown_prompt: String::new(),
             card: Ask::default(),
             names: NameStore::default(),
+            frequencies: FrequencyStore::default(),
+            by_quantile: false,
             stitch: Stitch::default(),
             meta: Meta::default(),
             checkup: Ask::default(),
@@ -300,7 +308,33 @@ impl App {
         if self.weights_only() {
             return u32::try_from(rank).ok().filter(|_| rank < self.listed());
         }
-        self.position()?.latents.get(rank).map(|firing| firing.latent)
+        self.listed_latents().get(rank).map(|firing| firing.latent)
+    }
+
+    /// What fires at the chosen token in the order of the list: by activation, or by quantile among a latent's own
+    /// activations in the index; dense latents below the others.
+    #[must_use]
+    pub fn listed_latents(&self) -> Cow<'_, [Firing]> {
+        let (Some(position), Some(sae)) = (self.position(), self.sae()) else { return Cow::Borrowed(&[]) };
+        let of = |firing: &Firing| self.frequencies.in_sae(&sae.id, firing.latent);
+        let is_dense = |firing: &Firing| of(firing).is_some_and(LatentFrequency::is_dense);
+        if !self.by_quantile && !position.latents.iter().any(is_dense) {
+            return Cow::Borrowed(&position.latents);
+        }
+        let mut latents = position.latents.clone();
+        for firing in &mut latents {
+            firing.quantile = of(firing).and_then(|of| of.quantile(firing.activation)).map(|share| share as f32);
+        }
+        let by_quantile = |firing: &Firing| firing.quantile.filter(|_| self.by_quantile).map_or(0.0, |share| -share);
+        latents.sort_by(|a, b| is_dense(a).cmp(&is_dense(b)).then_with(|| by_quantile(a).total_cmp(&by_quantile(b))));
+        Cow::Owned(latents)
+    }
+
+    /// Whether a latent fires on more than a tenth of the text of the index; without an index, on more than half of the
+    /// tokens seen.
+    #[must_use]
+    pub fn is_dense(&self, of: &LatentRef) -> bool {
+        self.frequencies.get(of).map_or_else(|| self.names.is_dense(of), LatentFrequency::is_dense)
     }
 
     /// The chosen latent's place in the list.
@@ -310,7 +344,7 @@ impl App {
         if self.weights_only() {
             return Some(latent as usize).filter(|rank| *rank < self.listed());
         }
-        self.position()?.latents.iter().position(|f| f.latent == latent)
+        self.listed_latents().iter().position(|f| f.latent == latent)
     }
 
     /// The chosen latent.

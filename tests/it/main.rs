@@ -52,6 +52,7 @@ mod tui_budget;
 mod tui_demo;
 mod tui_effect;
 mod tui_examples;
+mod tui_frequencies;
 mod tui_index;
 mod tui_meta;
 mod tui_pair;

@@ -154,7 +154,7 @@ fn a_latent_that_fires_on_every_token_is_passed_over_while_another_fires() {
     for sae in &mut run.saes {
         for position in &mut sae.positions {
             position.latents.retain(|f| f.latent != EVERYWHERE);
-            position.latents.insert(0, Firing { latent: EVERYWHERE, activation: 99.0 });
+            position.latents.insert(0, Firing { latent: EVERYWHERE, activation: 99.0, quantile: None });
         }
     }
     // One token has nothing else.

@@ -5,13 +5,14 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::analysis::index::{Corpus, LatentRow, RowExample, Spot};
-use crate::analysis::{CorpusToken, Example, ExampleSource, LatentCorpus, TopToken, tokens};
+use crate::analysis::index::{Corpus, LatentRow, RowExample, Spot, Tally};
+use crate::analysis::{CorpusToken, Example, ExampleSource, LatentCorpus, LatentFrequency, TopToken, tokens};
 use crate::model::Tokenizer;
 use crate::report::{Kind, Report};
 use crate::session::index::folder::Folder;
+use crate::session::index::frequencies::Frequencies;
 use crate::session::index::note::{Note, Origin};
-use crate::session::index::tables_in::Tables;
+use crate::session::index::tables_in::{Figures, Tables};
 use crate::session::index::tables_out::GROUP;
 use crate::session::loaded_suite::LoadedSuite;
 use crate::session::memo::MemoKey;
@@ -55,7 +56,7 @@ impl Kept {
         let mut first = 0;
         for of in &self.note.saes {
             if of.id == sae && (latent as usize) < of.width {
-                let figures = self.tables.figures(sae, first, latent)?;
+                let figures = self.tables.figures(sae, first, &[latent])?.pop().unwrap_or_default();
                 let group = of.example_groups.get(latent as usize / GROUP).copied().flatten();
                 let kept =
                     group.map_or_else(|| Ok(Vec::new()), |group| self.tables.examples(group as usize, latent))?;
@@ -81,6 +82,60 @@ impl Kept {
         }
         Err(Report::new(format!("the index `{}` has no latent {latent} of SAE `{sae}`", self.folder.0.display())))
     }
+}
+
+impl Kept {
+    /// How often and how strongly these latents fire, which rise.
+    ///
+    /// # Errors
+    /// That it has no such SAE, or is broken.
+    pub fn frequencies(&self, sae: &str, latents: &[u32], tokenizer: &Tokenizer) -> Result<Frequencies, Report> {
+        let mut first = 0;
+        for of in &self.note.saes {
+            if of.id == sae {
+                let known: Vec<u32> = latents.iter().copied().filter(|latent| (*latent as usize) < of.width).collect();
+                let figures = self.tables.figures(sae, first, &known)?;
+                let each = known.into_iter().zip(figures);
+                let tokens = self.note.tokens;
+                let frequency = |of: Figures| LatentFrequency {
+                    count: of.count,
+                    density: of.count as f64 / tokens.max(1) as f64,
+                    max: of.max,
+                    histogram: of.histogram,
+                    top_tokens: named(&of.top_tokens, tokenizer),
+                };
+                let latents = each.map(|(latent, figures)| (latent, frequency(figures))).collect();
+                return Ok(Frequencies { sae: sae.to_owned(), tokens, latents });
+            }
+            first += of.width.div_ceil(GROUP);
+        }
+        Err(Report::new(format!("the index `{}` has no SAE `{sae}`", self.folder.0.display())))
+    }
+}
+
+/// What an index that is being made says of how often and how strongly these latents fire.
+pub fn live_frequencies(corpus: &Corpus, sae: &str, latents: &[u32], tokenizer: &Tokenizer) -> Option<Frequencies> {
+    let of = corpus.saes.iter().find(|of| of.id == sae)?;
+    let frequency = |tally: &Tally| {
+        let mut tally = tally.clone();
+        tally.close(None, 0);
+        let row = LatentRow::of(&tally, 0);
+        LatentFrequency {
+            count: row.count,
+            density: row.count as f64 / corpus.tokens.max(1) as f64,
+            max: row.max,
+            top_tokens: named(&row.top_tokens, tokenizer),
+            histogram: row.histogram,
+        }
+    };
+    let each = latents.iter().filter_map(|latent| Some((*latent, frequency(of.latents.get(*latent as usize)?))));
+    Some(Frequencies { sae: sae.to_owned(), tokens: corpus.tokens, latents: each.collect() })
+}
+
+fn named(top_tokens: &[(u32, u64, f64)], tokenizer: &Tokenizer) -> Vec<TopToken> {
+    let each = top_tokens.iter();
+    each.map(|(id, count, mean)| TopToken { id: *id, text: tokens::shown(*id, tokenizer), count: *count, mean: *mean })
+        .collect()
 }
 
 /// What an index that is being made says of a latent.
@@ -119,7 +174,6 @@ fn said(row: &LatentRow, tokens: u64, ids: &[Vec<u32>], tokenizer: &Tokenizer) -
             tokens: each.map(|(id, activation)| CorpusToken { id: *id, text: text(*id), activation }).collect(),
         }
     };
-    let top = |(id, count, mean): &(u32, u64, f64)| TopToken { id: *id, text: text(*id), count: *count, mean: *mean };
     LatentCorpus {
         tokens,
         count: row.count,
@@ -128,7 +182,7 @@ fn said(row: &LatentRow, tokens: u64, ids: &[Vec<u32>], tokenizer: &Tokenizer) -
         mean_when_active: row.mean(),
         histogram: row.shown(),
         quantiles: row.quantiles(),
-        top_tokens: row.top_tokens.iter().map(top).collect(),
+        top_tokens: named(&row.top_tokens, tokenizer),
         examples: row.examples.iter().zip(ids).map(example).collect(),
     }
 }
@@ -168,7 +222,7 @@ pub fn fits(note: &Note, of: &Origin, sae: &str) -> Result<(), String> {
 ///
 /// # Errors
 /// That there is none, or that it is of something else.
-pub fn named(path: &Path, of: &Origin, sae: &str) -> Result<(Folder, Note), Report> {
+pub fn of_path(path: &Path, of: &Origin, sae: &str) -> Result<(Folder, Note), Report> {
     let folder = Folder(path.to_owned());
     let what = format!("cannot use the index `{}`", path.display());
     let Some(note) = folder.note()? else {

@@ -5,14 +5,12 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::analysis::index::{Corpus, Rule, SaeTally, Tally};
+use crate::analysis::index::{Corpus, DENSE, Rule, SaeTally, Tally};
 use crate::analysis::{IndexNews, IndexSae, IndexView, SkippedPositions};
 use crate::session::index::windows::Position;
 
 /// Grows when what is counted, or how it is written, changes.
 pub const FORMAT: u32 = 1;
-/// Share of the tokens above which a latent is dense.
-const DENSE: f64 = 0.1;
 
 /// What an index is of and what is in it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

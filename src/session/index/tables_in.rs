@@ -68,38 +68,20 @@ impl Tables {
         Ok(Self { latents: open(LATENTS)?, examples: open(EXAMPLES)?, tokens: open(TOKENS)? })
     }
 
-    /// What stands in `latents` of one latent, the row groups of whose SAE begin at `first`.
+    /// What stands in `latents` of some latents, which rise, of the SAE whose row groups begin at `first`.
     ///
     /// # Errors
     /// What is wrong with the file.
-    pub fn figures(&self, sae: &str, first: usize, latent: u32) -> Result<Figures, Report> {
-        let at = latent as usize % GROUP;
-        let found = self.latents.read(first + latent as usize / GROUP, |group| {
-            let of = Rows { group, rows: &[at..at + 1] };
-            let name = of.one::<ByteArrayType>("sae")?;
-            let number = of.one::<Int32Type>("latent")?.cast_unsigned();
-            let bins = (
-                of.list::<Int32Type>("histogram.list.element.edge")?,
-                of.list::<Int64Type>("histogram.list.element.count")?,
-            );
-            let tops = (
-                of.list::<Int32Type>("top_tokens.list.element.id")?,
-                of.list::<Int64Type>("top_tokens.list.element.count")?,
-            );
-            let means = of.list::<DoubleType>("top_tokens.list.element.mean")?;
-            let tops = tops.0.into_iter().zip(tops.1).zip(means);
-            let figures = Figures {
-                count: of.one::<Int64Type>("count")?.cast_unsigned(),
-                sum: of.one::<DoubleType>("sum")?,
-                max: of.one::<FloatType>("max")?,
-                histogram: bins.0.into_iter().zip(bins.1).map(|(edge, count)| (edge, count.cast_unsigned())).collect(),
-                top_tokens: tops.map(|((id, count), mean)| (id.cast_unsigned(), count.cast_unsigned(), mean)).collect(),
-            };
-            let rises = figures.histogram.windows(2).all(|two| two[0].0 < two[1].0);
-            let known = figures.histogram.iter().all(|(edge, _)| EDGES.contains(edge));
-            Ok((name == ByteArray::from(sae) && number == latent && rises && known).then_some(figures))
-        })?;
-        found.ok_or_else(|| self.latents.broken("it has not the rows it should"))
+    pub fn figures(&self, sae: &str, first: usize, latents: &[u32]) -> Result<Vec<Figures>, Report> {
+        let mut all = Vec::with_capacity(latents.len());
+        for of_group in latents.chunk_by(|a, b| *a as usize / GROUP == *b as usize / GROUP) {
+            let at = |latent: &u32| *latent as usize % GROUP;
+            let rows: Vec<Range<usize>> = of_group.iter().map(|latent| at(latent)..at(latent) + 1).collect();
+            let group = first + of_group[0] as usize / GROUP;
+            let found = self.latents.read(group, |group| figures(&Rows { group, rows: &rows }, sae, of_group))?;
+            all.extend(found.ok_or_else(|| self.latents.broken("it has not the rows it should"))?);
+        }
+        Ok(all)
     }
 
     /// What stands in `examples` of one latent, in this row group.
@@ -139,6 +121,38 @@ impl Tables {
         let broken = || self.tokens.broken("it has not the rows it should");
         rows.iter().map(of).collect::<Option<_>>().ok_or_else(broken)
     }
+}
+
+/// None where the rows are those of others, or hold what no activation has.
+fn figures(of: &Rows<'_>, sae: &str, latents: &[u32]) -> Parquet<Option<Vec<Figures>>> {
+    let names = of.all::<ByteArrayType>("sae")?;
+    let numbers = of.all::<Int32Type>("latent")?;
+    let of_others = |(number, latent): (&i32, &u32)| number.cast_unsigned() != *latent;
+    if numbers.iter().zip(latents).any(of_others) || names.iter().any(|name| *name != ByteArray::from(sae)) {
+        return Ok(None);
+    }
+    let (counts, sums) = (of.all::<Int64Type>("count")?, of.all::<DoubleType>("sum")?);
+    let largest = of.all::<FloatType>("max")?;
+    let edges = of.lists::<Int32Type>("histogram.list.element.edge")?;
+    let bins = of.lists::<Int64Type>("histogram.list.element.count")?;
+    let ids = of.lists::<Int32Type>("top_tokens.list.element.id")?;
+    let tops = of.lists::<Int64Type>("top_tokens.list.element.count")?;
+    let means = of.lists::<DoubleType>("top_tokens.list.element.mean")?;
+    let figures = |row: usize| {
+        let bins = edges[row].iter().zip(&bins[row]);
+        let tops = ids[row].iter().zip(&tops[row]).zip(&means[row]);
+        Figures {
+            count: counts[row].cast_unsigned(),
+            sum: sums[row],
+            max: largest[row],
+            histogram: bins.map(|(edge, count)| (*edge, count.cast_unsigned())).collect(),
+            top_tokens: tops.map(|((id, count), mean)| (id.cast_unsigned(), count.cast_unsigned(), *mean)).collect(),
+        }
+    };
+    let figures: Vec<Figures> = (0..latents.len()).map(figures).collect();
+    let rises = |of: &Figures| of.histogram.windows(2).all(|two| two[0].0 < two[1].0);
+    let known = |of: &Figures| of.histogram.iter().all(|(edge, _)| EDGES.contains(edge));
+    Ok(figures.iter().all(|of| rises(of) && known(of)).then_some(figures))
 }
 
 fn kept(of: &Rows<'_>) -> Parquet<Vec<Kept>> {
@@ -192,14 +206,6 @@ impl Rows<'_> {
         } else {
             Err(ParquetError::General(format!("column {path} is one of lists")))
         }
-    }
-
-    fn list<T: DataType>(&self, path: &str) -> Parquet<Vec<T::T>> {
-        Ok(self.lists::<T>(path)?.pop().unwrap_or_default())
-    }
-
-    fn one<T: DataType>(&self, path: &str) -> Parquet<T::T> {
-        self.all::<T>(path)?.pop().ok_or_else(|| ParquetError::General(format!("column {path} has no rows")))
     }
 }
 

@@ -164,7 +164,7 @@ fn fires<'a>(app: &App, card: &LatentCard, width: usize, pen: &Canvas<'_>) -> Li
     if card.seen.tokens > 0 {
         let share = format::percent(card.seen.fired as f64 / card.seen.tokens as f64);
         let of = LatentRef { sae: card.sae.clone(), latent: card.latent };
-        let dense = if app.names.is_dense(&of) { "dense: " } else { "" };
+        let dense = if app.is_dense(&of) { "dense: " } else { "" };
         parts.push(format!("{dense}seen {share} of {}", format::count(card.seen.tokens)));
     }
     if let Some((position, value)) = strongest

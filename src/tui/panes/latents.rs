@@ -55,13 +55,16 @@ fn draw(app: &App, area: Rect, pen: &mut Canvas<'_>) {
     let fits = app.latents_top.min(position.latents.len().saturating_sub(rows));
     let top = app.rank().map_or(fits, |rank| fits.clamp((rank + 1).saturating_sub(rows), rank));
     let digits = sae.width.map_or(1, |w| w.saturating_sub(1).max(1).to_string().len()).max(3);
-    for (row, (rank, firing)) in position.latents.iter().enumerate().skip(top).take(rows).enumerate() {
+    let listed = app.listed_latents();
+    for (row, (rank, firing)) in listed.iter().enumerate().skip(top).take(rows).enumerate() {
         let of = LatentRef { sae: sae.id.clone(), latent: firing.latent };
         let share = if strongest > 0.0 { firing.activation / strongest } else { 0.0 };
         draw_row(app, &of, *firing, share, digits, (inner, row as u16), pen);
         let at = Rect { y: inner.y + row as u16, height: 1, ..inner };
         if stale {
             pen.tint(at, pen.theme.stale());
+        } else if app.latent != Some(firing.latent) && app.is_dense(&of) {
+            pen.tint(at, pen.theme.quiet());
         }
         pen.hits.add(at, HitTarget::Item(Focus::Latents, rank));
     }
@@ -157,6 +160,9 @@ fn title<'a>(app: &App, narrow: bool, pen: &Canvas<'_>) -> Title<'a> {
             theme.strong(),
         ));
     }
+    if app.by_quantile && !narrow {
+        about.push(Span::styled(", most unusual first", theme.quiet()));
+    }
     if app.weights_only() {
         let right = format!("{} in all", format::count(app.listed() as u64));
         let about = if narrow { Vec::new() } else { vec![Span::styled("by number", theme.quiet())] };
@@ -212,6 +218,10 @@ fn draw_row(
         Span::styled(bar, theme.bar()),
         Span::raw(format!(" {:>6} ", format::activation(firing.activation))),
     ];
+    if app.by_quantile {
+        let share = firing.quantile.map_or_else(|| "-".to_owned(), |share| format!("{:.1}", share * 100.0));
+        line.push(Span::styled(format!("{share:>5}% "), theme.quiet()));
+    }
     match app.effect_of(firing.latent) {
         // Beside what it causes there is no room for where else it fires.
         Some(effect) => {
@@ -288,6 +298,15 @@ impl Pane for LatentsPane {
                     "card",
                     "Hold the latent and go to its card",
                 ),
+                row(
+                    605,
+                    Action::Reverse,
+                    "latents.order",
+                    &[key!(shift - o)],
+                    HERE,
+                    "unusual",
+                    "By quantile among its own activations, or by activation",
+                ),
                 row(850, Action::Close, "latents.leave", &[key!(esc)], HERE, "", "Back to the tokens"),
             ]
         }
@@ -296,8 +315,9 @@ impl Pane for LatentsPane {
     fn help(&self) -> &'static [&'static str] {
         &[
             "The latents of the chosen SAE that fire on the chosen token, strongest first: index, bar, activation,",
-            "and the tokens its direction promotes, which is the best short name it has. On a wide screen the small bars",
-            "show on which tokens around the chosen one it fires; the chosen one is underlined.",
+            "and its short name: the tokens it fires on most in the text of the index, and those its direction promotes.",
+            "On a wide screen the small bars show on which tokens around the chosen one it fires; the chosen one is",
+            "underlined. Dense latents (more than a tenth of the text) are dimmed and stand below the others.",
         ]
     }
 
@@ -317,6 +337,13 @@ impl Pane for LatentsPane {
                 }
             }
             Action::Close => app.look_at(Focus::Tokens),
+            Action::Reverse if app.index.version() == 0 => {
+                app.say("no index yet says how unusual an activation is; I reads the text");
+            }
+            Action::Reverse => {
+                app.by_quantile = !app.by_quantile;
+                select::follow_strongest(app);
+            }
             _ => return false,
         }
         true

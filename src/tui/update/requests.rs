@@ -35,6 +35,7 @@ pub(super) fn settle(app: &mut App, effects: &mut Vec<Effect>) {
     card(app, effects);
     search(app, effects);
     names(app, effects);
+    frequencies(app, effects);
     for pane in PANES {
         pane.ask(app, effects);
     }
@@ -144,15 +145,27 @@ fn names(app: &mut App, effects: &mut Vec<Effect>) {
     effects.push(app.names.ask.ask(NamesQuery { sae, latents }, (), &mut app.tickets));
 }
 
+/// How often the latents in view fire in the index, as soon as there is one and whenever there is more in it.
+fn frequencies(app: &mut App, effects: &mut Vec<Effect>) {
+    let version = app.index.version();
+    if version == 0 || app.frequencies.ask.is_pending() {
+        return;
+    }
+    let Some(query) = app.frequencies.missing(&wanted(app), version) else { return };
+    effects.push(app.frequencies.ask.ask(query, version, &mut app.tickets));
+}
+
 /// The latents whose names are on screen or soon may be, the most looked at first.
 fn wanted(app: &App) -> Vec<LatentRef> {
     let mut wanted = Vec::new();
     let loaded = |sae: &str| app.saes().iter().any(|s| s.id == sae && s.loaded);
     wanted.extend(app.chosen());
-    if let (Some(position), Some(sae)) = (app.position(), app.sae()) {
+    if let Some(sae) = app.sae() {
         let shown = app.hits.latent_rows.max(12) + AHEAD;
         let of = |f: &crate::analysis::Firing| LatentRef { sae: sae.id.clone(), latent: f.latent };
-        wanted.extend(position.latents.iter().skip(app.latents_top.saturating_sub(AHEAD)).take(shown + AHEAD).map(of));
+        wanted.extend(
+            app.listed_latents().iter().skip(app.latents_top.saturating_sub(AHEAD)).take(shown + AHEAD).map(of),
+        );
     }
     if let (true, Some(sae)) = (app.weights_only(), app.sae()) {
         let rows = app.latents_top.saturating_sub(AHEAD)..app.latents_top + app.hits.latent_rows.max(12) + AHEAD;

@@ -31,6 +31,7 @@ pub(super) const QUESTIONS: &[Question] = &[
     question!(found).then(found),
     question!(next.ask).then(|app, turn, _| app.next.turn(turn)),
     question!(names.ask).then(|app, turn, _| app.names.turn(turn)),
+    question!(frequencies.ask).wait(Wait::Long).then(frequencies),
 ];
 
 /// What is done without being asked for.
@@ -57,6 +58,14 @@ fn card(app: &mut App, turn: Turn, _: &mut Vec<Effect>) {
     if matches!(turn, Turn::Answered | Turn::Failed) {
         note_dense(app);
         select::place_ladder_row(app);
+    }
+}
+
+/// Unless a latent is held, one that turns out to be dense is not the strongest any more.
+fn frequencies(app: &mut App, turn: Turn, _: &mut Vec<Effect>) {
+    app.frequencies.turn(turn);
+    if turn == Turn::Answered {
+        select::follow_strongest(app);
     }
 }
 

@@ -52,13 +52,14 @@ pub(crate) fn follow_strongest(app: &mut App) {
     if app.held || app.weights_only() {
         return;
     }
-    let strongest = app.position().and_then(|here| {
+    let strongest = {
         let tokens = app.sae_run().map_or(&[][..], |run| run.positions.get(1..).unwrap_or_default());
         let everywhere = |latent: u32| {
             tokens.len() >= EVERYWHERE_FROM && tokens.iter().all(|p| p.latents.iter().any(|f| f.latent == latent))
         };
-        here.latents.iter().find(|f| !everywhere(f.latent)).or(here.latents.first()).map(|f| f.latent)
-    });
+        let here = app.listed_latents();
+        here.iter().find(|f| !everywhere(f.latent)).or(here.first()).map(|f| f.latent)
+    };
     choose(app, strongest);
 }
 

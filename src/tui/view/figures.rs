@@ -16,16 +16,31 @@ use crate::tui::theme::Theme;
 /// Cells of the names at the left of a card's lines.
 pub(crate) const NAMES: usize = 11;
 
-/// The tokens that name a latent, for one line; one that fires on more than half of all tokens is called dense first.
+/// A latent's short name, for one line: the tokens it fires on most in the index, and those it promotes; without an index
+/// these alone. One that fires on much of the text is called dense first.
 pub(crate) fn name_text(app: &App, theme: Theme, of: &LatentRef, most: usize) -> Option<String> {
     let tokens = app.names.get(of)?;
     // Only a decoder row of zeros promotes nothing at all.
     if tokens.is_empty() {
         return Some("(zero)".to_owned());
     }
-    let shown: Vec<String> = tokens.iter().take(most).map(|t| text::token(&t.text, theme.charset)).collect();
-    let dense = if app.names.is_dense(of) { "(dense) " } else { "" };
-    Some(format!("{dense}{}", shown.join(" ")))
+    let dense = if app.is_dense(of) { "(dense) " } else { "" };
+    let fires = app.frequencies.get(of).filter(|frequency| !frequency.top_tokens.is_empty());
+    let Some(fires) = fires else {
+        let shown: Vec<String> = tokens.iter().take(most).map(|t| text::token(&t.text, theme.charset)).collect();
+        return Some(format!("{dense}{}", shown.join(" ")));
+    };
+    let on = if most < 6 { most.div_ceil(2) } else { 3 };
+    let shown: Vec<String> = fires.top_tokens.iter().take(on).map(|top| bare(&top.text, theme)).collect();
+    let promoted: Vec<String> = tokens.iter().take(most - on.min(most)).map(|t| bare(&t.text, theme)).collect();
+    let arrow = if promoted.is_empty() { String::new() } else { format!(" {} ", theme.glyphs().arrow) };
+    Some(format!("{dense}on {}{arrow}{}", shown.join(", "), promoted.join(", ")))
+}
+
+/// A token's text without the space before it.
+fn bare(token: &str, theme: Theme) -> String {
+    let word = token.strip_prefix(' ').filter(|word| !word.trim().is_empty()).unwrap_or(token);
+    text::token(word, theme.charset)
 }
 
 /// Tokens with their values, in at most `lines` lines.

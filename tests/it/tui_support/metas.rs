@@ -120,7 +120,11 @@ fn run() -> MetaRun {
     let tokens = cut(super::PROMPT);
     let position = |position: usize| {
         let latents: Vec<Firing> = (0..7)
-            .map(|i| Firing { latent: ((position * 5 + i * 11) % 96) as u32, activation: 9.0 / (1.0 + i as f32) })
+            .map(|i| Firing {
+                latent: ((position * 5 + i * 11) % 96) as u32,
+                activation: 9.0 / (1.0 + i as f32),
+                quantile: None,
+            })
             .collect();
         PositionRun { position, l0: latents.len(), latents }
     };

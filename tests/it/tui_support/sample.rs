@@ -18,14 +18,14 @@ use saescope::analysis::effect::{
     ControlEffect, EffectView, ErrorEffect, LatentEffect, PartEffect, RandomEffect, SaeEffect,
 };
 use saescope::analysis::{
-    Attribution, Class, Firing, HeadValue, IndexSae, IndexView, LadderEntry, LatentCard, Metrics, Neighbour, NextToken,
-    PositionRun, Quality, Run, SaeRun, SaeTypes, Seen, SourceValue, SteerArm, SteerToken, SteerView, Strength,
-    SweepPoint, Timings, TokenValue, TokenView,
+    Attribution, Class, Firing, HeadValue, IndexSae, IndexView, LadderEntry, LatentCard, LatentFrequency, Metrics,
+    Neighbour, NextToken, PositionRun, Quality, Run, SaeRun, SaeTypes, Seen, SourceValue, SteerArm, SteerToken,
+    SteerView, Strength, SweepPoint, Timings, TokenValue, TokenView, TopToken,
 };
 use saescope::session::{
-    AttributionQuery, CardQuery, CatalogueQuery, Checked, CheckupQuery, EffectQuery, FilterQuery, Found, IndexQuery,
-    LatentNames, LoadScope, Memory, NamesQuery, NextQuery, OpenQuery, OpenedSuite, PackQuery, Predictions, PullQuery,
-    Query, RunQuery, SaeInfo, SearchQuery, SteerEdit, SteerQuery, SuiteEntry,
+    AttributionQuery, CardQuery, CatalogueQuery, Checked, CheckupQuery, EffectQuery, FilterQuery, Found, Frequencies,
+    FrequenciesQuery, IndexQuery, LatentNames, LoadScope, Memory, NamesQuery, NextQuery, OpenQuery, OpenedSuite,
+    PackQuery, Predictions, PullQuery, Query, RunQuery, SaeInfo, SearchQuery, SteerEdit, SteerQuery, SuiteEntry,
 };
 use saescope::site::{Site, SiteKind};
 use saescope::task::{Cancelled, Ticket};
@@ -156,6 +156,7 @@ fn sae_run(width: usize, tokens: &[String]) -> SaeRun {
             .map(|i| Firing {
                 latent: (hash(seed, i, width) % width) as u32,
                 activation: 14.0 / (1.0 + i as f32 * 0.6) + (seed % 10) as f32 * 0.1,
+                quantile: None,
             })
             .collect();
         latents.dedup_by_key(|f| f.latent);
@@ -398,6 +399,7 @@ pub fn answer(job: &Job) -> Answer {
         .or_else(|| answer_to(job, steer))
         .or_else(|| pairs::answer(job))
         .or_else(|| answer_to(job, |_: &IndexQuery| index_view()))
+        .or_else(|| answer_to(job, frequencies))
         .or_else(|| answer_to(job, |query: &RunQuery| run_of(&query.prompt)))
         .or_else(|| {
             answer_to(job, |query: &NextQuery| {
@@ -524,4 +526,22 @@ pub fn ready_on(suite: &str, prompt: &str) -> App {
     let first = start(&mut app);
     settle(&mut app, first);
     app
+}
+
+/// How often latents fire in the index: each on one token of its own most, none densely.
+pub fn frequencies(query: &FrequenciesQuery) -> Option<Frequencies> {
+    let frequency = |latent: u32| {
+        let count = 40 + u64::from(latent % 400);
+        let promoted = promoted(4096, latent + 1).into_iter().take(2);
+        let top = |token: TokenValue| TopToken { id: token.id, text: token.text, count: count / 3, mean: 2.0 };
+        LatentFrequency {
+            count,
+            density: count as f64 / 10_000.0,
+            max: 16.0,
+            histogram: vec![(0, count / 2), (64, count / 4), (128, count - count / 2 - count / 4)],
+            top_tokens: promoted.map(top).collect(),
+        }
+    };
+    let latents = query.latents.iter().map(|latent| (*latent, frequency(*latent))).collect();
+    Some(Frequencies { sae: query.sae.clone(), tokens: 10_000, latents })
 }

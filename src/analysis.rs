@@ -12,10 +12,12 @@ mod family;
 pub mod index;
 pub mod intervention;
 pub mod lens;
+pub mod label;
 pub mod live;
 pub mod measuring;
 pub mod meta;
 mod pair_view;
+pub mod rules;
 pub mod splice;
 pub mod steering;
 mod stitching;
@@ -39,6 +41,7 @@ pub use index::{
     LatentFrequency, Quantiles, SkippedPositions, TopToken,
 };
 pub use lens::{JacobianView, LayerView, LensView};
+pub use label::{Label, LabelScores, LabelSource, LatentLabel};
 pub use meta::{BreakdownView, Histogram, Member, MemberFiring, MetaCard, MetaInfo, MetaName, MetaRun, TokenFiring};
 pub use pair_view::{Counts, PairView, QueueRow};
 pub use steering::{SteerArm, SteerToken, SteerView, Strength, SweepPoint};

@@ -22,6 +22,7 @@ mod group;
 mod index;
 mod interpolation;
 mod lens;
+mod labels;
 mod load_scope;
 mod loaded_suite;
 mod loss;
@@ -72,6 +73,9 @@ pub use group::GroupQuery;
 pub use lens::{LensFile, LensFitted, LensOf, LensQuery, LensRecipe};
 pub use index::{
     CorpusQuery, Frequencies, FrequenciesQuery, INDEX_TOP, IndexQuery, IndexRecipe, ReadOn, index_info, merge_indexes,
+};
+pub use labels::{
+    ExportLabelsQuery, ImportLabelsQuery, LabelCount, Labels, LabelsQuery, MakeLabelsQuery, WriteLabelQuery,
 };
 pub use load_scope::{LoadScope, OpenRequest};
 pub use loss::{Loss, LossQuery};

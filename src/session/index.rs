@@ -3,6 +3,7 @@
 
 mod columns;
 mod documents;
+mod firings;
 mod folder;
 mod frequencies;
 mod kept;
@@ -29,6 +30,7 @@ use crate::session::memo::MemoKey;
 use crate::session::query::{Cx, Lane, Query};
 use crate::task::{Cancel, OnProgress};
 
+pub(in crate::session) use firings::read_firings;
 use folder::{Folder, short};
 pub use frequencies::{Frequencies, FrequenciesQuery};
 use kept::Kept;
@@ -36,6 +38,7 @@ use live::{Begun, Live, Plan, Until};
 use note::Origin;
 use origin::origin;
 use texts::Texts;
+pub(in crate::session) use windows::hex;
 
 /// Best examples kept of each latent where nothing else is said.
 pub const INDEX_TOP: usize = 20;

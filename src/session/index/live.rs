@@ -77,7 +77,7 @@ pub struct Until {
 
 impl Plan {
     /// The windows behind a place.
-    fn windows(&self, meter: Meter, behind: &Position) -> Windows {
+    pub fn windows(&self, meter: Meter, behind: &Position) -> Windows {
         let cut = Cut {
             length: self.rule.context,
             bos: self.origin.bos,

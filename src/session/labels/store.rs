@@ -1,0 +1,113 @@
+//! Labels on the disk: for each SAE a folder of its hash, in it one file of JSON lines for each source.
+//! Not here: what is done with them.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::{self, Write as _};
+use std::path::PathBuf;
+
+use crate::analysis::{Label, LabelSource, LatentLabel};
+use crate::report::Report;
+use crate::sae::Sae;
+use crate::session::index::hex;
+use crate::session::labels::Known;
+
+/// Bytes of a file of labels that are read at most.
+const LARGEST: u64 = 1 << 30;
+
+/// Where the labels of one SAE are kept.
+pub struct Store {
+    /// None where nothing is kept on this machine.
+    folder: Option<PathBuf>,
+    width: usize,
+}
+
+impl Store {
+    pub fn of(labels: Option<PathBuf>, sae: &Sae) -> Self {
+        let name = || format!("{}-{}", sae.width(), hex(&sae.decoder_hash()[..16]));
+        Self { folder: labels.map(|labels| labels.join(name())), width: sae.width() }
+    }
+
+    /// All that is kept; what cannot be read is a note.
+    pub fn read(&self) -> Known {
+        let mut known = Known::default();
+        for source in LabelSource::ALL {
+            let Some(path) = self.path(source) else { continue };
+            let text = match fs::metadata(&path) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                Ok(about) if about.len() > LARGEST => {
+                    Err(io::Error::other(format!("it is longer than {LARGEST} bytes")))
+                }
+                _ => fs::read_to_string(&path),
+            };
+            match text {
+                Ok(text) => {
+                    let labels = self.parse(&text, source, &path.display().to_string(), &mut known.notes);
+                    known.of.insert(source, labels);
+                }
+                Err(error) => known.notes.push(format!("cannot read the labels in `{}`: {error}", path.display())),
+            }
+        }
+        known
+    }
+
+    fn parse(
+        &self,
+        text: &str,
+        source: LabelSource,
+        name: &str,
+        notes: &mut Vec<String>,
+    ) -> BTreeMap<u32, Option<Label>> {
+        let mut labels = BTreeMap::new();
+        let mut wrong = 0;
+        for (at, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
+            match serde_json::from_str::<LatentLabel>(line) {
+                Ok(LatentLabel { latent, label }) if (latent as usize) < self.width => {
+                    labels.insert(latent, label.map(|label| Label { source, ..label }));
+                }
+                other => {
+                    wrong += 1;
+                    if wrong == 1 {
+                        let why = match other {
+                            Ok(of) => format!("there is no latent {}", of.latent),
+                            Err(error) => error.to_string(),
+                        };
+                        notes.push(format!("line {} of `{name}` is no label and is left out: {why}", at + 1));
+                    }
+                }
+            }
+        }
+        if wrong > 1 {
+            notes.push(format!("{} more lines of `{name}` are left out", wrong - 1));
+        }
+        labels
+    }
+
+    /// Writes all labels of a source, beside the file that is there and then in its place.
+    ///
+    /// # Errors
+    /// What the disk has against it.
+    pub fn write(&self, source: LabelSource, sae: &str, all: &BTreeMap<u32, Option<Label>>) -> Result<(), Report> {
+        let Some(path) = self.path(source) else {
+            return Err(Report::new(format!("cannot keep labels of SAE `{sae}`"))
+                .because("there is no data directory on this machine")
+                .hint("set HOME or XDG_DATA_HOME"));
+        };
+        let write = || -> io::Result<()> {
+            let folder = path.parent().ok_or_else(|| io::Error::other("it lies in no folder"))?;
+            fs::create_dir_all(folder)?;
+            let mut file = tempfile::NamedTempFile::new_in(folder)?;
+            for (latent, label) in all {
+                serde_json::to_writer(&mut file, &LatentLabel { latent: *latent, label: label.clone() })?;
+                file.write_all(b"\n")?;
+            }
+            file.as_file().sync_all()?;
+            file.persist(&path).map(drop).map_err(|error| error.error)
+        };
+        write().map_err(|error| Report::caused(format!("cannot write labels to `{}`", path.display()), &error))
+    }
+
+    fn path(&self, source: LabelSource) -> Option<PathBuf> {
+        self.folder.as_ref().map(|folder| folder.join(format!("{}.jsonl", source.name())))
+    }
+}

@@ -9,6 +9,7 @@ mod doctor;
 mod effect;
 mod explore;
 mod index;
+mod labels;
 mod latent;
 mod lens;
 mod log;
@@ -106,6 +107,7 @@ fn dispatch(args: Args, output: &Output) -> Result<u8, Report> {
         Some(Command::Lens(options)) => lens::lens(&context, &options, output),
         Some(Command::Meta(options)) => meta::meta(&context, &options, output),
         Some(Command::Index(options)) => index::index(&context, &options, output),
+        Some(Command::Labels(options)) => labels::labels(&context, &options, output),
         Some(Command::Stitch(options)) => stitch::stitch(&context, &options, output),
         Some(Command::Doctor(options)) => doctor::doctor(&context, &options, output),
         Some(Command::Completions(_) | Command::Man | Command::Config(_)) => Ok(0),

@@ -20,6 +20,7 @@ pub mod index;
 pub mod input;
 pub mod keymap;
 pub mod keys;
+pub mod labels;
 pub mod ladder;
 pub mod lens;
 pub mod location;

@@ -3,6 +3,7 @@
 
 mod index;
 mod lens;
+mod labels;
 mod meta;
 mod pair;
 mod steer;
@@ -19,6 +20,7 @@ use crate::suite::TokenizerWord;
 
 pub use index::{Index, IndexBuild, IndexInfo, IndexMerge};
 pub use lens::{Lens, LensCommand, LensFit};
+pub use labels::{Labels, LabelsFile, LabelsMake};
 pub use meta::{Meta, MetaChoice, MetaEdit, MetaEval, MetaShow, MetaTrain};
 pub use pair::{Compare, Swap, SwapOrder};
 pub use steer::{Steer, SteerEdits, UnitName};
@@ -108,6 +110,9 @@ pub enum Command {
     /// Read a text once, and keep for each latent how often it fires, on which tokens, and where most strongly.
     #[command(subcommand)]
     Index(Index),
+    /// Make, take in and write out labels of latents.
+    #[command(subcommand)]
+    Labels(Labels),
     /// Compare two SAEs: what is new in the wider one, what belongs together, and what putting latents in does.
     Stitch(Stitch),
     /// Show terminal, device, directories and versions; with --suite, whether it is wired as its SAEs need it.
@@ -389,6 +394,8 @@ impl Args {
             Some(Command::Index(Index::Build(options))) => options.json,
             Some(Command::Index(Index::Merge(options))) => options.json,
             Some(Command::Index(Index::Info(options))) => options.json,
+            Some(Command::Labels(Labels::Make(options))) => options.json,
+            Some(Command::Labels(Labels::Import(options) | Labels::Export(options))) => options.json,
             Some(Command::Stitch(options)) => options.json,
             Some(Command::Doctor(options)) => options.json,
             _ => false,

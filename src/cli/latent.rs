@@ -5,13 +5,13 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 
-use crate::analysis::{Attribution, Class, Example, LatentCard, LatentCorpus, TokenValue};
+use crate::analysis::{Attribution, Class, Example, Label, LatentCard, LatentCorpus, TokenValue};
 use crate::cli::args;
 use crate::cli::context::{Context, open};
 use crate::cli::output::Output;
 use crate::cli::progress::cancel_on_interrupt;
 use crate::report::Report;
-use crate::session::{CorpusQuery, LoadScope, OpenRequest, RunOptions, check_attribution};
+use crate::session::{CorpusQuery, LabelsQuery, LoadScope, OpenRequest, RunOptions, check_attribution};
 use crate::suite::Error;
 use crate::text::{Charset, prose, token};
 
@@ -41,13 +41,17 @@ pub fn latent(context: &Context, options: &args::Latent, output: &Output) -> Res
     card.notes.splice(0..0, notes);
     let asked = CorpusQuery { sae: options.sae.clone(), latent: options.latent, index: options.index.clone() };
     let corpus = session.ask(&asked, &cancel, &|_| ())?;
+    let query = LabelsQuery { sae: options.sae.clone(), latents: vec![options.latent] };
+    let labels = session.ask(&query, &cancel, &|_| ())?;
+    card.notes.extend(labels.notes);
+    let labels: Vec<Label> = labels.labels.into_iter().flat_map(|(_, labels)| labels).collect();
     if output.is_json() {
-        return Output::object(&Answer { card: &card, attribution: attribution.as_ref(), corpus: corpus.as_ref() })
-            .map(|()| 0);
+        let (attribution, corpus) = (attribution.as_ref(), corpus.as_ref());
+        return Output::object(&Answer { card: &card, attribution, corpus, labels: &labels }).map(|()| 0);
     }
     let attributed = attribution.as_ref().map(attributed).unwrap_or_default();
     let corpus = corpus.as_ref().map(corpus_words).unwrap_or_default();
-    let mut text = format!("{}{corpus}{attributed}", words(&card));
+    let mut text = format!("{}{}{corpus}{attributed}", label_words(&labels), words(&card));
     for note in &card.notes {
         // Writing to a string does not fail.
         let _ = writeln!(text, "note: {}", prose(note, Charset::Unicode));
@@ -64,6 +68,27 @@ struct Answer<'a> {
     attribution: Option<&'a Attribution>,
     #[serde(skip_serializing_if = "Option::is_none")]
     corpus: Option<&'a LatentCorpus>,
+    #[serde(skip_serializing_if = "<[Label]>::is_empty")]
+    labels: &'a [Label],
+}
+
+fn label_words(labels: &[Label]) -> String {
+    let mut text = String::new();
+    for label in labels {
+        let scores = label.scores.map_or_else(String::new, |scores| {
+            let of =
+                |name: &str, value: Option<f64>| value.map_or_else(String::new, |value| format!(", {name} {value:.2}"));
+            let (precision, recall) = (of("precision", scores.precision), of("recall", scores.recall));
+            format!("{}{precision}{recall}, {} held out", of("F1", scores.f1), scores.held_out)
+        });
+        let (said, source) = (prose(&label.text, Charset::Unicode), label.source.name());
+        // Writing to a string does not fail.
+        let _ = writeln!(text, "label      {said} ({source}{scores})");
+        if !label.note.is_empty() {
+            let _ = writeln!(text, "           {}", prose(&label.note, Charset::Unicode));
+        }
+    }
+    text
 }
 
 /// Examples that are printed, and tokens around the peak of each.

@@ -38,7 +38,6 @@ use live::{Begun, Live, Plan, Until};
 use note::Origin;
 use origin::origin;
 use texts::Texts;
-pub(in crate::session) use windows::hex;
 
 /// Best examples kept of each latent where nothing else is said.
 pub const INDEX_TOP: usize = 20;

@@ -32,6 +32,7 @@ use crate::tui::hits::HitMap;
 use crate::tui::index::Index;
 use crate::tui::keys::KeyContext;
 use crate::tui::lens::Lenses;
+use crate::tui::labels::LabelStore;
 pub use crate::tui::location::{Focus, LatentRef, Notice, Page, Visit, activation};
 use crate::tui::meta::Meta;
 use crate::tui::names::NameStore;
@@ -100,6 +101,8 @@ pub struct App {
     pub card: Ask<CardQuery, u64>,
     /// Names of latents.
     pub names: NameStore,
+    /// Labels of latents.
+    pub labels: LabelStore,
     /// How often latents fire in the index.
     pub frequencies: FrequencyStore,
     /// Whether latents stand in the order of how unusual their activations are.
@@ -196,6 +199,7 @@ impl App {
             shown_prompt: String::new(),
             card: Ask::default(),
             names: NameStore::default(),
+            labels: LabelStore::default(),
             frequencies: FrequencyStore::default(),
             by_quantile: false,
             stitch: Stitch::default(),

@@ -47,6 +47,12 @@ impl Index {
         steps as u64 * 2 + u64::from(self.wanted.is_none() && tokens > 0)
     }
 
+    /// Whether anything is read without being asked.
+    #[must_use]
+    pub const fn reads_unasked(&self) -> bool {
+        !self.never
+    }
+
     /// Reads nothing without being asked: a picture does not depend on how far a reading came.
     pub const fn leave_unread(&mut self) {
         self.never = true;

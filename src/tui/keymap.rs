@@ -30,6 +30,7 @@ impl KeyContext {
             Self::Pane(focus) => panes::of(focus).name(),
             Self::Pick => "Meta-latents",
             Self::Named => "Named tokens",
+            Self::Label => "Label",
             Self::Search => "Search",
             Self::Palette => "Commands",
             Self::Filter => "Filter",

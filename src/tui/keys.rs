@@ -56,6 +56,8 @@ pub enum Action {
     Wiring,
     /// Open a suite without its model, or with it again.
     WeightsOnly,
+    /// Write a label of the chosen latent.
+    WriteLabel,
     /// Copy the latent's reference.
     CopyReference,
     /// Copy the command that prints the latent's card.
@@ -200,6 +202,8 @@ pub enum KeyContext {
     Pick,
     /// Texts that are named.
     Named,
+    /// A label that is written.
+    Label,
     /// The search for latents.
     Search,
     /// The command palette.
@@ -218,9 +222,10 @@ pub enum KeyContext {
 
 impl KeyContext {
     /// Those that lie over the panes.
-    pub const OVER: [Self; 9] = [
+    pub const OVER: [Self; 10] = [
         Self::Pick,
         Self::Named,
+        Self::Label,
         Self::Search,
         Self::Palette,
         Self::Filter,
@@ -243,6 +248,7 @@ impl KeyContext {
             Self::Suites => 1 << 46,
             Self::Confirm => 1 << 47,
             Self::Reading => 1 << 48,
+            Self::Label => 1 << 49,
         }
     }
 
@@ -287,6 +293,7 @@ impl KeyContexts {
         KeyContext::Filter,
         KeyContext::Path,
         KeyContext::Named,
+        KeyContext::Label,
     ]));
     /// Lists under a field of text.
     pub const FIELDS: Self = Self::of(&[KeyContext::Search, KeyContext::Palette, KeyContext::Pick]);

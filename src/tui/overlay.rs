@@ -46,6 +46,8 @@ pub enum Overlay {
     Pick(Field, PickFor),
     /// Texts that are named, with commas between.
     Named(Field),
+    /// A label of the chosen latent, and behind a bar a note.
+    Label(Field),
     /// A question before something costly.
     Confirm(Question),
 }
@@ -128,7 +130,8 @@ impl Overlay {
             | Self::Filter(field)
             | Self::Path(field, _)
             | Self::Pick(field, _)
-            | Self::Named(field) => Some(field),
+            | Self::Named(field)
+            | Self::Label(field) => Some(field),
             Self::Help { .. } | Self::Error { .. } | Self::Wiring { .. } | Self::Suites { .. } | Self::Confirm(_) => {
                 None
             }
@@ -143,7 +146,8 @@ impl Overlay {
             | Self::Filter(field)
             | Self::Path(field, _)
             | Self::Pick(field, _)
-            | Self::Named(field) => Some(field),
+            | Self::Named(field)
+            | Self::Label(field) => Some(field),
             Self::Help { .. } | Self::Error { .. } | Self::Wiring { .. } | Self::Suites { .. } | Self::Confirm(_) => {
                 None
             }
@@ -162,6 +166,7 @@ impl Overlay {
             Self::Suites { .. } => KeyContext::Suites,
             Self::Pick(..) => KeyContext::Pick,
             Self::Named(_) => KeyContext::Named,
+            Self::Label(_) => KeyContext::Label,
             Self::Confirm(_) => KeyContext::Confirm,
         }
     }

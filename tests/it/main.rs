@@ -30,6 +30,7 @@ mod hub;
 mod index;
 mod intervention;
 mod lens;
+mod labels;
 mod meta;
 mod odd_saes;
 mod pair;

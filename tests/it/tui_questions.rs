@@ -49,6 +49,7 @@ fn everything() -> App {
             "esc", "/", "e", "esc",
         ],
     );
+    walk(&mut app, &["shift-l", "x", "enter"]);
     // Stitching: filter, workbench, curve, group, another text, export.
     walk(&mut app, &["5", "/", "e", "enter", "shift-t", "x", "enter", "space", "shift-e", "enter", "6", "7", "8", "5"]);
     // Meta-SAEs, of the SAE that has one: training, parts, a card, surgery, the prompt by meta-latents.

@@ -490,6 +490,7 @@ fn every_key_of_the_table_does_something_somewhere() {
                     KeyContext::Pane(Focus::Lens) => vec!["shift-j"],
                     KeyContext::Pick => vec!["]", "]", "9", "/"],
                     KeyContext::Named => vec!["]", "]", "z", "n"],
+                    KeyContext::Label => vec!["shift-l"],
                     KeyContext::Filter => vec!["5", "/"],
                     KeyContext::Path => vec!["5", "space", "shift-e"],
                     KeyContext::Search => vec!["/"],

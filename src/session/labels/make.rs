@@ -25,6 +25,8 @@ pub struct MakeLabelsQuery {
     pub texts: Vec<PathBuf>,
     /// Tokens of it that are read at most.
     pub tokens: Option<u64>,
+    /// Make none where rules of the SAE are kept.
+    pub unless_made: bool,
 }
 
 impl Query for MakeLabelsQuery {
@@ -41,6 +43,10 @@ impl Query for MakeLabelsQuery {
         }
         let place = suite.place(&self.sae)?;
         self.latents.iter().try_for_each(|latent| suite.check_latent(place, *latent))?;
+        let known = suite.labels(place, cancel)?;
+        if self.unless_made && known.of.contains_key(&LabelSource::Rule) {
+            return Ok(known.count(&self.sae, suite.saes[place].sae.width()));
+        }
         let recipe = IndexRecipe {
             texts: self.texts.clone(),
             saes: vec![self.sae.clone()],

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use crate::analysis::{Label, LabelSource, LatentLabel};
 use crate::report::Report;
 use crate::sae::Sae;
-use crate::session::index::hex;
+use crate::session::content::hex;
 use crate::session::labels::Known;
 
 /// Bytes of a file of labels that are read at most.

@@ -15,6 +15,7 @@ const READING: KeyContexts = KeyContexts::of(&[KeyContext::Reading]);
 const SCROLLED: KeyContexts = KeyContexts::of(&[KeyContext::Suites, KeyContext::Reading]);
 const PICK: KeyContexts = KeyContexts::of(&[KeyContext::Pick]);
 const NAMED: KeyContexts = KeyContexts::of(&[KeyContext::Named]);
+const LABEL: KeyContexts = KeyContexts::of(&[KeyContext::Label]);
 const FILTER: KeyContexts = KeyContexts::of(&[KeyContext::Filter]);
 const PATH: KeyContexts = KeyContexts::of(&[KeyContext::Path]);
 
@@ -46,6 +47,16 @@ pub const OVER: &[Binding] = &[
     row(5080, Action::Accept, "pick.take", &[key!(enter)], PICK, "take it", "Take the meta-latent"),
     row(5090, Action::Accept, "named.take", &[key!(enter)], NAMED, "do it", "Compare these tokens"),
     row(5100, Action::Close, "named.close", &[key!(esc)], NAMED, "close", "Close without changing anything"),
+    row(
+        5101,
+        Action::Accept,
+        "label.take",
+        &[key!(enter)],
+        LABEL,
+        "keep it",
+        "Keep the label; an empty one is taken away",
+    ),
+    row(5102, Action::Close, "label.close", &[key!(esc)], LABEL, "close", "Close without changing anything"),
     row(5110, Action::Accept, "palette.do", &[key!(enter)], PALETTE, "do it", "Do the chosen command"),
     row(
         5120,

@@ -308,6 +308,15 @@ pub const SHARED: &[Binding] = &[
         "Copy the latent's reference: suite/sae/latent",
     ),
     row(
+        1005,
+        Action::WriteLabel,
+        "label.write",
+        &[key!(shift - l)],
+        KeyContexts::EXPLORE,
+        "label",
+        "Write a label of the latent, and behind | a note",
+    ),
+    row(
         1010,
         Action::CopyCommand,
         "copy.command",

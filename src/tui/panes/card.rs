@@ -5,7 +5,7 @@ use ratatui::layout::Rect;
 use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 
-use crate::analysis::{Class, LatentCard};
+use crate::analysis::{Class, Label, LatentCard};
 use crate::text;
 use crate::tui::app::App;
 use crate::tui::canvas::{Canvas, Title};
@@ -18,7 +18,7 @@ use crate::tui::msg::Effect;
 use crate::tui::pane::{Pane, step_of};
 use crate::tui::panes::{attribution, examples, parts};
 use crate::tui::update::select;
-use crate::tui::view::figures::{NAMES, cosine, longest, name_text, not_run, token_lines};
+use crate::tui::view::figures::{NAMES, cosine, label_source, longest, name_text, not_run, token_lines};
 use crate::tui::view::flow;
 use crate::tui::view::trouble;
 use crate::tui::view::verdict;
@@ -77,8 +77,9 @@ fn draw_card(app: &App, card: &LatentCard, area: Rect, pen: &mut Canvas<'_>) {
     let traced = if app.reads_heads() { 1 + usize::from(room > 4) } else { 0 };
     let width = usize::from(area.width);
     // Four lines say what it promotes, where it fires here, and what is new about it; the rest is the examples'.
-    let rows = room.saturating_sub(4 + traced).clamp(3.min(height / 2), MAX_EXAMPLES);
-    let mut all = examples::card_lines(app, width, rows, pen);
+    let mut all = label_lines(app, card, width, pen);
+    let rows = room.saturating_sub(4 + traced + all.len()).clamp(3.min(height / 2), MAX_EXAMPLES);
+    all.extend(examples::card_lines(app, width, rows, pen));
     let (above, room) = (all.len(), room.saturating_sub(all.len() + traced));
     let lines = if with_examples { room.saturating_sub(2) / 2 } else { room / 2 }.clamp(1, 3);
     let second = if room > 1 { lines.min(room - 1) } else { 0 };
@@ -126,6 +127,26 @@ fn draw_card(app: &App, card: &LatentCard, area: Rect, pen: &mut Canvas<'_>) {
     let used = (all.len() as u16).min(area.height);
     let below = Rect { y: area.y + used, height: area.height - used, ..area };
     draw_ladder(app, &ladder, &columns, below, pen);
+}
+
+/// What is said of the latent, by whom, and how often it is right: the two labels that are shown first.
+fn label_lines<'a>(app: &App, card: &LatentCard, width: usize, pen: &Canvas<'_>) -> Vec<Line<'a>> {
+    let theme = pen.theme;
+    let of = LatentRef { sae: card.sae.clone(), latent: card.latent };
+    let line = |(at, label): (usize, &Label)| {
+        let name = if at == 0 { "label" } else { "" };
+        let note = if label.note.is_empty() { String::new() } else { format!("; {}", label.note) };
+        let held_out = label.scores.map_or_else(String::new, |scores| format!(" of {} held out", scores.held_out));
+        let from = format!(" {}{held_out}{}", label_source(label), text::prose(&note, theme.charset));
+        let from = text::truncate(&from, width.saturating_sub(NAMES) / 2, theme.charset);
+        let room = width.saturating_sub(NAMES + text::width(&from));
+        Line::from(vec![
+            Span::styled(format!("{name:<NAMES$}"), theme.quiet()),
+            Span::styled(text::truncate(&text::prose(&label.text, theme.charset), room, theme.charset), theme.strong()),
+            Span::styled(from, theme.quiet()),
+        ])
+    };
+    app.labels.get(&of).iter().take(2).enumerate().map(line).collect()
 }
 
 /// For a title, how much there is to be known of the SAE; the card has it below where there is room, and `W`.

@@ -25,6 +25,7 @@ pub(super) fn in_panes(app: &mut App, action: Action, effects: &mut Vec<Effect>)
         Action::NextMeta => meta::next(app),
         Action::Train => meta::ask_training(app),
         Action::FindMeta => meta::pick(app, PickFor::See),
+        Action::WriteLabel => overlay::ask_label(app),
         Action::NameTokens => meta::ask_names(app),
         Action::AgainstNarrower => stitch::against(app, -1),
         Action::AgainstWider => stitch::against(app, 1),

@@ -4,10 +4,12 @@
 use ratatui_textarea::{CursorMove, TextArea};
 use tui_input::InputRequest;
 
+use crate::analysis::LabelSource;
+use crate::session::WriteLabelQuery;
 use crate::tui::app::{App, Focus, LatentRef};
 use crate::tui::keys::{Action, Edit};
 use crate::tui::msg::Effect;
-use crate::tui::overlay::{Confirmation, Overlay};
+use crate::tui::overlay::{Confirmation, Field, Overlay};
 use crate::tui::palette::commands;
 use crate::tui::update::{act as act_anywhere, always, meta, select, stitch, suites};
 
@@ -67,7 +69,8 @@ fn step(app: &mut App, by: isize) {
             field.row = field.row.saturating_add_signed(by).min(last);
         }
         Some(Overlay::Suites { row }) => *row = row.saturating_add_signed(by).min(last),
-        Some(Overlay::Filter(_) | Overlay::Path(..) | Overlay::Named(_) | Overlay::Confirm(_)) | None => {}
+        Some(Overlay::Filter(_) | Overlay::Path(..) | Overlay::Named(_) | Overlay::Label(_) | Overlay::Confirm(_))
+        | None => {}
     }
 }
 
@@ -140,9 +143,32 @@ pub(super) fn accept(app: &mut App, effects: &mut Vec<Effect>) {
             app.overlay.pop();
             meta::take_names(app, field.input.value());
         }
+        Some(Overlay::Label(field)) => {
+            app.overlay.pop();
+            write_label(app, field.input.value(), effects);
+        }
         Some(Overlay::Help { .. } | Overlay::Error { .. } | Overlay::Wiring { .. }) => drop(app.overlay.pop()),
         None => {}
     }
+}
+
+/// What stands behind a bar is a note; an empty text takes the label away.
+fn write_label(app: &mut App, typed: &str, effects: &mut Vec<Effect>) {
+    let Some(LatentRef { sae, latent }) = app.chosen() else { return };
+    let (text, note) = typed.split_once('|').unwrap_or((typed, ""));
+    let query = WriteLabelQuery { sae, latent, text: text.trim().to_owned(), note: note.trim().to_owned() };
+    effects.push(app.labels.write.ask(query, (), &mut app.tickets));
+}
+
+/// The field in which the chosen latent's label is written, with what is there.
+pub(super) fn ask_label(app: &mut App) {
+    let Some(chosen) = app.chosen() else { return };
+    let own = app.labels.get(&chosen).iter().find(|label| label.source == LabelSource::File);
+    let typed = own.map_or_else(String::new, |label| {
+        let note = if label.note.is_empty() { String::new() } else { format!(" | {}", label.note) };
+        format!("{}{note}", label.text)
+    });
+    app.overlay.push(Overlay::Label(Field { input: typed.into(), row: 0 }));
 }
 
 /// A latent that was searched is wanted where it fires: at the token itself, or where it is strongest.

@@ -36,6 +36,7 @@ pub(super) fn settle(app: &mut App, effects: &mut Vec<Effect>) {
     search(app, effects);
     names(app, effects);
     frequencies(app, effects);
+    labels(app, effects);
     for pane in PANES {
         pane.ask(app, effects);
     }
@@ -153,6 +154,22 @@ fn frequencies(app: &mut App, effects: &mut Vec<Effect>) {
     }
     let Some(query) = app.frequencies.missing(&wanted(app), version) else { return };
     effects.push(app.frequencies.ask.ask(query, version, &mut app.tickets));
+}
+
+/// The labels of the latents in view; rules are made in the background, of the chosen SAE and once, when there is an index
+/// and nothing else is done.
+fn labels(app: &mut App, effects: &mut Vec<Effect>) {
+    if !app.labels.ask.is_pending()
+        && let Some(query) = app.labels.missing(&wanted(app))
+    {
+        effects.push(app.labels.ask.ask(query, (), &mut app.tickets));
+    }
+    let reads = app.index.wanted.is_some() || app.index.asked.is_pending() || app.index.version() == 0;
+    if reads || app.weights_only() || app.is_pending() || !app.index.reads_unasked() {
+        return;
+    }
+    let Some(query) = app.sae().filter(|sae| sae.loaded).and_then(|sae| app.labels.unmade(&sae.id)) else { return };
+    effects.push(app.labels.make.ask(query, (), &mut app.tickets));
 }
 
 /// The latents whose names are on screen or soon may be, the most looked at first.

@@ -31,6 +31,8 @@ pub(super) const QUESTIONS: &[Question] = &[
     question!(found).then(found),
     question!(next.ask).then(|app, turn, _| app.next.turn(turn)),
     question!(names.ask).then(|app, turn, _| app.names.turn(turn)),
+    question!(labels.ask).wait(Wait::Long).then(|app, turn, _| app.labels.turn(turn)),
+    question!(labels.write).then(written),
     question!(frequencies.ask).wait(Wait::Long).then(frequencies),
 ];
 
@@ -38,6 +40,7 @@ pub(super) const QUESTIONS: &[Question] = &[
 pub(super) const UNASKED: &[Question] = &[
     question!(checkup).wait(Wait::Long).ended("the check of the wiring is cancelled; r asks again").then(checkup),
     question!(pack).wait(Wait::Unseen),
+    question!(labels.make).wait(Wait::Unseen).then(|app, turn, _| app.labels.turned(turn)),
 ];
 
 fn opened(app: &mut App, turn: Turn, effects: &mut Vec<Effect>) {
@@ -66,6 +69,13 @@ fn frequencies(app: &mut App, turn: Turn, _: &mut Vec<Effect>) {
     app.frequencies.turn(turn);
     if turn == Turn::Answered {
         select::follow_strongest(app);
+    }
+}
+
+fn written(app: &mut App, turn: Turn, _: &mut Vec<Effect>) {
+    app.labels.written(turn);
+    if turn == Turn::Answered {
+        say(app, "the label is kept");
     }
 }
 

@@ -4,7 +4,7 @@
 use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 
-use crate::analysis::{Member, TokenValue};
+use crate::analysis::{Label, LabelSource, Member, TokenValue};
 use crate::task::{Progress, Unit};
 use crate::text;
 use crate::tui::app::App;
@@ -19,6 +19,10 @@ pub(crate) const NAMES: usize = 11;
 /// A latent's short name, for one line: the tokens it fires on most in the index, and those it promotes; without an index
 /// these alone. One that fires on much of the text is called dense first.
 pub(crate) fn name_text(app: &App, theme: Theme, of: &LatentRef, most: usize) -> Option<String> {
+    if let Some(label) = app.labels.get(of).first() {
+        let dense = if app.is_dense(of) { "(dense) " } else { "" };
+        return Some(format!("{dense}{} ({})", text::prose(&label.text, theme.charset), label_source(label)));
+    }
     let tokens = app.names.get(of)?;
     // Only a decoder row of zeros promotes nothing at all.
     if tokens.is_empty() {
@@ -35,6 +39,16 @@ pub(crate) fn name_text(app: &App, theme: Theme, of: &LatentRef, most: usize) ->
     let promoted: Vec<String> = tokens.iter().take(most - on.min(most)).map(|t| bare(&t.text, theme)).collect();
     let arrow = if promoted.is_empty() { String::new() } else { format!(" {} ", theme.glyphs().arrow) };
     Some(format!("{dense}on {}{arrow}{}", shown.join(", "), promoted.join(", ")))
+}
+
+/// Where a label is from, and its F1.
+pub(crate) fn label_source(label: &Label) -> String {
+    let f1 = label.scores.and_then(|scores| scores.f1);
+    let f1 = f1.map_or_else(String::new, |f1| format!(" F1 {}", cosine(f1 as f32)));
+    match label.source {
+        LabelSource::File if label.by.is_empty() => "yours".to_owned(),
+        source => format!("{}{f1}", source.name()),
+    }
 }
 
 /// A token's text without the space before it.

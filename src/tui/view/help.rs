@@ -15,6 +15,9 @@ fn about(place: KeyContext) -> &'static [&'static str] {
     match place {
         KeyContext::Pane(focus) => panes::of(focus).help(),
         KeyContext::Pick => &["A number finds that meta-latent; text finds those that promote the token."],
+        KeyContext::Label => {
+            &["What the latent stands for, in your words; behind a bar | a note. An empty text takes it away."]
+        }
         KeyContext::Named => &["Words or tokens, with commas between; each is taken as what comes next."],
         KeyContext::Filter => &["The queue shows the latents that promote this token, or the latent of this number."],
         KeyContext::Path => &["A path; ~ is your home directory."],

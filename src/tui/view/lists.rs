@@ -123,6 +123,17 @@ pub(crate) fn named(field: &Field, screen: Rect, pen: &mut Canvas<'_>) {
     pen.text(inner, 2, &text::truncate(about, usize::from(inner.width), pen.theme.charset), pen.theme.quiet());
 }
 
+/// A label that is written.
+pub(crate) fn label(app: &App, field: &Field, screen: Rect, pen: &mut Canvas<'_>) {
+    let title = app.chosen().map_or_else(String::new, |of| {
+        format!("Label of latent {}/{}", text::prose(&of.sae, pen.theme.charset), of.latent)
+    });
+    let inner = framed(centred(screen, 92, 5), &title, pen);
+    field_line(field, inner, pen);
+    let about = "what it stands for; behind a bar | a note; empty to take the label away";
+    pen.text(inner, 2, &text::truncate(about, usize::from(inner.width), pen.theme.charset), pen.theme.quiet());
+}
+
 /// A path that is asked for, and what it is for.
 pub(crate) fn path(field: &Field, what: PathFor, screen: Rect, pen: &mut Canvas<'_>) {
     let (title, about) = match what {

@@ -18,14 +18,15 @@ use saescope::analysis::effect::{
     ControlEffect, EffectView, ErrorEffect, LatentEffect, PartEffect, RandomEffect, SaeEffect,
 };
 use saescope::analysis::{
-    Attribution, Class, Firing, HeadValue, IndexSae, IndexView, LadderEntry, LatentCard, LatentFrequency, Metrics,
-    Neighbour, NextToken, PositionRun, Quality, Run, SaeRun, SaeTypes, Seen, SourceValue, SteerArm, SteerToken,
-    SteerView, Strength, SweepPoint, Timings, TokenValue, TokenView, TopToken,
+    Attribution, Class, Firing, HeadValue, IndexSae, IndexView, Label, LabelScores, LabelSource, LadderEntry,
+    LatentCard, LatentFrequency, Metrics, Neighbour, NextToken, PositionRun, Quality, Run, SaeRun, SaeTypes, Seen,
+    SourceValue, SteerArm, SteerToken, SteerView, Strength, SweepPoint, Timings, TokenValue, TokenView, TopToken,
 };
 use saescope::session::{
     AttributionQuery, CardQuery, CatalogueQuery, Checked, CheckupQuery, EffectQuery, FilterQuery, Found, Frequencies,
-    FrequenciesQuery, IndexQuery, LatentNames, LoadScope, Memory, NamesQuery, NextQuery, OpenQuery, OpenedSuite,
-    PackQuery, Predictions, PullQuery, Query, RunQuery, SaeInfo, SearchQuery, SteerEdit, SteerQuery, SuiteEntry,
+    FrequenciesQuery, IndexQuery, LabelCount, Labels, LabelsQuery, LatentNames, LoadScope, MakeLabelsQuery, Memory,
+    NamesQuery, NextQuery, OpenQuery, OpenedSuite, PackQuery, Predictions, PullQuery, Query, RunQuery, SaeInfo,
+    SearchQuery, SteerEdit, SteerQuery, SuiteEntry, WriteLabelQuery,
 };
 use saescope::site::{Site, SiteKind};
 use saescope::task::{Cancelled, Ticket};
@@ -400,6 +401,11 @@ pub fn answer(job: &Job) -> Answer {
         .or_else(|| pairs::answer(job))
         .or_else(|| answer_to(job, |_: &IndexQuery| index_view()))
         .or_else(|| answer_to(job, frequencies))
+        .or_else(|| answer_to(job, labels))
+        .or_else(|| answer_to(job, written))
+        .or_else(|| {
+            answer_to(job, |query: &MakeLabelsQuery| LabelCount { sae: query.sae.clone(), ..LabelCount::default() })
+        })
         .or_else(|| answer_to(job, |query: &RunQuery| run_of(&query.prompt)))
         .or_else(|| {
             answer_to(job, |query: &NextQuery| {
@@ -526,6 +532,34 @@ pub fn ready_on(suite: &str, prompt: &str) -> App {
     let first = start(&mut app);
     settle(&mut app, first);
     app
+}
+
+/// Labels of latents: every third has one by a rule.
+pub fn labels(query: &LabelsQuery) -> Labels {
+    let rule = |latent: u32| Label {
+        text: format!("on words like {}", promoted(4096, latent)[0].text.trim()),
+        source: LabelSource::Rule,
+        by: "saescope".into(),
+        kind: "token".into(),
+        scores: Some(LabelScores {
+            precision: Some(0.9),
+            recall: Some(0.8),
+            f1: Some(0.847),
+            precision_balanced: Some(0.99),
+            held_out: 48,
+            ..LabelScores::default()
+        }),
+        ..Label::default()
+    };
+    let of = |latent: &u32| (*latent, if latent % 3 == 0 { vec![rule(*latent)] } else { Vec::new() });
+    Labels { sae: query.sae.clone(), labels: query.latents.iter().map(of).collect(), notes: Vec::new() }
+}
+
+/// What is there when a person wrote a label.
+pub fn written(query: &WriteLabelQuery) -> Labels {
+    let own = Label { text: query.text.clone(), note: query.note.clone(), ..Label::default() };
+    let labels = if own.text.is_empty() { Vec::new() } else { vec![own] };
+    Labels { sae: query.sae.clone(), labels: vec![(query.latent, labels)], notes: Vec::new() }
 }
 
 /// How often latents fire in the index: each on one token of its own most, none densely.

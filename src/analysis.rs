@@ -11,8 +11,8 @@ pub mod effect;
 mod family;
 pub mod index;
 pub mod intervention;
-pub mod lens;
 pub mod label;
+pub mod lens;
 pub mod live;
 pub mod measuring;
 pub mod meta;
@@ -40,8 +40,8 @@ pub use index::{
     ActivationHistogram, CorpusToken, Example, ExampleSource, IndexNews, IndexSae, IndexView, LatentCorpus,
     LatentFrequency, Quantiles, SkippedPositions, TopToken,
 };
-pub use lens::{JacobianView, LayerView, LensView};
 pub use label::{Label, LabelScores, LabelSource, LatentLabel};
+pub use lens::{JacobianView, LayerView, LensView};
 pub use meta::{BreakdownView, Histogram, Member, MemberFiring, MetaCard, MetaInfo, MetaName, MetaRun, TokenFiring};
 pub use pair_view::{Counts, PairView, QueueRow};
 pub use steering::{SteerArm, SteerToken, SteerView, Strength, SweepPoint};

@@ -21,8 +21,8 @@ mod fit;
 mod group;
 mod index;
 mod interpolation;
-mod lens;
 mod labels;
+mod lens;
 mod load_scope;
 mod loaded_suite;
 mod loss;
@@ -70,13 +70,13 @@ pub use export::ExportQuery;
 pub use family::FamilyQuery;
 pub use fit::{Memory, OnDevice};
 pub use group::GroupQuery;
-pub use lens::{LensFile, LensFitted, LensOf, LensQuery, LensRecipe};
 pub use index::{
     CorpusQuery, Frequencies, FrequenciesQuery, INDEX_TOP, IndexQuery, IndexRecipe, ReadOn, index_info, merge_indexes,
 };
 pub use labels::{
     ExportLabelsQuery, ImportLabelsQuery, LabelCount, Labels, LabelsQuery, MakeLabelsQuery, WriteLabelQuery,
 };
+pub use lens::{LensFile, LensFitted, LensOf, LensQuery, LensRecipe};
 pub use load_scope::{LoadScope, OpenRequest};
 pub use loss::{Loss, LossQuery};
 pub use memory::available as available_memory;

@@ -88,7 +88,7 @@ pub fn firings(codes: &Codes) -> Vec<Vec<Firing>> {
     let row = |row: usize| {
         let (latents, values) = codes.row(row);
         let all = latents.iter().zip(values).filter(|(_, value)| **value != 0.0);
-        all.map(|(&latent, &activation)| Firing { latent, activation }).collect()
+        all.map(|(&latent, &activation)| Firing { latent, activation, quantile: None }).collect()
     };
     (0..codes.rows()).map(row).collect()
 }

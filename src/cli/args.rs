@@ -2,8 +2,8 @@
 //! Not here: what a command does.
 
 mod index;
-mod lens;
 mod labels;
+mod lens;
 mod meta;
 mod pair;
 mod steer;
@@ -19,8 +19,8 @@ use crate::settings::{Color, PartialSettings, Theme};
 use crate::suite::TokenizerWord;
 
 pub use index::{Index, IndexBuild, IndexInfo, IndexMerge};
-pub use lens::{Lens, LensCommand, LensFit};
 pub use labels::{Labels, LabelsFile, LabelsMake};
+pub use lens::{Lens, LensCommand, LensFit};
 pub use meta::{Meta, MetaChoice, MetaEdit, MetaEval, MetaShow, MetaTrain};
 pub use pair::{Compare, Swap, SwapOrder};
 pub use steer::{Steer, SteerEdits, UnitName};

@@ -307,7 +307,7 @@ mod tests {
 
     #[test]
     fn two_features_are_taken_where_one_does_not_say_it() {
-        let firings = firings(&LINES, |_, text, at| text[at] == b'c' && at > 0 && text[at - 1] == b'b');
+        let firings = firings(&LINES, |_, text, at| text[at] == b'b' && at > 0 && text[at - 1] == b'a');
         let Measured { rule, held_out } = best(&firings);
         assert_eq!(rule.parts.len(), 2);
         assert_eq!((held_out.f1(), held_out.named), (1.0, held_out.fires));

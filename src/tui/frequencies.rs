@@ -48,8 +48,8 @@ impl FrequencyStore {
     /// Takes what came of the asking: what the index does not say now is not asked for again until there is more in it.
     pub fn turn(&mut self, turn: Turn) {
         match turn {
-            Turn::Progress(_) => {}
-            Turn::Retried | Turn::Cleared => self.known.clear(),
+            Turn::Progress(_) | Turn::Retried => {}
+            Turn::Cleared => self.known.clear(),
             Turn::Answered | Turn::Failed | Turn::Ended => {
                 let Some((FrequenciesQuery { sae, latents, .. }, version)) = self.ask.question() else { return };
                 let of_sae = self.known.entry(sae.clone()).or_default();

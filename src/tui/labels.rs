@@ -55,8 +55,8 @@ impl LabelStore {
     /// Takes what came of the asking; what was not answered has no label until the person asks again.
     pub fn turn(&mut self, turn: Turn) {
         match turn {
-            Turn::Progress(_) => {}
-            Turn::Retried | Turn::Cleared => self.known.clear(),
+            Turn::Progress(_) | Turn::Retried => {}
+            Turn::Cleared => self.known.clear(),
             Turn::Answered | Turn::Failed | Turn::Ended => {
                 if let Some((LabelsQuery { sae, latents }, ())) = self.ask.question() {
                     let of = |latent: &u32| LatentRef { sae: sae.clone(), latent: *latent };

@@ -6,6 +6,7 @@ use tui_input::Input;
 use crate::report::Report;
 use crate::session::MetaRecipe;
 use crate::tui::keys::KeyContext;
+use crate::tui::location::LatentRef;
 
 /// Something that lies over the panes and takes the keys.
 #[derive(Clone, Debug)]
@@ -46,8 +47,8 @@ pub enum Overlay {
     Pick(Field, PickFor),
     /// Texts that are named, with commas between.
     Named(Field),
-    /// A label of the chosen latent, and behind a bar a note.
-    Label(Field),
+    /// A label of a latent, and behind a bar a note.
+    Label(Field, LatentRef),
     /// A question before something costly.
     Confirm(Question),
 }
@@ -131,7 +132,7 @@ impl Overlay {
             | Self::Path(field, _)
             | Self::Pick(field, _)
             | Self::Named(field)
-            | Self::Label(field) => Some(field),
+            | Self::Label(field, _) => Some(field),
             Self::Help { .. } | Self::Error { .. } | Self::Wiring { .. } | Self::Suites { .. } | Self::Confirm(_) => {
                 None
             }
@@ -147,7 +148,7 @@ impl Overlay {
             | Self::Path(field, _)
             | Self::Pick(field, _)
             | Self::Named(field)
-            | Self::Label(field) => Some(field),
+            | Self::Label(field, _) => Some(field),
             Self::Help { .. } | Self::Error { .. } | Self::Wiring { .. } | Self::Suites { .. } | Self::Confirm(_) => {
                 None
             }
@@ -166,7 +167,7 @@ impl Overlay {
             Self::Suites { .. } => KeyContext::Suites,
             Self::Pick(..) => KeyContext::Pick,
             Self::Named(_) => KeyContext::Named,
-            Self::Label(_) => KeyContext::Label,
+            Self::Label(..) => KeyContext::Label,
             Self::Confirm(_) => KeyContext::Confirm,
         }
     }

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::{self, Write as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::analysis::{Label, LabelSource, LatentLabel};
 use crate::report::Report;
@@ -94,6 +94,7 @@ impl Store {
                 .hint("set HOME or XDG_DATA_HOME"));
         };
         let write = || -> io::Result<()> {
+            self.keep_damaged(source, &path)?;
             let folder = path.parent().ok_or_else(|| io::Error::other("it lies in no folder"))?;
             fs::create_dir_all(folder)?;
             let mut file = tempfile::NamedTempFile::new_in(folder)?;
@@ -105,6 +106,24 @@ impl Store {
             file.persist(&path).map(drop).map_err(|error| error.error)
         };
         write().map_err(|error| Report::caused(format!("cannot write labels to `{}`", path.display()), &error))
+    }
+
+    /// A file of which anything cannot be read is kept beside the new one before it is replaced.
+    fn keep_damaged(&self, source: LabelSource, path: &Path) -> io::Result<()> {
+        if !path.exists() {
+            return Ok(());
+        }
+        let mut notes = Vec::new();
+        let whole = fs::read_to_string(path).is_ok_and(|text| {
+            self.parse(&text, source, "", &mut notes);
+            notes.is_empty()
+        });
+        let aside = |number: u32| path.with_extension(format!("damaged-{number}.jsonl"));
+        let free = (1..).map(aside).find(|aside| !aside.exists());
+        match free.filter(|_| !whole) {
+            Some(aside) => fs::copy(path, aside).map(drop),
+            None => Ok(()),
+        }
     }
 
     fn path(&self, source: LabelSource) -> Option<PathBuf> {

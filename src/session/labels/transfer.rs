@@ -32,7 +32,8 @@ struct Line {
     text: String,
     #[serde(default)]
     note: String,
-    #[serde(default, skip_deserializing)]
+    /// Where it is from; what is not a person's is not taken in.
+    #[serde(default)]
     source: String,
 }
 
@@ -59,7 +60,12 @@ impl Query for ImportLabelsQuery {
                 .kind(Kind::Usage)
         };
         let mut of_sae: BTreeMap<usize, Vec<(u32, Option<Label>)>> = BTreeMap::new();
+        let mut others = 0;
         for (number, line) in read(&self.0, &wrong)? {
+            if !(line.source.is_empty() || line.source == LabelSource::File.name()) {
+                others += 1;
+                continue;
+            }
             let place = suite.place(&line.sae).map_err(|report| wrong(number, report.what))?;
             let checked = suite.check_latent(place, line.latent);
             checked.map_err(|report| wrong(number, report.what))?;
@@ -74,7 +80,11 @@ impl Query for ImportLabelsQuery {
         for (place, labels) in of_sae {
             suite.keep_labels(place, LabelSource::File, labels, cx.cancel)?;
             let loaded = &suite.saes[place];
-            counts.push(suite.labels(place, cx.cancel)?.count(&loaded.entry.id, loaded.sae.width()));
+            let mut count = suite.labels(place, cx.cancel)?.count(&loaded.entry.id, loaded.sae.width());
+            if counts.is_empty() && others > 0 {
+                count.notes.push(format!("{others} lines are of other sources than a person and are not taken in"));
+            }
+            counts.push(count);
         }
         Ok(counts)
     }
@@ -144,16 +154,18 @@ fn read(path: &Path, wrong: &dyn Fn(usize, String) -> Report) -> Result<Vec<(usi
         return read.collect();
     }
     let mut rows = csv::ReaderBuilder::new().flexible(true).from_reader(text.as_bytes());
+    let of_csv = |error: &csv::Error| {
+        let line = error.position().map_or(1, |position| position.line() as usize);
+        wrong(line, error.to_string())
+    };
+    let header = rows.headers().map_err(|error| of_csv(&error))?.clone();
     let mut lines = Vec::new();
-    for row in rows.deserialize::<Line>() {
-        let row = row.map_err(|error| {
-            let line = error.position().map_or(1, |position| position.line() as usize);
-            wrong(line, error.to_string())
-        })?;
-        lines.push(row);
+    for row in rows.records() {
+        let row = row.map_err(|error| of_csv(&error))?;
+        let line = row.position().map_or(1, |position| position.line() as usize);
+        lines.push((line, row.deserialize(Some(&header)).map_err(|error| wrong(line, error.to_string()))?));
     }
-    // The header is the first line; a text may span several, so that numbers are those of rows.
-    Ok(lines.into_iter().enumerate().map(|(at, line)| (at + 2, line)).collect())
+    Ok(lines)
 }
 
 fn write(path: &Path, lines: &[Line]) -> Result<(), Report> {

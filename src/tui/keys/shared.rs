@@ -314,7 +314,7 @@ pub const SHARED: &[Binding] = &[
         &[key!(shift - l)],
         KeyContexts::EXPLORE,
         "label",
-        "Write a label of the latent, and behind | a note",
+        "Write a label of the latent, and behind a bar a note",
     ),
     row(
         1010,

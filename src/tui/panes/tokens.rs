@@ -104,8 +104,8 @@ fn title<'a>(app: &App, chosen: Option<&LatentRef>, heat: Option<&Heat>, pen: &C
             format!("{}/{}", text::prose(&chosen.sae, theme.charset), chosen.latent),
             theme.accent(),
         ));
-        if let Some(label) = name_text(app, theme, chosen, 2) {
-            about.push(Span::raw(format!(" {label}")));
+        if let Some(name) = name_text(app, theme, chosen, 1) {
+            about.push(Span::raw(format!(" {}", text::truncate(&name, 16, theme.charset))));
         }
         about.push(Span::styled(if app.held { " held" } else { " strongest here" }, theme.quiet()));
         for (n, pin) in app.pins.iter().enumerate() {

@@ -69,7 +69,7 @@ fn step(app: &mut App, by: isize) {
             field.row = field.row.saturating_add_signed(by).min(last);
         }
         Some(Overlay::Suites { row }) => *row = row.saturating_add_signed(by).min(last),
-        Some(Overlay::Filter(_) | Overlay::Path(..) | Overlay::Named(_) | Overlay::Label(_) | Overlay::Confirm(_))
+        Some(Overlay::Filter(_) | Overlay::Path(..) | Overlay::Named(_) | Overlay::Label(..) | Overlay::Confirm(_))
         | None => {}
     }
 }
@@ -143,9 +143,9 @@ pub(super) fn accept(app: &mut App, effects: &mut Vec<Effect>) {
             app.overlay.pop();
             meta::take_names(app, field.input.value());
         }
-        Some(Overlay::Label(field)) => {
+        Some(Overlay::Label(field, of)) => {
             app.overlay.pop();
-            write_label(app, field.input.value(), effects);
+            write_label(app, of, field.input.value(), effects);
         }
         Some(Overlay::Help { .. } | Overlay::Error { .. } | Overlay::Wiring { .. }) => drop(app.overlay.pop()),
         None => {}
@@ -153,9 +153,8 @@ pub(super) fn accept(app: &mut App, effects: &mut Vec<Effect>) {
 }
 
 /// What stands behind a bar is a note; an empty text takes the label away.
-fn write_label(app: &mut App, typed: &str, effects: &mut Vec<Effect>) {
-    let Some(LatentRef { sae, latent }) = app.chosen() else { return };
-    let (text, note) = typed.split_once('|').unwrap_or((typed, ""));
+fn write_label(app: &mut App, LatentRef { sae, latent }: LatentRef, typed: &str, effects: &mut Vec<Effect>) {
+    let (text, note) = typed.rsplit_once('|').unwrap_or((typed, ""));
     let query = WriteLabelQuery { sae, latent, text: text.trim().to_owned(), note: note.trim().to_owned() };
     effects.push(app.labels.write.ask(query, (), &mut app.tickets));
 }
@@ -165,10 +164,12 @@ pub(super) fn ask_label(app: &mut App) {
     let Some(chosen) = app.chosen() else { return };
     let own = app.labels.get(&chosen).iter().find(|label| label.source == LabelSource::File);
     let typed = own.map_or_else(String::new, |label| {
-        let note = if label.note.is_empty() { String::new() } else { format!(" | {}", label.note) };
+        // A bar within the text would begin the note.
+        let bare = label.note.is_empty() && !label.text.contains('|');
+        let note = if bare { String::new() } else { format!(" | {}", label.note) };
         format!("{}{note}", label.text)
     });
-    app.overlay.push(Overlay::Label(Field { input: typed.into(), row: 0 }));
+    app.overlay.push(Overlay::Label(Field { input: typed.into(), row: 0 }, chosen));
 }
 
 /// A latent that was searched is wanted where it fires: at the token itself, or where it is strongest.

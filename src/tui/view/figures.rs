@@ -19,15 +19,15 @@ pub(crate) const NAMES: usize = 11;
 /// A latent's short name, for one line: the tokens it fires on most in the index, and those it promotes; without an index
 /// these alone. One that fires on much of the text is called dense first.
 pub(crate) fn name_text(app: &App, theme: Theme, of: &LatentRef, most: usize) -> Option<String> {
+    // Only a decoder row of zeros promotes nothing at all.
+    if app.names.get(of).is_some_and(<[TokenValue]>::is_empty) {
+        return Some("(zero)".to_owned());
+    }
     if let Some(label) = app.labels.get(of).first() {
         let dense = if app.is_dense(of) { "(dense) " } else { "" };
         return Some(format!("{dense}{} ({})", text::prose(&label.text, theme.charset), label_source(label)));
     }
     let tokens = app.names.get(of)?;
-    // Only a decoder row of zeros promotes nothing at all.
-    if tokens.is_empty() {
-        return Some("(zero)".to_owned());
-    }
     let dense = if app.is_dense(of) { "(dense) " } else { "" };
     let fires = app.frequencies.get(of).filter(|frequency| !frequency.top_tokens.is_empty());
     let Some(fires) = fires else {

@@ -124,10 +124,8 @@ pub(crate) fn named(field: &Field, screen: Rect, pen: &mut Canvas<'_>) {
 }
 
 /// A label that is written.
-pub(crate) fn label(app: &App, field: &Field, screen: Rect, pen: &mut Canvas<'_>) {
-    let title = app.chosen().map_or_else(String::new, |of| {
-        format!("Label of latent {}/{}", text::prose(&of.sae, pen.theme.charset), of.latent)
-    });
+pub(crate) fn label(of: &LatentRef, field: &Field, screen: Rect, pen: &mut Canvas<'_>) {
+    let title = format!("Label of latent {}/{}", text::prose(&of.sae, pen.theme.charset), of.latent);
     let inner = framed(centred(screen, 92, 5), &title, pen);
     field_line(field, inner, pen);
     let about = "what it stands for; behind a bar | a note; empty to take the label away";

@@ -29,7 +29,7 @@ pub(crate) fn draw(app: &App, overlay: &Overlay, screen: Rect, pen: &mut Canvas<
         Overlay::Path(field, what) => lists::path(field, *what, screen, pen),
         Overlay::Pick(field, what) => lists::pick(app, field, *what, screen, pen),
         Overlay::Named(field) => lists::named(field, screen, pen),
-        Overlay::Label(field) => lists::label(app, field, screen, pen),
+        Overlay::Label(field, of) => lists::label(of, field, screen, pen),
         Overlay::Suites { row } => suites::draw(app, *row, screen, pen),
         Overlay::Confirm(question) => confirm(question, screen, pen),
     }

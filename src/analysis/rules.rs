@@ -307,9 +307,20 @@ mod tests {
 
     #[test]
     fn two_features_are_taken_where_one_does_not_say_it() {
-        let firings = firings(&LINES, |_, text, at| text[at] == b'b' && at > 0 && text[at - 1] == b'a');
+        // Six lines of sixty letters by a fixed rule without a pattern.
+        let (mut state, mut lines) = (7_u32, Vec::new());
+        for _ in 0..6 {
+            let mut letter = || {
+                state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                char::from(b"abcxy"[(state >> 16) as usize % 5])
+            };
+            lines.push((0..60).map(|_| letter()).collect::<String>());
+        }
+        let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
+        let firings = firings(&lines, |_, text, at| text[at] == b'b' && at > 0 && text[at - 1] == b'a');
         let Measured { rule, held_out } = best(&firings);
-        assert_eq!(rule.parts.len(), 2);
+        let letter = |letter: u8, more: u32| vec![u32::from(letter) + more];
+        assert_eq!(rule.parts, [(Feature::Token, letter(b'b', 0)), (Feature::Before, letter(b'a', 1))]);
         assert_eq!((held_out.f1(), held_out.named), (1.0, held_out.fires));
     }
 

@@ -87,6 +87,10 @@ impl Query for LensQuery {
         if matches!(self.of, LensOf::Prompt { .. }) { Self::NAME } else { "lens of a direction" }
     }
 
+    fn priority(&self) -> u8 {
+        Self::PRIORITY + u8::from(!matches!(self.of, LensOf::Prompt { .. }))
+    }
+
     fn run(&self, cx: &mut Cx<'_>) -> Result<LensView, Report> {
         let (cancel, progress) = (cx.cancel, cx.progress);
         kernel::awake(|| {

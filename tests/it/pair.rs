@@ -29,7 +29,9 @@ fn list<'a>(value: &'a Value, key: &str) -> &'a Vec<Value> {
 
 /// Latents of a position with their activations.
 fn fires(run: &Value, position: usize) -> Vec<(u64, f64)> {
-    let of = |latent: &Value| (latent["latent"].as_u64().unwrap(), latent["activation"].as_f64().unwrap());
+    let of = |latent: &Value| {
+        (latent["latent"].as_u64().expect("a number"), latent["activation"].as_f64().expect("a number"))
+    };
     list(&run["saes"][0]["positions"][position], "latents").iter().map(of).collect()
 }
 
@@ -137,8 +139,7 @@ fn a_template_makes_many_pairs_and_the_whole_activation_is_its_ceiling() {
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("t.toml");
     let rows = [("Mozart", " Austria"), ("Newton", " England")];
-    let rows: String =
-        rows.iter().map(|(slot, token)| format!("[[row]]\nslot = {slot:?}\ntoken = {token:?}\n")).collect();
+    let rows = rows.map(|(slot, token)| format!("[[row]]\nslot = {slot:?}\ntoken = {token:?}\n")).concat();
     std::fs::write(&file, format!("prompt = \"{{name}} came from\"\n{rows}")).expect("is written");
     let path = file.to_str().expect("UTF-8");
     let got = json(&["swap", "--sae", "512", "--template", path, "--position", "-3,-3"], 0);

@@ -129,8 +129,9 @@ impl Feature {
         let of_token = |of: Self| {
             matches!(of, Self::Token | Self::Prefix | Self::Suffix | Self::Kind | Self::Inside | Self::Script)
         };
-        let same = self as u8 == first as u8;
-        !same && !(matches!(first, Self::Token) && of_token(self)) && !(matches!(self, Self::Token) && of_token(first))
+        let pair = [self, first];
+        let narrows = !pair.contains(&Self::Token) || !pair.into_iter().all(of_token);
+        self != first && narrows
     }
 }
 

@@ -119,7 +119,7 @@ impl Store {
             notes.is_empty()
         });
         let aside = |number: u32| path.with_extension(format!("damaged-{number}.jsonl"));
-        let free = (1..).map(aside).find(|aside| !aside.exists());
+        let free = (1..1000).map(aside).find(|aside| !aside.exists());
         match free.filter(|_| !whole) {
             Some(aside) => fs::copy(path, aside).map(drop),
             None => Ok(()),

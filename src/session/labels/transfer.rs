@@ -95,7 +95,7 @@ impl Query for ExportLabelsQuery {
     type Answer = Vec<LabelCount>;
     const NAME: &'static str = "export-labels";
     const LANE: Lane = Lane::Interactive;
-    const PRIORITY: u8 = 60;
+    const PRIORITY: u8 = 61;
 
     fn run(&self, cx: &mut Cx<'_>) -> Result<Vec<LabelCount>, Report> {
         let suite = cx.suite()?;

@@ -551,7 +551,7 @@ pub fn labels(query: &LabelsQuery) -> Labels {
         }),
         ..Label::default()
     };
-    let of = |latent: &u32| (*latent, if latent % 3 == 0 { vec![rule(*latent)] } else { Vec::new() });
+    let of = |latent: &u32| (*latent, if latent.is_multiple_of(3) { vec![rule(*latent)] } else { Vec::new() });
     Labels { sae: query.sae.clone(), labels: query.latents.iter().map(of).collect(), notes: Vec::new() }
 }
 
@@ -563,6 +563,7 @@ pub fn written(query: &WriteLabelQuery) -> Labels {
 }
 
 /// How often latents fire in the index: each on one token of its own most, none densely.
+#[expect(clippy::unnecessary_wraps, reason = "it is a question's answer")]
 pub fn frequencies(query: &FrequenciesQuery) -> Option<Frequencies> {
     let frequency = |latent: u32| {
         let count = 40 + u64::from(latent % 400);

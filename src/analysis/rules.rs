@@ -23,6 +23,8 @@ pub const LEAST_F1: f64 = 0.5;
 pub const LEAST_FIRES: u64 = 3;
 /// Values of a feature that a rule names at most: a longer list says nothing to a person.
 const MOST_VALUES: usize = 8;
+/// Positions of a value on which a latent fires at least, for a rule to name it.
+const LEAST_OF_VALUE: u64 = 2;
 /// How much more F1 a rule of two features has on the choosing half, to be preferred to one of one.
 const PAIR_GAIN: f64 = 0.03;
 /// Single rules that pairs are made from.
@@ -233,7 +235,8 @@ fn chosen(of: &[u32], fires: &[u32], total: impl Fn(u32) -> u64, feature: Featur
     for position in fires {
         *each.entry(of[*position as usize]).or_default() += 1;
     }
-    each.retain(|value, _| feature.can_name(*value));
+    // What fires once there is chance as often as not.
+    each.retain(|value, both| feature.can_name(*value) && *both >= LEAST_OF_VALUE);
     let mut each: Vec<(u32, u64, u64)> = each.into_iter().map(|(value, both)| (value, both, total(value))).collect();
     each.sort_unstable_by_key(|(value, ..)| *value);
     let mut best: Option<(Vec<(u32, u64)>, Counts)> = None;

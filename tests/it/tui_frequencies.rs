@@ -4,7 +4,7 @@
 use crate::tui_support::sample::{PROMPT, answer_or, frequencies, new, told};
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
-use saescope::session::FrequenciesQuery;
+use saescope::session::{FrequenciesQuery, MakeLabelsQuery};
 use saescope::text::Charset;
 use saescope::tui::app::App;
 use saescope::tui::msg::{Effect, Msg, Update};
@@ -96,4 +96,27 @@ fn a_short_name_says_what_it_fires_on_and_what_it_promotes() {
     let of = frequencies(&FrequenciesQuery { sae: "4096".into(), latents: vec![listed(&app)[0]], index: None });
     let first = of.expect("an index").latents[0].1.top_tokens[0].text.clone();
     assert!(screen.contains(&format!("on {}", first.trim_start())) && screen.contains('→'), "{screen}");
+}
+
+#[test]
+fn rules_are_asked_for_once_and_not_again_while_they_are_made() {
+    let mut app = new(Some(PROMPT), Charset::Unicode);
+    let mut waiting = start(&mut app).effects;
+    let mut asked = 0;
+    while let Some(effect) = waiting.pop() {
+        let Effect::Ask { ticket, job } = effect else { continue };
+        if job.get::<MakeLabelsQuery>().is_some() {
+            asked += 1;
+            continue;
+        }
+        waiting.extend(update(&mut app, told(ticket, Event::Done(Ok(answer_or(&job))))).effects);
+    }
+    assert_eq!(asked, 1);
+    // Whatever comes while they are made.
+    for msg in [Msg::Tick, Msg::Resize { width: 90, height: 30 }, Msg::Tick] {
+        let effects = update(&mut app, msg).effects;
+        let again =
+            |effect: &Effect| matches!(effect, Effect::Ask { job, .. } if job.get::<MakeLabelsQuery>().is_some());
+        assert!(!effects.iter().any(again), "{effects:?}");
+    }
 }

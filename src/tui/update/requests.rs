@@ -165,7 +165,8 @@ fn labels(app: &mut App, effects: &mut Vec<Effect>) {
         effects.push(app.labels.ask.ask(query, (), &mut app.tickets));
     }
     let reads = app.index.wanted.is_some() || app.index.asked.is_pending() || app.index.version() == 0;
-    if reads || app.weights_only() || app.is_pending() || !app.index.reads_unasked() {
+    let busy = app.is_pending() || app.labels.make.is_pending();
+    if reads || app.weights_only() || busy || !app.index.reads_unasked() {
         return;
     }
     let Some(query) = app.sae().filter(|sae| sae.loaded).and_then(|sae| app.labels.unmade(&sae.id)) else { return };

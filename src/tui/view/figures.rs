@@ -4,7 +4,7 @@
 use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 
-use crate::analysis::{Label, LabelSource, Member, TokenValue};
+use crate::analysis::{Label, LabelSource, Member, TokenValue, TopToken};
 use crate::task::{Progress, Unit};
 use crate::text;
 use crate::tui::app::App;
@@ -35,7 +35,10 @@ pub(crate) fn name_text(app: &App, theme: Theme, of: &LatentRef, most: usize) ->
         return Some(format!("{dense}{}", shown.join(" ")));
     };
     let on = if most < 6 { most.div_ceil(2) } else { 3 };
-    let shown: Vec<String> = fires.top_tokens.iter().take(on).map(|top| bare(&top.text, theme)).collect();
+    // What it fires on a fifth as often as on the first says little.
+    let often = |top: &&TopToken| top.count * 5 >= fires.top_tokens[0].count;
+    let shown: Vec<String> =
+        fires.top_tokens.iter().take_while(often).take(on).map(|top| bare(&top.text, theme)).collect();
     let promoted: Vec<String> = tokens.iter().take(most - on.min(most)).map(|t| bare(&t.text, theme)).collect();
     let arrow = if promoted.is_empty() { String::new() } else { format!(" {} ", theme.glyphs().arrow) };
     Some(format!("{dense}on {}{arrow}{}", shown.join(", "), promoted.join(", ")))

@@ -70,7 +70,7 @@ impl Hook for Leaving {
     }
 }
 
-/// What leaves each block at a position of a prompt that was run to its end, [layers][d_model]: that one token is run again
+/// What leaves each block at a position of a prompt that was run to its end, \[layers, d_model\]: that one token is run again
 /// behind the keys and values in front of it.
 ///
 /// # Errors

@@ -9,7 +9,7 @@ use serde::Serialize;
 use crate::analysis::branches::Branches;
 use crate::analysis::card::LogitLens;
 use crate::analysis::intervention::{
-    ActivationEdit, Compiled, Error, FanHook, Intervention, LatentId, Setting, Unedited, Where,
+    ActivationEdit, Compiled, Error, Failure, FanHook, Intervention, LatentId, Setting, Unedited, Where,
 };
 use crate::analysis::live::{LOGIT_ROWS, Live};
 use crate::analysis::{NextToken, tokens};
@@ -157,17 +157,6 @@ pub struct Subject<'a> {
     /// Twice as many directions of length 1 as stand beside what is taken out, \[2 · n, size\]: those of latents, then
     /// those of the error.
     pub directions: &'a [f32],
-}
-
-/// Why effects cannot be measured.
-#[derive(Debug, thiserror::Error)]
-pub enum Failure {
-    /// The model cannot be run.
-    #[error(transparent)]
-    Model(#[from] model::Error),
-    /// The intervention cannot be made.
-    #[error(transparent)]
-    Intervention(#[from] Error),
 }
 
 /// What an SAE makes of the position.

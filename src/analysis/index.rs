@@ -23,7 +23,7 @@ pub use frequency::{DENSE, LatentFrequency};
 pub use latent::{SAMPLE, Tally};
 pub use row::{LatentRow, RowExample};
 pub use sinks::sinks;
-pub use spot::Spot;
+pub use spot::{Spot, mix};
 pub use state::{BadState, Reader, Writer};
 pub use view::{
     ActivationHistogram, CorpusToken, Example, ExampleSource, IndexNews, IndexSae, IndexView, LatentCorpus, Quantiles,

@@ -17,6 +17,7 @@ pub use arms::{ArmEdit, ArmsHook};
 pub use compiled::{Compiled, Error, Setting, Unedited};
 pub use hook::{EditHook, FanHook};
 
+use crate::model;
 use crate::site::Site;
 
 /// A latent of one of a suite's SAEs.
@@ -195,6 +196,17 @@ pub struct Intervention {
     pub until: Option<LatentAbove>,
     /// A direction: with one, not Δ is added but what has its length at each position in that direction.
     pub control: Option<Control>,
+}
+
+/// Why a model cannot be run with an intervention.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// The model cannot be run.
+    #[error(transparent)]
+    Model(#[from] model::Error),
+    /// The intervention cannot be made.
+    #[error(transparent)]
+    Intervention(#[from] Error),
 }
 
 impl Intervention {

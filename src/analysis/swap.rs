@@ -10,7 +10,7 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use crate::analysis::branches::Branches;
-use crate::analysis::intervention::{ActivationEdit, Compiled, Error, Intervention, Setting, Where};
+use crate::analysis::intervention::{ActivationEdit, Compiled, Failure, Intervention, Setting, Where};
 use crate::analysis::live::{LOGIT_ROWS, Live};
 use crate::analysis::{NextToken, tokens};
 use crate::model::{self, Model};
@@ -310,17 +310,6 @@ fn averaged(outcomes: &[Outcome], at: &[usize]) -> Vec<SwapRandom> {
         logprob_other: share(&|outcome| outcome.other, place),
     };
     if draws == 0 { Vec::new() } else { at.iter().enumerate().map(one).collect() }
-}
-
-/// Why an interchange cannot be made.
-#[derive(Debug, thiserror::Error)]
-pub enum Failure {
-    /// The model cannot be run.
-    #[error(transparent)]
-    Model(#[from] model::Error),
-    /// The intervention cannot be made.
-    #[error(transparent)]
-    Intervention(#[from] Error),
 }
 
 #[cfg(test)]

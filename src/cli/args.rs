@@ -197,7 +197,7 @@ pub struct Run {
     #[arg(long)]
     pub metrics: bool,
     /// Take quantiles from this index; from the one that was kept here otherwise.
-    #[arg(long, value_name = "DIR", value_parser = path())]
+    #[arg(long, value_name = "DIR", value_parser = path(), requires = "json")]
     pub index: Option<PathBuf>,
     /// Write `residual` (as the SAEs receive it) and `logits` as f32 tensors.
     #[arg(long, value_name = "FILE.safetensors", value_parser = path())]

@@ -47,10 +47,8 @@ pub fn run(context: &Context, options: &args::Run, output: &Output) -> Result<u8
         let positions = run.saes.iter_mut().flat_map(|sae| &mut sae.positions);
         positions.for_each(|position| position.latents.truncate(context.settings.top));
     }
-    if output.is_json() || options.index.is_some() {
-        quantiles(&mut run, &mut session, options.index.as_deref(), &cancel)?;
-    }
     if output.is_json() {
+        quantiles(&mut run, &mut session, options.index.as_deref(), &cancel)?;
         return Output::object(&run).map(|()| 0);
     }
     Output::text(&words(&run)).map(|()| 0)

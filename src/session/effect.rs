@@ -3,8 +3,8 @@
 
 use std::sync::Arc;
 
-use crate::analysis::effect::{Asked, DIRECTIONS, EffectView, Failure, SIGN, Subject};
-use crate::analysis::{NextToken, intervention, live, tokens};
+use crate::analysis::effect::{Asked, DIRECTIONS, EffectView, SIGN, Subject};
+use crate::analysis::{NextToken, live, tokens};
 use crate::kernel;
 use crate::model::{self, Tokenizer};
 use crate::report::{Kind, Report};
@@ -97,11 +97,8 @@ impl PromptSession {
             token: token.id,
             words,
         };
-        let saes = question.effects(&subjects, cancel, progress).map_err(|error| match error {
-            Failure::Model(error) => of_model(&error),
-            Failure::Intervention(intervention::Error::Sae(error)) => failure::of_sae(CANNOT, &error),
-            Failure::Intervention(error) => Report::caused(CANNOT, &error),
-        })?;
+        let saes = question.effects(&subjects, cancel, progress);
+        let saes = saes.map_err(|error| failure::of_intervention(CANNOT, &error))?;
         for sae in saes.iter().filter(|sae| sae.latents.is_empty()) {
             notes.push(format!("no latent of SAE `{}` fires at position {position}", sae.id));
         }

@@ -1,6 +1,7 @@
 //! How the typed errors of models and SAEs become reports: what could not be done, why, and what to do.
 //! Not here: the errors themselves.
 
+use crate::analysis::intervention::{self, Failure};
 use crate::analysis::live;
 use crate::blob::{Blob, Instead};
 use crate::device::DeviceName;
@@ -29,6 +30,15 @@ pub fn of_device(name: DeviceName, error: &model::Error) -> Report {
             report.hint(format!("`nvidia-smi` lists the cards that are there, from 0; {elsewhere}"))
         }
         _ => report.hint(elsewhere),
+    }
+}
+
+/// A model that cannot be run with an intervention.
+pub fn of_intervention(what: &str, error: &Failure) -> Report {
+    match error {
+        Failure::Model(error) => of_model(what, error),
+        Failure::Intervention(intervention::Error::Sae(error)) => of_sae(what, error),
+        Failure::Intervention(error) => Report::caused(what, error),
     }
 }
 

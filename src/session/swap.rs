@@ -5,12 +5,11 @@ mod template;
 
 use std::sync::Arc;
 
+use crate::analysis::NextToken;
 use crate::analysis::live::{self, Live};
 use crate::analysis::swap::{
-    Contribution, Exchange, Exchanged, Failure, ORDERS, SwapOrder, SwapPlan, SwapUnit, SwapView, differences,
-    meta_units, units,
+    Contribution, Exchange, Exchanged, ORDERS, SwapOrder, SwapPlan, SwapUnit, SwapView, differences, meta_units, units,
 };
-use crate::analysis::{NextToken, intervention};
 use crate::kernel;
 use crate::report::{Kind, Report};
 use crate::session::compare::{TwoPrompts, take};
@@ -197,11 +196,8 @@ impl PromptSession {
             token: ends.token.id,
             other: ends.other.id,
         };
-        exchange.run(units, &whole, plan, cancel, progress).map_err(|error| match error {
-            Failure::Model(error) => failure::of_model(CANNOT, &error),
-            Failure::Intervention(intervention::Error::Sae(error)) => failure::of_sae(CANNOT, &error),
-            Failure::Intervention(error) => Report::caused(CANNOT, &error),
-        })
+        let exchanged = exchange.run(units, &whole, plan, cancel, progress);
+        exchanged.map_err(|error| failure::of_intervention(CANNOT, &error))
     }
 }
 

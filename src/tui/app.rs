@@ -117,6 +117,8 @@ pub struct App {
     pub pack: Ask<PackQuery>,
     /// The pane that stands beside the latents.
     pub beside: Focus,
+    /// Where the person came from to what is beside the latents.
+    pub before_beside: Option<Focus>,
     /// Where the chosen latent's activation comes from.
     pub attribution: Attributions,
     /// Where the chosen latent fires in text.
@@ -207,6 +209,7 @@ impl App {
             checkup: Ask::default(),
             pack: Ask::default(),
             beside: Focus::Card,
+            before_beside: None,
             attribution: Attributions::default(),
             examples: Examples::default(),
             effect: Effects::default(),

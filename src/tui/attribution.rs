@@ -3,13 +3,10 @@
 
 use crate::session::AttributionQuery;
 use crate::tui::ask::Ask;
-use crate::tui::location::Focus;
 
 /// Heads and sources of the chosen latent at the chosen token.
 #[derive(Debug, Default)]
 pub struct Attributions {
-    /// Where the person came from.
-    pub left: Option<Focus>,
     /// The head that is looked through; all of them otherwise.
     pub head: Option<usize>,
     /// What was asked and answered, by runs of the prompt.

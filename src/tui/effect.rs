@@ -3,13 +3,10 @@
 
 use crate::session::EffectQuery;
 use crate::tui::ask::Ask;
-use crate::tui::location::Focus;
 
 /// Effects of the latents that fire at the chosen token.
 #[derive(Debug, Default)]
 pub struct Effects {
-    /// Where the person came from.
-    pub left: Option<Focus>,
     /// Whether latents stand in the order of their activations instead of their effects.
     pub by_activation: bool,
     /// What was asked and answered, by runs of the prompt.

@@ -3,13 +3,10 @@
 
 use crate::session::CorpusQuery;
 use crate::tui::ask::Ask;
-use crate::tui::location::Focus;
 
 /// Examples of the chosen latent.
 #[derive(Debug, Default)]
 pub struct Examples {
-    /// Where the person came from.
-    pub left: Option<Focus>,
     /// The tenth of its activations that is looked at, 1 the weakest; none for the strongest examples.
     pub bin: Option<u8>,
     /// The chosen example of those that are listed.

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use crate::analysis::LatentFrequency;
 use crate::session::FrequenciesQuery;
 use crate::tui::ask::{Ask, Turn};
-use crate::tui::location::LatentRef;
+use crate::tui::location::{LatentRef, absent_of_one};
 
 /// Frequencies of latents in the index.
 #[derive(Debug, Default)]
@@ -33,16 +33,11 @@ impl FrequencyStore {
     /// Of the wanted latents those to ask for next: all of the first SAE of which any is not known as the index is now.
     #[must_use]
     pub fn missing(&self, wanted: &[LatentRef], version: u64) -> Option<FrequenciesQuery> {
-        let absent = |of: &&LatentRef| {
+        let absent = |of: &LatentRef| {
             let known = self.known.get(&of.sae).and_then(|of_sae| of_sae.get(&of.latent));
             known.is_none_or(|(of, _)| *of != version)
         };
-        let sae = wanted.iter().find(absent)?.sae.clone();
-        let mut latents: Vec<u32> =
-            wanted.iter().filter(|of| of.sae == sae).filter(absent).map(|of| of.latent).collect();
-        latents.sort_unstable();
-        latents.dedup();
-        Some(FrequenciesQuery { sae, latents, index: None })
+        absent_of_one(wanted, absent).map(|(sae, latents)| FrequenciesQuery { sae, latents, index: None })
     }
 
     /// Takes what came of the asking: what the index does not say now is not asked for again until there is more in it.

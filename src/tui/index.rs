@@ -7,7 +7,6 @@ use crate::session::Query as _;
 use crate::task::Progress;
 use crate::tui::ask::Ask;
 use crate::tui::ask::{AnyAsk as _, Turn};
-use crate::tui::location::Focus;
 use crate::tui::msg::Effect;
 
 /// Seconds of one core that a suite without an index is read for without being asked.
@@ -16,8 +15,6 @@ const UNASKED: f64 = 60.0;
 /// The index of the open suite.
 #[derive(Debug, Default)]
 pub struct Index {
-    /// Where the person came from.
-    pub left: Option<Focus>,
     /// What was asked and answered.
     pub asked: Ask<IndexQuery>,
     /// How far it is to be read; none where nothing is to be read.

@@ -6,7 +6,7 @@ use std::collections::{HashMap, HashSet};
 use crate::analysis::Label;
 use crate::session::{Labels, LabelsQuery, MakeLabelsQuery, WriteLabelQuery};
 use crate::tui::ask::{Ask, Turn};
-use crate::tui::location::LatentRef;
+use crate::tui::location::{LatentRef, absent_of_one};
 
 /// Tokens of the text that rules are made of without being asked for: seconds of a small model.
 const TOKENS: u64 = 20_000;
@@ -35,13 +35,8 @@ impl LabelStore {
     /// Of the wanted latents those to ask for next: all that are not known of the first SAE of which any is not.
     #[must_use]
     pub fn missing(&self, wanted: &[LatentRef]) -> Option<LabelsQuery> {
-        let absent = |of: &&LatentRef| !self.known.contains_key(*of);
-        let sae = wanted.iter().find(absent)?.sae.clone();
-        let mut latents: Vec<u32> =
-            wanted.iter().filter(|of| of.sae == sae).filter(absent).map(|of| of.latent).collect();
-        latents.sort_unstable();
-        latents.dedup();
-        Some(LabelsQuery { sae, latents })
+        let absent = |of: &LatentRef| !self.known.contains_key(of);
+        absent_of_one(wanted, absent).map(|(sae, latents)| LabelsQuery { sae, latents })
     }
 
     /// The rules to make next without being asked for: those of this SAE, once.

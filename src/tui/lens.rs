@@ -3,13 +3,10 @@
 
 use crate::session::LensQuery;
 use crate::tui::ask::Ask;
-use crate::tui::location::Focus;
 
 /// What lenses say.
 #[derive(Debug, Default)]
 pub struct Lenses {
-    /// Where the person came from.
-    pub left: Option<Focus>,
     /// First block on screen, where not all fit.
     pub top: usize,
     /// The chosen token at every block, by runs of the prompt.

@@ -98,6 +98,17 @@ impl Focus {
     }
 }
 
+/// Of wanted latents those of which something is absent, of the first SAE that has any: what is asked for next.
+#[must_use]
+pub fn absent_of_one(wanted: &[LatentRef], absent: impl Fn(&LatentRef) -> bool) -> Option<(String, Vec<u32>)> {
+    let sae = &wanted.iter().find(|of| absent(of))?.sae;
+    let of_sae = wanted.iter().filter(|of| of.sae == *sae && absent(of));
+    let mut latents: Vec<u32> = of_sae.map(|of| of.latent).collect();
+    latents.sort_unstable();
+    latents.dedup();
+    Some((sae.clone(), latents))
+}
+
 /// One latent of one SAE of the suite.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct LatentRef {

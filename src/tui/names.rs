@@ -6,7 +6,7 @@ use std::collections::{HashMap, HashSet};
 use crate::analysis::TokenValue;
 use crate::session::NamesQuery;
 use crate::tui::ask::{Ask, Turn};
-use crate::tui::location::LatentRef;
+use crate::tui::location::{LatentRef, absent_of_one};
 
 /// Names of latents.
 #[derive(Debug, Default)]
@@ -49,14 +49,9 @@ impl NameStore {
 
     /// Of the wanted latents those to ask for next: all that are missing of the first SAE that misses any.
     #[must_use]
-    pub fn missing(&self, wanted: &[LatentRef]) -> Vec<LatentRef> {
-        let absent = |l: &&LatentRef| !self.known.contains_key(*l) && !self.refused.contains(*l);
-        let Some(first) = wanted.iter().find(absent) else { return Vec::new() };
-        let mut missing: Vec<LatentRef> =
-            wanted.iter().filter(absent).filter(|l| l.sae == first.sae).cloned().collect();
-        missing.sort();
-        missing.dedup();
-        missing
+    pub fn missing(&self, wanted: &[LatentRef]) -> Option<NamesQuery> {
+        let absent = |of: &LatentRef| !self.known.contains_key(of) && !self.refused.contains(of);
+        absent_of_one(wanted, absent).map(|(sae, latents)| NamesQuery { sae, latents })
     }
 
     /// Takes what came of the asking: what it was to name and did not is not asked for again.
@@ -95,21 +90,25 @@ mod tests {
         LatentRef { sae: sae.into(), latent }
     }
 
+    fn of(sae: &str, latents: &[u32]) -> NamesQuery {
+        NamesQuery { sae: sae.into(), latents: latents.to_vec() }
+    }
+
     #[test]
     fn asks_for_one_sae_at_a_time_and_never_twice() {
         let mut store = NameStore::default();
         let mut tickets = Tickets::default();
         let wanted = [at("a", 2), at("b", 1), at("a", 1), at("a", 2)];
-        assert_eq!(store.missing(&wanted), [at("a", 1), at("a", 2)]);
+        assert_eq!(store.missing(&wanted), Some(of("a", &[1, 2])));
         store.ask.ask(NamesQuery { sae: "a".into(), latents: vec![1, 2] }, (), &mut tickets);
         store.ask.take(Ok(Answer::new(LatentNames { sae: "a".into(), names: vec![(1, vec![])] })));
         store.turn(Turn::Answered);
-        assert_eq!(store.missing(&wanted), [at("b", 1)], "what was not answered is not asked for again");
+        assert_eq!(store.missing(&wanted), Some(of("b", &[1])), "what was not answered is not asked for again");
         store.ask.ask(NamesQuery { sae: "b".into(), latents: vec![1] }, (), &mut tickets);
         store.ask.take(Err(Report::new("no")));
         store.turn(Turn::Failed);
-        assert!(store.missing(&wanted).is_empty());
+        assert_eq!(store.missing(&wanted), None);
         store.turn(Turn::Retried);
-        assert_eq!(store.missing(&wanted), [at("a", 2)], "but when the person says so");
+        assert_eq!(store.missing(&wanted), Some(of("a", &[2])), "but when the person says so");
     }
 }

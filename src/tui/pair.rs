@@ -3,13 +3,10 @@
 
 use crate::session::{CompareQuery, SwapQuery};
 use crate::tui::ask::Ask;
-use crate::tui::location::Focus;
 
 /// Two prompts beside each other.
 #[derive(Debug, Default)]
 pub struct TwoPrompts {
-    /// Where the person came from.
-    pub left: Option<Focus>,
     /// The prompt kept as A.
     pub a: Option<String>,
     /// The prompt kept as B; the one shown otherwise.

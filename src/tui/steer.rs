@@ -4,7 +4,7 @@
 use crate::analysis::intervention::{LatentId, Where};
 use crate::session::{SteerChange, SteerEdit, SteerQuery, SteerTarget, StrengthUnit, Sweep};
 use crate::tui::ask::Ask;
-use crate::tui::location::{Focus, LatentRef};
+use crate::tui::location::LatentRef;
 
 /// Tokens that are written, by choice.
 const LENGTHS: [usize; 4] = [16, 32, 64, 128];
@@ -16,8 +16,6 @@ const STRENGTHS: usize = 9;
 /// What is steered, and what the model wrote.
 #[derive(Debug, Default)]
 pub struct Steer {
-    /// Where the person came from.
-    pub left: Option<Focus>,
     /// What is changed.
     pub edits: Vec<ChosenEdit>,
     /// The edit that keys change.

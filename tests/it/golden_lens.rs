@@ -11,7 +11,7 @@ use saescope::task::Cancel;
 use saescope::weights::TensorFiles;
 use serde::Deserialize;
 
-use crate::golden_effect::{close, fixtures, model};
+use crate::support::reference::{close, fixtures, model};
 
 const MODELS: [&str; 5] = ["plain", "gemma2", "llama", "neox", "pythia"];
 

@@ -13,7 +13,7 @@ use saescope::task::Cancel;
 use saescope::weights::{Array, TensorFiles};
 use serde::Deserialize;
 
-use crate::golden_effect::{CONVENTIONS, MODELS, close, fixtures, model, sae_of};
+use crate::support::reference::{CONVENTIONS, MODELS, close, fixtures, model, sae_of};
 
 const PLACES: [(usize, usize); 2] = [(8, 6), (5, 3)];
 const ANSWERS: (u32, u32) = (7, 11);

@@ -1,7 +1,6 @@
 //! What a model writes when it is changed while it writes, against plain passes of `transformers` in f64: every edit, every
 //! place and condition, with every convention that scales or centres what an SAE reads. Not here: the command (`steer`).
 
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use saescope::analysis::intervention::{
@@ -10,14 +9,14 @@ use saescope::analysis::intervention::{
 use saescope::analysis::steering::{Prefix, Steering, Written};
 use saescope::blob::Blob;
 use saescope::device::DeviceName;
-use saescope::model::{Backend, Loaded, ModelFiles, ModelScope, Sampling, TokenizerFiles, TokenizerSaid};
-use saescope::sae::{Activation, Normalisation, Sae, SaeWeights};
+use saescope::model::{Loaded, Sampling};
+use saescope::sae::Sae;
 use saescope::site::{Site, SiteKind};
 use saescope::task::Cancel;
 use saescope::weights::TensorFiles;
 use serde::Deserialize;
 
-const MODELS: [&str; 5] = ["plain", "gemma2", "llama", "neox", "pythia"];
+use crate::support::reference::{MODELS, fixtures, model, sae_of};
 
 #[derive(Deserialize)]
 struct About {
@@ -79,39 +78,9 @@ struct Text {
     fires: Vec<Option<f64>>,
 }
 
-fn fixtures() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures")
-}
-
-fn model(name: &str, device: DeviceName) -> Loaded {
-    let folder = fixtures().join("models").join(name);
-    let files = ModelFiles {
-        config: Blob::path(folder.join("config.json")),
-        weights: vec![Blob::path(folder.join("model.safetensors"))],
-        tokenizer: TokenizerFiles::Json(Blob::path(fixtures().join("tokenizer/tokenizer.json"))),
-        said: TokenizerSaid::default(),
-    };
-    Backend::open(device).expect("is always there").load(&files, ModelScope::Whole).expect("the fixture loads")
-}
-
 fn sae(tensors: &TensorFiles, size: usize, convention: &str) -> Sae {
     let get = |part: &str| tensors.get(&format!("{size}.{part}")).unwrap_or_else(|error| panic!("{error}"));
-    Sae::new(SaeWeights {
-        w_enc: get("w_enc").into(),
-        b_enc: get("b_enc"),
-        w_dec: get("w_dec").into(),
-        b_dec: get("b_dec"),
-        apply_b_dec_to_input: convention != "bias_out",
-        rescale_acts_by_decoder_norm: convention == "rescale",
-        activation: Activation::Relu,
-        normalisation: match convention {
-            "scale" => Normalisation::Scale(0.3),
-            "constant_norm" => Normalisation::ConstantNorm,
-            "layer_norm" => Normalisation::LayerNorm,
-            _ => Normalisation::None,
-        },
-    })
-    .expect("fits together")
+    sae_of(&get, convention)
 }
 
 fn latent(latent: u32) -> LatentId {

@@ -1,7 +1,6 @@
 //! Interventions against passes written out here: the activation is read by one hook, edited by plain loops, and put back
 //! by another; with and without a cache, at every site kind. Not here: figures of other programs (`golden_effect`).
 
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use candle_core::{Device, Tensor};
@@ -9,30 +8,21 @@ use saescope::analysis::intervention::{
     ActivationEdit, Change, Combination, EditHook, Error, Intervention, LatentAbove, LatentId, PartialSettings,
     Setting, Where,
 };
-use saescope::blob::Blob;
-use saescope::model::{Hook, Logits, Model, ModelFiles, Pass, TokenizerFiles, TokenizerSaid, load};
+use saescope::device::DeviceName;
+use saescope::model::{Hook, Logits, Model, Pass};
 use saescope::sae::{Activation, Normalisation, Sae, SaeWeights};
 use saescope::site::{Site, SiteKind};
 use saescope::task::Cancel;
 use saescope::weights::Array;
 
+use crate::support::reference;
+
 const IDS: [u32; 9] = [289, 5, 9, 77, 3, 12, 4, 4, 200];
 const MODELS: [&str; 4] = ["plain", "gemma2", "llama", "neox"];
 const WIDTH: usize = 12;
 
-fn fixtures() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures")
-}
-
 fn model(name: &str) -> Arc<dyn Model> {
-    let folder = fixtures().join("models").join(name);
-    let files = ModelFiles {
-        config: Blob::path(folder.join("config.json")),
-        weights: vec![Blob::path(folder.join("model.safetensors"))],
-        tokenizer: TokenizerFiles::Json(Blob::path(fixtures().join("tokenizer/tokenizer.json"))),
-        said: TokenizerSaid::default(),
-    };
-    load(&files, &Device::Cpu).expect("the fixture loads").model
+    reference::model(name, DeviceName::Cpu).model
 }
 
 fn values(count: usize, seed: u32) -> Vec<f32> {

@@ -7,8 +7,8 @@ use std::process::{Command, Output, Stdio};
 use saescope::model::write_jacobian_lens;
 use serde_json::Value;
 
-use crate::golden_effect::fixtures;
 use crate::support::hub_server::HubServer;
+use crate::support::reference::fixtures;
 
 const PROMPT: &str = "Galileo Galilei came from";
 

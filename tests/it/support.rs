@@ -3,6 +3,7 @@
 
 pub mod broken_suite;
 pub mod hub_server;
+pub mod reference;
 pub mod spoiled_model;
 pub mod world;
 pub mod z_suite;

@@ -1,29 +1,12 @@
 //! The effects of latents on screen: asked for only while they are looked at, a column beside the latents, two orders.
 //! Not here: the figures (`golden_effect`).
 
-use crate::tui_support::sample::{PROMPT, press, ready, send, weights_only};
-use ratatui::Terminal;
-use ratatui::backend::TestBackend;
+use crate::tui_support::sample::{PROMPT, press, ready, screen, send, weights_only};
 use saescope::session::{EffectQuery, Query};
-use saescope::tui::app::{App, Focus};
+use saescope::tui::app::Focus;
 use saescope::tui::hits::HitTarget;
 use saescope::tui::msg::{Effect, Msg};
-use saescope::tui::theme::Theme;
 use saescope::tui::update::update;
-
-fn screen(app: &mut App, width: u16, height: u16) -> String {
-    send(app, Msg::Resize { width, height });
-    let mut text = String::new();
-    for _ in 0..2 {
-        let mut terminal = Terminal::new(TestBackend::new(width, height)).expect("a test terminal");
-        let mut hits = None;
-        let theme = Theme::default();
-        terminal.draw(|frame| hits = Some(saescope::tui::view::view(app, &theme, frame))).expect("drawn");
-        send(app, Msg::Drawn(hits.expect("hits")));
-        text = terminal.backend().to_string();
-    }
-    text
-}
 
 fn asks(effects: &[Effect]) -> usize {
     effects

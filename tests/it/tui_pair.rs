@@ -1,26 +1,8 @@
 //! Two prompts and lenses on screen: kept, exchanged, moved, interchanged; asked for only while they are looked at.
 //! Not here: the figures (`golden_pair`, `golden_lens`).
 
-use crate::tui_support::sample::{PROMPT, press, ready, send, weights_only};
-use ratatui::Terminal;
-use ratatui::backend::TestBackend;
+use crate::tui_support::sample::{PROMPT, press, ready, screen, weights_only};
 use saescope::tui::app::{App, Focus};
-use saescope::tui::msg::Msg;
-use saescope::tui::theme::Theme;
-
-fn screen(app: &mut App, width: u16, height: u16) -> String {
-    send(app, Msg::Resize { width, height });
-    let mut text = String::new();
-    for _ in 0..2 {
-        let mut terminal = Terminal::new(TestBackend::new(width, height)).expect("a test terminal");
-        let mut hits = None;
-        let theme = Theme::default();
-        terminal.draw(|frame| hits = Some(saescope::tui::view::view(app, &theme, frame))).expect("drawn");
-        send(app, Msg::Drawn(hits.expect("hits")));
-        text = terminal.backend().to_string();
-    }
-    text
-}
 
 fn holds(app: &mut App, words: &[&str]) {
     for (width, height) in [(80, 24), (120, 40), (200, 60)] {

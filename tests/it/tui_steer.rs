@@ -1,29 +1,12 @@
 //! Steering on screen: from the latents and their card, several latents at once, a sweep, the text taken into the prompt.
 //! Not here: the figures (`golden_steer`).
 
-use crate::tui_support::sample::{PROMPT, press, ready, send, weights_only};
-use ratatui::Terminal;
-use ratatui::backend::TestBackend;
+use crate::tui_support::sample::{PROMPT, press, ready, screen, weights_only};
 use saescope::analysis::intervention::Where;
 use saescope::session::{Query, SteerChange, SteerQuery};
 use saescope::tui::app::{App, Focus};
 use saescope::tui::msg::{Effect, Msg};
-use saescope::tui::theme::Theme;
 use saescope::tui::update::update;
-
-fn screen(app: &mut App, width: u16, height: u16) -> String {
-    send(app, Msg::Resize { width, height });
-    let mut text = String::new();
-    for _ in 0..2 {
-        let mut terminal = Terminal::new(TestBackend::new(width, height)).expect("a test terminal");
-        let mut hits = None;
-        let theme = Theme::default();
-        terminal.draw(|frame| hits = Some(saescope::tui::view::view(app, &theme, frame))).expect("drawn");
-        send(app, Msg::Drawn(hits.expect("hits")));
-        text = terminal.backend().to_string();
-    }
-    text
-}
 
 fn asked(app: &App) -> SteerQuery {
     app.steer.asked.question().expect("it was asked").0.clone()

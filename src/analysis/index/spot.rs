@@ -92,7 +92,7 @@ pub fn hash((document, window, position): (u32, u32, u16)) -> u64 {
 }
 
 /// The finaliser of splitmix64, by Sebastiano Vigna (public domain), of the next number.
-const fn mix(number: u64) -> u64 {
+pub const fn mix(number: u64) -> u64 {
     let z = number.wrapping_add(0x9e37_79b9_7f4a_7c15);
     let z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);

@@ -1,13 +1,13 @@
 //! A text read once for one SAE, with all positions on which each latent fires and what these look like.
 //! Not here: rules made of it (`analysis::rules`).
 
-use crate::analysis::index::sinks;
+use crate::analysis::index::mix;
 use crate::analysis::rules::{Firings, Position as Place};
 use crate::analysis::tokens;
 use crate::report::Report;
 use crate::session::current::Corpus;
-use crate::session::failure;
 use crate::session::index::IndexRecipe;
+use crate::session::index::live::run_window;
 use crate::session::index::texts::Meter;
 use crate::session::index::windows::{Position, Window};
 use crate::session::loaded_suite::LoadedSuite;
@@ -54,7 +54,7 @@ pub fn read_firings(
     let documents = of_window.last().map_or(0, |(document, _)| document + 1);
     let held_out = |(document, window): &(u64, u32)| {
         let of = if documents < DOCUMENTS { document << 32 | u64::from(*window) } else { *document };
-        mixed(of) & 1 == 1
+        mix(of) & 1 == 1
     };
     read.held_out = of_window.iter().map(held_out).collect();
     Ok(read)
@@ -72,12 +72,8 @@ fn add(
     let text = |id: u32| tokens::shown(id, &suite.model.tokenizer);
     let (mut x, mut counts) = (Vec::new(), Vec::new());
     for window in windows {
-        let rows = taker.activations(&window.ids, cancel);
-        let rows = rows.map_err(|error| failure::of_model("cannot run the text", &error))?;
-        let skipped: Vec<bool> = (0..window.ids.len()).map(|position| position == 0).collect();
-        let sinks = sinks(&rows, &skipped);
-        for at in 0..window.ids.len() {
-            let counted = !skipped[at] && !sinks[at];
+        let (rows, counted, _) = run_window(&taker, &window.ids, cancel)?;
+        for (at, counted) in counted.into_iter().enumerate() {
             counts.push(counted.then_some(of_window.len() as u32));
             if counted {
                 read.features.add(Place { ids: &window.ids, at }, &text);
@@ -94,12 +90,4 @@ fn add(
         }
     }
     Ok(())
-}
-
-/// The mixing step of splitmix64: every bit of the number changes each bit of it with probability one half.
-const fn mixed(number: u64) -> u64 {
-    let z = number.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    let z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    z ^ (z >> 31)
 }

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use crate::analysis::IndexView;
 use crate::analysis::SkippedPositions;
 use crate::analysis::index::{Corpus, Rule, WindowAt, sinks};
+use crate::analysis::measuring::ActivationSource;
 use crate::report::{Kind, Report};
 use crate::sae::Codes;
 use crate::session::failure;
@@ -240,12 +241,7 @@ impl Live {
         let taker = suite.taker();
         let (mut x, mut counted) = (Vec::new(), Vec::with_capacity(windows.len()));
         for Window { document, number: window, ids } in windows {
-            let rows = taker.activations(ids, cancel);
-            let rows = rows.map_err(|error| failure::of_model("cannot run the text", &error))?;
-            let skipped: Vec<bool> = (0..ids.len()).map(|position| position == 0).collect();
-            let sinks = sinks(&rows, &skipped);
-            let counts = skipped.iter().zip(&sinks).map(|(skipped, sink)| !skipped && !sink).collect();
-            let sinks = sinks.into_iter().filter(|sink| *sink).count();
+            let (rows, counts, sinks) = run_window(&taker, ids, cancel)?;
             let document = u32::try_from(*document).map_err(|_| Report::new("the text has too many documents"))?;
             counted.push(WindowAt { document, window: *window, ids: ids.clone(), counts, sinks });
             x.extend(rows);
@@ -320,6 +316,20 @@ impl Live {
         }
         Progress { what, done: tokens, total, figures, ..Progress::default() }
     }
+}
+
+/// A window's activations, for each position whether it counts (it is neither skipped nor a sink), and how many sinks it
+/// has.
+pub fn run_window(
+    taker: &ActivationSource<'_>,
+    ids: &[u32],
+    cancel: &Cancel,
+) -> Result<(Vec<f32>, Vec<bool>, usize), Report> {
+    let rows = taker.activations(ids, cancel).map_err(|error| failure::of_model("cannot run the text", &error))?;
+    let skipped: Vec<bool> = (0..ids.len()).map(|position| position == 0).collect();
+    let sinks = sinks(&rows, &skipped);
+    let counts = skipped.iter().zip(&sinks).map(|(skipped, sink)| !skipped && !sink).collect();
+    Ok((rows, counts, sinks.into_iter().filter(|sink| *sink).count()))
 }
 
 fn duration(seconds: f64) -> String {

@@ -95,8 +95,8 @@ impl Tables {
             let before = |of: &i32, most: u32| of.cast_unsigned() < most;
             let from = numbers.partition_point(|of| before(of, latent));
             let to = numbers.partition_point(|of| before(of, latent.saturating_add(1)));
-            let rows = std::slice::from_ref(&(from..to)).to_vec();
-            if from == to { Ok(Vec::new()) } else { kept(&Rows { group, rows: &rows }) }
+            let rows = from..to;
+            if rows.is_empty() { Ok(Vec::new()) } else { kept(&Rows { group, rows: &[rows] }) }
         })
     }
 

@@ -25,7 +25,7 @@ pub struct MakeLabelsQuery {
     pub texts: Vec<PathBuf>,
     /// Tokens of it that are read at most.
     pub tokens: Option<u64>,
-    /// Make none where rules of the SAE are kept.
+    /// Make none where all latents of the SAE were asked about before.
     pub unless_made: bool,
 }
 
@@ -44,8 +44,9 @@ impl Query for MakeLabelsQuery {
         let place = suite.place(&self.sae)?;
         self.latents.iter().try_for_each(|latent| suite.check_latent(place, *latent))?;
         let known = suite.labels(place, cancel)?;
-        if self.unless_made && known.of.contains_key(&LabelSource::Rule) {
-            return Ok(known.count(&self.sae, suite.saes[place].sae.width()));
+        let width = suite.saes[place].sae.width();
+        if self.unless_made && known.of.get(&LabelSource::Rule).is_some_and(|of| of.len() == width) {
+            return Ok(known.count(&self.sae, width));
         }
         let recipe = IndexRecipe {
             texts: self.texts.clone(),

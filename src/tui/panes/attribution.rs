@@ -227,20 +227,7 @@ fn enter(app: &mut App) {
         app.say(format!("heads and sources can be separated at attn_z only{site}"));
         return;
     }
-    if app.focus != Focus::Attribution {
-        app.attribution.left = Some(app.focus);
-    }
-    app.look_at(Focus::Attribution);
-}
-
-/// Puts the card back and goes where the person came from.
-fn leave(app: &mut App) {
-    app.beside = Focus::Card;
-    match app.attribution.left.take() {
-        Some(Focus::Card) => select::enter_card(app),
-        Some(pane) if pane.page().is_none_or(|page| page == Page::Explore) => app.look_at(pane),
-        _ => app.look_at(Focus::Latents),
-    }
+    select::enter_beside(app, Focus::Attribution);
 }
 
 /// Moves along the heads.
@@ -326,7 +313,7 @@ impl Pane for OriginsPane {
             Action::First | Action::Last | Action::PageUp | Action::PageDown => {
                 move_head(app, leap_of(action, app.hits.rows(Focus::Attribution)));
             }
-            Action::Close => leave(app),
+            Action::Close => select::leave_beside(app),
             _ => return false,
         }
         true

@@ -11,7 +11,7 @@ use crate::tui::canvas::{Canvas, Title};
 use crate::tui::format;
 use crate::tui::hits::HitTarget;
 use crate::tui::keys::{Action, Binding, KeyContext, KeyContexts, row};
-use crate::tui::location::{Focus, LatentRef, Page};
+use crate::tui::location::{Focus, LatentRef};
 use crate::tui::msg::Effect;
 use crate::tui::pane::{Pane, leap_of, step_of};
 use crate::tui::question::{Question, question};
@@ -143,23 +143,11 @@ fn enter(app: &mut App) {
         app.say("prompts are compared with a model: M loads it");
         return;
     }
-    if app.focus != Focus::Compare {
-        app.pair.left = Some(app.focus);
-    }
     if app.pair.a.is_none() && app.has_run() {
         app.pair.a = Some(app.shown_prompt.clone());
         app.say("kept as A; edit the prompt (e), it is B");
     }
-    app.look_at(Focus::Compare);
-}
-
-fn leave(app: &mut App) {
-    app.beside = Focus::Card;
-    match app.pair.left.take() {
-        Some(Focus::Card) => select::enter_card(app),
-        Some(pane) if pane.page().is_none_or(|page| page == Page::Explore) && !pane.is_beside() => app.look_at(pane),
-        _ => app.look_at(Focus::Latents),
-    }
+    select::enter_beside(app, Focus::Compare);
 }
 
 /// A key of its own.
@@ -309,7 +297,7 @@ impl Pane for ComparePane {
                 move_row(app, leap_of(action, app.hits.rows(Focus::Compare)));
             }
             Action::Own(name) => own(app, name, effects),
-            Action::Close => leave(app),
+            Action::Close => select::leave_beside(app),
             _ => return false,
         }
         true

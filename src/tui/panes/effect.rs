@@ -12,7 +12,7 @@ use crate::tui::canvas::{Canvas, Title};
 use crate::tui::format;
 use crate::tui::hits::HitTarget;
 use crate::tui::keys::{Action, Binding, KeyContext, KeyContexts, row};
-use crate::tui::location::{Focus, LatentRef, Page};
+use crate::tui::location::{Focus, LatentRef};
 use crate::tui::msg::Effect;
 use crate::tui::pane::{Pane, leap_of, step_of};
 use crate::tui::question::{Question, question};
@@ -165,22 +165,7 @@ fn enter(app: &mut App) {
         app.say("what latents do needs the whole model: M loads it");
         return;
     }
-    if app.focus != Focus::Effect {
-        app.effect.left = Some(app.focus);
-    }
-    app.look_at(Focus::Effect);
-}
-
-/// Puts the card back and goes where the person came from.
-fn leave(app: &mut App) {
-    app.beside = Focus::Card;
-    match app.effect.left.take() {
-        Some(Focus::Card) => select::enter_card(app),
-        Some(pane) if pane.page().is_none_or(|page| page == Page::Explore) && pane != Focus::Attribution => {
-            app.look_at(pane);
-        }
-        _ => app.look_at(Focus::Latents),
-    }
+    select::enter_beside(app, Focus::Effect);
 }
 
 fn choose_row(app: &mut App, row: usize) {
@@ -269,7 +254,7 @@ impl Pane for EffectPane {
                 move_row(app, leap_of(action, app.hits.rows(Focus::Effect)));
             }
             Action::Order => app.effect.by_activation = !app.effect.by_activation,
-            Action::Close => leave(app),
+            Action::Close => select::leave_beside(app),
             _ => return false,
         }
         true

@@ -184,16 +184,6 @@ fn open(app: &mut App) {
     app.look_at(Focus::Tokens);
 }
 
-/// Puts the card back and goes where the person came from.
-fn leave(app: &mut App) {
-    app.beside = Focus::Card;
-    match app.examples.left.take() {
-        Some(Focus::Card) => select::enter_card(app),
-        Some(pane) if pane.page().is_none_or(|page| page == Page::Explore) => app.look_at(pane),
-        _ => app.look_at(Focus::Latents),
-    }
-}
-
 /// The pane.
 pub(crate) struct ExamplesPane;
 
@@ -275,10 +265,7 @@ impl Pane for ExamplesPane {
     }
 
     fn enter(&self, app: &mut App) {
-        if app.focus != Focus::Examples {
-            app.examples.left = Some(app.focus);
-        }
-        app.look_at(Focus::Examples);
+        select::enter_beside(app, Focus::Examples);
     }
 
     fn act(&self, app: &mut App, action: Action, _: &mut Vec<Effect>) -> bool {
@@ -300,7 +287,7 @@ impl Pane for ExamplesPane {
                 return true;
             }
             Action::Close => {
-                leave(app);
+                select::leave_beside(app);
                 return true;
             }
             _ => return false,

@@ -11,7 +11,7 @@ use crate::tui::app::App;
 use crate::tui::canvas::{Canvas, Title};
 use crate::tui::format;
 use crate::tui::keys::{Action, Binding, KeyContexts, row};
-use crate::tui::location::{Focus, Page};
+use crate::tui::location::Focus;
 use crate::tui::msg::Effect;
 use crate::tui::pane::Pane;
 use crate::tui::question::{Question, Wait, question};
@@ -113,16 +113,6 @@ fn advice(app: &App, view: &IndexView) -> &'static str {
     }
 }
 
-/// Puts the card back and goes where the person came from.
-fn leave(app: &mut App) {
-    app.beside = Focus::Card;
-    match app.index.left.take() {
-        Some(Focus::Card) => select::enter_card(app),
-        Some(pane) if pane.page().is_none_or(|page| page == Page::Explore) && !pane.is_beside() => app.look_at(pane),
-        _ => app.look_at(Focus::Latents),
-    }
-}
-
 /// The pane.
 pub(crate) struct IndexPane;
 
@@ -180,10 +170,7 @@ impl Pane for IndexPane {
     }
 
     fn enter(&self, app: &mut App) {
-        if app.focus != Focus::Index {
-            app.index.left = Some(app.focus);
-        }
-        app.look_at(Focus::Index);
+        select::enter_beside(app, Focus::Index);
     }
 
     fn act(&self, app: &mut App, action: Action, effects: &mut Vec<Effect>) -> bool {
@@ -194,7 +181,7 @@ impl Pane for IndexPane {
             }
             Action::Own(READ) if app.weights_only() => app.say("the model is not open: no text can be read"),
             Action::Own(READ) => app.index.read_on(),
-            Action::Close => leave(app),
+            Action::Close => select::leave_beside(app),
             _ => return false,
         }
         true

@@ -11,7 +11,7 @@ use crate::tui::app::App;
 use crate::tui::canvas::{Canvas, Title};
 use crate::tui::format;
 use crate::tui::keys::{Action, Binding, KeyContext, KeyContexts, row};
-use crate::tui::location::{Focus, Page};
+use crate::tui::location::Focus;
 use crate::tui::msg::Effect;
 use crate::tui::pane::{Pane, leap_of, step_of};
 use crate::tui::question::{Question, question};
@@ -138,20 +138,8 @@ fn enter(app: &mut App) {
         app.say("what every block says needs the whole model: M loads it");
         return;
     }
-    if app.focus != Focus::Lens {
-        app.lens.left = Some(app.focus);
-    }
     app.lens.top = 0;
-    app.look_at(Focus::Lens);
-}
-
-fn leave(app: &mut App) {
-    app.beside = Focus::Card;
-    match app.lens.left.take() {
-        Some(Focus::Card) => select::enter_card(app),
-        Some(pane) if pane.page().is_none_or(|page| page == Page::Explore) && !pane.is_beside() => app.look_at(pane),
-        _ => app.look_at(Focus::Latents),
-    }
+    select::enter_beside(app, Focus::Lens);
 }
 
 fn scroll(app: &mut App, by: isize) {
@@ -232,7 +220,7 @@ impl Pane for LensPane {
             Action::First | Action::Last | Action::PageUp | Action::PageDown => {
                 scroll(app, leap_of(action, app.hits.rows(Focus::Lens)));
             }
-            Action::Close => leave(app),
+            Action::Close => select::leave_beside(app),
             _ => return false,
         }
         true

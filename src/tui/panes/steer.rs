@@ -15,7 +15,7 @@ use crate::tui::canvas::{Canvas, Title};
 use crate::tui::format;
 use crate::tui::hits::HitTarget;
 use crate::tui::keys::{Action, Binding};
-use crate::tui::location::{Focus, LatentRef, Page};
+use crate::tui::location::{Focus, LatentRef};
 use crate::tui::msg::Effect;
 use crate::tui::pane::{Pane, leap_of, step_of};
 use crate::tui::question::{Question, question};
@@ -130,14 +130,11 @@ pub(crate) fn enter(app: &mut App) {
         app.say("steering needs the whole model: M loads it");
         return;
     }
-    if app.focus != Focus::Steer {
-        app.steer.left = Some(app.focus);
-    }
     if let Some(chosen) = app.chosen().filter(|_| app.steer.edits.is_empty()) {
         let edit = app.edit_of(chosen);
         app.steer.edits.push(edit);
     }
-    app.look_at(Focus::Steer);
+    select::enter_beside(app, Focus::Steer);
 }
 
 /// Changes the chosen latent, from the latents or its card.
@@ -156,11 +153,12 @@ pub(crate) fn start(app: &mut App, action: Action) {
         app.steer.row = 0;
     }
     change_chosen(app, action);
-    app.beside = Focus::Steer;
-    app.steer.left = Some(Focus::Latents);
     if app.focus == Focus::Card {
         app.look_at(Focus::Steer);
+    } else {
+        app.beside = Focus::Steer;
     }
+    app.before_beside = Some(Focus::Latents);
 }
 
 fn change_chosen(app: &mut App, action: Action) {
@@ -197,15 +195,6 @@ fn accept(app: &mut App) {
     let Some(arm) = view.arms.get(1).filter(|arm| !arm.text.is_empty()) else { return };
     let prompt = format!("{}{}", app.shown_prompt, arm.text);
     app.editor = editor_of(&prompt);
-}
-
-fn leave(app: &mut App) {
-    app.beside = Focus::Card;
-    match app.steer.left.take() {
-        Some(Focus::Card) => select::enter_card(app),
-        Some(pane) if pane.page().is_none_or(|page| page == Page::Explore) && !pane.is_beside() => app.look_at(pane),
-        _ => app.look_at(Focus::Latents),
-    }
 }
 
 fn move_row(app: &mut App, by: isize) {
@@ -275,7 +264,7 @@ impl Pane for SteerPane {
             Action::SteerOff | Action::SteerBy(_) | Action::Order => change_chosen(app, action),
             Action::Toggle => toggle(app),
             Action::Accept => accept(app),
-            Action::Close => leave(app),
+            Action::Close => select::leave_beside(app),
             Action::Own(name) => return own(app, name),
             _ => return false,
         }

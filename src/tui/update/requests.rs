@@ -4,8 +4,8 @@
 //! Every message ends here, so no path can forget to ask: the question follows from the state alone.
 
 use crate::session::{
-    CardQuery, CheckupQuery, CompareQuery, EffectQuery, LoadScope, NamesQuery, NextQuery, PackQuery, Query, RunQuery,
-    SearchQuery, SteerQuery,
+    CardQuery, CheckupQuery, CompareQuery, EffectQuery, LoadScope, NextQuery, PackQuery, Query, RunQuery, SearchQuery,
+    SteerQuery,
 };
 use crate::tui::app::{App, LatentRef, Page};
 use crate::tui::ask::AnyAsk as _;
@@ -34,9 +34,11 @@ pub(super) fn settle(app: &mut App, effects: &mut Vec<Effect>) {
     next(app, effects);
     card(app, effects);
     search(app, effects);
-    names(app, effects);
-    frequencies(app, effects);
-    labels(app, effects);
+    let wanted = wanted(app);
+    names(app, &wanted, effects);
+    frequencies(app, &wanted, effects);
+    labels(app, &wanted, effects);
+    rules(app, effects);
     for pane in PANES {
         pane.ask(app, effects);
     }
@@ -136,34 +138,35 @@ fn search(app: &mut App, effects: &mut Vec<Effect>) {
     effects.extend(app.found.want(SearchQuery { sae, query }, (), &mut app.tickets));
 }
 
-fn names(app: &mut App, effects: &mut Vec<Effect>) {
+fn names(app: &mut App, wanted: &[LatentRef], effects: &mut Vec<Effect>) {
     if app.names.is_pending() {
         return;
     }
-    let missing = app.names.missing(&wanted(app));
-    let Some(sae) = missing.first().map(|l| l.sae.clone()) else { return };
-    let latents = missing.iter().map(|l| l.latent).collect();
-    effects.push(app.names.ask.ask(NamesQuery { sae, latents }, (), &mut app.tickets));
+    let Some(query) = app.names.missing(wanted) else { return };
+    effects.push(app.names.ask.ask(query, (), &mut app.tickets));
 }
 
 /// How often the latents in view fire in the index, as soon as there is one and whenever there is more in it.
-fn frequencies(app: &mut App, effects: &mut Vec<Effect>) {
+fn frequencies(app: &mut App, wanted: &[LatentRef], effects: &mut Vec<Effect>) {
     let version = app.index.version();
     if version == 0 || app.frequencies.ask.is_pending() {
         return;
     }
-    let Some(query) = app.frequencies.missing(&wanted(app), version) else { return };
+    let Some(query) = app.frequencies.missing(wanted, version) else { return };
     effects.push(app.frequencies.ask.ask(query, version, &mut app.tickets));
 }
 
-/// The labels of the latents in view; rules are made in the background, of the chosen SAE and once, when there is an index
-/// and nothing else is done.
-fn labels(app: &mut App, effects: &mut Vec<Effect>) {
-    if !app.labels.ask.is_pending()
-        && let Some(query) = app.labels.missing(&wanted(app))
-    {
-        effects.push(app.labels.ask.ask(query, (), &mut app.tickets));
+/// The labels of the latents in view.
+fn labels(app: &mut App, wanted: &[LatentRef], effects: &mut Vec<Effect>) {
+    if app.labels.ask.is_pending() {
+        return;
     }
+    let Some(query) = app.labels.missing(wanted) else { return };
+    effects.push(app.labels.ask.ask(query, (), &mut app.tickets));
+}
+
+/// Rules are made in the background, of the chosen SAE and once, when there is an index and nothing else is done.
+fn rules(app: &mut App, effects: &mut Vec<Effect>) {
     let reads = app.index.wanted.is_some() || app.index.asked.is_pending() || app.index.version() == 0;
     let busy = app.is_pending() || app.labels.make.is_pending();
     if reads || app.weights_only() || busy || !app.index.reads_unasked() {

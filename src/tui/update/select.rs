@@ -2,7 +2,7 @@
 //! Not here: asking for what the choice needs (`wants`).
 
 use crate::analysis::LatentCard;
-use crate::tui::app::{App, Focus, LatentRef, Visit};
+use crate::tui::app::{App, Focus, LatentRef, Page, Visit};
 use crate::tui::keys::Action;
 
 /// Moves along the tokens.
@@ -101,6 +101,24 @@ pub(crate) fn leap_latent(app: &mut App, action: Action) {
         Action::Last => choose_rank(app, app.listed().saturating_sub(1)),
         Action::PageUp => move_latent(app, -page),
         _ => move_latent(app, page),
+    }
+}
+
+/// Puts a pane in the card's place beside the latents.
+pub(crate) fn enter_beside(app: &mut App, pane: Focus) {
+    if app.focus == Focus::Card || !app.focus.is_beside() {
+        app.before_beside = Some(app.focus);
+    }
+    app.look_at(pane);
+}
+
+/// Puts the card back and goes where the person came from.
+pub(crate) fn leave_beside(app: &mut App) {
+    app.beside = Focus::Card;
+    match app.before_beside.take() {
+        Some(Focus::Card) => enter_card(app),
+        Some(pane) if pane.page().is_none_or(|page| page == Page::Explore) => app.look_at(pane),
+        _ => app.look_at(Focus::Latents),
     }
 }
 

@@ -13,6 +13,9 @@ pub mod stitching;
 
 use std::time::Duration;
 
+use ratatui::Terminal;
+use ratatui::backend::TestBackend;
+
 use saescope::analysis::doctor::Checkup;
 use saescope::analysis::effect::{
     ControlEffect, EffectView, ErrorEffect, LatentEffect, PartEffect, RandomEffect, SaeEffect,
@@ -33,6 +36,7 @@ use saescope::task::{Cancelled, Ticket};
 use saescope::text::Charset;
 use saescope::tui::app::{App, TuiOptions};
 use saescope::tui::msg::{Effect, Msg, Update};
+use saescope::tui::theme::Theme;
 use saescope::tui::update::{start, update};
 use saescope::worker::{Answer, Event, Job, JobEvent};
 
@@ -579,4 +583,19 @@ pub fn frequencies(query: &FrequenciesQuery) -> Option<Frequencies> {
     };
     let latents = query.latents.iter().map(|latent| (*latent, frequency(*latent))).collect();
     Some(Frequencies { sae: query.sae.clone(), tokens: 10_000, latents })
+}
+
+/// The screen at a size, drawn and settled twice.
+pub fn screen(app: &mut App, width: u16, height: u16) -> String {
+    send(app, Msg::Resize { width, height });
+    let mut text = String::new();
+    for _ in 0..2 {
+        let mut terminal = Terminal::new(TestBackend::new(width, height)).expect("a test terminal");
+        let mut hits = None;
+        let theme = Theme::default();
+        terminal.draw(|frame| hits = Some(saescope::tui::view::view(app, &theme, frame))).expect("drawn");
+        send(app, Msg::Drawn(hits.expect("hits")));
+        text = terminal.backend().to_string();
+    }
+    text
 }

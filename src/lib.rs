@@ -79,6 +79,8 @@ pub mod text;
 pub mod toml_file;
 #[doc(hidden)]
 pub mod tui;
+#[doc(hidden)]
+pub mod web;
 pub mod weights;
 #[doc(hidden)]
 pub mod worker;

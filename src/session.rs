@@ -30,6 +30,7 @@ mod memo;
 mod memory;
 mod meta;
 mod names;
+mod neuronpedia;
 mod next;
 mod open;
 mod opened;
@@ -74,7 +75,8 @@ pub use index::{
     CorpusQuery, Frequencies, FrequenciesQuery, INDEX_TOP, IndexQuery, IndexRecipe, ReadOn, index_info, merge_indexes,
 };
 pub use labels::{
-    ExportLabelsQuery, ImportLabelsQuery, LabelCount, Labels, LabelsQuery, MakeLabelsQuery, WriteLabelQuery,
+    ExportLabelsQuery, ImportLabelsQuery, LabelCount, Labels, LabelsQuery, MakeLabelsQuery, PullLabelsQuery,
+    WriteLabelQuery,
 };
 pub use lens::{LensFile, LensFitted, LensOf, LensQuery, LensRecipe};
 pub use load_scope::{LoadScope, OpenRequest};
@@ -85,6 +87,7 @@ pub use meta::{
     MetaState, MetaTrained, MetasQuery, SurgeryQuery,
 };
 pub use names::{LatentNames, NamesQuery};
+pub use neuronpedia::Neuronpedia;
 pub use next::{NextQuery, Predictions};
 pub use opened::{OpenQuery, OpenedSuite, SaeInfo};
 pub use pack::PackQuery;
@@ -138,6 +141,8 @@ pub struct SessionConfig {
     pub checkups: Option<PathBuf>,
     /// Whose word counts on the tokens of every suite; none for what each says.
     pub tokenizer: Option<TokenizerWord>,
+    /// Where Neuronpedia is.
+    pub neuronpedia: Neuronpedia,
 }
 
 impl SessionConfig {
@@ -154,6 +159,7 @@ impl SessionConfig {
             text: None,
             checkups: None,
             tokenizer: None,
+            neuronpedia: Neuronpedia::default(),
         }
     }
 

@@ -7,7 +7,9 @@ use crate::cli::args::Args;
 use crate::cli::progress::Line;
 use crate::hub::Hub;
 use crate::report::{Kind, Report};
-use crate::session::{ComputeDevice, LoadScope, OpenRequest, OpenedSuite, Session, SessionConfig, available_memory};
+use crate::session::{
+    ComputeDevice, LoadScope, Neuronpedia, OpenRequest, OpenedSuite, Session, SessionConfig, available_memory,
+};
 use crate::settings::{Directories, Settings};
 use crate::task::Cancel;
 
@@ -35,7 +37,7 @@ impl Context {
         let env = |name: &str| std::env::var_os(name);
         let directories = Directories::find(&env)?;
         let settings = Settings::read(args.given(), &env, &directories.config_file())?;
-        let hub = Hub::from_env(env).map_err(|error| Report::from(error).kind(Kind::Usage))?;
+        let hub = Hub::from_env(&env).map_err(|error| Report::from(error).kind(Kind::Usage))?;
         let suites: Vec<PathBuf> = vec![directories.suites()];
         let setup = SessionConfig {
             hub,
@@ -47,6 +49,7 @@ impl Context {
             checkups: Some(directories.checkups()),
             text: settings.text.clone(),
             tokenizer: args.tokenizer(),
+            neuronpedia: Neuronpedia::read(&env),
         };
         let (prompt, saes, reach) = (args.prompt.clone(), args.sae.clone(), args.reach());
         Ok(Self { settings, directories, setup, prompt, saes, reach, without_log: None })

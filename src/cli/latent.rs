@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 
-use crate::analysis::{Attribution, Class, Example, Label, LatentCard, LatentCorpus, TokenValue};
+use crate::analysis::{Attribution, Class, Example, Label, LabelSource, LatentCard, LatentCorpus, TokenValue};
 use crate::cli::args;
 use crate::cli::context::{Context, open};
 use crate::cli::output::Output;
@@ -24,6 +24,8 @@ pub fn latent(context: &Context, options: &args::Latent, output: &Output) -> Res
         sae.id == options.sae || !matches!(suite.sae_files(sae, &context.setup.hub), Err(Error::Missing { .. }))
     };
     let saes: Vec<String> = suite.saes.iter().filter(here).map(|sae| sae.id.clone()).collect();
+    let page = |source: &String| context.setup.neuronpedia.page(source, options.latent);
+    let neuronpedia = suite.sae(&options.sae)?.neuronpedia.as_ref().map(page);
     if options.prompt.is_some() {
         check_attribution(&suite, &options.sae, options.latent)?;
     }
@@ -47,7 +49,7 @@ pub fn latent(context: &Context, options: &args::Latent, output: &Output) -> Res
     let labels: Vec<Label> = labels.labels.into_iter().flat_map(|(_, labels)| labels).collect();
     if output.is_json() {
         let (attribution, corpus) = (attribution.as_ref(), corpus.as_ref());
-        return Output::object(&Answer { card: &card, attribution, corpus, labels: &labels }).map(|()| 0);
+        return Output::object(&Answer { card: &card, attribution, corpus, labels: &labels, neuronpedia }).map(|()| 0);
     }
     let attributed = attribution.as_ref().map(attributed).unwrap_or_default();
     let corpus = corpus.as_ref().map(corpus_words).unwrap_or_default();
@@ -70,20 +72,36 @@ struct Answer<'a> {
     corpus: Option<&'a LatentCorpus>,
     #[serde(skip_serializing_if = "<[Label]>::is_empty")]
     labels: &'a [Label],
+    /// The latent's page there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    neuronpedia: Option<String>,
+}
+
+/// Who made a label that is from elsewhere, and how.
+fn maker(label: &Label) -> String {
+    let elsewhere = matches!(label.source, LabelSource::Neuronpedia | LabelSource::Llm);
+    let both = [&label.by, &label.kind].into_iter().filter(|said| elsewhere && !said.is_empty());
+    both.map(|said| format!(", {said}")).collect()
 }
 
 fn label_words(labels: &[Label]) -> String {
     let mut text = String::new();
     for label in labels {
         let scores = label.scores.map_or_else(String::new, |scores| {
-            let of =
-                |name: &str, value: Option<f64>| value.map_or_else(String::new, |value| format!(", {name} {value:.2}"));
-            let (precision, recall) = (of("precision", scores.precision), of("recall", scores.recall));
-            format!("{}{precision}{recall}, {} held out", of("F1", scores.f1), scores.held_out)
+            let each = [
+                ("F1", scores.f1),
+                ("precision", scores.precision),
+                ("recall", scores.recall),
+                ("detection", scores.detection),
+                ("fuzzing", scores.fuzzing),
+            ];
+            let said = |(name, value): (&str, Option<f64>)| Some(format!(", {name} {:.2}", value?));
+            format!("{}, {} held out", each.into_iter().filter_map(said).collect::<String>(), scores.held_out)
         });
         let (said, source) = (prose(&label.text, Charset::Unicode), label.source.name());
+        let maker = prose(&maker(label), Charset::Unicode);
         // Writing to a string does not fail.
-        let _ = writeln!(text, "label      {said} ({source}{scores})");
+        let _ = writeln!(text, "label      {said} ({source}{maker}{scores})");
         if !label.note.is_empty() {
             let _ = writeln!(text, "           {}", prose(&label.note, Charset::Unicode));
         }

@@ -12,17 +12,17 @@ use std::time::Duration;
 use reqwest::header::{
     ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, ETAG, HeaderMap, LOCATION, RANGE, RETRY_AFTER,
 };
-use reqwest::{ClientBuilder, Method, Response, Url, redirect};
+use reqwest::{ClientBuilder, Method, Response, Url};
 
 use super::environment::{Environment, without_userinfo};
 use super::error::chain;
 use super::pages::{MAX_PAGE, Pages};
 use super::{Error, FileInfo, Repo, name};
+use crate::web;
 
 /// Redirects followed for one answer.
 const MAX_REDIRECTS: usize = 10;
-/// A server that does not answer, or stops in the middle, this long is treated as gone.
-const CONNECT: Duration = Duration::from_secs(10);
+/// A server that stops in the middle this long is treated as gone.
 const SILENCE: Duration = Duration::from_secs(30);
 
 /// The hub, as one runtime talks to it.
@@ -345,20 +345,9 @@ impl<'a> HubClient<'a> {
     }
 }
 
-/// The client of every request to the hub.
+/// The client of every request to the hub. Redirects are followed above, where it is known to whom the token belongs.
 fn client(endpoint: &Url) -> ClientBuilder {
-    // What encrypts. Another library of the process may have chosen one before: then that one is taken.
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    let builder = reqwest::Client::builder()
-        // Redirects are followed above, where it is known to whom the token belongs.
-        .redirect(redirect::Policy::none())
-        .user_agent(concat!("saescope/", env!("CARGO_PKG_VERSION")))
-        .connect_timeout(CONNECT)
-        .read_timeout(SILENCE);
-    match endpoint.host_str() {
-        Some("localhost" | "127.0.0.1" | "[::1]") => builder.no_proxy(),
-        _ => builder,
-    }
+    web::builder(endpoint.host_str()).read_timeout(SILENCE)
 }
 
 /// A header as text, when there is something in it.

@@ -2,6 +2,7 @@
 //! Not here: how a rule is chosen (`analysis::rules`), and how labels are kept (`store`).
 
 mod make;
+mod pull;
 mod store;
 mod transfer;
 
@@ -9,6 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 pub use make::MakeLabelsQuery;
+pub use pull::PullLabelsQuery;
 pub use transfer::{ExportLabelsQuery, ImportLabelsQuery};
 
 use crate::analysis::{Label, LabelSource};
@@ -67,6 +69,9 @@ pub struct LabelCount {
     /// Positions of the text, where one was read.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tokens: Option<u64>,
+    /// Bytes that were downloaded, where any were.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bytes: Option<u64>,
     /// Seconds that it took.
     pub seconds: f64,
     /// Things worth saying.
@@ -81,23 +86,26 @@ impl MemoKey for LabelsKey {
     type Value = Arc<Known>;
 }
 
-/// The labels of an SAE by source and latent; none where it is known that there is none.
+/// The labels of one source by latent; none where it is known that there is none.
+pub(super) type OfSource = BTreeMap<u32, Vec<Label>>;
+
+/// The labels of an SAE by source and latent.
 #[derive(Debug, Default)]
 pub(super) struct Known {
-    pub of: BTreeMap<LabelSource, BTreeMap<u32, Option<Label>>>,
+    pub of: BTreeMap<LabelSource, OfSource>,
     pub notes: Vec<String>,
 }
 
 impl Known {
     /// The labels of a latent, in the order in which they are shown.
     fn labels(&self, latent: u32) -> Vec<Label> {
-        let of = |source| self.of.get(&source)?.get(&latent)?.clone();
-        LabelSource::ALL.into_iter().filter_map(of).collect()
+        let of = |source| self.of.get(&source).and_then(|of| of.get(&latent));
+        LabelSource::ALL.into_iter().filter_map(of).flatten().cloned().collect()
     }
 
     /// How many latents have one.
     fn count(&self, sae: &str, width: usize) -> LabelCount {
-        let labelled = |latent: &u32| self.of.values().any(|of| of.get(latent).is_some_and(Option::is_some));
+        let labelled = |latent: &u32| self.of.values().any(|of| of.get(latent).is_some_and(|of| !of.is_empty()));
         let asked: BTreeSet<u32> = self.of.values().flat_map(BTreeMap::keys).copied().collect();
         let with = asked.iter().filter(|latent| labelled(latent)).count();
         LabelCount {
@@ -138,8 +146,8 @@ impl Query for WriteLabelQuery {
         suite.check_latent(place, self.latent)?;
         let text = self.text.trim();
         let label = Label { text: text.to_owned(), note: self.note.trim().to_owned(), ..Label::default() };
-        let label = (!text.is_empty()).then_some(label);
-        suite.keep_labels(place, LabelSource::File, vec![(self.latent, label)], cx.cancel)?;
+        let labels = if text.is_empty() { Vec::new() } else { vec![label] };
+        suite.keep_labels(place, LabelSource::File, vec![(self.latent, labels)], cx.cancel)?;
         LabelsQuery { sae: self.sae.clone(), latents: vec![self.latent] }.run(cx)
     }
 }
@@ -162,14 +170,14 @@ impl LoadedSuite {
         &self,
         place: usize,
         source: LabelSource,
-        labels: Vec<(u32, Option<Label>)>,
+        labels: Vec<(u32, Vec<Label>)>,
         cancel: &Cancel,
     ) -> Result<(), Report> {
         let known = self.labels(place, cancel)?;
         let mut all = known.of.get(&source).cloned().unwrap_or_default();
         all.extend(labels);
         if source == LabelSource::File {
-            all.retain(|_, label| label.is_some());
+            all.retain(|_, labels| !labels.is_empty());
         }
         self.store(place).write(source, &self.saes[place].entry.id, &all)?;
         self.memo.retain(|key: &LabelsKey| key.0 != place);

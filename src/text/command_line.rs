@@ -42,11 +42,19 @@ impl CommandLine {
         }
     }
 
+    /// An argument without an option, quoted.
+    #[must_use]
+    pub fn argument(mut self, value: &str) -> Self {
+        let dashes = if value.starts_with('-') { "-- " } else { "" };
+        // Writing to a string does not fail, here and below.
+        let _ = write!(self.0, " {dashes}{}", quoted(value));
+        self
+    }
+
     /// An option without a value, where it holds.
     #[must_use]
     pub fn flag(mut self, option: &str, holds: bool) -> Self {
         if holds {
-            // Writing to a string does not fail, here and below.
             let _ = write!(self.0, " --{option}");
         }
         self

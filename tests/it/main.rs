@@ -30,6 +30,7 @@ mod hub;
 mod index;
 mod intervention;
 mod labels;
+mod labels_pull;
 mod lens;
 mod meta;
 mod odd_saes;

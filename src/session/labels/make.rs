@@ -21,6 +21,8 @@ pub struct MakeLabelsQuery {
     pub sae: String,
     /// These latents; all of the SAE's where it is empty.
     pub latents: Vec<u32>,
+    /// Only so many of them, in their order.
+    pub limit: Option<usize>,
     /// The text, as for an index; the one that is measured on otherwise.
     pub texts: Vec<PathBuf>,
     /// Tokens of it that are read at most.
@@ -56,12 +58,13 @@ impl Query for MakeLabelsQuery {
         };
         let firings = read_firings(suite, &corpus, &recipe, (&self.sae, cancel, cx.progress))?;
         let all: Vec<u32> = (0..suite.saes[place].sae.width() as u32).collect();
-        let latents = if self.latents.is_empty() { all } else { self.latents.clone() };
+        let mut latents = if self.latents.is_empty() { all } else { self.latents.clone() };
+        latents.truncate(self.limit.unwrap_or(usize::MAX));
         let rules = firings.rules(&latents, cancel)?;
         let text = |id: u32| tokens::shown(id, &suite.model.tokenizer);
         let label = |rule: &Option<_>| rule.as_ref().and_then(|rule| firings.label(rule, &text));
-        let labels: Vec<(u32, Option<Label>)> =
-            latents.iter().zip(&rules).map(|(latent, rule)| (*latent, label(rule))).collect();
+        let labels: Vec<(u32, Vec<Label>)> =
+            latents.iter().zip(&rules).map(|(latent, rule)| (*latent, label(rule).into_iter().collect())).collect();
         suite.keep_labels(place, LabelSource::Rule, labels, cancel)?;
         let count = suite.labels(place, cancel)?.count(&self.sae, suite.saes[place].sae.width());
         let tokens = Some(firings.held_out.len() as u64);

@@ -1,7 +1,6 @@
 //! Labels on the disk: for each SAE a folder of its hash, in it one file of JSON lines for each source.
 //! Not here: what is done with them.
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
@@ -10,7 +9,7 @@ use crate::analysis::{Label, LabelSource, LatentLabel};
 use crate::report::Report;
 use crate::sae::Sae;
 use crate::session::content::hex;
-use crate::session::labels::Known;
+use crate::session::labels::{Known, OfSource};
 
 /// Bytes of a file of labels that are read at most.
 const LARGEST: u64 = 1 << 30;
@@ -51,19 +50,13 @@ impl Store {
         known
     }
 
-    fn parse(
-        &self,
-        text: &str,
-        source: LabelSource,
-        name: &str,
-        notes: &mut Vec<String>,
-    ) -> BTreeMap<u32, Option<Label>> {
-        let mut labels = BTreeMap::new();
+    fn parse(&self, text: &str, source: LabelSource, name: &str, notes: &mut Vec<String>) -> OfSource {
+        let mut labels = OfSource::new();
         let mut wrong = 0;
         for (at, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
             match serde_json::from_str::<LatentLabel>(line) {
                 Ok(LatentLabel { latent, label }) if (latent as usize) < self.width => {
-                    labels.insert(latent, label.map(|label| Label { source, ..label }));
+                    labels.entry(latent).or_default().extend(label.map(|label| Label { source, ..label }));
                 }
                 other => {
                     wrong += 1;
@@ -87,7 +80,7 @@ impl Store {
     ///
     /// # Errors
     /// What the disk has against it.
-    pub fn write(&self, source: LabelSource, sae: &str, all: &BTreeMap<u32, Option<Label>>) -> Result<(), Report> {
+    pub fn write(&self, source: LabelSource, sae: &str, all: &OfSource) -> Result<(), Report> {
         let Some(path) = self.path(source) else {
             return Err(Report::new(format!("cannot keep labels of SAE `{sae}`"))
                 .because("there is no data directory on this machine")
@@ -97,11 +90,16 @@ impl Store {
             self.keep_damaged(source, &path)?;
             let folder = path.parent().ok_or_else(|| io::Error::other("it lies in no folder"))?;
             fs::create_dir_all(folder)?;
-            let mut file = tempfile::NamedTempFile::new_in(folder)?;
-            for (latent, label) in all {
-                serde_json::to_writer(&mut file, &LatentLabel { latent: *latent, label: label.clone() })?;
-                file.write_all(b"\n")?;
+            let mut file = tempfile::NamedTempFile::new_in(folder).map(io::BufWriter::new)?;
+            for (latent, labels) in all {
+                // Where it is known that there is none, one line says so.
+                let none = labels.is_empty().then_some(None);
+                for label in labels.iter().cloned().map(Some).chain(none) {
+                    serde_json::to_writer(&mut file, &LatentLabel { latent: *latent, label })?;
+                    file.write_all(b"\n")?;
+                }
             }
+            let file = file.into_inner().map_err(io::IntoInnerError::into_error)?;
             file.as_file().sync_all()?;
             file.persist(&path).map(drop).map_err(|error| error.error)
         };

@@ -59,7 +59,7 @@ impl Query for ImportLabelsQuery {
                 .hint("nothing of the file was taken in; correct the line and try again")
                 .kind(Kind::Usage)
         };
-        let mut of_sae: BTreeMap<usize, Vec<(u32, Option<Label>)>> = BTreeMap::new();
+        let mut of_sae: BTreeMap<usize, Vec<(u32, Vec<Label>)>> = BTreeMap::new();
         let mut others = 0;
         for (number, line) in read(&self.0, &wrong)? {
             if !(line.source.is_empty() || line.source == LabelSource::File.name()) {
@@ -74,7 +74,7 @@ impl Query for ImportLabelsQuery {
                 return Err(wrong(number, "its text is empty".to_owned()));
             }
             let label = Label { text, note: line.note, by: name_of(&self.0), ..Label::default() };
-            of_sae.entry(place).or_default().push((line.latent, Some(label)));
+            of_sae.entry(place).or_default().push((line.latent, vec![label]));
         }
         let mut counts = Vec::new();
         for (place, labels) in of_sae {
@@ -103,7 +103,7 @@ impl Query for ExportLabelsQuery {
         for (place, loaded) in suite.saes.iter().enumerate() {
             let (known, sae) = (suite.labels(place, cx.cancel)?, &loaded.entry.id);
             for (source, of) in &known.of {
-                let labels = of.iter().filter_map(|(latent, label)| Some((*latent, label.as_ref()?)));
+                let labels = of.iter().flat_map(|(latent, labels)| labels.iter().map(|label| (*latent, label)));
                 lines.extend(labels.map(|(latent, label)| Line {
                     sae: sae.clone(),
                     latent,

@@ -18,7 +18,7 @@ use crate::tui::msg::Effect;
 use crate::tui::pane::{Pane, step_of};
 use crate::tui::panes::{attribution, examples, parts};
 use crate::tui::update::select;
-use crate::tui::view::figures::{NAMES, cosine, label_source, longest, name_text, not_run, token_lines};
+use crate::tui::view::figures::{NAMES, cosine, label_maker, label_source, longest, name_text, not_run, token_lines};
 use crate::tui::view::flow;
 use crate::tui::view::trouble;
 use crate::tui::view::verdict;
@@ -137,7 +137,8 @@ fn label_lines<'a>(app: &App, card: &LatentCard, width: usize, pen: &Canvas<'_>)
         let name = if at == 0 { "label" } else { "" };
         let note = if label.note.is_empty() { String::new() } else { format!("; {}", label.note) };
         let held_out = label.scores.map_or_else(String::new, |scores| format!(" of {} held out", scores.held_out));
-        let from = format!(" {}{held_out}{}", label_source(label), text::prose(&note, theme.charset));
+        let maker = text::prose(&label_maker(label), theme.charset);
+        let from = format!(" {}{maker}{held_out}{}", label_source(label), text::prose(&note, theme.charset));
         let from = text::truncate(&from, width.saturating_sub(NAMES) / 2, theme.charset);
         let room = width.saturating_sub(NAMES + text::width(&from));
         Line::from(vec![

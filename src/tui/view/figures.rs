@@ -44,13 +44,27 @@ pub(crate) fn name_text(app: &App, theme: Theme, of: &LatentRef, most: usize) ->
     Some(format!("{dense}on {}{arrow}{}", shown.join(", "), promoted.join(", ")))
 }
 
-/// Where a label is from, and its F1.
+/// Where a label is from, and how often it is right: its F1, or a model's detection and fuzzing.
 pub(crate) fn label_source(label: &Label) -> String {
-    let f1 = label.scores.and_then(|scores| scores.f1);
-    let f1 = f1.map_or_else(String::new, |f1| format!(" F1 {}", cosine(f1 as f32)));
+    let scores = label.scores.unwrap_or_default();
+    let of = |name: &str, score: Option<f64>| {
+        score.map_or_else(String::new, |score| format!(" {name} {}", cosine(score as f32)))
+    };
+    let scores = format!("{}{}{}", of("F1", scores.f1), of("det", scores.detection), of("fuzz", scores.fuzzing));
     match label.source {
-        LabelSource::File if label.by.is_empty() => "yours".to_owned(),
-        source => format!("{}{f1}", source.name()),
+        LabelSource::File if label.by.is_empty() => format!("yours{scores}"),
+        source => format!("{}{scores}", source.name()),
+    }
+}
+
+/// Who made a label that is from elsewhere, and how.
+pub(crate) fn label_maker(label: &Label) -> String {
+    match label.source {
+        LabelSource::Neuronpedia | LabelSource::Llm => {
+            let both = [&label.by, &label.kind].into_iter().filter(|said| !said.is_empty());
+            both.map(|said| format!(" {said}")).collect()
+        }
+        LabelSource::File | LabelSource::Rule => String::new(),
     }
 }
 

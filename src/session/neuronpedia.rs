@@ -164,7 +164,7 @@ mod tests {
             "id = 'x'\ntitle = 'x'\n[model]\nrepo = 'a/b'\nprepend_bos = false\n[site]\nlayer = 1\nkind = \
              'resid_pre'\n[[sae]]\nid = '1'\nformat = 'sae-lens'\n{source}"
         );
-        parse(&text, "x.toml", Base::Folder(".".as_ref())).expect("is a suite").saes.remove(0)
+        parse("x.toml", &text, Base::Directory(".".as_ref())).expect("is a suite").saes.remove(0)
     }
 
     #[test]

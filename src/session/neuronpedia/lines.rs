@@ -144,7 +144,7 @@ mod tests {
 
     #[test]
     fn lines_are_read_and_what_is_wrong_has_its_line() {
-        let good = zipped(b"{\"a\":1}\n\n{\"a\":2}");
+        let good = zipped(b"{\"a\":1}\n\n{\"a\":2}\n");
         assert_eq!(read(&good), Ok(2));
         assert_eq!(read(&[good.clone(), good].concat()), Ok(4), "parts that follow one another are one");
         assert!(read(b"<html>").expect_err("is no gzip").contains("<html>"));

@@ -18,6 +18,7 @@ pub mod measuring;
 pub mod meta;
 mod pair_view;
 pub mod rules;
+pub mod search;
 pub mod splice;
 pub mod steering;
 mod stitching;
@@ -44,6 +45,7 @@ pub use label::{Label, LabelScores, LabelSource, LatentLabel};
 pub use lens::{JacobianView, LayerView, LensView};
 pub use meta::{BreakdownView, Histogram, Member, MemberFiring, MetaCard, MetaInfo, MetaName, MetaRun, TokenFiring};
 pub use pair_view::{Counts, PairView, QueueRow};
+pub use search::{FoundBy, Hit};
 pub use steering::{SteerArm, SteerToken, SteerView, Strength, SweepPoint};
 pub use stitching::{
     BenchLoss, CurveLoss, CurveView, Effect, GroupView, Losses, Measures, Side, TextInfo, Verdict, WorkbenchView,

@@ -96,7 +96,7 @@ pub use prompt::of_file;
 pub use pull::PullQuery;
 pub use query::{Cx, Lane, Query, Slot};
 pub use run::{RawRun, RunOptions, RunQuery};
-pub use search::{FilterQuery, Found, SearchQuery};
+pub use search::{FilterQuery, Found, PreviewQuery, SearchQuery};
 pub use steer::{MOST_STRENGTHS, STEER_ARMS, SteerChange, SteerEdit, SteerQuery, SteerTarget, StrengthUnit, Sweep};
 pub use swap::{SwapAccuracy, SwapQuery, SwapRow, SwapTemplate, SwapTemplateQuery, SwapTemplateView};
 pub use tables::TablesQuery;

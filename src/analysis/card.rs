@@ -1,16 +1,11 @@
-//! A latent's card and the search for latents: what single directions say.
-//! Not here: prompts.
+//! A latent's card: what single directions say.
+//! Not here: prompts, and the search for latents.
 
 use crate::analysis::{Class, LadderEntry, LatentCard, Neighbour, Seen, TokenValue, notes_on, tokens};
 use crate::kernel::{self, View};
 use crate::model::{Tokenizer, TopLogits, Unembedding};
 use crate::sae::{Error, Sae};
 use crate::weights::Array;
-
-/// Latents that a search gives at most.
-const FOUND: usize = 200;
-/// Tokens that a search by text looks at when no token is the text itself.
-const CONTAINING: usize = 16;
 
 /// What turns directions into words.
 #[derive(Clone, Copy)]
@@ -146,70 +141,4 @@ pub fn names(
         .zip(top_logits)
         .map(|(&latent, top_logits)| (latent, tokens::values(&top_logits.promoted, words.tokenizer)))
         .collect())
-}
-
-/// Latents found, best first with the value they are ranked by, and how the query was understood.
-#[derive(Clone, Debug, PartialEq)]
-#[non_exhaustive]
-pub struct Matches {
-    /// For a person: `promote " Paris"`.
-    pub meaning: String,
-    /// Latents with their values.
-    pub latents: Vec<(u32, f32)>,
-}
-
-/// Latents by number, or by how much they promote a token: the token that is the query (with a space before it or
-/// without), else those that contain it, else the first token of its spelling.
-///
-/// # Errors
-/// Whatever reading the SAE gives; never for the query's sake.
-pub fn search(sae: &Sae, query: &str, words: Option<LogitLens<'_>>) -> Result<Matches, Error> {
-    let trimmed = query.trim();
-    if let Ok(latent) = trimmed.trim_start_matches('#').parse::<u32>()
-        && (latent as usize) < sae.width()
-    {
-        return Ok(Matches { meaning: format!("latent {latent}"), latents: vec![(latent, 1.0)] });
-    }
-    let none = |meaning: String| Ok(Matches { meaning, latents: Vec::new() });
-    let Some(words) = words else { return none("this site has no directions in token space".to_owned()) };
-    if trimmed.is_empty() {
-        return none("a number, or text of a token".to_owned());
-    }
-    let (meaning, wanted) = meaning(trimmed, words.tokenizer);
-    let mut best = vec![f32::NEG_INFINITY; sae.width()];
-    for &token in &wanted {
-        let values = sae.dot_rows(&words.direction(token))?;
-        best.iter_mut().zip(values).for_each(|(best, value)| *best = best.max(value));
-    }
-    if wanted.is_empty() {
-        return none(meaning);
-    }
-    let mut latents = tokens::top(&best, FOUND);
-    latents.retain(|(_, value)| *value > 0.0);
-    Ok(Matches { meaning, latents })
-}
-
-/// The tokens a text stands for, and that in words.
-fn meaning(text: &str, tokenizer: &Tokenizer) -> (String, Vec<u32>) {
-    let promote = |ids: &[u32], more: &str| {
-        let shown: Vec<String> = ids.iter().take(4).map(|id| format!("{:?}", tokens::shown(*id, tokenizer))).collect();
-        let dots = if ids.len() > 4 { ", …" } else { "" };
-        format!("promote {}{dots}{more}", shown.join(" or "))
-    };
-    let exact: Vec<u32> =
-        [format!(" {text}"), text.to_owned()].iter().filter_map(|text| tokenizer.id_of(text)).collect();
-    if !exact.is_empty() {
-        return (promote(&exact, ""), exact);
-    }
-    let mut containing = tokenizer.ids_containing(text);
-    containing.truncate(CONTAINING);
-    if !containing.is_empty() {
-        return (promote(&containing, ""), containing);
-    }
-    // A word that no single token spells: a latent that promotes it promotes its first piece.
-    let first: Vec<u32> = tokenizer.encode(&format!(" {text}")).unwrap_or_default().into_iter().take(1).collect();
-    if first.is_empty() {
-        return (format!("no token spells {text:?}"), first);
-    }
-    (promote(&first, &format!(", the first piece of {text:?}")), first)
 }

@@ -15,6 +15,7 @@ mod table;
 mod tables_in;
 mod tables_out;
 mod texts;
+mod usual;
 mod windows;
 
 use std::path::{Path, PathBuf};

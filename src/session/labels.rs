@@ -158,6 +158,15 @@ impl LoadedSuite {
         self.memo.get_or(&LabelsKey(place), cancel, &|_| (), |_| Ok(Arc::new(self.store(place).read())))
     }
 
+    /// The texts of all labels of an SAE, by latent.
+    pub(super) fn label_texts(&self, place: usize, cancel: &Cancel) -> Result<BTreeMap<u32, Vec<String>>, Report> {
+        let mut texts: BTreeMap<u32, Vec<String>> = BTreeMap::new();
+        for (latent, labels) in self.labels(place, cancel)?.of.values().flatten() {
+            texts.entry(*latent).or_default().extend(labels.iter().map(|label| label.text.clone()));
+        }
+        Ok(texts)
+    }
+
     /// Where labels of an SAE are kept: under the hash of its decoder rows, whatever suite it is in.
     fn store(&self, place: usize) -> Store {
         let data = self.setup.metas.as_ref().and_then(|metas| metas.parent());

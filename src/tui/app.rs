@@ -8,6 +8,7 @@ mod index;
 mod lens;
 mod meta;
 mod pair;
+mod search;
 mod steer;
 
 use std::borrow::Cow;
@@ -18,7 +19,8 @@ use ratatui_textarea::TextArea;
 
 use crate::analysis::{Firing, LatentCard, LatentFrequency, PositionRun, SaeRun, TokenView};
 use crate::session::{
-    CardQuery, CatalogueQuery, CheckupQuery, LoadScope, OpenQuery, PackQuery, PullQuery, RunQuery, SaeInfo, SearchQuery,
+    CardQuery, CatalogueQuery, CheckupQuery, LoadScope, OpenQuery, PackQuery, PreviewQuery, PullQuery, RunQuery,
+    SaeInfo, SearchQuery,
 };
 use crate::task::Tickets;
 use crate::text::Charset;
@@ -141,6 +143,8 @@ pub struct App {
     pub speed: Speed,
     /// What the search found.
     pub found: Ask<SearchQuery>,
+    /// What the index says of the chosen latent of those, by states of the index.
+    pub preview: Ask<PreviewQuery, u64>,
     /// The suite's own prompt, when the editor was filled with it.
     pub prepared: Option<String>,
     /// The chosen SAE's place in the suite.
@@ -221,6 +225,7 @@ impl App {
             pull: Ask::default(),
             speed: Speed::default(),
             found: Ask::default(),
+            preview: Ask::default(),
             prepared: None,
             sae: 0,
             token: 0,

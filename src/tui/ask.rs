@@ -242,7 +242,7 @@ mod tests {
     }
 
     fn found(of: &str) -> Found {
-        Found { sae: "s".to_owned(), query: of.to_owned(), meaning: String::new(), latents: Vec::new() }
+        Found { sae: "s".to_owned(), query: of.to_owned(), meaning: String::new(), hits: Vec::new() }
     }
 
     #[test]

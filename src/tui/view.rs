@@ -27,6 +27,7 @@ mod meta;
 mod next;
 pub(crate) mod plot;
 mod popup;
+mod search;
 mod status;
 pub(crate) mod stitch;
 mod suites;

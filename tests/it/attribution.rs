@@ -4,7 +4,7 @@
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use saescope::analysis::Attribution;
+use saescope::analysis::{Attribution, FoundBy};
 use saescope::hub::{Environment, Hub};
 use saescope::report::Kind;
 use saescope::session::{AttributionQuery, LoadScope, OpenQuery, RunQuery, SearchQuery, Session, SessionConfig};
@@ -134,12 +134,13 @@ fn a_search_ranks_latents_by_what_their_cards_say() {
     let folder = tempfile::tempdir().expect("a folder");
     let file = crate::support::z_suite::write(folder.path(), "", 1);
     let mut session = opened(file.to_str().expect("is UTF-8"));
-    let job = SearchQuery { sae: "0".to_owned(), query: "Germany".to_owned() };
+    let job = SearchQuery { sae: "0".to_owned(), query: "to:Germany".to_owned() };
     let found = session.ask(&job, &Cancel::new(), &|_| {}).expect("searches");
-    assert!(found.latents.len() > 5, "{found:?}");
-    for (latent, value) in &found.latents[..3] {
-        let card = session.card("0", *latent, None, 4096).expect("has a card");
-        let token = card.promoted.iter().find(|token| token.text == " Germany").expect("a token");
+    assert!(found.hits.len() > 5, "{found:?}");
+    for hit in &found.hits[..3] {
+        let FoundBy::PromotedToken { text, value } = &hit.by[0] else { panic!("{hit:?}") };
+        let card = session.card("0", hit.latent, None, 4096).expect("has a card");
+        let token = card.promoted.iter().find(|token| token.text == *text).expect("a token");
         assert!((token.value - value).abs() < 1e-3 * value.abs(), "{} {value}", token.value);
     }
 }

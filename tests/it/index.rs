@@ -25,13 +25,13 @@ fn fixtures() -> PathBuf {
 }
 
 /// A suite on a small model, in a folder.
-struct Small {
+pub(crate) struct Small {
     folder: tempfile::TempDir,
     name: &'static str,
 }
 
 impl Small {
-    fn new(name: &'static str) -> Self {
+    pub(crate) fn new(name: &'static str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let model = folder.path().join("model");
         fs::create_dir(&model).unwrap();
@@ -51,7 +51,7 @@ impl Small {
         Self { folder, name }
     }
 
-    fn counted(name: &str) -> Value {
+    pub(crate) fn counted(name: &str) -> Value {
         let file = fixtures().join("index").join(name).join("counted.json");
         serde_json::from_slice(&fs::read(file).unwrap()).unwrap()
     }
@@ -66,7 +66,7 @@ impl Small {
         self.folder.path().join(name)
     }
 
-    fn session(&self) -> Session {
+    pub(crate) fn session(&self) -> Session {
         let environment = Environment {
             endpoint: "http://127.0.0.1:9".to_owned(),
             cache: self.path("no-cache"),
@@ -80,7 +80,7 @@ impl Small {
         session
     }
 
-    fn recipe(&self, out: &str) -> IndexRecipe {
+    pub(crate) fn recipe(&self, out: &str) -> IndexRecipe {
         IndexRecipe {
             texts: vec![self.path("text.txt")],
             context: Some(16),
@@ -99,7 +99,7 @@ impl Small {
     }
 }
 
-fn build(session: &mut Session, recipe: IndexRecipe) -> Result<IndexView, Report> {
+pub(crate) fn build(session: &mut Session, recipe: IndexRecipe) -> Result<IndexView, Report> {
     session.ask(&IndexQuery { read: Some(ReadOn::All), recipe }, &Cancel::new(), &|_| {})
 }
 

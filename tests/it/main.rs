@@ -43,6 +43,7 @@ mod sae_properties;
 mod sae_shift;
 mod sae_stitching;
 mod sae_tables;
+mod search;
 mod session;
 mod steer;
 mod stitching_session;

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::mpsc;
 use std::time::Duration;
 
-use saescope::analysis::{LatentCard, NextToken, Run, Seen, Timings};
+use saescope::analysis::{FoundBy, LatentCard, NextToken, Run, Seen, Timings};
 use saescope::blob::Blob;
 use saescope::hub::{Environment, Hub};
 use saescope::report::Kind;
@@ -263,14 +263,21 @@ fn a_suite_that_only_its_path_finds_is_pulled_by_it_and_comes_first_in_the_list(
 #[test]
 fn a_search_ranks_latents_by_what_their_cards_say() {
     let mut session = opened();
-    let job = SearchQuery { sae: "512".to_owned(), query: "Germany".to_owned() };
+    let job = SearchQuery { sae: "512".to_owned(), query: "to:Germany".to_owned() };
     let found = session.ask(&job, &Cancel::new(), &|_| {}).expect("searches");
     assert!(found.meaning.contains("Germany"), "{}", found.meaning);
-    assert!(found.latents.windows(2).all(|pair| pair[0].1 >= pair[1].1));
-    let (best, value) = found.latents[0];
-    let card = card(&mut session, "512", best);
-    let own = card.promoted.iter().find(|token| token.text.contains("Germany")).expect("promotes it");
+    assert!(found.hits.windows(2).all(|pair| pair[0].score >= pair[1].score));
+    assert!(found.hits[0].score == 1.0 && found.hits.iter().all(|hit| hit.by.len() == 1 && hit.score > 0.0));
+    let FoundBy::PromotedToken { text, value } = &found.hits[0].by[0] else { panic!("{:?}", found.hits[0]) };
+    let card = card(&mut session, "512", found.hits[0].latent);
+    let own = card.promoted.iter().find(|token| token.text == *text).expect("promotes it");
     assert!((own.value - value).abs() < 1e-4, "{} {value}", own.value);
+    // The beginning of a word stands for all tokens that begin with it; case matters only where a token has it.
+    for query in ["to:German", "to:germany", "Germany"] {
+        let job = SearchQuery { sae: "512".to_owned(), query: query.to_owned() };
+        let again = session.ask(&job, &Cancel::new(), &|_| {}).expect("searches");
+        assert!(again.hits.iter().any(|hit| hit.latent == found.hits[0].latent), "{query}: {again:?}");
+    }
 }
 
 #[test]

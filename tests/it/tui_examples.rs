@@ -1,10 +1,14 @@
 //! Examples of a latent on screen: they follow it, are walked through by strength, and become the prompt.
 //! Not here: counting them (`index`), and how a screen looks (`tui_screens`).
 
+use ratatui::Terminal;
+use ratatui::backend::TestBackend;
 use saescope::session::{CorpusQuery, Query};
 use saescope::tui::app::Focus;
 use saescope::tui::msg::{Effect, Msg};
+use saescope::tui::theme::Theme;
 use saescope::tui::update::update;
+use saescope::tui::view::view;
 use saescope::worker::Job;
 
 use crate::tui_support::sample::{PROMPT, corpora, press, ready, send, settle};
@@ -80,6 +84,39 @@ fn escape_goes_back_where_one_came_from_and_the_card_comes_back() {
         press(&mut app, "esc");
         assert_eq!((app.focus, app.beside), (before, Focus::Card));
     }
+}
+
+#[test]
+fn the_card_shows_examples_without_a_key_beside_whatever_else_it_says() {
+    for (width, height, least) in [(80, 24, 2), (120, 40, 5), (200, 60, 15)] {
+        for moves in 0..6 {
+            let mut app = walk(&["]", "3"]);
+            (0..moves).for_each(|_| drop(press(&mut app, "down")));
+            let screen = drawn(&mut app, width, height);
+            let corpus = app.corpus().expect("an index");
+            // Their activations stand on the screen once each, in the order of their strength.
+            let shown = |example: &&saescope::analysis::Example| {
+                let value = saescope::tui::format::activation(example.activation);
+                let card = |line: &&str| {
+                    line.split('\u{2502}').nth(1).is_some_and(|line| line.trim_start().starts_with(&value))
+                };
+                screen.lines().filter(card).count() == 1
+            };
+            let count = corpus.examples.iter().filter(|example| example.best).take_while(shown).count();
+            let own = app.chosen().expect("a latent").latent.to_string();
+            assert!(count >= least, "{width}x{height}: {count} examples\n{screen}");
+            assert!(screen.contains("  this "), "{width}x{height}: {own} stands in its ladder\n{screen}");
+        }
+    }
+}
+
+fn drawn(app: &mut saescope::tui::app::App, width: u16, height: u16) -> String {
+    send(app, Msg::Resize { width, height });
+    let mut terminal = Terminal::new(TestBackend::new(width, height)).expect("a test terminal");
+    let mut hits = None;
+    terminal.draw(|frame| hits = Some(view(app, &Theme::default(), frame))).expect("drawn");
+    send(app, Msg::Drawn(hits.expect("hits")));
+    terminal.backend().to_string()
 }
 
 #[test]

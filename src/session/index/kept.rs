@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::analysis::index::{Corpus, LatentRow, RowExample, Spot, Tally};
+use crate::analysis::search::UsualTokens;
 use crate::analysis::{CorpusToken, Example, ExampleSource, LatentCorpus, LatentFrequency, TopToken, tokens};
 use crate::model::Tokenizer;
 use crate::report::{Kind, Report};
@@ -111,6 +112,48 @@ impl Kept {
         }
         Err(Report::new(format!("the index `{}` has no SAE `{sae}`", self.folder.0.display())))
     }
+}
+
+impl Kept {
+    /// The tokens that all latents of an SAE fire on most.
+    ///
+    /// # Errors
+    /// That it has no such SAE, or is broken; that it was cancelled.
+    pub fn usual_tokens(&self, sae: &str, cancel: &Cancel) -> Result<UsualTokens, Report> {
+        let mut usual = UsualTokens::default();
+        let mut first = 0;
+        for of in &self.note.saes {
+            for from in (0..of.width).step_by(GROUP).take_while(|_| of.id == sae) {
+                cancel.check()?;
+                let latents: Vec<u32> = (from..of.width.min(from + GROUP)).map(|latent| latent as u32).collect();
+                let figures = self.tables.figures(sae, first, &latents)?;
+                for (latent, figures) in latents.into_iter().zip(figures) {
+                    let tokens = figures.top_tokens.iter().map(|(token, count, _)| (*token, *count));
+                    usual.add(latent, figures.count, tokens);
+                }
+            }
+            first += of.width.div_ceil(GROUP);
+        }
+        Ok(usual)
+    }
+}
+
+/// The tokens that all latents of an SAE fire on most in an index that is being made.
+///
+/// # Errors
+/// That it was cancelled.
+pub fn live_usual_tokens(corpus: &Corpus, sae: &str, cancel: &Cancel) -> Result<UsualTokens, Report> {
+    let mut usual = UsualTokens::default();
+    for of in corpus.saes.iter().filter(|of| of.id == sae) {
+        for (latent, tally) in of.latents.iter().enumerate() {
+            cancel.check()?;
+            let mut tally = tally.clone();
+            tally.close(None, 0);
+            let row = LatentRow::of(&tally, 0);
+            usual.add(latent as u32, row.count, row.top_tokens.iter().map(|(token, count, _)| (*token, *count)));
+        }
+    }
+    Ok(usual)
 }
 
 /// What an index that is being made says of how often and how strongly these latents fire.

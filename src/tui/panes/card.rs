@@ -26,6 +26,8 @@ use crokey::key;
 
 /// Lines of examples at most, with the one over them.
 const MAX_EXAMPLES: usize = 21;
+/// Lines of a card from which five examples are shown whatever else there is.
+const ROOMY: usize = 15;
 
 fn draw(app: &App, area: Rect, pen: &mut Canvas<'_>) {
     pen.hit_pane(area, Focus::Card);
@@ -72,13 +74,15 @@ fn draw_card(app: &App, card: &LatentCard, area: Rect, pen: &mut Canvas<'_>) {
     let with_examples = app.shown_corpus().is_some();
     // The ladder is what one moves in: the lists above it give way on a small screen. Where there are examples they lead,
     // and a long ladder is scrolled through.
-    let kept = if with_examples { ladder.len().min((height / 4).max(4)) + 1 } else { ladder.len() + 3 };
+    let kept = if with_examples { ladder.len().min((height / 5).max(3)) + 1 } else { ladder.len() + 3 };
     let room = height.saturating_sub(kept);
     let traced = if app.reads_heads() { 1 + usize::from(room > 4) } else { 0 };
     let width = usize::from(area.width);
     // Four lines say what it promotes, where it fires here, and what is new about it; the rest is the examples'.
     let mut all = label_lines(app, card, width, pen);
-    let rows = room.saturating_sub(4 + traced + all.len()).clamp(3.min(height / 2), MAX_EXAMPLES);
+    // Five examples where there is room for a few lines of everything else, two on a small screen.
+    let least = if height >= ROOMY { 6 } else { 3.min(height / 2) };
+    let rows = room.saturating_sub(4 + traced + all.len()).clamp(least, MAX_EXAMPLES);
     all.extend(examples::card_lines(app, width, rows, pen));
     let (above, room) = (all.len(), room.saturating_sub(all.len() + traced));
     let lines = if with_examples { room.saturating_sub(2) / 2 } else { room / 2 }.clamp(1, 3);

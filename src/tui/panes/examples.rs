@@ -155,7 +155,20 @@ fn bins_line(app: &App, width: usize) -> String {
 
 /// The card's lines: how often it fires in the text, and its strongest examples, in `rows` lines at most.
 pub(crate) fn card_lines<'a>(app: &App, width: usize, rows: usize, pen: &Canvas<'_>) -> Vec<Line<'a>> {
-    let Some((corpus, _)) = app.shown_corpus().filter(|_| rows > 0) else { return Vec::new() };
+    app.shown_corpus().map_or_else(Vec::new, |(corpus, _)| lines_of(app, corpus, width, rows, pen))
+}
+
+/// How often a latent fires in the text, and its strongest examples, in `rows` lines at most.
+pub(crate) fn lines_of<'a>(
+    app: &App,
+    corpus: &LatentCorpus,
+    width: usize,
+    rows: usize,
+    pen: &Canvas<'_>,
+) -> Vec<Line<'a>> {
+    if rows == 0 {
+        return Vec::new();
+    }
     let mut lines = vec![figures_line(app, corpus, width, pen)];
     let best = corpus.examples.iter().filter(|example| example.best).take(rows - 1);
     lines.extend(best.map(|of| example::line(of, corpus.max, has_bos(app), width, pen)));

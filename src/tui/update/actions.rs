@@ -130,16 +130,16 @@ fn return_to(app: &mut App, to: &Visit) {
 
 /// Goes to the latent that stands after the chosen one in what the search found; to the first when it is none of them.
 fn next_found(app: &mut App, by: isize) {
-    let Some(found) = app.found.value().filter(|f| !f.latents.is_empty()) else {
+    let Some(found) = app.found.value().filter(|f| !f.hits.is_empty()) else {
         say(app, "nothing was searched; / searches");
         return;
     };
     let chosen = app.chosen().filter(|c| c.sae == found.sae);
-    let at = chosen.and_then(|c| found.latents.iter().position(|(latent, _)| *latent == c.latent));
-    let last = found.latents.len() - 1;
+    let at = chosen.and_then(|c| found.hits.iter().position(|hit| hit.latent == c.latent));
+    let last = found.hits.len() - 1;
     let to = at.map_or(0, |at| at.saturating_add_signed(by).min(last));
-    let Some((latent, _)) = found.latents.get(to) else { return };
-    let to = LatentRef { sae: found.sae.clone(), latent: *latent };
+    let Some(hit) = found.hits.get(to) else { return };
+    let to = LatentRef { sae: found.sae.clone(), latent: hit.latent };
     select::visit(app, &to);
 }
 

@@ -50,7 +50,7 @@ fn list_len(app: &App) -> usize {
     match app.overlay.last() {
         Some(Overlay::Palette(field)) => commands(app.focus, field.input.value()).len(),
         Some(Overlay::Search(field)) if !field.input.value().is_empty() => {
-            app.found.value().map_or(0, |found| found.latents.len())
+            app.found.value().map_or(0, |found| found.hits.len())
         }
         Some(Overlay::Suites { .. }) => app.catalogue.value().map_or(0, |all| all.len()),
         Some(Overlay::Pick(field, _)) => meta::matching(app, field.input.value()).len(),
@@ -103,12 +103,10 @@ pub(super) fn accept(app: &mut App, effects: &mut Vec<Effect>) {
                 act_anywhere(app, command.action, effects);
             }
         }
-        Some(Overlay::Search(field)) => {
-            let found = app.found.value().filter(|f| f.query == field.input.value());
-            let hit = found.and_then(|f| Some((f.sae.clone(), f.latents.get(field.row)?.0)));
-            if let Some((sae, latent)) = hit {
+        Some(Overlay::Search(_)) => {
+            if let Some(found) = app.found_latent() {
                 app.overlay.pop();
-                select::visit(app, &LatentRef { sae, latent });
+                select::visit(app, &found);
                 go_where_it_fires(app);
                 app.look_at(Focus::Latents);
             }

@@ -3,6 +3,7 @@
 //!
 //! Every message ends here, so no path can forget to ask: the question follows from the state alone.
 
+use crate::analysis::Hit;
 use crate::session::{
     CardQuery, CheckupQuery, CompareQuery, EffectQuery, LoadScope, NextQuery, PackQuery, Query, RunQuery, SearchQuery,
     SteerQuery,
@@ -136,6 +137,9 @@ fn search(app: &mut App, effects: &mut Vec<Effect>) {
     let query = field.input.value().to_owned();
     let Some(sae) = app.sae().map(|s| s.id.clone()).filter(|_| !query.is_empty()) else { return };
     effects.extend(app.found.want(SearchQuery { sae, query }, (), &mut app.tickets));
+    if let Some(preview) = app.preview_query() {
+        effects.extend(app.preview.want(preview, app.index.version(), &mut app.tickets));
+    }
 }
 
 fn names(app: &mut App, wanted: &[LatentRef], effects: &mut Vec<Effect>) {
@@ -201,8 +205,8 @@ fn wanted(app: &App) -> Vec<LatentRef> {
         wanted.extend(run.saes.iter().filter_map(strongest));
     }
     if let Some(found) = app.found.value() {
-        let of = |(latent, _): &(u32, f32)| LatentRef { sae: found.sae.clone(), latent: *latent };
-        wanted.extend(found.latents.iter().take(64).map(of));
+        let of = |hit: &Hit| LatentRef { sae: found.sae.clone(), latent: hit.latent };
+        wanted.extend(found.hits.iter().take(64).map(of));
     }
     for row in app.ladder_rows() {
         wanted.extend(app.saes().get(row.place).map(|s| LatentRef { sae: s.id.clone(), latent: row.latent }));

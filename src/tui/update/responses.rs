@@ -29,6 +29,7 @@ pub(super) const QUESTIONS: &[Question] = &[
     question!(card).then(card),
     question!(catalogue).lasting().then(catalogue),
     question!(found).then(found),
+    question!(preview).wait(Wait::Long),
     question!(next.ask).then(|app, turn, _| app.next.turn(turn)),
     question!(names.ask).then(|app, turn, _| app.names.turn(turn)),
     question!(labels.ask).wait(Wait::Long).then(|app, turn, _| app.labels.turn(turn)),

@@ -98,7 +98,7 @@ fn filter(app: &mut App, pair: &PairIds) -> Filter {
     let found = (!app.stitch.queue.text.is_empty())
         .then(|| app.stitch.found.value().filter(|found| found.sae == pair.large))
         .flatten()
-        .map(|found| found.latents.iter().map(|(latent, _)| *latent).collect());
+        .map(|found| found.hits.iter().map(|hit| hit.latent).collect());
     let mut bench = Vec::new();
     for change in app.stitch.changes(pair) {
         match change {

@@ -1,5 +1,5 @@
-//! The palette and the search: a field of text over a list.
-//! Not here: what is in the lists.
+//! The palette and other fields of text over a list.
+//! Not here: what is in the lists, and the search (`search.rs`).
 
 use ratatui::layout::Rect;
 use ratatui::style::Style;
@@ -9,13 +9,11 @@ use crate::text::{self, Charset};
 use crate::tui::app::{App, LatentRef};
 use crate::tui::canvas::Canvas;
 use crate::tui::canvas::plain;
-use crate::tui::format;
 use crate::tui::keys::key_name;
 use crate::tui::overlay::{Field, PathFor, PickFor};
 use crate::tui::palette::commands;
-use crate::tui::view::figures::{name_text, row_of};
+use crate::tui::view::figures::row_of;
 use crate::tui::view::frame::{centred, field_line, framed, rows};
-use crate::tui::view::trouble;
 
 pub(crate) fn palette(app: &App, field: &Field, screen: Rect, pen: &mut Canvas<'_>) {
     let area = centred(screen, 84, 24);
@@ -35,54 +33,6 @@ pub(crate) fn palette(app: &App, field: &Field, screen: Rect, pen: &mut Canvas<'
             Span::styled(format!("{key:>9}"), pen.theme.key()),
         ])
     });
-}
-
-pub(crate) fn search(app: &App, field: &Field, screen: Rect, pen: &mut Canvas<'_>) {
-    let theme = pen.theme;
-    let sae = app.sae().map(|s| text::prose(&s.id, theme.charset)).unwrap_or_default();
-    let inner = framed(centred(screen, 84, 24), &format!("Search latents of SAE {sae}"), pen);
-    field_line(field, inner, pen);
-    let typed = field.input.value();
-    let about = Rect { y: inner.y + 1, height: 1, ..inner };
-    let below = lower(inner, 2);
-    if typed.is_empty() {
-        pen.text(below, 0, "a number, or a token that the latent promotes, such as  Paris", theme.quiet());
-        return;
-    }
-    if let Some(report) = app.found.last_failure().filter(|_| !app.found.is_pending()) {
-        let lines = trouble::first_lines(Some(report), below, theme.charset);
-        trouble::draw_lines(&lines, below, pen);
-        return;
-    }
-    let Some(found) = app.found.value() else { return };
-    let stale = found.query != typed;
-    let count = if stale { theme.glyphs().more.to_owned() } else { format!("{} found", found.latents.len()) };
-    pen.text(about, 0, &format!("{}: {count}", text::prose(&found.meaning, theme.charset)), theme.quiet());
-    if found.latents.is_empty() && !stale {
-        pen.text(
-            below,
-            0,
-            "no latent; try another token, a leading space matters less than the letters",
-            theme.quiet(),
-        );
-    }
-    rows(found.latents.len(), field.row, below, pen, |index, chosen, pen| {
-        let (latent, value) = found.latents[index];
-        let of = LatentRef { sae: found.sae.clone(), latent };
-        let heat = app.heat(&of).into_iter().fold(0.0, f32::max);
-        let fires = if heat > 0.0 { format!("fires {}", format::activation(heat)) } else { String::new() };
-        let label = name_text(app, pen.theme, &of, 6).unwrap_or_default();
-        let label = text::fit(&label, usize::from(below.width).saturating_sub(36), pen.theme.charset);
-        Line::from(vec![
-            Span::styled(format!("{latent:>7}"), row_style(chosen, pen)),
-            Span::styled(format!(" {:>8}  ", format::short(value.into())), pen.theme.quiet()),
-            Span::raw(label),
-            Span::styled(format!(" {fires}"), pen.theme.bar()),
-        ])
-    });
-    if stale && app.waits() {
-        pen.tint(below, theme.stale());
-    }
 }
 
 fn row_style(chosen: bool, pen: &Canvas<'_>) -> Style {

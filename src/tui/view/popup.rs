@@ -10,7 +10,7 @@ use crate::tui::app::App;
 use crate::tui::canvas::Canvas;
 use crate::tui::overlay::{Confirmation, Overlay, Question};
 use crate::tui::view::frame::{centred, framed, scrolled};
-use crate::tui::view::{help, lists, suites, trouble, wiring};
+use crate::tui::view::{help, lists, search, suites, trouble, wiring};
 
 pub(crate) fn draw(app: &App, overlay: &Overlay, screen: Rect, pen: &mut Canvas<'_>) {
     match overlay {
@@ -23,7 +23,7 @@ pub(crate) fn draw(app: &App, overlay: &Overlay, screen: Rect, pen: &mut Canvas<
         Overlay::Error { report, top } => error(report, *top, screen, pen),
         Overlay::Wiring { top } => wiring::draw(app, *top, screen, pen),
         Overlay::Palette(field) => lists::palette(app, field, screen, pen),
-        Overlay::Search(field) => lists::search(app, field, screen, pen),
+        Overlay::Search(field) => search::draw(app, field, screen, pen),
         // Drawn in the queue, which follows it.
         Overlay::Filter(_) => {}
         Overlay::Path(field, what) => lists::path(field, *what, screen, pen),

@@ -2,7 +2,7 @@
 //! Not here: anything computed.
 
 use saescope::analysis::{ActivationHistogram, CorpusToken, Example, ExampleSource, LatentCorpus, Quantiles, TopToken};
-use saescope::session::CorpusQuery;
+use saescope::session::{CorpusQuery, PreviewQuery};
 use saescope::worker::{Answer, Job};
 
 use super::{WIDTHS, answer_to, cut, hash};
@@ -76,4 +76,5 @@ pub fn corpus(sae: &str, latent: u32) -> Option<LatentCorpus> {
 
 pub fn answer(job: &Job) -> Option<Answer> {
     answer_to(job, |query: &CorpusQuery| corpus(&query.sae, query.latent))
+        .or_else(|| answer_to(job, |PreviewQuery(query)| corpus(&query.sae, query.latent)))
 }

@@ -21,9 +21,10 @@ use saescope::analysis::effect::{
     ControlEffect, EffectView, ErrorEffect, LatentEffect, PartEffect, RandomEffect, SaeEffect,
 };
 use saescope::analysis::{
-    Attribution, Class, Firing, HeadValue, IndexSae, IndexView, Label, LabelScores, LabelSource, LadderEntry,
-    LatentCard, LatentFrequency, Metrics, Neighbour, NextToken, PositionRun, Quality, Run, SaeRun, SaeTypes, Seen,
-    SourceValue, SteerArm, SteerToken, SteerView, Strength, SweepPoint, Timings, TokenValue, TokenView, TopToken,
+    Attribution, Class, Firing, FoundBy, HeadValue, Hit, IndexSae, IndexView, Label, LabelScores, LabelSource,
+    LadderEntry, LatentCard, LatentFrequency, Metrics, Neighbour, NextToken, PositionRun, Quality, Run, SaeRun,
+    SaeTypes, Seen, SourceValue, SteerArm, SteerToken, SteerView, Strength, SweepPoint, Timings, TokenValue, TokenView,
+    TopToken,
 };
 use saescope::session::{
     AttributionQuery, CardQuery, CatalogueQuery, Checked, CheckupQuery, EffectQuery, FilterQuery, Found, Frequencies,
@@ -456,8 +457,19 @@ fn found(SearchQuery { sae, query }: &SearchQuery) -> Found {
         sae: sae.clone(),
         query: query.clone(),
         meaning: format!("promote \"{query}\""),
-        latents: (0..30).map(|i| (i * 3, 4.0 - i as f32 * 0.1)).collect(),
+        hits: (0..30).map(hit).collect(),
     }
+}
+
+/// A latent that was found in one way, in two or in all.
+fn hit(at: u32) -> Hit {
+    let all = [
+        FoundBy::Label("on words like physicist".into()),
+        FoundBy::UsualToken { text: " Einstein".into(), share: 0.61 - f64::from(at) / 100.0 },
+        FoundBy::PromotedToken { text: " relativity".into(), value: 4.0 - at as f32 * 0.1 },
+    ];
+    let by = all[at as usize % 3..].to_vec();
+    Hit { latent: at * 3, score: 3.0 - f64::from(at) / 10.0, by }
 }
 
 /// What came of an asking, at the start of the program.

@@ -8,6 +8,7 @@ pub mod card;
 pub mod compare;
 pub mod doctor;
 pub mod effect;
+pub mod explain;
 mod family;
 pub mod index;
 pub mod intervention;
@@ -41,7 +42,7 @@ pub use index::{
     ActivationHistogram, CorpusToken, Example, ExampleSource, IndexNews, IndexSae, IndexView, LatentCorpus,
     LatentFrequency, Quantiles, SkippedPositions, TopToken,
 };
-pub use label::{Label, LabelScores, LabelSource, LatentLabel};
+pub use label::{Label, LabelScores, LabelSource, LatentLabel, RulePart, RuleValue};
 pub use lens::{JacobianView, LayerView, LensView};
 pub use meta::{BreakdownView, Histogram, Member, MemberFiring, MetaCard, MetaInfo, MetaName, MetaRun, TokenFiring};
 pub use pair_view::{Counts, PairView, QueueRow};

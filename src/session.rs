@@ -75,8 +75,8 @@ pub use index::{
     CorpusQuery, Frequencies, FrequenciesQuery, INDEX_TOP, IndexQuery, IndexRecipe, ReadOn, index_info, merge_indexes,
 };
 pub use labels::{
-    ExportLabelsQuery, ImportLabelsQuery, LabelCount, Labels, LabelsQuery, MakeLabelsQuery, PullLabelsQuery,
-    WriteLabelQuery,
+    Endpoint, ExportLabelsQuery, ImportLabelsQuery, Key, LabelCount, Labels, LabelsQuery, MakeLabelsQuery, ModelAsked,
+    PullLabelsQuery, ScoreRulesQuery, WordsQuery, WriteLabelQuery,
 };
 pub use lens::{LensFile, LensFitted, LensOf, LensQuery, LensRecipe};
 pub use load_scope::{LoadScope, OpenRequest};

@@ -22,6 +22,28 @@ pub struct Label {
     /// How often it is right; none where nobody measured it.
     #[serde(default)]
     pub scores: Option<LabelScores>,
+    /// Of a rule what it names, feature by feature; so it can be counted on another text.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rule: Vec<RulePart>,
+}
+
+/// Values of one feature that a rule names.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RulePart {
+    /// The feature's name.
+    pub feature: String,
+    /// Its values.
+    pub values: Vec<RuleValue>,
+}
+
+/// A value of a feature that stays the same on another text.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum RuleValue {
+    /// A token's number in the vocabulary; a position.
+    Number(u32),
+    /// Letters, a kind of token, a script.
+    Text(String),
 }
 
 /// Where a label is from.
@@ -70,7 +92,7 @@ pub struct LabelScores {
     pub detection: Option<f64>,
     /// How often it tells tokens on which it fires from others (delphi's fuzzing).
     pub fuzzing: Option<f64>,
-    /// Held-out positions on which the latent fires.
+    /// Held-out positions on which the latent fires; of a model's judgements the held-out windows that it was shown.
     pub held_out: u64,
 }
 

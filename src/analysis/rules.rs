@@ -14,7 +14,7 @@ use rayon::prelude::*;
 
 pub use features::{Feature, Features, Position};
 
-use crate::analysis::label::{Label, LabelScores, LabelSource};
+use crate::analysis::label::{Label, LabelScores, LabelSource, RulePart};
 use crate::task::{Cancel, Cancelled};
 
 /// Below this F1 on the held-out half a rule is no label.
@@ -122,6 +122,23 @@ impl Firings {
         latents.par_iter().map(of).collect()
     }
 
+    /// What rules that are kept count to on the held-out half; none of a rule that names a feature that is not known.
+    ///
+    /// # Errors
+    /// [`Cancelled`].
+    pub fn counted(&self, rules: &[(u32, &[RulePart])], cancel: &Cancel) -> Result<Vec<Option<Counts>>, Cancelled> {
+        let totals = self.totals();
+        let of = |(latent, parts): &(u32, &[RulePart])| {
+            cancel.check()?;
+            let rule = self.features.found(parts).map(|parts| Rule { parts });
+            let fires = self.fires.get(*latent as usize).map_or(&[][..], Vec::as_slice);
+            let held_out: Vec<u32> =
+                fires.iter().copied().filter(|position| self.held_out[*position as usize]).collect();
+            Ok(rule.map(|rule| self.counts(&rule, &held_out, &totals)))
+        };
+        rules.par_iter().map(of).collect()
+    }
+
     fn totals(&self) -> Totals {
         let (mut choosing, mut held_out, mut places) = (Vec::new(), Vec::new(), Vec::new());
         for feature in Feature::ALL {
@@ -204,7 +221,10 @@ impl Firings {
             rule.parts.iter().all(|(feature, values)| values.contains(&self.features.of(*feature)[position]))
         };
         let named = match &rule.parts[..] {
-            [(feature, values)] => values.iter().map(|value| totals.held_out[*feature as usize][*value as usize]).sum(),
+            [(feature, values)] => {
+                let of = &totals.held_out[*feature as usize];
+                values.iter().filter_map(|value| of.get(*value as usize)).sum()
+            }
             _ => (0..self.held_out.len()).filter(|at| self.held_out[*at] && names(*at)).count() as u64,
         };
         let both = fires.iter().filter(|position| names(**position as usize)).count() as u64;
@@ -222,6 +242,7 @@ impl Firings {
             kind: measured.rule.parts.iter().map(|(feature, _)| feature.name()).collect::<Vec<_>>().join(" and "),
             note: String::new(),
             scores: Some(scores),
+            rule: self.features.kept(&measured.rule.parts),
         })
     }
 }

@@ -19,7 +19,7 @@ use crate::settings::{Color, PartialSettings, Theme};
 use crate::suite::TokenizerWord;
 
 pub use index::{Index, IndexBuild, IndexInfo, IndexMerge};
-pub use labels::{Labels, LabelsFile, LabelsMake, LabelsPull, LabelsText};
+pub use labels::{Labels, LabelsFile, LabelsMake, LabelsModel, LabelsPull, LabelsScore, LabelsText};
 pub use lens::{Lens, LensCommand, LensFit};
 pub use meta::{Meta, MetaChoice, MetaEdit, MetaEval, MetaShow, MetaTrain};
 pub use pair::{Compare, Swap, SwapOrder};
@@ -396,6 +396,7 @@ impl Args {
             Some(Command::Index(Index::Info(options))) => options.json,
             Some(Command::Labels(Labels::Make(options))) => options.json,
             Some(Command::Labels(Labels::Pull(options))) => options.json,
+            Some(Command::Labels(Labels::Score(options))) => options.json,
             Some(Command::Labels(Labels::Import(options) | Labels::Export(options))) => options.json,
             Some(Command::Stitch(options)) => options.json,
             Some(Command::Doctor(options)) => options.json,

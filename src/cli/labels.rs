@@ -1,5 +1,7 @@
-//! `saescope labels`: rules made of a text, Neuronpedia's, labels taken in and written out.
+//! `saescope labels`: rules made of a text, Neuronpedia's, a model's (`words`), labels taken in and written out.
 //! Not here: making and keeping them (`session`).
+
+mod words;
 
 use std::fmt::Write as _;
 
@@ -12,8 +14,8 @@ use crate::cli::output::{Output, say};
 use crate::cli::progress::{Line, cancel_on_interrupt};
 use crate::report::{Kind, Report};
 use crate::session::{
-    ExportLabelsQuery, ImportLabelsQuery, LabelCount, LoadScope, MakeLabelsQuery, OpenRequest, PullLabelsQuery, Query,
-    Session,
+    ExportLabelsQuery, ImportLabelsQuery, LabelCount, LoadScope, MakeLabelsQuery, ModelAsked, OpenRequest,
+    PullLabelsQuery, Query, Session,
 };
 use crate::suite::{Error, SaeEntry, Suite};
 use crate::task::Cancel;
@@ -26,6 +28,10 @@ pub fn labels(context: &Context, options: &Labels, output: &Output) -> Result<u8
     let cancel = cancel_on_interrupt();
     let (counts, command) = match options {
         Labels::Make(options) => (make(context, &mut session, suite, options, &cancel)?, make_command(&name, options)),
+        Labels::Score(options) => {
+            let count = words::score(context, &mut session, suite, options, &cancel)?;
+            (vec![count], words::score_command(&name, options))
+        }
         Labels::Pull(options) => (pull(context, &mut session, suite, options, &cancel)?, {
             CommandLine::new("labels pull", &name).texts("sae", &options.sae).flag("anyway", options.anyway)
         }),
@@ -68,6 +74,7 @@ fn of_file(command: &str, suite: &str, options: &args::LabelsFile) -> CommandLin
 
 fn make_command(suite: &str, options: &args::LabelsMake) -> CommandLine {
     let line = CommandLine::new("labels make", suite).text("sae", &options.sae).flag("rules", options.rules);
+    let line = words::with_model(line, &options.model);
     with_text(options.latent.iter().fold(line, |line, latent| line.number("latent", latent)), &options.text)
         .maybe("limit", options.limit)
 }
@@ -84,10 +91,11 @@ fn make(
     options: &args::LabelsMake,
     cancel: &Cancel,
 ) -> Result<Vec<LabelCount>, Report> {
-    suite.sae(&options.sae)?;
-    let saes = [options.sae.clone()];
-    let reach = context.reach.min(LoadScope::Site);
-    open(session, OpenRequest { suite, saes: &saes, reach, words: true }, cancel)?;
+    let endpoint = words::endpoint(&options.model)?;
+    to_read(context, session, suite, &options.sae, cancel)?;
+    if let Some(endpoint) = endpoint {
+        return words::make(session, options, endpoint, cancel).map(|count| vec![count]);
+    }
     let query = MakeLabelsQuery {
         sae: options.sae.clone(),
         latents: options.latent.clone(),
@@ -137,6 +145,13 @@ fn watched<Q: Query>(session: &mut Session, query: &Q, cancel: &Cancel) -> Resul
     answer
 }
 
+/// Opens the SAE and as much of the model as reads a text for it.
+fn to_read(context: &Context, session: &mut Session, suite: Suite, sae: &str, cancel: &Cancel) -> Result<(), Report> {
+    suite.sae(sae)?;
+    let (saes, reach) = ([sae.to_owned()], context.reach.min(LoadScope::Site));
+    open(session, OpenRequest { suite, saes: &saes, reach, words: true }, cancel).map(drop)
+}
+
 /// Opens these SAEs of the suite, or all that are here, without a model.
 fn opened(
     context: &Context,
@@ -161,7 +176,7 @@ fn opened(
 
 fn words(counts: &[LabelCount]) -> String {
     let mut text = String::new();
-    for LabelCount { sae, labelled, none, unknown, tokens, .. } in counts {
+    for LabelCount { sae, labelled, none, unknown, tokens, asked, .. } in counts {
         // Writing to a string does not fail.
         let _ = writeln!(
             text,
@@ -170,6 +185,13 @@ fn words(counts: &[LabelCount]) -> String {
         );
         if let Some(tokens) = tokens {
             let _ = writeln!(text, "{tokens} positions of the text were read; half of them were held out");
+        }
+        if let Some(ModelAsked { latents, requests, prompt_tokens, answer_tokens }) = asked {
+            let _ = writeln!(
+                text,
+                "{requests} requests about {latents} latents, {prompt_tokens} tokens of requests, {answer_tokens} of \
+                 answers"
+            );
         }
     }
     text

@@ -31,7 +31,7 @@ use crate::session::memo::MemoKey;
 use crate::session::query::{Cx, Lane, Query};
 use crate::task::{Cancel, OnProgress};
 
-pub(in crate::session) use firings::read_firings;
+pub(in crate::session) use firings::{ReadWindow, read_firings, read_windows};
 use folder::{Folder, short};
 pub use frequencies::{Frequencies, FrequenciesQuery};
 use kept::Kept;

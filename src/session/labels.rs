@@ -1,17 +1,24 @@
 //! Labels of latents: those that are kept here, rules made of a text, a person's own, files taken in and written out.
 //! Not here: how a rule is chosen (`analysis::rules`), and how labels are kept (`store`).
 
+mod endpoint;
 mod make;
 mod pull;
+mod reading;
+mod score;
 mod store;
 mod transfer;
+mod words;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+pub use endpoint::{Endpoint, Key};
 pub use make::MakeLabelsQuery;
 pub use pull::PullLabelsQuery;
+pub use score::ScoreRulesQuery;
 pub use transfer::{ExportLabelsQuery, ImportLabelsQuery};
+pub use words::{ModelAsked, WordsQuery};
 
 use crate::analysis::{Label, LabelSource};
 use crate::report::{Kind, Report};
@@ -20,6 +27,7 @@ use crate::session::memo::MemoKey;
 use crate::session::query::{Cx, Lane, Query};
 use crate::task::Cancel;
 
+use make::LABEL_TOKENS;
 use store::Store;
 
 /// The labels of some latents of an SAE.
@@ -69,6 +77,9 @@ pub struct LabelCount {
     /// Positions of the text, where one was read.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tokens: Option<u64>,
+    /// What was asked of a model, where one was.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub asked: Option<ModelAsked>,
     /// Bytes that were downloaded, where any were.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bytes: Option<u64>,

@@ -31,6 +31,7 @@ mod index;
 mod intervention;
 mod labels;
 mod labels_pull;
+mod labels_words;
 mod lens;
 mod meta;
 mod odd_saes;

@@ -3,6 +3,8 @@
 
 use std::collections::HashMap;
 
+use crate::analysis::label::{RulePart, RuleValue};
+
 /// Letters of a beginning or an end.
 const LETTERS: usize = 3;
 /// Positions behind this one are alike.
@@ -221,6 +223,56 @@ impl Features {
             Feature::Place => format!("at position {}", list(&|value| (value - 1).to_string(), values)),
         };
         parts.iter().map(part).collect::<Vec<_>>().join(", ")
+    }
+}
+
+impl Features {
+    /// The values of a rule as they are on every text.
+    #[must_use]
+    pub fn kept(&self, parts: &[(Feature, Vec<u32>)]) -> Vec<RulePart> {
+        let of = |feature: Feature, value: u32| match feature {
+            Feature::Token => RuleValue::Number(value),
+            Feature::Before | Feature::Behind | Feature::Place | Feature::Inside => {
+                RuleValue::Number(value.saturating_sub(1))
+            }
+            Feature::Prefix => RuleValue::Text(self.prefixes.text(value).to_owned()),
+            Feature::Suffix => RuleValue::Text(self.suffixes.text(value).to_owned()),
+            Feature::Kind => RuleValue::Text((*KINDS.get(value as usize).unwrap_or(&"")).to_owned()),
+            Feature::Script => {
+                RuleValue::Text(SCRIPTS.get(value as usize - 1).map_or("", |(name, _)| *name).to_owned())
+            }
+        };
+        let part = |(feature, values): &(Feature, Vec<u32>)| RulePart {
+            feature: feature.name().to_owned(),
+            values: values.iter().map(|value| of(*feature, *value)).collect(),
+        };
+        parts.iter().map(part).collect()
+    }
+
+    /// The values of a rule that was kept, as they are on this text; those that no position of it has are left out. None
+    /// where it names nothing that is known.
+    #[must_use]
+    pub fn found(&self, parts: &[RulePart]) -> Option<Vec<(Feature, Vec<u32>)>> {
+        let of = |feature: Feature, value: &RuleValue| match (feature, value) {
+            (Feature::Token, RuleValue::Number(value)) => Some(*value),
+            (Feature::Before | Feature::Behind | Feature::Place | Feature::Inside, RuleValue::Number(value)) => {
+                value.checked_add(1)
+            }
+            (Feature::Prefix, RuleValue::Text(text)) => self.prefixes.numbers.get(text).copied(),
+            (Feature::Suffix, RuleValue::Text(text)) => self.suffixes.numbers.get(text).copied(),
+            (Feature::Kind, RuleValue::Text(text)) => {
+                KINDS.iter().position(|kind| kind == text).filter(|at| *at > 0).map(|at| at as u32)
+            }
+            (Feature::Script, RuleValue::Text(text)) => {
+                SCRIPTS.iter().position(|(name, _)| name == text).map(|at| at as u32 + 1)
+            }
+            _ => None,
+        };
+        let part = |part: &RulePart| {
+            let feature = Feature::ALL.into_iter().find(|feature| feature.name() == part.feature)?;
+            Some((feature, part.values.iter().filter_map(|value| of(feature, value)).collect()))
+        };
+        parts.iter().map(part).collect::<Option<Vec<_>>>().filter(|parts| !parts.is_empty())
     }
 }
 

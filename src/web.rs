@@ -26,7 +26,7 @@ const TRIES: u32 = 5;
 /// The wait behind the first failure; each further one is twice as long.
 const FIRST_WAIT: Duration = Duration::from_millis(500);
 /// A server that asks for a longer wait is not asked again.
-const LONGEST_WAIT: Duration = Duration::from_secs(60);
+const LONGEST_WAIT: Duration = Duration::from_mins(1);
 
 /// One server, as one runtime talks to it; both end with this.
 pub struct Web {

@@ -55,7 +55,7 @@ impl Judged {
     pub fn balanced_accuracy(&self) -> Option<f64> {
         let share = |right: u64, wrong: u64| (right + wrong > 0).then(|| right as f64 / (right + wrong) as f64);
         let both = share(self.hits, self.misses).zip(share(self.passes, self.alarms));
-        both.filter(|_| self.answered() >= self.silent).map(|(fires, silent)| (fires + silent) / 2.0)
+        both.filter(|_| self.answered() >= self.silent).map(|(fires, silent)| f64::midpoint(fires, silent))
     }
 }
 

@@ -37,7 +37,7 @@ impl Context {
         let env = |name: &str| std::env::var_os(name);
         let directories = Directories::find(&env)?;
         let settings = Settings::read(args.given(), &env, &directories.config_file())?;
-        let hub = Hub::from_env(&env).map_err(|error| Report::from(error).kind(Kind::Usage))?;
+        let hub = Hub::from_env(env).map_err(|error| Report::from(error).kind(Kind::Usage))?;
         let suites: Vec<PathBuf> = vec![directories.suites()];
         let setup = SessionConfig {
             hub,

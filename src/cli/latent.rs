@@ -81,7 +81,7 @@ struct Answer<'a> {
 fn maker(label: &Label) -> String {
     let elsewhere = matches!(label.source, LabelSource::Neuronpedia | LabelSource::Llm);
     let both = [&label.by, &label.kind].into_iter().filter(|said| elsewhere && !said.is_empty());
-    both.map(|said| format!(", {said}")).collect()
+    both.flat_map(|said| [", ", said]).collect()
 }
 
 fn label_words(labels: &[Label]) -> String {

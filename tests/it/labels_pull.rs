@@ -60,7 +60,7 @@ pub fn bucket(files: &Arc<Mutex<BTreeMap<String, Vec<u8>>>>, asked: &Asked) -> A
 
 fn explanation(latent: u32) -> Value {
     // Old rows have their embedding as text, new ones as a list.
-    let embedding = if latent % 2 == 0 { json!("[0.25,0.5]") } else { json!([0.25, 0.5]) };
+    let embedding = if latent.is_multiple_of(2) { json!("[0.25,0.5]") } else { json!([0.25, 0.5]) };
     let (by, kind) = if latent < 64 {
         ("gpt-4o-mini", "oai_token-act-pair")
     } else {
@@ -79,7 +79,8 @@ fn files() -> BTreeMap<String, Vec<u8>> {
     // One latent has a second one.
     rows.push(json!({"index": "7", "layer": "2-res-demo", "description": "a person's words", "typeName": "human"}));
     let batch = |(number, rows): (usize, &[Value])| {
-        let text: String = rows.iter().map(|row| format!("{row}\n")).collect();
+        let lines: Vec<String> = rows.iter().map(Value::to_string).collect();
+        let text = lines.join("\n") + "\n";
         (format!("v1/{SOURCE}/explanations/batch-{number}.jsonl.gz"), zipped(&text))
     };
     let mut files: BTreeMap<String, Vec<u8>> = rows.chunks(11).enumerate().map(batch).collect();

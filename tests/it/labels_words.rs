@@ -54,7 +54,9 @@ fn clever(asked: &Asked) -> Answer {
     let (system, last) = asked_of(asked);
     if system.contains("[EXPLANATION]:") {
         let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
-        marked(&last).into_iter().for_each(|token| *counts.entry(token).or_default() += 1);
+        for token in marked(&last) {
+            *counts.entry(token).or_default() += 1;
+        }
         let (token, _) = counts.into_iter().max_by_key(|(_, count)| *count).unwrap();
         return completion(&format!("I see it.\n[EXPLANATION]: the token `{token}`"));
     }
@@ -121,7 +123,7 @@ fn windows() -> (String, BTreeMap<String, BTreeSet<u32>>) {
         });
         let each: Vec<(String, BTreeSet<u32>)> = each.collect();
         if run.tokens.len() < 60 && each.iter().all(|(shown, _)| !windows.contains_key(shown)) {
-            text += &format!("{document}\n<|endoftext|>\n");
+            text.extend([document.as_str(), "\n<|endoftext|>\n"]);
             windows.extend(each);
         }
     }

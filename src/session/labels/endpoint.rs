@@ -17,7 +17,7 @@ use crate::task::Cancel;
 use crate::web::{Post, Reply, Web, is_here};
 
 /// A model on this machine may think for so long before it says anything.
-const SILENCE: Duration = Duration::from_secs(600);
+const SILENCE: Duration = Duration::from_mins(10);
 /// Bytes of an answer.
 const LARGEST: usize = 4 << 20;
 /// Tokens of an answer.

@@ -73,7 +73,7 @@ impl LoadedSuite {
         let first = self.apart().of(window.ids);
         for at in first..window.ids.len() {
             let position = reading.ids.len() as u32;
-            if (at - first) % BLOCK == 0 {
+            if (at - first).is_multiple_of(BLOCK) {
                 reading.windows.push((position, false));
                 places.push(window.place);
             }

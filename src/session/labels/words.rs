@@ -185,7 +185,7 @@ impl Run<'_> {
                 }
             }
         }
-        let measured = jobs.len().min(MEASURED).max(1) as u64;
+        let measured = jobs.len().clamp(1, MEASURED) as u64;
         let all = |of: u64| of * jobs.len() as u64 / measured;
         ModelAsked {
             latents: jobs.len(),

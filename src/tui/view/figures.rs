@@ -62,7 +62,7 @@ pub(crate) fn label_maker(label: &Label) -> String {
     match label.source {
         LabelSource::Neuronpedia | LabelSource::Llm => {
             let both = [&label.by, &label.kind].into_iter().filter(|said| !said.is_empty());
-            both.map(|said| format!(" {said}")).collect()
+            both.flat_map(|said| [" ", said]).collect()
         }
         LabelSource::File | LabelSource::Rule => String::new(),
     }

@@ -65,7 +65,7 @@ pub use compare::CompareQuery;
 pub use compute_device::ComputeDevice;
 pub use corpus::TextQuery;
 pub use curve::{CurveLossQuery, CurveQuery};
-pub use doctor::{Checked, CheckupQuery};
+pub use doctor::{Checked, CheckupQuery, MappingQuery};
 pub use effect::EffectQuery;
 pub use export::ExportQuery;
 pub use family::FamilyQuery;
@@ -75,8 +75,8 @@ pub use index::{
     CorpusQuery, Frequencies, FrequenciesQuery, INDEX_TOP, IndexQuery, IndexRecipe, ReadOn, index_info, merge_indexes,
 };
 pub use labels::{
-    Endpoint, ExportLabelsQuery, ImportLabelsQuery, Key, LabelCount, Labels, LabelsQuery, MakeLabelsQuery, ModelAsked,
-    PullLabelsQuery, ScoreRulesQuery, WordsQuery, WriteLabelQuery,
+    Endpoint, ExamplesCount, ExportLabelsQuery, ImportLabelsQuery, Key, LabelCount, Labels, LabelsQuery,
+    MakeLabelsQuery, ModelAsked, PullExamplesQuery, PullLabelsQuery, ScoreRulesQuery, WordsQuery, WriteLabelQuery,
 };
 pub use lens::{LensFile, LensFitted, LensOf, LensQuery, LensRecipe};
 pub use load_scope::{LoadScope, OpenRequest};

@@ -4,6 +4,7 @@
 mod convention;
 mod examine;
 mod files;
+mod mapping;
 mod norms;
 pub mod render;
 mod search;
@@ -14,6 +15,7 @@ use super::SaeTypes;
 
 pub use convention::Convention;
 pub use examine::{Diagnostics, Found, Subject};
+pub use mapping::{MappedRow, MappingFigures, MappingVerdict, MappingView};
 
 /// L0 may be this many times what is expected, or one over it: texts differ.
 const L0_FACTOR: f64 = 1.5;

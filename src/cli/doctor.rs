@@ -7,14 +7,14 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use crate::analysis::doctor::{Checkup, Verdict, render};
+use crate::analysis::doctor::{Checkup, MappingFigures, MappingView, Verdict, render};
 use crate::cli::args;
 use crate::cli::context::Context;
 use crate::cli::output::Output;
 use crate::cli::progress::{Line, cancel_on_interrupt};
 use crate::hub::bytes;
 use crate::report::Report;
-use crate::session::{CheckupQuery, ComputeDevice, OpenedSuite, available_memory};
+use crate::session::{CheckupQuery, ComputeDevice, MappingQuery, OpenedSuite, available_memory};
 use crate::tui::theme::detect;
 
 /// Columns where the terminal does not say.
@@ -50,22 +50,26 @@ pub fn doctor(context: &Context, _: &args::Doctor, output: &Output) -> Result<u8
     let wanted = std::env::args_os().any(|arg| arg.to_string_lossy().starts_with("--suite"));
     let suite = wanted.then(|| suite(context)).transpose()?;
     let unusable = found["device"]["error"].is_object();
-    let off = unusable || suite.as_ref().is_some_and(|(_, checkup)| checkup.verdict == Verdict::Off);
+    let off = unusable
+        || suite.as_ref().is_some_and(|(_, checkup, mapping)| {
+            checkup.verdict == Verdict::Off || mapping.iter().any(MappingView::is_off)
+        });
     let code = u8::from(off);
     if output.is_json() {
-        found["notes"] = json!(suite.as_ref().map_or(&[][..], |(opened, _)| &opened.notes));
-        if let Some((opened, checkup)) = &suite {
+        found["notes"] = json!(suite.as_ref().map_or(&[][..], |(opened, ..)| &opened.notes));
+        if let Some((opened, checkup, mapping)) = &suite {
             found["suite"] = json!(checkup.as_ref());
             found["suite"]["id"] = json!(opened.suite);
             found["suite"]["model"] = json!(opened.model);
             found["suite"]["site"] = json!(opened.site);
             found["suite"]["notes"] = json!(opened.notes);
+            found["suite"]["mapping"] = json!(mapping);
         }
         return Output::object(&found).map(|()| code);
     }
     let mut text = String::new();
     lines(&mut text, "", &found);
-    if let Some((opened, checkup)) = suite {
+    if let Some((opened, checkup, mapping)) = suite {
         let columns = crate::tui::terminal::size().map_or(COLUMNS, |(columns, _)| usize::from(columns));
         let charset = crate::text::Charset::Unicode;
         let about = format!("{}: {} at {}", opened.suite, opened.model, opened.site);
@@ -76,6 +80,7 @@ pub fn doctor(context: &Context, _: &args::Doctor, output: &Output) -> Result<u8
         for (_, line) in render::lines(&checkup, columns, charset) {
             let _ = writeln!(text, "{line}");
         }
+        text.push_str(&mapped(&mapping));
     }
     Output::text(&text).map(|()| code)
 }
@@ -101,7 +106,7 @@ fn device(compute_device: &ComputeDevice) -> Value {
 }
 
 /// Opens the suite and measures its SAEs, whatever is remembered of them.
-fn suite(context: &Context) -> Result<(OpenedSuite, Arc<Checkup>), Report> {
+fn suite(context: &Context) -> Result<(OpenedSuite, Arc<Checkup>, Vec<MappingView>), Report> {
     let cancel = cancel_on_interrupt();
     let mut session = context.session();
     let suite = session.suite(&context.settings.suite)?;
@@ -110,8 +115,30 @@ fn suite(context: &Context) -> Result<(OpenedSuite, Arc<Checkup>), Report> {
     let line = Line::new();
     let query = CheckupQuery { losses: true, again: true };
     let checked = session.ask(&query, &cancel, &|progress| line.show(&progress));
+    let mut mapping = Vec::new();
+    for sae in saes {
+        mapping.extend(session.ask(&MappingQuery { sae }, &cancel, &|progress| line.show(&progress))?);
+    }
     line.end();
-    Ok((opened, checked?.checkup))
+    Ok((opened, checked?.checkup, mapping))
+}
+
+/// How published activations compare, a line for each SAE of which examples were taken in.
+fn mapped(mapping: &[MappingView]) -> String {
+    let mut text = String::new();
+    for MappingView { sae, rows, left_out, figures, said, .. } in mapping {
+        let MappingFigures { argmax, correlation, scale, fires } = figures;
+        // Writing to a string does not fail.
+        let _ = writeln!(
+            text,
+            "SAE {}: {}\n  {rows} published rows ({left_out} left out): {:.0} % peak on the same token, correlation \
+             {correlation:.3}, scale {scale:.3}, {fires:.2} times as many tokens fire",
+            crate::text::prose(sae, crate::text::Charset::Unicode),
+            crate::text::prose(said, crate::text::Charset::Unicode),
+            argmax * 100.0
+        );
+    }
+    text
 }
 
 fn lines(text: &mut String, name: &str, value: &Value) {

@@ -14,8 +14,8 @@ use crate::cli::output::{Output, say};
 use crate::cli::progress::{Line, cancel_on_interrupt};
 use crate::report::{Kind, Report};
 use crate::session::{
-    ExportLabelsQuery, ImportLabelsQuery, LabelCount, LoadScope, MakeLabelsQuery, ModelAsked, OpenRequest,
-    PullLabelsQuery, Query, Session,
+    ExamplesCount, ExportLabelsQuery, ImportLabelsQuery, LabelCount, LoadScope, MakeLabelsQuery, ModelAsked,
+    OpenRequest, PullExamplesQuery, PullLabelsQuery, Query, Session,
 };
 use crate::suite::{Error, SaeEntry, Suite};
 use crate::task::Cancel;
@@ -33,7 +33,9 @@ pub fn labels(context: &Context, options: &Labels, output: &Output) -> Result<u8
             (vec![count], words::score_command(&name, options))
         }
         Labels::Pull(options) => (pull(context, &mut session, suite, options, &cancel)?, {
-            CommandLine::new("labels pull", &name).texts("sae", &options.sae).flag("anyway", options.anyway)
+            let line = CommandLine::new("labels pull", &name).texts("sae", &options.sae);
+            let line = line.flag("examples", options.examples).flag("anyway", options.anyway);
+            options.latent.iter().fold(line, |line, latent| line.number("latent", latent))
         }),
         Labels::Import(options) => {
             opened(context, &mut session, suite, &[], &cancel)?;
@@ -131,10 +133,28 @@ fn pull(
     }
     let mut counts = Vec::with_capacity(here.len());
     for sae in here {
-        let query = PullLabelsQuery { sae, anyway: options.anyway };
-        counts.push(watched(session, &query, cancel)?);
+        let query = PullLabelsQuery { sae: sae.clone(), anyway: options.anyway };
+        let mut count = watched(session, &query, cancel)?;
+        if options.examples {
+            count.examples = Some(examples(session, sae, options, cancel)?);
+        }
+        counts.push(count);
     }
     Ok(counts)
+}
+
+/// Takes in published examples; how much there is to be read is said first.
+fn examples(
+    session: &mut Session,
+    sae: String,
+    options: &args::LabelsPull,
+    cancel: &Cancel,
+) -> Result<ExamplesCount, Report> {
+    let (latents, anyway) = (options.latent.clone(), options.anyway);
+    let estimate = PullExamplesQuery { sae, latents, anyway, estimate: true };
+    let ExamplesCount { source, bytes, batches, .. } = watched(session, &estimate, cancel)?;
+    say(&format!("the published activations of `{source}` are {} in {batches} files", crate::hub::bytes(bytes)));
+    watched(session, &PullExamplesQuery { estimate: false, ..estimate }, cancel)
 }
 
 /// Asks, telling how far it is where somebody watches.
@@ -176,7 +196,7 @@ fn opened(
 
 fn words(counts: &[LabelCount]) -> String {
     let mut text = String::new();
-    for LabelCount { sae, labelled, none, unknown, tokens, asked, .. } in counts {
+    for LabelCount { sae, labelled, none, unknown, tokens, asked, examples, .. } in counts {
         // Writing to a string does not fail.
         let _ = writeln!(
             text,
@@ -185,6 +205,9 @@ fn words(counts: &[LabelCount]) -> String {
         );
         if let Some(tokens) = tokens {
             let _ = writeln!(text, "{tokens} positions of the text were read; half of them were held out");
+        }
+        if let Some(ExamplesCount { kept, latents, .. }) = examples {
+            let _ = writeln!(text, "{kept} published examples of {latents} latents are kept");
         }
         if let Some(ModelAsked { latents, requests, prompt_tokens, answer_tokens }) = asked {
             let _ = writeln!(

@@ -5,7 +5,9 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 
-use crate::analysis::{Attribution, Class, Example, Label, LabelSource, LatentCard, LatentCorpus, TokenValue};
+use crate::analysis::{
+    Attribution, Class, Example, ExampleSource, Label, LabelSource, LatentCard, LatentCorpus, TokenValue,
+};
 use crate::cli::args;
 use crate::cli::context::{Context, open};
 use crate::cli::output::Output;
@@ -114,8 +116,10 @@ const EXAMPLES: usize = 5;
 const AROUND: usize = 10;
 
 fn corpus_words(corpus: &LatentCorpus) -> String {
-    let mut text =
-        format!("in text    fires on {} of {} tokens, {:.3} %", corpus.count, corpus.tokens, corpus.density * 100.0);
+    let mut text = match corpus.tokens {
+        0 => "in text    no text was indexed".to_owned(),
+        tokens => format!("in text    fires on {} of {tokens} tokens, {:.3} %", corpus.count, corpus.density * 100.0),
+    };
     // Writing to a string does not fail, here and below.
     if let Some(mean) = corpus.mean_when_active {
         let _ = write!(text, "; mean {mean:.3}, largest {:.3}", corpus.max);
@@ -124,7 +128,8 @@ fn corpus_words(corpus: &LatentCorpus) -> String {
         corpus.top_tokens.iter().map(|top| format!("{} {}", token(&top.text, Charset::Unicode), top.count)).collect();
     let _ = writeln!(text, "\nusually on {}", tokens.join(", "));
     for example in corpus.examples.iter().filter(|example| example.best).take(EXAMPLES) {
-        let _ = writeln!(text, "{:>10.3} {}", example.activation, line_of(example));
+        let from = if example.source == ExampleSource::Neuronpedia { " (published by Neuronpedia)" } else { "" };
+        let _ = writeln!(text, "{:>10.3} {}{from}", example.activation, line_of(example));
     }
     text
 }

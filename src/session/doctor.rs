@@ -2,9 +2,12 @@
 //! Not here: measuring (`analysis::doctor`). Nothing is ever changed: what fits is named, and the person decides.
 
 mod kept;
+mod mapping;
 mod unverified;
 
 use std::sync::Arc;
+
+pub use mapping::MappingQuery;
 
 use crate::analysis::doctor::{Checkup, Diagnostics, Expected, Found, Subject};
 use crate::blob::Blob;

@@ -124,7 +124,8 @@ impl Query for IndexQuery {
     }
 }
 
-/// What the index of the open suite says of a latent; one that is being made answers with what was read so far.
+/// What the index of the open suite says of a latent; one that is being made answers with what was read so far. Where it
+/// has few examples those that Neuronpedia publishes stand behind them, if they were taken in.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CorpusQuery {
     /// The SAE's id.
@@ -136,14 +137,16 @@ pub struct CorpusQuery {
 }
 
 impl Query for CorpusQuery {
-    /// None where there is no index of the suite.
+    /// None where there is no index of the suite, and no published example.
     type Answer = Option<LatentCorpus>;
     const NAME: &'static str = "corpus";
     const LANE: Lane = Lane::Interactive;
     const PRIORITY: u8 = 5;
 
     fn run(&self, cx: &mut Cx<'_>) -> Result<Option<LatentCorpus>, Report> {
-        cx.suite()?.latent_corpus(&self.sae, self.latent, self.index.as_deref(), cx.cancel, cx.progress)
+        let (suite, index) = (cx.suite()?, self.index.as_deref());
+        let own = suite.latent_corpus(&self.sae, self.latent, index, cx.cancel, cx.progress)?;
+        suite.with_published(&self.sae, self.latent, own, cx.cancel)
     }
 }
 

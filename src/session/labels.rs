@@ -2,6 +2,7 @@
 //! Not here: how a rule is chosen (`analysis::rules`), and how labels are kept (`store`).
 
 mod endpoint;
+mod examples;
 mod make;
 mod pull;
 mod reading;
@@ -14,6 +15,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 pub use endpoint::{Endpoint, Key};
+pub use examples::{ExamplesCount, PullExamplesQuery};
 pub use make::MakeLabelsQuery;
 pub use pull::PullLabelsQuery;
 pub use score::ScoreRulesQuery;
@@ -80,6 +82,9 @@ pub struct LabelCount {
     /// What was asked of a model, where one was.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub asked: Option<ModelAsked>,
+    /// Examples that were taken in, where any were asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub examples: Option<ExamplesCount>,
     /// Bytes that were downloaded, where any were.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bytes: Option<u64>,

@@ -3,6 +3,7 @@
 //!
 //! A source's batches are read as they are listed: which latents are in one follows from no number.
 
+pub mod activations;
 pub mod explanations;
 mod lines;
 mod listing;

@@ -19,7 +19,7 @@ use serde_json::{Value, json};
 use super::support::web_server::{Answer, Asked, WebServer};
 
 const SAE: &str = "128";
-const SOURCE: &str = "demo-model/2-res-demo";
+pub const SOURCE: &str = "demo-model/2-res-demo";
 /// Latents that have no label there.
 const BARE: [u32; 3] = [5, 64, 127];
 /// Files on a page of a listing.

@@ -30,6 +30,7 @@ mod hub;
 mod index;
 mod intervention;
 mod labels;
+mod labels_examples;
 mod labels_pull;
 mod labels_words;
 mod lens;

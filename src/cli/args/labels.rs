@@ -117,6 +117,13 @@ pub struct LabelsPull {
     /// Only this SAE (repeatable); all that are here and that the suite names a source for otherwise.
     #[arg(long, value_name = "ID")]
     pub sae: Vec<String>,
+    /// Also take in the strongest published activations, which are shown where the index has few examples. All of them
+    /// are read: some 340 MB for 16,384 latents; how much is said first.
+    #[arg(long)]
+    pub examples: bool,
+    /// Keep examples of this latent only (repeatable).
+    #[arg(long, value_name = "N", requires = "examples")]
+    pub latent: Vec<u32>,
     /// Take what the source has, though it says that it is of other files than the suite's.
     #[arg(long)]
     pub anyway: bool,

@@ -27,6 +27,11 @@ impl Store {
         Self { folder: labels.map(|labels| labels.join(name())), width: sae.width() }
     }
 
+    /// The SAE's folder.
+    pub fn folder(self) -> Option<PathBuf> {
+        self.folder
+    }
+
     /// All that is kept; what cannot be read is a note.
     pub fn read(&self) -> Known {
         let mut known = Known::default();

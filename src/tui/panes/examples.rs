@@ -102,7 +102,9 @@ fn has_bos(app: &App) -> bool {
 fn figures_line<'a>(app: &App, corpus: &LatentCorpus, width: usize, pen: &Canvas<'_>) -> Line<'a> {
     let theme = pen.theme;
     let of = format::count(corpus.tokens);
-    let mut said = if corpus.count == 0 {
+    let mut said = if corpus.tokens == 0 {
+        "no text was indexed; NP: published by Neuronpedia".to_owned()
+    } else if corpus.count == 0 {
         format!("on none of {of} tokens")
     } else {
         let dense = if app.is_dense_in_corpus(corpus) { "dense: " } else { "" };
@@ -273,7 +275,8 @@ impl Pane for ExamplesPane {
         &[
             "Where the latent fires in the text that was indexed: activation at the peak, the text around it with heat on its",
             "tokens, the peak in a column of its own. First the strongest, one a document; then examples drawn at random from",
-            "each tenth of its activations, 10 the strongest: a latent that means one thing means it in all tenths.",
+            "each tenth of its activations, 10 the strongest: a latent that means one thing means it in all tenths. NP stands",
+            "before examples that Neuronpedia publishes, where they were taken in and the text has fewer than five.",
         ]
     }
 

@@ -4,7 +4,7 @@
 use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 
-use crate::analysis::{CorpusToken, Example};
+use crate::analysis::{CorpusToken, Example, ExampleSource};
 use crate::text::{self, Space};
 use crate::tui::canvas::Canvas;
 use crate::tui::format;
@@ -15,7 +15,14 @@ pub(crate) const FRONT: usize = 10;
 /// The line of an example in `width` cells. `max`: the latent's largest activation, which is the hottest.
 pub(crate) fn line<'a>(example: &Example, max: f32, has_bos: bool, width: usize, pen: &Canvas<'_>) -> Line<'a> {
     let theme = pen.theme;
-    let tenth = if example.best { String::new() } else { format!("{}", example.quantile_bin) };
+    let published = example.source == ExampleSource::Neuronpedia;
+    let tenth = match example {
+        _ if published => "NP".to_owned(),
+        Example { best: true, .. } => String::new(),
+        Example { quantile_bin, .. } => quantile_bin.to_string(),
+    };
+    // Published numbers are on a scale of their own.
+    let max = if published { example.activation } else { max };
     let mut spans = vec![
         Span::styled(format!("{:>6}", format::activation(example.activation)), theme.bar()),
         Span::styled(format!("{tenth:>3} "), theme.quiet()),

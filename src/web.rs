@@ -257,7 +257,7 @@ fn lost(url: &Url, why: &str) -> Error {
 }
 
 /// An address without the name and password that may stand in it.
-fn shown(url: &Url) -> String {
+pub fn shown(url: &Url) -> String {
     nameless(url.as_str())
 }
 

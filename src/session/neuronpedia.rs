@@ -16,7 +16,7 @@ use serde::Deserialize;
 use crate::report::{Kind, Report};
 use crate::suite::{SaeEntry, Source};
 use crate::task::Cancel;
-use crate::web::Web;
+use crate::web::{Web, shown};
 
 /// The site, whose pages show latents.
 const SITE: &str = "https://www.neuronpedia.org";
@@ -101,22 +101,23 @@ impl<'a> Export<'a> {
     pub fn check(&self, entry: &SaeEntry, cancel: &Cancel) -> Result<Option<String>, Report> {
         let name = format!("v1/{}/source.jsonl", self.id);
         let url = self.web.address(&name, &[]);
+        let at = shown(&url);
         let cannot = || format!("cannot tell what Neuronpedia's source `{}` is of", self.id);
         let reply = self.web.get(&url, LARGEST_NOTE, cancel, &|_| ()).map_err(|error| error.report(cannot()))?;
         match reply.status {
             200 => {}
             403 | 404 => {
                 return Err(Report::new(format!("Neuronpedia's export has no source `{}`", self.id))
-                    .because(format!("{url} answers with status {}", reply.status))
+                    .because(format!("{at} answers with status {}", reply.status))
                     .hint("correct `neuronpedia` in the suite file; not all sources are exported")
                     .kind(Kind::Missing));
             }
-            status => return Err(Report::new(cannot()).because(format!("{url} answers with status {status}"))),
+            status => return Err(Report::new(cannot()).because(format!("{at} answers with status {status}"))),
         }
         let text = String::from_utf8_lossy(&reply.body);
         let line = text.lines().find(|line| !line.trim().is_empty()).unwrap_or_default();
         let said = serde_json::from_str::<Said>(line);
-        let said = said.map_err(|error| Report::new(cannot()).because(format!("{url} line 1: {error}")))?;
+        let said = said.map_err(|error| Report::new(cannot()).because(format!("{at} line 1: {error}")))?;
         of_these_files(entry, &said).map_err(|why| {
             Report::new(format!("Neuronpedia's source `{}` is of another SAE than `{}`", self.id, entry.id))
                 .because(why)

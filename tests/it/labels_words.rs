@@ -274,6 +274,8 @@ fn the_key_goes_to_its_endpoint_alone() {
     let with = |key: &str, url: &str| told(&run(home, &[&plain[..], &[key, "--llm", url]].concat()));
     let (code, said) = with("THE_KEY", "http://models.example/v1");
     assert!(code == 2 && said.contains("https://"), "{said}");
+    let (code, said) = with("THE_KEY", "http://ada:pass-word@127.0.0.1:1/v1");
+    assert!(code == 2 && said.contains("--key-env") && !said.contains("pass-word"), "{said}");
     let (code, said) = with("NO_SUCH_KEY", "https://models.example/v1");
     assert!(code == 2 && said.contains("NO_SUCH_KEY"), "{said}");
     let (code, said) =

@@ -106,6 +106,12 @@ impl<'a> Speaker<'a> {
         let usage = |report: Report| report.kind(Kind::Usage);
         let web = Web::new(&to.url, SILENCE).map_err(|error| usage(error.report("cannot ask a model")))?;
         let url = web.address("", &[]);
+        if !url.username().is_empty() || url.password().is_some() {
+            return Err(usage(
+                Report::new("cannot ask a model at an address with a name or password in it")
+                    .hint("leave them out, and name the variable that has the key: --key-env VAR"),
+            ));
+        }
         if to.key.is_some() && url.scheme() != "https" && !is_here(url.host_str()) {
             return Err(usage(
                 Report::new("cannot send the key")

@@ -9,6 +9,7 @@ use serde::de::DeserializeOwned;
 use crate::report::Report;
 use crate::session::neuronpedia::Export;
 use crate::task::{Cancel, OnProgress, Progress, Unit, Whole};
+use crate::web::shown;
 
 /// Bytes of a line, and of a batch without its compression, at most.
 const LONGEST_LINE: u64 = 16 << 20;
@@ -38,7 +39,8 @@ impl Export<'_> {
         let mut before = 0;
         for (at, batch) in batches.iter().enumerate() {
             let url = self.web.address(&batch.name, &[]);
-            let cannot = || format!("cannot read `{url}`");
+            let address = shown(&url);
+            let cannot = || format!("cannot read `{address}`");
             let tell = |done: u64| {
                 let whole = Whole { done: (before + done).min(total), total, part: at + 1, parts: batches.len() };
                 on(Progress {

@@ -7,6 +7,7 @@ use crate::report::Report;
 use crate::session::neuronpedia::Export;
 use crate::session::neuronpedia::lines::Batch;
 use crate::task::Cancel;
+use crate::web::shown;
 
 /// Bytes of a page, and pages, at most: a page lists 1,000 files.
 const LARGEST_PAGE: usize = 8 << 20;
@@ -34,7 +35,8 @@ impl Export<'_> {
             let mut query = vec![("list-type", "2"), ("prefix", prefix.as_str())];
             query.extend(next.as_deref().map(|next| ("continuation-token", next)));
             let url = self.web.address("", &query);
-            let wrong = |why: String| Report::new(cannot()).because(format!("{url}: {why}")).hint("try again later");
+            let at = shown(&url);
+            let wrong = |why: String| Report::new(cannot()).because(format!("{at}: {why}")).hint("try again later");
             let reply = self.web.get(&url, LARGEST_PAGE, cancel, &|_| ()).map_err(|error| error.report(cannot()))?;
             if reply.status != 200 {
                 return Err(wrong(format!("status {}", reply.status)));

@@ -21,6 +21,7 @@ mod footer;
 pub(crate) mod frame;
 mod header;
 mod help;
+pub(crate) mod label;
 mod ladder;
 mod lists;
 mod meta;

@@ -5,7 +5,7 @@ use ratatui::layout::Rect;
 use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 
-use crate::analysis::{Class, Label, LatentCard};
+use crate::analysis::{Class, LatentCard};
 use crate::text;
 use crate::tui::app::App;
 use crate::tui::canvas::{Canvas, Title};
@@ -18,8 +18,9 @@ use crate::tui::msg::Effect;
 use crate::tui::pane::{Pane, step_of};
 use crate::tui::panes::{attribution, examples, parts};
 use crate::tui::update::select;
-use crate::tui::view::figures::{NAMES, cosine, label_maker, label_source, longest, name_text, not_run, token_lines};
+use crate::tui::view::figures::{NAMES, cosine, longest, name_text, not_run, token_lines};
 use crate::tui::view::flow;
+use crate::tui::view::label;
 use crate::tui::view::trouble;
 use crate::tui::view::verdict;
 use crokey::key;
@@ -79,7 +80,7 @@ fn draw_card(app: &App, card: &LatentCard, area: Rect, pen: &mut Canvas<'_>) {
     let traced = if app.reads_heads() { 1 + usize::from(room > 4) } else { 0 };
     let width = usize::from(area.width);
     // Four lines say what it promotes, where it fires here, and what is new about it; the rest is the examples'.
-    let mut all = label_lines(app, card, width, pen);
+    let mut all = label::lines(app, &LatentRef { sae: card.sae.clone(), latent: card.latent }, width, pen);
     // Five examples where there is room for a few lines of everything else, two on a small screen.
     let least = if height >= ROOMY { 6 } else { 3.min(height / 2) };
     let rows = room.saturating_sub(4 + traced + all.len()).clamp(least, MAX_EXAMPLES);
@@ -131,27 +132,6 @@ fn draw_card(app: &App, card: &LatentCard, area: Rect, pen: &mut Canvas<'_>) {
     let used = (all.len() as u16).min(area.height);
     let below = Rect { y: area.y + used, height: area.height - used, ..area };
     draw_ladder(app, &ladder, &columns, below, pen);
-}
-
-/// What is said of the latent, by whom, and how often it is right: the two labels that are shown first.
-fn label_lines<'a>(app: &App, card: &LatentCard, width: usize, pen: &Canvas<'_>) -> Vec<Line<'a>> {
-    let theme = pen.theme;
-    let of = LatentRef { sae: card.sae.clone(), latent: card.latent };
-    let line = |(at, label): (usize, &Label)| {
-        let name = if at == 0 { "label" } else { "" };
-        let note = if label.note.is_empty() { String::new() } else { format!("; {}", label.note) };
-        let held_out = label.scores.map_or_else(String::new, |scores| format!(" of {} held out", scores.held_out));
-        let maker = text::prose(&label_maker(label), theme.charset);
-        let from = format!(" {}{maker}{held_out}{}", label_source(label), text::prose(&note, theme.charset));
-        let from = text::truncate(&from, width.saturating_sub(NAMES) / 2, theme.charset);
-        let room = width.saturating_sub(NAMES + text::width(&from));
-        Line::from(vec![
-            Span::styled(format!("{name:<NAMES$}"), theme.quiet()),
-            Span::styled(text::truncate(&text::prose(&label.text, theme.charset), room, theme.charset), theme.strong()),
-            Span::styled(from, theme.quiet()),
-        ])
-    };
-    app.labels.get(&of).iter().take(2).enumerate().map(line).collect()
 }
 
 /// For a title, how much there is to be known of the SAE; the card has it below where there is room, and `W`.

@@ -57,17 +57,6 @@ pub(crate) fn label_source(label: &Label) -> String {
     }
 }
 
-/// Who made a label that is from elsewhere, and how.
-pub(crate) fn label_maker(label: &Label) -> String {
-    match label.source {
-        LabelSource::Neuronpedia | LabelSource::Llm => {
-            let both = [&label.by, &label.kind].into_iter().filter(|said| !said.is_empty());
-            both.flat_map(|said| [" ", said]).collect()
-        }
-        LabelSource::File | LabelSource::Rule => String::new(),
-    }
-}
-
 /// A token's text without the space before it.
 fn bare(token: &str, theme: Theme) -> String {
     let word = token.strip_prefix(' ').filter(|word| !word.trim().is_empty()).unwrap_or(token);

@@ -112,6 +112,29 @@ impl Activation {
         }
     }
 
+    /// Its slope at a value, of those for which it is known here.
+    pub(super) fn slope(self) -> Option<fn(f32) -> f32> {
+        let slope: fn(f32) -> f32 = match self {
+            Self::GeluTanh => |x| {
+                let (x, root) = (f64::from(x), (2.0 / std::f64::consts::PI).sqrt());
+                let t = (root * (x + 0.044_715 * x.powi(3))).tanh();
+                (0.5 * (1.0 + t) + 0.5 * x * (1.0 - t * t) * root * (1.0 + 3.0 * 0.044_715 * x * x)) as f32
+            },
+            Self::GeluErf => |x| {
+                let x = f64::from(x);
+                let below = 0.5 * (1.0 + candle_core::cpu::erf::erf_f64(x * std::f64::consts::FRAC_1_SQRT_2));
+                (below + x * (-0.5 * x * x).exp() / (2.0 * std::f64::consts::PI).sqrt()) as f32
+            },
+            Self::QuickGelu => |x| swish_slope(f64::from(x), 1.702),
+            Self::Silu => |x| swish_slope(f64::from(x), 1.0),
+            Self::Relu => |x| f32::from(u8::from(x > 0.0)),
+            Self::Relu2 => |x| 2.0 * x.max(0.0),
+            Self::Linear => |_| 1.0,
+            _ => return None,
+        };
+        Some(slope)
+    }
+
     /// The same by operations that every device has.
     pub(super) fn on_device(self, x: &Tensor) -> candle_core::Result<Tensor> {
         match self {
@@ -151,6 +174,12 @@ fn softplus_on_device(x: &Tensor) -> candle_core::Result<Tensor> {
     let beyond = x.abs()?.neg()?.exp()?;
     let series = (&beyond * (beyond.affine(1.0 / 3.0, -0.5)? * &beyond)?.affine(1.0, 1.0)?)?;
     x.relu()? + beyond.lt(0.01)?.where_cond(&series, &(&beyond + 1.0)?.log()?)?
+}
+
+/// The slope of x · sigmoid(b · x).
+fn swish_slope(x: f64, b: f64) -> f32 {
+    let sigmoid = 1.0 / (1.0 + (-b * x).exp());
+    (sigmoid * (1.0 + b * x * (1.0 - sigmoid))) as f32
 }
 
 #[cfg(test)]

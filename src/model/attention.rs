@@ -2,13 +2,15 @@
 //! Not here: what turns the residual stream into queries, keys and values.
 
 mod fan;
+mod slope;
 
 use std::ops::Range;
 
 use candle_core::{D, Device, Tensor};
 use rayon::prelude::*;
 
-use super::layers::{WIDENED, lend_rows};
+use super::layers::WIDENED;
+use super::lend::lend_rows;
 use crate::kernel::{self, View, maps};
 
 /// Query positions that one thread attends with at a time, so that the scores of a long prompt stay small.
@@ -45,9 +47,11 @@ impl Attention {
             let shapes = (queries.dims(), keys.dims(), values.dims());
             candle_core::bail!("queries, keys, values {shapes:?} for {self:?}");
         }
-        // Gradients are given by candle alone.
-        if !queries.device().is_cpu() || queries.track_op() {
+        if !queries.device().is_cpu() {
             return self.on_device(queries, keys, values);
+        }
+        if queries.track_op() || keys.track_op() || values.track_op() {
+            return self.tracked(queries, keys, values);
         }
         let all = |q: View<'_>| lend_rows(keys, |k| lend_rows(values, |v| self.on_cpu(q, k, v)));
         let out = lend_rows(queries, all)???;

@@ -4,10 +4,12 @@
 
 use std::ops::Range;
 
-use candle_core::{CpuStorage, DType, Device, Storage, Tensor};
+use candle_core::{DType, Device, Tensor};
 use rayon::prelude::*;
 
 use super::activation::Activation;
+use super::graph;
+use super::lend::lend;
 use crate::kernel::{self, Columns, View};
 use crate::weights::{Array, Matrix, Narrow};
 
@@ -186,6 +188,11 @@ impl Linear {
     }
 
     fn on_device(&self, x: &Tensor, bias: Option<&Tensor>) -> candle_core::Result<Tensor> {
+        if graph::wanted(x) {
+            let (held, values) = self.held()?;
+            let weight = (&Weight::widened(held, values)?, self.layout == Layout::OutIn);
+            return graph::Affine::apply(x, weight, bias, self.activation);
+        }
         let mut out = self.product(x, WIDENED)?;
         if let Some(bias) = bias {
             out = out.broadcast_add(bias)?;
@@ -268,38 +275,6 @@ fn pairwise(a: &Tensor, b: &Tensor, f: impl Fn(f32, f32) -> f32 + Sync) -> candl
     };
     let values = lend(a, |a| lend(b, |b| each(a, b)))??;
     Tensor::from_vec(values, a.shape(), &Device::Cpu)
-}
-
-/// Lends the tensor's values, row-major, to `use_them`.
-///
-/// # Errors
-/// Where they are not f32 on the CPU.
-pub fn lend<T>(tensor: &Tensor, use_them: impl FnOnce(&[f32]) -> T) -> candle_core::Result<T> {
-    let tensor = tensor.contiguous()?;
-    let (storage, layout) = tensor.storage_and_layout();
-    match (&*storage, layout.contiguous_offsets()) {
-        (Storage::Cpu(CpuStorage::F32(values)), Some((start, end))) => Ok(use_them(&values[start..end])),
-        _ => candle_core::bail!("expected f32 values on the CPU"),
-    }
-}
-
-/// Lends a tensor of two dimensions as a matrix; a part of a wider one where it lies.
-///
-/// # Errors
-/// Where its values are not f32 on the CPU.
-pub(super) fn lend_rows<T>(tensor: &Tensor, use_them: impl FnOnce(View<'_>) -> T) -> candle_core::Result<T> {
-    let (rows, cols) = tensor.dims2()?;
-    if let &[stride, 1] = tensor.stride()
-        && (rows > 0 && stride >= cols)
-    {
-        let (storage, layout) = tensor.storage_and_layout();
-        if let Storage::Cpu(CpuStorage::F32(values)) = &*storage {
-            let start = layout.start_offset();
-            let values = &values[start..start + (rows - 1) * stride + cols];
-            return Ok(use_them(View::strided(values, rows, cols, stride)));
-        }
-    }
-    lend(tensor, |values| use_them(View::new(values, rows, cols)))
 }
 
 #[cfg(test)]

@@ -1,11 +1,15 @@
 //! The norms of the families: LayerNorm and RMSNorm.
 //! Not here: which of them a model has where.
 
+mod slope;
+
 use candle_core::{D, Device, Tensor};
 use rayon::prelude::*;
 
 use super::Error;
-use super::layers::{Vector, lend, untracked};
+use super::graph;
+use super::layers::{Vector, untracked};
+use super::lend::lend;
 use super::weight_loader::WeightLoader;
 use crate::kernel::maps;
 use crate::weights::Array;
@@ -99,6 +103,22 @@ impl Norm {
             (Vector::Mapped(gain), Some(Vector::Mapped(bias))) => {
                 rows(x, gain.len(), |row| maps::layer_norm(row, gain, bias, self.epsilon))
             }
+            (Vector::OnDevice(gain), bias) if graph::wanted(x) => {
+                let values = |of: &Tensor| of.flatten_all()?.to_vec1();
+                let bias = match bias {
+                    Some(Vector::OnDevice(bias)) => Some(values(bias)?),
+                    Some(Vector::Mapped(bias)) => Some(bias.to_vec()),
+                    None => None,
+                };
+                x.contiguous()?.apply_op1(slope::Slope { gain: values(gain)?, bias, epsilon: self.epsilon })
+            }
+            _ => self.by_candle(x),
+        }
+    }
+
+    /// The same by operations that every device has.
+    fn by_candle(&self, x: &Tensor) -> candle_core::Result<Tensor> {
+        match (&self.gain, &self.bias) {
             (Vector::OnDevice(gain), None) => self.scaled(x)?.broadcast_mul(gain),
             (Vector::OnDevice(gain), Some(Vector::OnDevice(bias))) => {
                 let centred = x.broadcast_sub(&x.mean_keepdim(D::Minus1)?)?;

@@ -9,7 +9,7 @@ use rayon::prelude::*;
 
 use super::Error;
 use super::config::Config;
-use super::layers::lend;
+use super::lend::lend;
 
 /// Values that one thread turns at a time: fewer cost less than waking another.
 const TURNED: usize = 1 << 15;

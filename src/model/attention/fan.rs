@@ -11,7 +11,7 @@ use rayon::prelude::*;
 
 use super::Attention;
 use crate::kernel::{self, View};
-use crate::model::layers::lend_rows;
+use crate::model::lend::lend_rows;
 
 /// Queries, keys and values of all branches, branch after branch, and those of the shared positions.
 #[derive(Clone, Copy)]

@@ -1,7 +1,9 @@
-//! The Jacobians of one prompt, by backward passes through candle's graph.
+//! The Jacobians of one prompt, by backward passes through candle's graph, whose parts have gradients of this program
+//! on the CPU (`model/graph.rs`).
 //! Not here: the mean over prompts.
 
 use candle_core::{Tensor, Var};
+use rayon::prelude::*;
 
 use super::super::{Error, Hook, Logits, Model, Pass};
 use crate::site::{Site, SiteKind};
@@ -49,23 +51,34 @@ pub fn jacobians(model: &dyn Model, ids: &[u32], cancel: &Cancel) -> Result<Opti
     model.forward(ids, &mut model.cache(), pass)?;
     let Some(leaving) = graph.leaving else { return Ok(Some(Vec::new())) };
     let d = shape.d_model;
-    let mut all = vec![vec![0.0f32; d * d]; graph.zeros.len()];
     let targets = leaving.narrow(0, SKIPPED, count)?;
-    for out in 0..d {
+    // Each output has a backward pass of its own through the same graph, and outputs are shared out among threads.
+    let rows = |out: usize| -> Result<Vec<Vec<f32>>, Error> {
         cancel.check()?;
         let gradients = targets.narrow(1, out, 1)?.sum_all()?.backward()?;
-        for (jacobian, zeros) in all.iter_mut().zip(&graph.zeros) {
+        let row = |zeros: &Var| -> Result<Vec<f32>, Error> {
             let Some(gradient) = gradients.get(zeros.as_tensor()) else {
                 return Err(candle_core::Error::Msg("the pass left no graph behind it".to_owned()).into());
             };
-            let rows: Vec<f32> = gradient.narrow(0, SKIPPED, count)?.flatten_all()?.to_vec1()?;
-            let mut sums = vec![0.0f64; d];
-            for row in rows.chunks_exact(d) {
-                sums.iter_mut().zip(row).for_each(|(sum, value)| *sum += f64::from(*value));
-            }
-            let row = &mut jacobian[out * d..(out + 1) * d];
-            row.iter_mut().zip(sums).for_each(|(value, sum)| *value = (sum / count as f64) as f32);
-        }
+            let gradient: Vec<f32> = gradient.flatten_all()?.to_vec1()?;
+            Ok(mean(gradient.chunks_exact(d).skip(SKIPPED).take(count), d))
+        };
+        graph.zeros.iter().map(row).collect()
+    };
+    let outputs = (0..d).into_par_iter().map(rows).collect::<Result<Vec<_>, _>>()?;
+    let mut all = vec![Vec::with_capacity(d * d); graph.zeros.len()];
+    for rows in outputs {
+        all.iter_mut().zip(rows).for_each(|(jacobian, row)| jacobian.extend(row));
     }
     Ok(Some(all))
+}
+
+/// The mean of rows, \[d\].
+fn mean<'a>(rows: impl Iterator<Item = &'a [f32]>, d: usize) -> Vec<f32> {
+    let (mut sums, mut count) = (vec![0.0f64; d], 0usize);
+    for row in rows {
+        count += 1;
+        sums.iter_mut().zip(row).for_each(|(sum, value)| *sum += f64::from(*value));
+    }
+    sums.into_iter().map(|sum| (sum / count.max(1) as f64) as f32).collect()
 }

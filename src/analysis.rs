@@ -32,7 +32,10 @@ use serde::{Deserialize, Serialize};
 
 pub use self::attribution::{Attribution, HeadValue, SourceValue};
 pub use self::compare::CompareView;
-pub use self::effect::{EffectView, LatentEffect, SaeEffect};
+pub use self::effect::{
+    CellEffect, EffectView, GridView, LatentEffect, MetaEffectView, MetaLatentEffect, PositionEffect, RelativeEffect,
+    SaeEffect, SaeGrid,
+};
 pub use crate::sae::meta::Edit;
 pub use crate::sae::metrics::Quality;
 pub use crate::sae::stitch::{Change, CurvePoint, Order, Phase};

@@ -66,7 +66,7 @@ pub use compute_device::ComputeDevice;
 pub use corpus::TextQuery;
 pub use curve::{CurveLossQuery, CurveQuery};
 pub use doctor::{Checked, CheckupQuery, MappingQuery};
-pub use effect::EffectQuery;
+pub use effect::{EffectQuery, GRID_POSITIONS, GridQuery, MetaEffectQuery};
 pub use export::ExportQuery;
 pub use family::FamilyQuery;
 pub use fit::{Memory, OnDevice};
@@ -78,7 +78,7 @@ pub use labels::{
     Endpoint, ExamplesCount, ExportLabelsQuery, ImportLabelsQuery, Key, LabelCount, Labels, LabelsQuery,
     MakeLabelsQuery, ModelAsked, PullExamplesQuery, PullLabelsQuery, ScoreRulesQuery, WordsQuery, WriteLabelQuery,
 };
-pub use lens::{LensFile, LensFitted, LensOf, LensQuery, LensRecipe};
+pub use lens::{LensFile, LensFitted, LensOf, LensOffer, LensOfferQuery, LensPullQuery, LensQuery, LensRecipe};
 pub use load_scope::{LoadScope, OpenRequest};
 pub use loss::{Loss, LossQuery};
 pub use memory::available as available_memory;

@@ -3,8 +3,10 @@
 //!
 //! Every figure is the clean value less the one with something taken out at one position: positive speaks for the token.
 
-use rayon::prelude::*;
-use serde::Serialize;
+mod grid;
+mod metas;
+mod outcome;
+mod view;
 
 use crate::analysis::branches::Branches;
 use crate::analysis::card::LogitLens;
@@ -12,11 +14,19 @@ use crate::analysis::intervention::{
     ActivationEdit, Compiled, Error, Failure, FanHook, Intervention, LatentId, Setting, Unedited, Where,
 };
 use crate::analysis::live::{LOGIT_ROWS, Live};
-use crate::analysis::{NextToken, tokens};
 use crate::model::{self, Model};
 use crate::sae::{Codes, Sae};
 use crate::site::Site;
 use crate::task::{Cancel, OnProgress, Progress};
+use rayon::prelude::*;
+
+pub use grid::{CellEffect, GridStep, GridView, PositionEffect, SaeGrid};
+pub use metas::{MetaEffectView, MetaEffects, MetaLatentEffect};
+pub use view::{
+    ControlEffect, EffectView, ErrorEffect, LatentEffect, PartEffect, RandomEffect, RelativeEffect, SaeEffect,
+};
+
+use outcome::{Distribution, Outcome};
 
 /// Random directions that stand beside what is taken out.
 pub const DIRECTIONS: usize = 16;
@@ -27,105 +37,8 @@ const ROWS: usize = 512;
 /// How figures are signed, as a person reads it.
 pub const SIGN: &str = "clean - ablated";
 
-/// Which latents do what to a token (the JSON of `saescope effect`).
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct EffectView {
-    /// Where latents are taken out.
-    pub position: usize,
-    /// Where the next token is read.
-    pub read: usize,
-    /// The token asked about, as the untouched model has it.
-    pub token: NextToken,
-    /// How figures are signed.
-    pub sign: &'static str,
-    /// One entry for each SAE.
-    pub saes: Vec<SaeEffect>,
-    /// What a person should know.
-    pub notes: Vec<String>,
-}
-
-/// What an SAE's latents do.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct SaeEffect {
-    /// The SAE's id.
-    pub id: String,
-    /// Those that fire, the largest change of log-probability first, ties by index.
-    pub latents: Vec<LatentEffect>,
-    /// All that fire taken out together; b_dec stays.
-    pub all_latents: PartEffect,
-    /// What the SAE does not reconstruct taken out.
-    pub error: ErrorEffect,
-    /// Random directions as long as the largest contribution.
-    pub random: RandomEffect,
-}
-
-/// What one latent does.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
-pub struct LatentEffect {
-    /// The latent.
-    pub latent: u32,
-    /// How strongly it fires.
-    pub activation: f32,
-    /// Change of the token's log-probability, in nats.
-    pub delta_logprob: f64,
-    /// Change of the token's logit less the mean of all logits.
-    pub delta_logit: f64,
-    /// KL(clean ‖ without it) of the next token, in nats.
-    pub kl: f64,
-    /// What it adds to the token's logit, less the mean over the vocabulary, straight through the final norm with the
-    /// clean scale, before any soft cap; none where the token is read elsewhere or a norm stands in between.
-    pub direct: Option<f64>,
-}
-
-/// What something does, in the sense of [`LatentEffect`].
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
-pub struct PartEffect {
-    /// Change of the token's log-probability, in nats.
-    pub delta_logprob: f64,
-    /// KL, in nats.
-    pub kl: f64,
-}
-
-/// What an SAE's error does.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
-pub struct ErrorEffect {
-    /// Change of the token's log-probability, in nats.
-    pub delta_logprob: f64,
-    /// KL, in nats.
-    pub kl: f64,
-    /// ‖x − x̂‖.
-    pub norm: f64,
-    /// Random directions of this length.
-    pub random: ControlEffect,
-}
-
-/// What random directions do, taken out like anything else.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
-pub struct ControlEffect {
-    /// Mean change of the token's log-probability, in nats.
-    pub delta_logprob: f64,
-    /// Mean KL, in nats.
-    pub kl: f64,
-    /// Largest KL, in nats.
-    pub kl_max: f64,
-}
-
-/// What random directions of some length do.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
-pub struct RandomEffect {
-    /// Their length.
-    pub norm: f64,
-    /// Mean change of the token's log-probability, in nats.
-    pub delta_logprob: f64,
-    /// Mean KL, in nats.
-    pub kl: f64,
-    /// Largest KL, in nats.
-    pub kl_max: f64,
-    /// How many there were.
-    pub directions: usize,
-}
-
 /// A prompt, run to its end, and what is asked of it.
+#[derive(Clone, Copy)]
 pub struct Asked<'a> {
     /// The model.
     pub model: &'a dyn Model,
@@ -170,14 +83,6 @@ struct Seen<'a> {
     norms: (f64, f64),
 }
 
-/// What a branch did to the next token.
-#[derive(Clone, Copy, Default)]
-struct Outcome {
-    delta_logprob: f64,
-    delta_logit: f64,
-    kl: f64,
-}
-
 impl Asked<'_> {
     /// Takes out, in turn, everything that fires in these SAEs, all of it, the error, and random directions, and runs the
     /// rest of the model: one branch for each, in batches.
@@ -194,9 +99,8 @@ impl Asked<'_> {
         // The first branch is the model as it is.
         let mut branches = vec![(self.compile(Vec::new(), None)?, Vec::new())];
         for seen in &seen {
-            let unedited = Unedited { codes: &seen.codes, row: 0, reconstruction: seen.reconstruction };
             for edits in Self::taken_out(seen) {
-                branches.push((self.compile(edits, Some(seen.subject))?, vec![unedited]));
+                branches.push((self.compile(edits, Some(seen.subject))?, vec![seen.unedited()]));
             }
         }
         let outcomes = self.outcomes(&branches, cancel, progress)?;
@@ -234,12 +138,10 @@ impl Asked<'_> {
 
     /// What is taken out, branch by branch: each latent, all of them, the error, and random directions beside both.
     fn taken_out(seen: &Seen<'_>) -> Vec<Vec<ActivationEdit>> {
-        let sae = seen.subject.id;
-        let (latents, _) = seen.codes.row(0);
-        let off = |latent: &u32| ActivationEdit::Ablate(LatentId { sae: sae.to_owned(), latent: *latent });
-        let mut branches: Vec<Vec<ActivationEdit>> = latents.iter().map(|latent| vec![off(latent)]).collect();
-        branches.push(latents.iter().map(off).collect());
-        branches.push(vec![ActivationEdit::Reconstruct(sae.to_owned())]);
+        let off = |latent: &u32| seen.off(*latent);
+        let mut branches: Vec<Vec<ActivationEdit>> = seen.latents().iter().map(|latent| vec![off(latent)]).collect();
+        branches.push(seen.latents().iter().map(off).collect());
+        branches.push(vec![ActivationEdit::Reconstruct(seen.subject.id.to_owned())]);
         let count = seen.directions();
         for (at, direction) in seen.subject.directions.chunks_exact(seen.subject.sae.d_in().max(1)).enumerate() {
             let norm = if at < count { seen.norms.0 } else { seen.norms.1 };
@@ -310,7 +212,7 @@ impl Asked<'_> {
         Ok(SaeEffect {
             id: seen.subject.id.to_owned(),
             latents: each,
-            all_latents: PartEffect { delta_logprob: all.delta_logprob, kl: all.kl },
+            all_latents: PartEffect::of(all),
             error: ErrorEffect {
                 delta_logprob: error.delta_logprob,
                 kl: error.kl,
@@ -344,69 +246,20 @@ impl Asked<'_> {
 }
 
 impl Seen<'_> {
+    fn latents(&self) -> &[u32] {
+        self.codes.row(0).0
+    }
+
+    fn off(&self, latent: u32) -> ActivationEdit {
+        ActivationEdit::Ablate(LatentId { sae: self.subject.id.to_owned(), latent })
+    }
+
+    fn unedited(&self) -> Unedited<'_> {
+        Unedited { codes: &self.codes, row: 0, reconstruction: self.reconstruction }
+    }
+
     /// How many random directions stand beside the largest contribution.
     fn directions(&self) -> usize {
         self.subject.directions.len() / self.subject.sae.d_in().max(1) / 2
-    }
-}
-
-/// The logits of one position.
-struct Distribution<'a> {
-    logits: std::borrow::Cow<'a, [f32]>,
-    normaliser: f64,
-    mean: f64,
-}
-
-impl Distribution<'static> {
-    fn of(logits: &[f32]) -> Self {
-        let mean = logits.iter().map(|logit| f64::from(*logit)).sum::<f64>() / logits.len().max(1) as f64;
-        Self { normaliser: tokens::log_sum_exp(logits), mean, logits: logits.to_vec().into() }
-    }
-}
-
-impl Distribution<'_> {
-    fn logprob(&self, token: usize) -> f64 {
-        self.logits.get(token).map_or(f64::NEG_INFINITY, |logit| f64::from(*logit) - self.normaliser)
-    }
-
-    /// What separates this one, the clean one, from another.
-    fn against(&self, other: &Self, token: usize) -> Outcome {
-        let both = self.logits.iter().zip(other.logits.iter());
-        let term = |(clean, other_logit): (&f32, &f32)| {
-            let clean = f64::from(*clean) - self.normaliser;
-            let p = clean.exp();
-            if p == 0.0 { 0.0 } else { p * (clean - (f64::from(*other_logit) - other.normaliser)) }
-        };
-        let centred = |of: &Self| of.logits.get(token).map_or(0.0, |logit| f64::from(*logit)) - of.mean;
-        Outcome {
-            delta_logprob: self.logprob(token) - other.logprob(token),
-            delta_logit: centred(self) - centred(other),
-            // Rounding may leave less than nothing.
-            kl: both.map(term).sum::<f64>().max(0.0),
-        }
-    }
-}
-
-impl ControlEffect {
-    fn of(outcomes: &[Outcome]) -> Self {
-        let count = outcomes.len().max(1) as f64;
-        let mean = |of: fn(&Outcome) -> f64| outcomes.iter().map(of).sum::<f64>() / count;
-        Self {
-            delta_logprob: mean(|outcome| outcome.delta_logprob),
-            kl: mean(|outcome| outcome.kl),
-            kl_max: outcomes.iter().map(|outcome| outcome.kl).fold(0.0, f64::max),
-        }
-    }
-}
-
-impl SaeEffect {
-    fn empty(id: &str) -> Self {
-        Self {
-            id: id.to_owned(),
-            latents: Vec::new(),
-            all_latents: PartEffect::default(),
-            error: ErrorEffect::default(),
-            random: RandomEffect::default(),
-        }
     }
 }

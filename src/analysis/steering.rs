@@ -36,6 +36,8 @@ pub struct Steering<'a> {
     pub tokens: usize,
     /// How each token is chosen: every arm begins with the same seed.
     pub sampling: Sampling,
+    /// For each new token how many of the likeliest are noted.
+    pub candidates: usize,
     /// Tokens that end a text.
     pub stop: &'a [u32],
     /// Whether the answer is still wanted.
@@ -48,6 +50,8 @@ pub struct Written<'a> {
     pub ids: Vec<u32>,
     /// For each its log-probability in this arm, at temperature 1.
     pub logprobs: Vec<f64>,
+    /// For each the likeliest tokens in its place, best first, with their log-probabilities.
+    pub candidates: Vec<Vec<(u32, f64)>>,
     /// What was done where.
     pub edit: ArmEdit<'a>,
     /// exp of the mean negative log-probability of the new tokens under the untouched model; none before the text has
@@ -116,7 +120,16 @@ impl Steering<'_> {
         let mut cache = prefix.cache.clone();
         cache.truncate(edit.first(self.ids.len() - 1));
         let chooser = Chooser::new(self.sampling);
-        Written { ids: Vec::new(), logprobs: Vec::new(), edit, perplexity: None, cache, chooser, ended: false }
+        Written {
+            ids: Vec::new(),
+            logprobs: Vec::new(),
+            candidates: Vec::new(),
+            edit,
+            perplexity: None,
+            cache,
+            chooser,
+            ended: false,
+        }
     }
 
     /// The prompt up to its last token, for the arms in which something in it is changed.
@@ -146,7 +159,7 @@ impl Steering<'_> {
         let Some(logits) = self.pass(&mut going, &ids, None, Logits::Last)? else { return Ok(false) };
         let chosen = model::lend(&logits, |logits| {
             let rows = logits.chunks_exact(self.model.shape().vocab);
-            going.iter_mut().zip(rows).try_for_each(|(arm, logits)| arm.add(logits))
+            going.iter_mut().zip(rows).try_for_each(|(arm, logits)| arm.add(logits, self.candidates))
         });
         chosen.map_err(Error::from)??;
         let ends = |arm: &&mut Written<'_>| arm.ids.last().is_some_and(|id| self.stop.contains(id));
@@ -237,10 +250,12 @@ impl Steering<'_> {
 }
 
 impl Written<'_> {
-    fn add(&mut self, logits: &[f32]) -> Result<(), Error> {
+    fn add(&mut self, logits: &[f32], candidates: usize) -> Result<(), Error> {
         let id = self.chooser.choose(logits)?;
         self.ids.push(id);
         self.logprobs.push(logprob(logits, id));
+        let all = tokens::top(logits, candidates).into_iter();
+        self.candidates.push(all.map(|(id, _)| (id, logprob(logits, id))).collect());
         Ok(())
     }
 }

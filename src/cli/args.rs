@@ -1,6 +1,7 @@
 //! The arguments, as clap reads them; help, man page and completions come from here.
 //! Not here: what a command does.
 
+mod effect;
 mod index;
 mod labels;
 mod lens;
@@ -18,6 +19,7 @@ use crate::session::LoadScope;
 use crate::settings::{Color, PartialSettings, Theme};
 use crate::suite::TokenizerWord;
 
+pub use effect::{Effect, EffectAt};
 pub use index::{Index, IndexBuild, IndexInfo, IndexMerge};
 pub use labels::{Labels, LabelsFile, LabelsMake, LabelsModel, LabelsPull, LabelsScore, LabelsText};
 pub use lens::{Lens, LensCommand, LensFit};
@@ -231,38 +233,6 @@ pub struct Latent {
     /// At this position of the prompt, from 0; otherwise where it fires most strongly.
     #[arg(long, value_name = "P", requires = "prompt")]
     pub position: Option<usize>,
-    /// Print one JSON object.
-    #[arg(long)]
-    pub json: bool,
-}
-
-/// Options of `effect`.
-#[derive(Debug, clap::Args)]
-pub struct Effect {
-    /// The SAE's id (repeatable).
-    #[arg(long, value_name = "ID", required = true)]
-    pub sae: Vec<String>,
-    /// The prompt.
-    #[arg(long, value_name = "TEXT")]
-    pub prompt: String,
-    /// Where latents are taken out, from 0; the last position otherwise.
-    #[arg(long, value_name = "P")]
-    pub at: Option<usize>,
-    /// Where the next token is read: at that position or behind it; at that position otherwise.
-    #[arg(long, value_name = "Q")]
-    pub read: Option<usize>,
-    /// The next token that is asked about; the likeliest otherwise.
-    #[arg(long, value_name = "TEXT")]
-    pub token: Option<String>,
-    /// Only this latent (repeatable); all that fire otherwise.
-    #[arg(long, value_name = "N")]
-    pub latent: Vec<u32>,
-    /// Latents printed, those with the largest effect first.
-    #[arg(long, value_name = "K", value_parser = clap::value_parser!(u32).range(1..))]
-    pub top: Option<u32>,
-    /// Seed of the random directions.
-    #[arg(long, value_name = "SEED", default_value_t = 0)]
-    pub seed: u64,
     /// Print one JSON object.
     #[arg(long)]
     pub json: bool,

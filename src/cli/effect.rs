@@ -1,13 +1,16 @@
 //! `saescope effect`: what each latent that fires at a token does to what the model says next.
 //! Not here: measuring it (`analysis::effect`).
 
+mod grid;
+mod metas;
+
 use std::fmt::Write as _;
 
 use serde::Serialize;
 
-use crate::analysis::{EffectView, LatentEffect, SaeEffect};
+use crate::analysis::{EffectView, LatentEffect, Relation, SaeEffect};
 use crate::cli::answer::{Answer, CommandLine};
-use crate::cli::args;
+use crate::cli::args::{self, EffectAt};
 use crate::cli::context::{Context, open};
 use crate::cli::output::Output;
 use crate::cli::progress::{Line, cancel_on_interrupt};
@@ -30,12 +33,24 @@ pub fn effect(context: &Context, options: &args::Effect, output: &Output) -> Res
     let cancel = cancel_on_interrupt();
     open(&mut session, OpenRequest { suite, saes: &options.sae, reach: LoadScope::Whole, words: true }, &cancel)?;
     let run = session.run(&options.prompt, &RunOptions::default(), &cancel)?;
+    if let Some(meta) = &options.meta {
+        return metas::metas(&mut session, (&name, options, meta), &run, &cancel, output);
+    }
+    let at = match options.at {
+        Some(EffectAt::All) => return grid::grid(&mut session, (&name, options), &run, &cancel, output),
+        Some(EffectAt::One(at)) => Some(at),
+        None => None,
+    };
+    if options.positions.is_some() {
+        return Err(Report::new("--positions needs --at all").kind(Kind::Usage));
+    }
     let query = EffectQuery {
         prompt: options.prompt.clone(),
         saes: options.sae.clone(),
-        position: options.at,
+        position: at,
         read: options.read,
         token: options.token.clone(),
+        relatives_of: options.relatives_of.clone(),
         seed: options.seed,
     };
     let line = Line::new();
@@ -51,7 +66,8 @@ pub fn effect(context: &Context, options: &args::Effect, output: &Output) -> Res
         let (one, several) = (view.saes.first(), view.saes.len() > 1);
         let effects = Effects { view: &view, one: one.filter(|_| !several) };
         let versions = session.versions(&options.sae, &cancel)?;
-        let answer = Answer { view: &effects, command: command(&name, options), versions };
+        let answer =
+            Answer { view: &effects, command: command(&name, options).number("seed", options.seed).json(), versions };
         return Output::object(&answer).map(|()| 0);
     }
     cut(&mut view, top.or(Some(TOP)));
@@ -88,17 +104,21 @@ fn cut(view: &mut EffectView, top: Option<usize>) {
     }
 }
 
-/// The command line that gives the same again.
-fn command(suite: &str, options: &args::Effect) -> String {
-    let line = CommandLine::new("effect", suite)
-        .texts("sae", &options.sae)
-        .text("prompt", &options.prompt)
-        .maybe("at", options.at)
-        .maybe("read", options.read)
-        .maybe("top", options.top);
+/// The command line that gives the same again, but for the seed.
+fn command(suite: &str, options: &args::Effect) -> CommandLine {
+    let line = CommandLine::new("effect", suite).texts("sae", &options.sae).text("prompt", &options.prompt);
+    let line = match options.at {
+        Some(EffectAt::All) => line.text("at", "all"),
+        Some(EffectAt::One(at)) => line.number("at", at),
+        None => line,
+    };
+    let line = line.maybe("read", options.read).maybe("positions", options.positions).maybe("top", options.top);
+    let line = options.meta.iter().fold(line, |line, meta| line.text("meta", meta));
+    let line = options.meta_latent.iter().fold(line, |line, meta_latent| line.number("meta-latent", meta_latent));
+    let relatives = options.relatives_of.iter().map(|of| format!("{}:{}", of.sae, of.latent));
+    let line = relatives.fold(line, |line, of| line.text("relatives-of", &of));
     let line = options.latent.iter().fold(line, |line, latent| line.number("latent", latent));
-    let line = options.token.iter().fold(line, |line, token| line.text("token", token));
-    line.number("seed", options.seed).json()
+    options.token.iter().fold(line, |line, token| line.text("token", token))
 }
 
 fn words(view: &EffectView, (at, read): (&str, &str)) -> String {
@@ -150,6 +170,16 @@ fn words(view: &EffectView, (at, read): (&str, &str)) -> String {
             part("random", control.delta_logprob, control.kl),
             control.kl_max,
             error.norm
+        );
+    }
+    for of in view.relatives.iter().flatten() {
+        let relation = if of.relation == Relation::Parent { "parent" } else { "child" };
+        let LatentEffect { latent, activation, delta_logprob, kl, .. } = &of.effect;
+        let sae = prose(&of.sae, Charset::Unicode);
+        let _ = writeln!(
+            text,
+            "{relation} {sae}/{latent} (cosine {:.2}): activation {activation:.3}, Δ log-p {delta_logprob:+.4}, KL {kl:.4}",
+            of.cosine
         );
     }
     for note in &view.notes {

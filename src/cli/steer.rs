@@ -31,6 +31,7 @@ pub fn steer(context: &Context, options: &args::Steer, output: &Output) -> Resul
         until: options.until.clone(),
         sweep: options.sweep,
         tokens: options.tokens as usize,
+        candidates: options.candidates as usize,
         temperature: options.temperature,
         seed: options.seed,
         index: options.index.clone(),

@@ -2,6 +2,7 @@
 //! Not here: the arithmetic (`analysis::lens`), and fitting a lens (`lens/fit.rs`).
 
 mod fit;
+mod offer;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -22,6 +23,7 @@ use crate::suite::Source;
 use crate::task::{Cancel, OnProgress};
 
 pub use fit::{LensFitted, LensRecipe};
+pub use offer::{LensOffer, LensOfferQuery, LensPullQuery};
 
 const CANNOT: &str = "cannot read this through a lens";
 /// Where fitted lenses are, and the text that they were fitted on.
@@ -153,12 +155,16 @@ impl LoadedSuite {
     fn jacobian_here(&self, cancel: &Cancel) -> Result<Option<(JacobianLens, String)>, Report> {
         let Ok((_, own)) = self.published_name() else { return Ok(None) };
         let environment = hub::Environment { offline: true, ..self.setup.hub.environment().clone() };
-        let wanted = RepoFile { repo: Repo::new(REPOSITORY), file: own };
-        let source = format!("{}/{}", wanted.repo, wanted.file);
-        match Hub::new(environment).fetch(&wanted, cancel, &|_| {}) {
-            Ok(path) => self.open_lens(path, source).map(Some),
-            Err(_) => Ok(None),
+        let hub = Hub::new(environment);
+        // A lens that is not published under the model's name alone may be one of a thousand prompts.
+        for file in [own.clone(), own.replace(".pt", "_n1000.pt")] {
+            let wanted = RepoFile { repo: Repo::new(REPOSITORY), file };
+            let source = format!("{}/{}", wanted.repo, wanted.file);
+            if let Ok(path) = hub.fetch(&wanted, cancel, &|_| {}) {
+                return self.open_lens(path, source).map(Some);
+            }
         }
+        Ok(None)
     }
 
     /// Opens a lens that must be of the suite's model.

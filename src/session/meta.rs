@@ -25,6 +25,7 @@ pub use names::MetaNamesQuery;
 pub use run::MetaRunQuery;
 pub use surgery::SurgeryQuery;
 
+use crate::analysis::live::Live;
 use crate::analysis::meta::MetaSaeView;
 use crate::analysis::{MetaEntry, MetaInfo};
 use crate::report::{Kind, Report};
@@ -221,6 +222,11 @@ impl Scope<'_> {
             table: self.opened.table.as_deref(),
             again: self.opened.again.as_ref().map(|again| again.as_slice()),
         }
+    }
+
+    /// The last prompt's pass.
+    pub(super) const fn live(&self) -> &Live {
+        &self.room.live
     }
 
     /// The meta-SAE, and the SAE whose latents it takes apart.

@@ -50,6 +50,8 @@ pub struct SteerQuery {
     pub sweep: Option<Sweep>,
     /// Tokens that are written.
     pub tokens: usize,
+    /// For each new token how many of the likeliest are wanted.
+    pub candidates: usize,
     /// 0 takes the likeliest token.
     pub temperature: f64,
     /// Seed of the random direction and of sampling.
@@ -303,13 +305,13 @@ impl Scene<'_> {
     }
 
     fn steering(&self) -> Steering<'_> {
-        let SteerQuery { tokens, temperature, seed, .. } = *self.asked;
+        let SteerQuery { tokens, temperature, candidates, seed, .. } = *self.asked;
         let sampling = match temperature {
             0.0 => Sampling::Greedy,
             temperature => Sampling::Random { temperature, top_p: 1.0, seed },
         };
         let (model, site) = (&*self.suite.model.model, self.suite.suite.site);
-        Steering { model, site, ids: self.ids, tokens, sampling, stop: &self.stop, cancel: self.cancel }
+        Steering { model, site, ids: self.ids, tokens, sampling, candidates, stop: &self.stop, cancel: self.cancel }
     }
 
     fn intervention(&self, changes: &[SteerChange]) -> Intervention {

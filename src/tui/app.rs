@@ -46,6 +46,7 @@ use crate::tui::steer::Steer;
 use crate::tui::stitch::{PairIds, Stitch};
 
 pub use attribution::HeadRow;
+pub use effect::{WidthPart, WidthRow};
 pub use pair::PairRow;
 
 /// What the explorer starts with.

@@ -59,6 +59,8 @@ pub trait AnyAsk {
     fn end(&mut self);
     /// Lets a question that failed or was ended be asked again.
     fn retry(&mut self);
+    /// Lets what was asked last be asked again, whatever came of it.
+    fn forget_question(&mut self);
     /// Asks again what was asked last; none where nothing was.
     fn again(&mut self, tickets: &mut Tickets) -> Option<Effect>;
     /// Forgets question, value and failure.
@@ -220,6 +222,10 @@ impl<Q: Query, When: Clone + PartialEq> AnyAsk for Ask<Q, When> {
         if self.is_unanswered() {
             self.question = None;
         }
+    }
+
+    fn forget_question(&mut self) {
+        self.forget();
     }
 
     fn again(&mut self, tickets: &mut Tickets) -> Option<Effect> {

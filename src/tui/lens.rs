@@ -1,7 +1,7 @@
 //! What lenses say of the chosen token and of the chosen latent.
 //! Not here: drawing it, and the arithmetic.
 
-use crate::session::LensQuery;
+use crate::session::{LensOfferQuery, LensPullQuery, LensQuery};
 use crate::tui::ask::Ask;
 
 /// What lenses say.
@@ -13,4 +13,8 @@ pub struct Lenses {
     pub token: Ask<LensQuery, u64>,
     /// The chosen latent.
     pub latent: Ask<LensQuery>,
+    /// Which lens is published.
+    pub offer: Ask<LensOfferQuery>,
+    /// Its download.
+    pub pull: Ask<LensPullQuery>,
 }

@@ -4,7 +4,7 @@
 use tui_input::Input;
 
 use crate::report::Report;
-use crate::session::MetaRecipe;
+use crate::session::{LensOffer, MetaRecipe};
 use crate::tui::keys::KeyContext;
 use crate::tui::location::LatentRef;
 
@@ -78,6 +78,8 @@ pub enum PickFor {
 pub enum Confirmation {
     /// To download a suite.
     Pull(String),
+    /// To download a Jacobian lens.
+    PullLens(LensOffer),
     /// To train a meta-SAE.
     Train(MetaRecipe),
 }

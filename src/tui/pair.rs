@@ -15,6 +15,8 @@ pub struct TwoPrompts {
     pub shift: isize,
     /// Whether the interchange stands below the tokens, in place of the latents.
     pub swaps: bool,
+    /// Whether meta-latents are exchanged in place of latents, where the SAE has a meta-SAE.
+    pub by_meta: bool,
     /// What was asked and answered about the two.
     pub asked: Ask<CompareQuery>,
     /// The interchange that was asked for.

@@ -10,6 +10,8 @@ use crate::tui::location::LatentRef;
 const LENGTHS: [usize; 4] = [16, 32, 64, 128];
 /// Temperatures, by choice.
 const TEMPERATURES: [f64; 3] = [0.0, 0.7, 1.0];
+/// The likeliest tokens that are wanted in the place of each new one.
+const CANDIDATES: usize = 8;
 /// Strengths of a sweep.
 const STRENGTHS: usize = 9;
 
@@ -30,6 +32,8 @@ pub struct Steer {
     pub seed: u64,
     /// Whether other strengths are written too.
     pub sweep: bool,
+    /// The chosen token of the steered text, and which of those that could stand there: 0 the one that does.
+    pub at: Option<(usize, usize)>,
     /// What was asked and answered, by runs of the prompt.
     pub asked: Ask<SteerQuery, u64>,
 }
@@ -140,6 +144,7 @@ impl Steer {
             until: None,
             sweep: self.swept().filter(|_| self.sweep),
             tokens: self.tokens(),
+            candidates: CANDIDATES,
             temperature: self.temperature(),
             seed: self.seed,
             index: None,

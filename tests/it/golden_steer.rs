@@ -176,8 +176,16 @@ fn one((name, card): (&str, bool), loaded: &Loaded, about: &About, case: &Case, 
     };
     let (model, cancel) = (&*loaded.model, Cancel::new());
     let tokens = case.arms.untouched.ids.len();
-    let steering =
-        Steering { model, site, ids: &case.ids, tokens, sampling: Sampling::Greedy, stop: &[], cancel: &cancel };
+    let steering = Steering {
+        model,
+        site,
+        ids: &case.ids,
+        tokens,
+        sampling: Sampling::Greedy,
+        candidates: 4,
+        stop: &[],
+        cancel: &cancel,
+    };
     let mut prefix = Prefix::default();
     prefix.run(model, site, &case.ids, &cancel).expect("the prompt runs");
     let written = steering.write(&prefix, arms(), &mut |_| ()).expect("is written");
@@ -188,6 +196,12 @@ fn one((name, card): (&str, bool), loaded: &Loaded, about: &About, case: &Case, 
         ("random", &case.arms.random),
     ]) {
         compare(&format!("{what}, {arm}"), got, want, case.ids.len());
+        // The likeliest in a token's place is the token, since nothing is drawn.
+        for ((id, logprob), candidates) in got.ids.iter().zip(&got.logprobs).zip(&got.candidates) {
+            assert_eq!((candidates.len(), candidates[0]), (4, (*id, *logprob)), "{what}, {arm}");
+            assert!(candidates.windows(2).all(|two| two[0].1 >= two[1].1), "{what}, {arm}");
+        }
+        assert_eq!(got.candidates.len(), got.ids.len());
     }
     if card {
         return;

@@ -4,7 +4,12 @@
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
+use saescope::hub::{Environment, Hub};
 use saescope::model::write_jacobian_lens;
+use saescope::session::{
+    LensFile, LensOf, LensOfferQuery, LensPullQuery, LensQuery, LoadScope, OpenQuery, PullQuery, Session, SessionConfig,
+};
+use saescope::task::Cancel;
 use serde_json::Value;
 
 use crate::support::hub_server::HubServer;
@@ -132,6 +137,30 @@ fn a_published_lens_is_found_by_the_models_names_and_downloaded_once() {
         assert_eq!(half["id"], whole["id"]);
         assert!((half["value"].as_f64().unwrap() * 2.0 - whole["value"].as_f64().unwrap()).abs() < 1e-4, "half of it");
     }
+    let mut session = Session::new(SessionConfig::new(Hub::new(Environment {
+        endpoint: endpoint.clone(),
+        cache: folder.path().join("another cache"),
+        token: None,
+        offline: false,
+    })));
+    let here = |session: &mut Session| {
+        let of = LensOf::Latent { sae: "128".to_owned(), latent: 7 };
+        let query = LensQuery { of, jacobian: Some(LensFile::Here), top: 3 };
+        session.ask(&query, &Cancel::new(), &|_| {}).expect("is read").jacobian.is_some()
+    };
+    let cancel = Cancel::new();
+    let pull = PullQuery { suite: suite.to_owned(), reach: LoadScope::Whole };
+    session.ask(&pull, &cancel, &|_| {}).expect("is downloaded");
+    let open = OpenQuery { suite: suite.to_owned(), saes: Vec::new(), reach: LoadScope::Whole };
+    session.ask(&open, &cancel, &|_| {}).expect("opens");
+    // What is published is named with its size, and read once it is downloaded; nothing comes unasked.
+    assert!(!here(&mut session));
+    let offer = session.ask(&LensOfferQuery, &cancel, &|_| {}).expect("is offered");
+    assert!(offer.file.ends_with("little_jacobian_lens.pt") && offer.prompts.is_none(), "{offer:?}");
+    assert_eq!(offer.bytes, std::fs::metadata(&file).expect("is there").len());
+    assert!(!here(&mut session));
+    session.ask(&LensPullQuery { offer }, &cancel, &|_| {}).expect("is downloaded");
+    assert!(here(&mut session));
     let loads = || {
         server.requests().iter().filter(|seen| seen.method == "GET" && seen.path.contains("_jacobian_lens.pt")).count()
     };

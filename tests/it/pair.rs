@@ -1,12 +1,62 @@
 //! Two prompts as the commands give them on the demo, and what cannot be asked.
 //! Not here: the figures (`golden_pair`).
 
+use std::collections::BTreeSet;
 use std::process::{Command, Output, Stdio};
+use std::sync::OnceLock;
 
 use serde_json::Value;
 
-const A: &str = "Mozart came from";
-const B: &str = "Newton came from";
+/// Two names, and what the model says each came from.
+struct Two {
+    names: [String; 2],
+    answers: [String; 2],
+}
+
+/// Of the names that the demo's text says something of, the first two of which the model is sure that they came from
+/// different countries, and whose latents turn one answer into the other.
+fn two() -> &'static Two {
+    static FOUND: OnceLock<Two> = OnceLock::new();
+    FOUND.get_or_init(|| {
+        let text = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/assets/demo/text.txt"));
+        let text = text.expect("the demo's text");
+        let mut tried = BTreeSet::new();
+        let mut sure: Vec<(String, String, usize)> = Vec::new();
+        for before in text.split(" was a") {
+            let name = before.rsplit([' ', '>']).next().unwrap_or_default();
+            let plain =
+                name.chars().all(|c| c.is_ascii_alphabetic()) && name.starts_with(|c: char| c.is_ascii_uppercase());
+            let plain = plain && tried.insert(name.to_owned());
+            if !plain {
+                continue;
+            }
+            let run = json(&["run", "--sae", "512", "--prompt", &format!("{name} came from")], 0);
+            let next = &list(&run, "next").last().expect("what comes next")[0];
+            let (token, tokens) = (next["text"].as_str().expect("a text").to_owned(), list(&run, "tokens").len());
+            if next["logprob"].as_f64() < Some(-0.2) || token.chars().nth(1).is_none_or(|c| c.is_ascii_lowercase()) {
+                continue;
+            }
+            let turns = |other: &str| {
+                let [base, source] = [other, name].map(|name| format!("{name} came from"));
+                let args = ["swap", "--sae", "512", "--base", &base, "--source", &source, "--position", "-3,-3"];
+                json(&args, 0)["flips_at"].is_number()
+            };
+            if let Some((other, said, _)) = sure.iter().find(|of| of.1 != token && of.2 == tokens && turns(&of.0)) {
+                return Two { names: [other.clone(), name.to_owned()], answers: [said.clone(), token] };
+            }
+            sure.push((name.to_owned(), token, tokens));
+        }
+        panic!("no two are turned into each other: {sure:?}");
+    })
+}
+
+fn a() -> String {
+    format!("{} came from", two().names[0])
+}
+
+fn b() -> String {
+    format!("{} came from", two().names[1])
+}
 
 fn run(args: &[&str]) -> Output {
     let home = tempfile::tempdir().expect("a home");
@@ -37,9 +87,9 @@ fn fires(run: &Value, position: usize) -> Vec<(u64, f64)> {
 
 #[test]
 fn a_comparison_has_what_each_prompt_has_alone() {
-    let got = json(&["compare", "--sae", "512", "--prompt", A, "--prompt", B], 0);
+    let got = json(&["compare", "--sae", "512", "--prompt", &a(), "--prompt", &b()], 0);
     assert_eq!(got["schema"], 1);
-    let runs = [A, B].map(|prompt| json(&["run", "--sae", "512", "--prompt", prompt, "--all-latents"], 0));
+    let runs = [a(), b()].map(|prompt| json(&["run", "--sae", "512", "--prompt", &prompt, "--all-latents"], 0));
     let pairs = list(&got, "pairs");
     assert!(pairs.len() >= 4);
     for pair in pairs {
@@ -75,20 +125,20 @@ fn a_comparison_has_what_each_prompt_has_alone() {
 
 #[test]
 fn a_shift_moves_partners_and_an_empty_prompt_is_an_answer_that_says_why() {
-    let got = json(&["compare", "--sae", "512", "--prompt", A, "--prompt", A, "--shift", "-1"], 0);
+    let got = json(&["compare", "--sae", "512", "--prompt", &a(), "--prompt", &a(), "--shift", "-1"], 0);
     let pairs = list(&got, "pairs");
     assert!(!pairs.is_empty() && pairs.iter().all(|pair| pair["a"].as_u64() == pair["b"].as_u64().map(|b| b + 1)));
     assert_eq!(list(&got, "unpaired_a").len(), 1);
-    let got = json(&["compare", "--sae", "512", "--prompt", A, "--prompt", ""], 0);
+    let got = json(&["compare", "--sae", "512", "--prompt", &a(), "--prompt", ""], 0);
     assert!(list(&got, "pairs").is_empty());
     assert!(list(&got, "notes").iter().any(|note| note.as_str().is_some_and(|note| note.contains("B is empty"))));
-    let one = json(&["compare", "--sae", "512", "--prompt", A], 2);
+    let one = json(&["compare", "--sae", "512", "--prompt", &a()], 2);
     assert!(one["error"]["what"].as_str().is_some_and(|what| what.contains("two prompts")), "{one}");
 }
 
 /// The position at which the two prompts differ.
 fn differs() -> String {
-    let got = json(&["compare", "--sae", "512", "--prompt", A, "--prompt", B], 0);
+    let got = json(&["compare", "--sae", "512", "--prompt", &a(), "--prompt", &b()], 0);
     let id =
         |side: &str, at: &Value| got[format!("tokens_{side}")][at.as_u64().expect("a position") as usize]["id"].clone();
     let pair =
@@ -98,8 +148,8 @@ fn differs() -> String {
 
 #[test]
 fn an_interchange_flips_the_answer_its_controls_do_not_and_its_command_gives_it_again() {
-    let at = differs();
-    let args = ["swap", "--sae", "512", "--base", A, "--source", B, "--position", at.as_str()];
+    let (at, a, b) = (differs(), a(), b());
+    let args = ["swap", "--sae", "512", "--base", &a, "--source", &b, "--position", at.as_str()];
     let got = json(&args, 0);
     let (latents, curve) = (list(&got, "latents"), list(&got, "curve"));
     assert_eq!(curve.len(), latents.len() + 1);
@@ -121,13 +171,14 @@ fn an_interchange_flips_the_answer_its_controls_do_not_and_its_command_gives_it_
 
 #[test]
 fn what_cannot_be_exchanged_is_said_and_how_it_can() {
+    let (a, b) = (&*a(), &*b());
     let of =
-        |more: &[&str]| json(&[&["swap", "--sae", "512", "--base", A, "--source"], more].concat(), 2)["error"].clone();
+        |more: &[&str]| json(&[&["swap", "--sae", "512", "--base", a, "--source"], more].concat(), 2)["error"].clone();
     for (more, said) in [
         (&[""][..], "source prompt is empty"),
-        (&[A], "both answers are"),
-        (&[B, "--position", "99,0"], "no position 99"),
-        (&[B, "--token", " Italy Italy"], "2 tokens"),
+        (&[a], "both answers are"),
+        (&[b, "--position", "99,0"], "no position 99"),
+        (&[b, "--token", " Italy Italy"], "2 tokens"),
     ] {
         let error = of(more);
         assert!(error.to_string().contains(said), "{said}: {error}");
@@ -138,8 +189,9 @@ fn what_cannot_be_exchanged_is_said_and_how_it_can() {
 fn a_template_makes_many_pairs_and_the_whole_activation_is_its_ceiling() {
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("t.toml");
-    let rows = [("Mozart", " Austria"), ("Newton", " England")];
-    let rows = rows.map(|(slot, token)| format!("[[row]]\nslot = {slot:?}\ntoken = {token:?}\n")).concat();
+    let rows: Vec<(&String, &String)> = two().names.iter().zip(&two().answers).collect();
+    let rows =
+        rows.iter().map(|(slot, token)| format!("[[row]]\nslot = {slot:?}\ntoken = {token:?}\n")).collect::<String>();
     std::fs::write(&file, format!("prompt = \"{{name}} came from\"\n{rows}")).expect("is written");
     let path = file.to_str().expect("UTF-8");
     let got = json(&["swap", "--sae", "512", "--template", path, "--position", "-3,-3"], 0);

@@ -31,7 +31,9 @@ fn two() -> App {
 #[test]
 fn two_prompts_stand_over_each_other_and_rows_choose_latents() {
     let mut app = two();
-    holds(&mut app, &["C Compare", "A ", "B ", "next A", "next B", "B-A"]);
+    holds(&mut app, &["C Compare", "A ", "B ", "next A", "next B", "latent"]);
+    // Where there is little room names come before the difference.
+    assert!(screen(&mut app, 120, 40).contains("B-A") && !screen(&mut app, 80, 24).contains("B-A"));
     let (view, current) = app.comparison().expect("is compared");
     assert!(current && view.tokens_a.len() != view.tokens_b.len() && !view.unpaired_b.is_empty());
     let rows = app.pair_rows();
@@ -89,11 +91,49 @@ fn an_interchange_is_asked_for_by_a_key_and_said_in_a_sentence_and_a_plot() {
     assert!(app.interchange().is_none());
     assert!(screen(&mut app, 120, 40).contains("Enter exchanges"));
     press(&mut app, "enter");
+    assert!(app.interchange().is_some());
+    press(&mut app, "enter");
     assert!(screen(&mut app, 120, 40).contains("B-A"));
     // Without a model there is nothing to compare.
     let mut app = weights_only();
     press(&mut app, "shift-c");
     assert!(app.focus != Focus::Compare);
+}
+
+#[test]
+fn meta_latents_are_exchanged_by_a_key_where_there_are_any() {
+    let mut app = two();
+    press(&mut app, "*");
+    assert!(app.notice.is_some() && !app.pair.by_meta, "this SAE has no meta-SAE");
+    for key in ["]", "]", "enter"] {
+        press(&mut app, key);
+    }
+    let of = app.meta_ref().expect("this one has");
+    assert_eq!(app.interchange().map(|view| view.meta.clone()), Some(None));
+    press(&mut app, "*");
+    assert_eq!(app.interchange().map(|view| view.meta.clone()), Some(Some(of.meta)));
+    holds(&mut app, &["of 9 meta-latents turn", "flips it"]);
+    press(&mut app, "*");
+    assert_eq!(app.interchange().map(|view| view.meta.clone()), Some(None));
+}
+
+#[test]
+fn a_published_lens_is_offered_with_its_size_and_downloaded_when_the_person_says_so() {
+    let mut app = ready(PROMPT);
+    press(&mut app, "shift-j");
+    assert!(app.lens.offer.question().is_none(), "the hub is not asked without a wish");
+    press(&mut app, "+");
+    let text = screen(&mut app, 120, 40);
+    assert!(
+        text.contains("Download 13.0 MB") && text.contains("fitted on 1000") && text.contains("Enter downloads"),
+        "{text}"
+    );
+    press(&mut app, "esc");
+    assert!(app.lens.pull.question().is_none());
+    press(&mut app, "+");
+    press(&mut app, "enter");
+    assert_eq!(app.lens.pull.value().map(|offer| offer.prompts), Some(Some(1000)));
+    assert!(screen(&mut app, 120, 40).contains("is downloaded"));
 }
 
 #[test]

@@ -45,8 +45,8 @@ fn everything() -> App {
     walk(
         &mut app,
         &[
-            "o", "esc", "shift-e", "esc", "c", "esc", "shift-a", "esc", "shift-c", "enter", "enter", "esc", "shift-j",
-            "esc", "/", "e", "esc",
+            "o", "esc", "shift-e", "esc", "c", "space", "space", "space", "space", "esc", "shift-a", "esc", "shift-c",
+            "enter", "enter", "esc", "shift-j", "+", "enter", "esc", "/", "e", "esc",
         ],
     );
     walk(&mut app, &["shift-l", "x", "enter"]);
@@ -54,6 +54,8 @@ fn everything() -> App {
     walk(&mut app, &["5", "/", "e", "enter", "shift-t", "x", "enter", "space", "shift-e", "enter", "6", "7", "8", "5"]);
     // Meta-SAEs, of the SAE that has one: training, parts, a card, surgery, the prompt by meta-latents.
     walk(&mut app, &["]", "]", "t", "enter", "9", "enter", "z", "space", "9", "enter", "3", "v"]);
+    // What the meta-latents of a latent do.
+    walk(&mut app, &["c", "space", "space", "space", "esc"]);
     walk(&mut app, &["5", "6"]);
     app
 }

@@ -87,6 +87,43 @@ fn keys_change_what_is_asked() {
 }
 
 #[test]
+fn another_token_stands_in_the_place_of_a_written_one_and_the_text_goes_on_from_there() {
+    let mut app = ready(PROMPT);
+    press(&mut app, "shift-a");
+    assert!(asked(&app).candidates > 0 && app.steered_token().is_none());
+    // From the end of the text to its fourth token.
+    let last = asked(&app).tokens - 1;
+    press(&mut app, ",");
+    assert_eq!(app.steered_token().map(|(at, _)| at), Some(last));
+    for _ in 3..last {
+        press(&mut app, ",");
+    }
+    press(&mut app, ",");
+    press(&mut app, ".");
+    let (at, all) = app.steered_token().expect("a token");
+    assert_eq!((at, all[0].text.as_str(), all[1].text.as_str()), (3, " steered3", " other3.0"));
+    for (width, height) in [(80, 24), (120, 40), (200, 60)] {
+        let text = screen(&mut app, width, height);
+        assert!(text.contains("3: ") && text.contains("steered3") && text.contains("other3.0"), "{text}");
+    }
+    // As it is: the text up to it. Another: that in its place.
+    assert_eq!(app.steered_text().as_deref(), Some(" word0 word1 word2 steered3"));
+    press(&mut app, ";");
+    assert_eq!(app.steered_text().as_deref(), Some(" word0 word1 word2 other3.0"));
+    press(&mut app, "enter");
+    assert_eq!(app.prompt(), format!("{PROMPT} word0 word1 word2 other3.0"));
+    assert_eq!(asked(&app).prompt, app.prompt(), "it goes on from there");
+    assert!(app.steered_token().is_none());
+    // A part of a character is no text.
+    for key in [",", ";", ";", ";", ";", ";", ";", ";", ";"] {
+        press(&mut app, key);
+    }
+    let before = app.prompt();
+    press(&mut app, "enter");
+    assert!(app.prompt() == before && app.notice.is_some());
+}
+
+#[test]
 fn the_steered_text_is_taken_into_the_prompt() {
     let mut app = ready(PROMPT);
     press(&mut app, "shift-a");

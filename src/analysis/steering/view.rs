@@ -4,7 +4,7 @@
 use serde::Serialize;
 
 use super::Written;
-use crate::analysis::tokens;
+use crate::analysis::{NextToken, tokens};
 use crate::model::Tokenizer;
 
 /// What a model writes untouched, under an intervention, and under one as large in a random direction (the JSON of
@@ -69,6 +69,9 @@ pub struct SteerToken {
     pub logprob: f64,
     /// Whether the activation at its position was changed: then what comes after it is steered there.
     pub edited: bool,
+    /// The likeliest tokens in its place, best first, where they were asked for.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub candidates: Vec<NextToken>,
 }
 
 /// The steered arm at one strength.
@@ -94,6 +97,7 @@ pub fn view(arm: &'static str, written: &Written<'_>, prompt: usize, tokenizer: 
         text: tokens::shown(*id, tokenizer),
         logprob: *logprob,
         edited: is_edited(prompt + at),
+        candidates: written.candidates.get(at).map_or_else(Vec::new, |all| named(all, tokenizer)),
     };
     let fires = written.edit.fires().iter().filter(|firing| firing.position >= prompt);
     SteerArm {
@@ -105,6 +109,15 @@ pub fn view(arm: &'static str, written: &Written<'_>, prompt: usize, tokenizer: 
         mean_delta: mean(edited.iter().map(|(_, norm)| *norm)),
         latent_mean: mean(fires.map(|firing| f64::from(firing.activation))),
     }
+}
+
+fn named(candidates: &[(u32, f64)], tokenizer: &Tokenizer) -> Vec<NextToken> {
+    let of = |(id, logprob): &(u32, f64)| NextToken {
+        id: *id,
+        text: tokens::shown(*id, tokenizer),
+        logprob: *logprob as f32,
+    };
+    candidates.iter().map(of).collect()
 }
 
 fn mean(values: impl Iterator<Item = f64>) -> Option<f64> {

@@ -37,6 +37,9 @@ pub struct Steer {
     /// Tokens that are written.
     #[arg(long, value_name = "N", default_value_t = 32)]
     pub tokens: u32,
+    /// For each new token the N likeliest in its place, in JSON.
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u32).range(0..=1000))]
+    pub candidates: u32,
     /// Sample with this temperature instead of taking the likeliest token.
     #[arg(long, value_name = "T", value_parser = temperature, default_value_t = 0.0, allow_negative_numbers = true)]
     pub temperature: f64,

@@ -78,12 +78,19 @@ pub(super) fn places(text: &str) -> Result<Where, String> {
 pub(super) fn condition(text: &str) -> Result<LatentAbove, String> {
     let wrong = || "a condition is SAE:LATENT>V, such as '512:182>4.5'".to_owned();
     let (latent, above) = text.rsplit_once('>').ok_or_else(wrong)?;
+    match (latent_of(latent), above.trim().parse::<f32>()) {
+        (Ok(latent), Ok(above)) if above.is_finite() => Ok(LatentAbove { latent, above }),
+        _ => Err(wrong()),
+    }
+}
+
+/// A latent, `512:182`.
+pub(super) fn latent_of(text: &str) -> Result<LatentId, String> {
+    let wrong = || "a latent is SAE:LATENT, such as 512:182".to_owned();
     // An SAE's id may have colons of its own.
-    let (sae, latent) = latent.rsplit_once(':').ok_or_else(wrong)?;
-    match (latent.trim().parse(), above.trim().parse::<f32>()) {
-        (Ok(latent), Ok(above)) if above.is_finite() && !sae.is_empty() => {
-            Ok(LatentAbove { latent: LatentId { sae: sae.to_owned(), latent }, above })
-        }
+    let (sae, latent) = text.rsplit_once(':').ok_or_else(wrong)?;
+    match latent.trim().parse() {
+        Ok(latent) if !sae.is_empty() => Ok(LatentId { sae: sae.to_owned(), latent }),
         _ => Err(wrong()),
     }
 }

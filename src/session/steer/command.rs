@@ -39,6 +39,9 @@ impl SteerQuery {
             }
         }
         line = line.text("prompt", &self.prompt).number("tokens", self.tokens);
+        if self.candidates > 0 {
+            line = line.number("candidates", self.candidates);
+        }
         if self.temperature != 0.0 {
             line = line.number("temperature", self.temperature);
         }

@@ -99,7 +99,7 @@ impl App {
             base: self.prompt_a().to_owned(),
             source: self.prompt_b().to_owned(),
             sae: view.sae.clone(),
-            meta: None,
+            meta: self.meta_ref().filter(|of| self.pair.by_meta && of.sae == view.sae).map(|of| of.meta),
             position: isize::try_from(pair.a).ok(),
             source_position: isize::try_from(pair.b).ok(),
             token: None,

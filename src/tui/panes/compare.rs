@@ -25,6 +25,8 @@ use crokey::key;
 
 /// Rows above the latents: two of tokens, two of next tokens, and the head.
 const ABOVE: u16 = 5;
+/// Cells from which there is room for names beside all columns: with fewer, where a latent fires is seen by its values.
+const WIDE: u16 = 56;
 
 fn draw(app: &App, area: Rect, pen: &mut Canvas<'_>) {
     pen.hit_pane(area, Focus::Compare);
@@ -48,13 +50,17 @@ fn draw(app: &App, area: Rect, pen: &mut Canvas<'_>) {
     two_prompts::draw(app, view, at, inner, pen);
     let pair = &view.pairs[at];
     for (row, (name, next)) in [("A", &pair.next_a), ("B", &pair.next_b)].into_iter().enumerate() {
-        pen.line(inner, row as u16 + 2, &two_prompts::next_line(name, next, pen));
+        pen.line(inner, row as u16 + 2, &two_prompts::next_line(name, next, usize::from(inner.width), pen));
     }
     let rest = Rect { y: inner.y + ABOVE, height: inner.height.saturating_sub(ABOVE), ..inner };
     if app.pair.swaps {
         swap::draw(app, Rect { y: rest.y.saturating_sub(1), height: rest.height + 1, ..rest }, pen);
     } else {
-        let named = format!(" {:>7} {:>4} {:>7} {:>7} {:>7}", "latent", "in", "A", "B", "B-A");
+        let named = if inner.width < WIDE {
+            format!(" {:>7} {:>7} {:>7}", "latent", "A", "B")
+        } else {
+            format!(" {:>7} {:>4} {:>7} {:>7} {:>7}", "latent", "in", "A", "B", "B-A")
+        };
         pen.text(inner, ABOVE - 1, &named, theme.quiet());
         draw_rows(app, rest, pen);
     }
@@ -73,12 +79,12 @@ fn draw_rows(app: &App, list: Rect, pen: &mut Canvas<'_>) {
     let top = flow::top(chosen, usize::from(list.height).max(1), rows.len());
     for (y, (index, row)) in rows.iter().enumerate().skip(top).take(usize::from(list.height)).enumerate() {
         let at = Rect { y: list.y + y as u16, height: 1, ..list };
-        pen.line(at, 0, &latent_line(app, row, pen));
+        pen.line(at, 0, &latent_line(app, row, list.width, pen));
         pen.hits.add(at, HitTarget::Item(Focus::Compare, index));
     }
 }
 
-fn latent_line<'a>(app: &App, of: &PairRow, pen: &Canvas<'_>) -> Line<'a> {
+fn latent_line<'a>(app: &App, of: &PairRow, width: u16, pen: &Canvas<'_>) -> Line<'a> {
     let theme = pen.theme;
     let chosen = app.latent == Some(of.latent);
     let style = if chosen { theme.chosen(app.focus == Focus::Compare) } else { Style::new() };
@@ -90,18 +96,15 @@ fn latent_line<'a>(app: &App, of: &PairRow, pen: &Canvas<'_>) -> Line<'a> {
     let value = |of: Option<f32>| of.map_or_else(String::new, format::activation);
     let difference = of.b.unwrap_or(0.0) - of.a.unwrap_or(0.0);
     let sign = if difference < 0.0 { "-" } else { "+" };
+    let difference = format!("{sign}{}", format::activation(difference.abs()));
     let sae = app.sae().map_or("", |sae| sae.id.as_str());
     let named = LatentRef { sae: sae.to_owned(), latent: of.latent };
     Line::from(vec![
         Span::styled(if chosen { theme.glyphs().chosen } else { " " }, theme.accent()),
         Span::styled(format!("{:>7}", of.latent), style),
-        Span::styled(format!(" {name:>4}"), tint),
-        Span::raw(format!(
-            " {:>7} {:>7} {:>7}",
-            value(of.a),
-            value(of.b),
-            format!("{sign}{}", format::activation(difference.abs()))
-        )),
+        Span::styled(if width < WIDE { String::new() } else { format!(" {name:>4}") }, tint),
+        Span::styled(format!(" {:>7} {:>7}", value(of.a), value(of.b)), if width < WIDE { tint } else { Style::new() }),
+        Span::raw(if width < WIDE { String::new() } else { format!(" {difference:>7}") }),
         Span::raw(format!("  {}", name_text(app, theme, &named, 4).unwrap_or_default())),
     ])
 }
@@ -166,11 +169,19 @@ fn own(app: &mut App, name: &str, effects: &mut Vec<Effect>) {
             (app.pair.a, app.pair.b, app.pair.shift) = (Some(b), Some(a), -app.pair.shift);
         }
         "interchange" => {
-            app.pair.swaps = !app.pair.swaps;
+            // Of another pair it is asked for; of this one the key leads back.
+            app.pair.swaps = !app.pair.swaps || (app.interchange().is_none() && !app.pair.swap.is_pending());
             if app.pair.swaps && !app.can_measure_effects() {
                 app.pair.swaps = false;
                 app.say("an interchange needs the whole model: M loads it");
             } else if let Some(query) = app.swap_key().filter(|_| app.pair.swaps) {
+                effects.extend(app.pair.swap.want(query, (), &mut app.tickets));
+            }
+        }
+        "by-meta" if app.meta_ref().is_none() => app.say("this SAE has no meta-SAE: t trains one"),
+        "by-meta" => {
+            app.pair.by_meta = !app.pair.by_meta;
+            if let Some(query) = app.swap_key().filter(|_| app.pair.swaps) {
                 effects.extend(app.pair.swap.want(query, (), &mut app.tickets));
             }
         }
@@ -259,6 +270,15 @@ impl Pane for ComparePane {
                     HERE,
                     "interchange",
                     "Put B's latents into A here, one by one; or the list again",
+                ),
+                row(
+                    163,
+                    Action::Own("by-meta"),
+                    "compare.by-meta",
+                    &[key!('*')],
+                    HERE,
+                    "meta-latents",
+                    "Exchange meta-latents in place of latents, or latents again",
                 ),
                 row(
                     698,

@@ -1,17 +1,27 @@
 //! What each latent of the chosen token does to what the model says next, in the card's place: a signed bar for each, and
-//! below them the SAE's error, all latents together, and random directions. Not here: measuring it.
+//! below them the SAE's error, all latents together, and random directions; or every position in front of a token
+//! (`positions`). Not here: measuring it.
+
+mod keys;
+mod parts;
+mod positions;
+mod widths;
+
+use std::fmt::Write as _;
 
 use ratatui::layout::Rect;
 use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 
-use crate::analysis::{LatentEffect, SaeEffect};
+use crate::analysis::{LatentEffect, NextToken, SaeEffect};
+use crate::report::Report;
 use crate::text;
 use crate::tui::app::App;
 use crate::tui::canvas::{Canvas, Title};
+use crate::tui::effect::EffectPage;
 use crate::tui::format;
 use crate::tui::hits::HitTarget;
-use crate::tui::keys::{Action, Binding, KeyContext, KeyContexts, row};
+use crate::tui::keys::{Action, Binding};
 use crate::tui::location::{Focus, LatentRef};
 use crate::tui::msg::Effect;
 use crate::tui::pane::{Pane, leap_of, step_of};
@@ -21,7 +31,6 @@ use crate::tui::update::select;
 use crate::tui::view::figures::{contribution, name_text};
 use crate::tui::view::flow;
 use crate::tui::view::trouble;
-use crokey::key;
 
 /// Rows of what stands below the latents.
 const BELOW: u16 = 3;
@@ -33,23 +42,27 @@ fn draw(app: &App, area: Rect, pen: &mut Canvas<'_>) {
     let theme = pen.theme;
     let inner = pen.pane(area, &title(app, pen), app.focus == Focus::Effect);
     let inner = Rect { x: inner.x + 1, width: inner.width.saturating_sub(1), ..inner };
-    let failure = trouble::first_lines(app.effect.asked.failure(), inner, theme.charset);
+    let failure = trouble::first_lines(failed(app), inner, theme.charset);
     let inner = trouble::draw_lines(&failure, inner, pen);
+    match app.effect.page {
+        EffectPage::Latents => latents(app, inner, failure.is_empty(), pen),
+        EffectPage::Positions => positions::draw(app, inner, failure.is_empty(), pen),
+        EffectPage::Widths => widths::draw(app, inner, failure.is_empty(), pen),
+        EffectPage::Parts => parts::draw(app, inner, failure.is_empty(), pen),
+    }
+}
+
+/// The latents of the chosen token.
+fn latents(app: &App, inner: Rect, well: bool, pen: &mut Canvas<'_>) {
+    let theme = pen.theme;
     let Some((view, sae, current)) = app.effects() else {
         let said = if app.run.value().is_none() { "the prompt has not been run" } else { "taking latents out" };
-        if failure.is_empty() {
+        if well {
             pen.text(inner, 0, said, theme.quiet());
         }
         return;
     };
-    let asked = text::truncate(&text::token(&view.token.text, theme.charset), 16, theme.charset);
-    let head = Line::from(vec![
-        Span::styled("for ", theme.quiet()),
-        Span::styled(asked, theme.strong()),
-        Span::styled(format!(" {}", format::percent(f64::from(view.token.logprob).exp())), Style::new()),
-        Span::styled(format!("  log-p, {}", view.sign), theme.quiet()),
-    ]);
-    pen.line(inner, 0, &head);
+    pen.line(inner, 0, &head(app, &view.token, view.read, view.sign, pen));
     let named = format!(" {:>6} {:>7} {:>7} {:>7} {:>7}", "latent", "log-p", "KL", "direct", "");
     pen.text(inner, 1, &named, theme.quiet());
     let rows = inner.height.saturating_sub(2 + BELOW);
@@ -72,6 +85,33 @@ fn draw(app: &App, area: Rect, pen: &mut Canvas<'_>) {
     if !current && app.waits() {
         pen.tint(inner, theme.stale());
     }
+}
+
+/// Why what is shown could not be had.
+fn failed(app: &App) -> Option<&Report> {
+    match app.effect.page {
+        EffectPage::Latents => app.effect.asked.failure(),
+        EffectPage::Positions => app.effect.grid.failure(),
+        EffectPage::Widths => app.effect.widths.failure(),
+        EffectPage::Parts => app.effect.parts.failure(),
+    }
+}
+
+/// Which token is asked about, and where it is read if not at the chosen token.
+fn head<'a>(app: &App, of: &NextToken, read: usize, sign: &str, pen: &Canvas<'_>) -> Line<'a> {
+    let theme = pen.theme;
+    let shown = |of: &str, most| text::truncate(&text::token(of, theme.charset), most, theme.charset);
+    let mut head = vec![
+        Span::styled("for ", theme.quiet()),
+        Span::styled(shown(&of.text, 16), theme.strong()),
+        Span::styled(format!(" {}", format::percent(f64::from(of.logprob).exp())), Style::new()),
+    ];
+    if app.effect.read.is_some() {
+        let at = app.tokens().get(read).map(|at| shown(&at.text, 12)).unwrap_or_default();
+        head.push(Span::styled(format!(" after {read} {at}"), theme.quiet()));
+    }
+    head.push(Span::styled(format!("  log-p, {sign}"), theme.quiet()));
+    Line::from(head)
 }
 
 fn draw_rows(app: &App, sae: &SaeEffect, list: Rect, pen: &mut Canvas<'_>) {
@@ -103,6 +143,26 @@ fn latent_line<'a>(app: &App, sae: &str, effect: &LatentEffect, most: f64, pen: 
     let of = LatentRef { sae: sae.to_owned(), latent: effect.latent };
     line.push(Span::raw(format!(" {}", name_text(app, theme, &of, 4).unwrap_or_default())));
     Line::from(line)
+}
+
+/// Cells from which KL has room beside the bar.
+const WIDE: u16 = 52;
+
+/// Change of log-probability, KL where there is room for it, and the bar.
+fn numbers<'a>((delta, kl): (f64, f64), most: f64, width: u16, pen: &Canvas<'_>) -> Vec<Span<'a>> {
+    let mut said = format!(" {:>7}", contribution(delta as f32));
+    if width >= WIDE {
+        let _ = write!(said, " {:>7}", contribution(kl as f32).replace('+', ""));
+    }
+    let mut line = vec![Span::raw(said), Span::raw(" ")];
+    line.extend(signed_bar(delta, most, pen));
+    line
+}
+
+/// What stands above [`numbers`].
+fn named(width: u16) -> String {
+    let kl = if width >= WIDE { format!(" {:>7}", "KL") } else { String::new() };
+    format!(" {:>7}{kl}", "log-p")
 }
 
 /// The numbers of a row.
@@ -151,6 +211,9 @@ fn title<'a>(app: &App, pen: &Canvas<'_>) -> Title<'a> {
     }
     let more = theme.glyphs().more;
     title.right = match app.effects() {
+        _ if app.effect.page == EffectPage::Positions => positions::state(app, pen),
+        _ if app.effect.page == EffectPage::Widths => widths::state(app, pen),
+        _ if app.effect.page == EffectPage::Parts => parts::state(app, pen),
         _ if app.effect.asked.is_pending() && app.waits() => format!("measuring {more}"),
         Some(_) if app.effect.by_activation => "by activation".to_owned(),
         Some(_) => "by effect".to_owned(),
@@ -169,6 +232,14 @@ fn enter(app: &mut App) {
 }
 
 fn choose_row(app: &mut App, row: usize) {
+    match app.effect.page {
+        EffectPage::Latents => {}
+        EffectPage::Positions => return positions::choose(app, row),
+        EffectPage::Widths | EffectPage::Parts => {
+            app.effect.row = row;
+            return;
+        }
+    }
     let Some(effect) = app.effect_rows().get(row).copied() else { return };
     let rank = app.position().and_then(|at| at.latents.iter().position(|firing| firing.latent == effect.latent));
     if let Some(rank) = rank {
@@ -177,21 +248,41 @@ fn choose_row(app: &mut App, row: usize) {
 }
 
 fn move_row(app: &mut App, by: isize) {
-    let last = app.effect_rows().len().saturating_sub(1);
-    let now = app.effect_row().map_or(0, |row| row.saturating_add_signed(by).min(last));
+    let (rows, row) = match app.effect.page {
+        EffectPage::Latents => (app.effect_rows().len(), app.effect_row()),
+        EffectPage::Positions => (app.grid_cells().0.len(), app.grid_cells().1),
+        EffectPage::Widths => (app.width_rows().len(), Some(app.effect.row)),
+        EffectPage::Parts => (app.part_effects().map_or(0, |(view, _)| view.meta_latents.len()), Some(app.effect.row)),
+    };
+    let now = row.map_or(0, |row| row.saturating_add_signed(by).min(rows.saturating_sub(1)));
     choose_row(app, now);
+}
+
+/// A key of its own.
+fn own(app: &mut App, name: &str) {
+    match name {
+        "page" => {
+            app.effect.page = app.effect.page.next(app.meta_ref().is_some());
+            app.effect.row = 0;
+            if app.effect.page == EffectPage::Positions && app.effect.read.is_none() {
+                app.effect.read = Some(app.token);
+            }
+        }
+        "read" if app.effect.read == Some(app.token) && app.effect.page == EffectPage::Latents => {
+            app.effect.read = None;
+            app.say("the next token is read where latents are taken out");
+        }
+        "read" => {
+            app.effect.read = Some(app.token);
+            app.say("the next token is read here: go to an earlier one");
+        }
+        "follows" => app.effect.follows = !app.effect.follows,
+        _ => {}
+    }
 }
 
 /// The pane.
 pub(crate) struct EffectPane;
-
-const HERE: KeyContexts = KeyContexts::pane(Focus::Effect);
-/// Where a token and its latents are looked at.
-const AROUND: KeyContexts = KeyContexts::of(&[
-    KeyContext::Pane(Focus::Tokens),
-    KeyContext::Pane(Focus::Latents),
-    KeyContext::Pane(Focus::Card),
-]);
 
 impl Pane for EffectPane {
     fn focus(&self) -> Focus {
@@ -203,31 +294,7 @@ impl Pane for EffectPane {
     }
 
     fn keys(&self) -> &'static [Binding] {
-        const {
-            &[
-                row(132, Action::Up, "effect.previous", &[key!(up), key!(k)], HERE, "", "The latent above"),
-                row(134, Action::Down, "effect.next", &[key!(down), key!(j)], HERE, "latent", "The latent below"),
-                row(
-                    685,
-                    Action::Focus(Focus::Effect),
-                    "pane.effect",
-                    &[key!(c)],
-                    AROUND,
-                    "effect",
-                    "What each latent here causes: taken out, the model run on",
-                ),
-                row(662, Action::Order, "effect.order", &[key!(o)], HERE, "order", "By effect, or by activation"),
-                row(
-                    665,
-                    Action::Close,
-                    "effect.leave",
-                    &[key!(esc), key!(c)],
-                    HERE,
-                    "back",
-                    "Put the card back and go where you came from",
-                ),
-            ]
-        }
+        keys::KEYS
     }
 
     fn help(&self) -> &'static [&'static str] {
@@ -236,6 +303,10 @@ impl Pane for EffectPane {
             "SAE's error stays) and the rest of the model is run. Log-p: clean less without it, so what speaks for the token is",
             "positive; KL: how far all next tokens move; direct: what it adds to the logit straight through the final norm.",
             "Below: the SAE's error taken out, all latents at once, and the mean of 16 random directions as long as the largest.",
+            "@ reads the next token at the chosen token, and latents are taken out at earlier ones. Space shows all positions in",
+            "front of it: each as a whole first, then every latent at the 16 that do most, the strongest first; then every SAE,",
+            "with the chosen latent's parents and children that fire here; then the latent's meta-latents, each taken out of its",
+            "decoder row, which keeps its length.",
         ]
     }
 
@@ -254,6 +325,8 @@ impl Pane for EffectPane {
                 move_row(app, leap_of(action, app.hits.rows(Focus::Effect)));
             }
             Action::Order => app.effect.by_activation = !app.effect.by_activation,
+            Action::Own(name) => own(app, name),
+            Action::Accept => widths::go(app),
             Action::Close => select::leave_beside(app),
             _ => return false,
         }
@@ -271,21 +344,49 @@ impl Pane for EffectPane {
     }
 
     fn questions(&self) -> &'static [Question] {
-        const { &[question!(effect.asked)] }
+        const { &[question!(effect.asked), question!(effect.grid), question!(effect.widths), question!(effect.parts)] }
     }
 
     fn ask(&self, app: &mut App, effects: &mut Vec<Effect>) {
         if !app.shows_effects() || !app.has_run() || !app.can_measure_effects() {
             return;
         }
-        let Some((query, run)) = app.effect_key() else { return };
-        effects.extend(app.effect.asked.want(query, run, &mut app.tickets));
+        if let Some((query, run)) = app.effect_key() {
+            effects.extend(app.effect.asked.want(query, run, &mut app.tickets));
+        }
+        match app.effect.page {
+            EffectPage::Latents => {}
+            EffectPage::Positions => {
+                if let Some((query, run)) = app.grid_key() {
+                    effects.extend(app.effect.grid.want(query, run, &mut app.tickets));
+                }
+            }
+            EffectPage::Widths => {
+                if let Some((query, run)) = app.widths_key() {
+                    effects.extend(app.effect.widths.want(query, run, &mut app.tickets));
+                }
+            }
+            EffectPage::Parts => {
+                if let Some((query, run)) = app.part_effects_key() {
+                    effects.extend(app.effect.parts.want(query, run, &mut app.tickets));
+                }
+            }
+        }
     }
 
     fn names(&self, app: &App) -> Vec<LatentRef> {
-        let Some((_, sae, _)) = app.effects().filter(|_| app.shows_effects()) else { return Vec::new() };
-        let of = |row: &LatentEffect| LatentRef { sae: sae.id.clone(), latent: row.latent };
-        app.effect_rows().iter().take(64).map(of).collect()
+        if !app.shows_effects() {
+            return Vec::new();
+        }
+        let own = app.sae().map(|sae| sae.id.clone()).unwrap_or_default();
+        let of = |latent: u32| LatentRef { sae: own.clone(), latent };
+        let mut shown: Vec<LatentRef> = match app.effect.page {
+            EffectPage::Latents | EffectPage::Parts => Vec::new(),
+            EffectPage::Positions => app.grid_cells().0.iter().take(64).map(|cell| of(cell.latent)).collect(),
+            EffectPage::Widths => widths::shown(app),
+        };
+        shown.extend(app.effect_rows().iter().take(64).map(|row| of(row.latent)));
+        shown
     }
 
     fn draw(&self, app: &App, area: Rect, pen: &mut Canvas<'_>) {

@@ -5,16 +5,20 @@ use ratatui::layout::Rect;
 use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 
+use crate::analysis::lens::JacobianView;
 use crate::analysis::{LensView, NextToken, TokenValue};
+use crate::session::{LensOffer, LensOfferQuery};
 use crate::text;
 use crate::tui::app::App;
+use crate::tui::ask::Turn;
 use crate::tui::canvas::{Canvas, Title};
 use crate::tui::format;
 use crate::tui::keys::{Action, Binding, KeyContext, KeyContexts, row};
-use crate::tui::location::Focus;
+use crate::tui::location::{Focus, Notice};
 use crate::tui::msg::Effect;
+use crate::tui::overlay::{Confirmation, Overlay, Question as Confirm};
 use crate::tui::pane::{Pane, leap_of, step_of};
-use crate::tui::question::{Question, question};
+use crate::tui::question::{Question, Wait, question};
 use crate::tui::update::select;
 use crate::tui::view::figures::contribution;
 use crate::tui::view::trouble;
@@ -31,7 +35,8 @@ fn draw(app: &App, area: Rect, pen: &mut Canvas<'_>) {
     let theme = pen.theme;
     let inner = pen.pane(area, &title(app, pen), app.focus == Focus::Lens);
     let inner = Rect { x: inner.x + 1, width: inner.width.saturating_sub(1), ..inner };
-    let failure = app.lens.token.failure().or(app.lens.latent.failure());
+    let asks = [app.lens.token.failure(), app.lens.latent.failure(), app.lens.offer.failure(), app.lens.pull.failure()];
+    let failure = asks.into_iter().flatten().next();
     let failure = trouble::first_lines(failure, inner, theme.charset);
     let inner = trouble::draw_lines(&failure, inner, pen);
     let Some((view, current)) = app.token_lens() else {
@@ -47,7 +52,13 @@ fn draw(app: &App, area: Rect, pen: &mut Canvas<'_>) {
     let lines = lines(view, across, pen);
     let room = usize::from(table.height).saturating_sub(1);
     pen.hits.note_rows(Focus::Lens, room);
-    pen.text(table, 0, "block: logit lens; J: Jacobian lens", theme.quiet());
+    let jacobian = match &view.jacobian {
+        Some(JacobianView { prompts: Some(prompts), .. }) => format!("J: Jacobian lens of {prompts} prompts"),
+        Some(_) => "J: Jacobian lens".to_owned(),
+        None => "+ looks for a Jacobian lens".to_owned(),
+    };
+    let head = format!("block: logit lens; {jacobian}");
+    pen.text(table, 0, &text::truncate(&head, usize::from(table.width), theme.charset), theme.quiet());
     // The last block is what the model says: it is on screen until the person goes up.
     let top = lines.len().saturating_sub(room).saturating_sub(app.lens.top);
     for (row, line) in lines.iter().skip(top).take(room).enumerate() {
@@ -127,8 +138,15 @@ fn title<'a>(app: &App, pen: &Canvas<'_>) -> Title<'a> {
         let shown = text::truncate(&text::token(&token.text, theme.charset), 16, theme.charset);
         title.about.push(Span::styled(shown, theme.strong()));
     }
-    if app.lens.token.is_pending() && app.waits() {
-        title.right = format!("reading {}", theme.glyphs().more);
+    let more = theme.glyphs().more;
+    if app.lens.pull.is_pending() {
+        let progress = app.lens.pull.progressed();
+        let bytes = progress.map_or(0, |progress| progress.whole.map_or(progress.done, |whole| whole.done));
+        title.right = format!("downloading {}{more}", format::bytes(bytes));
+    } else if app.lens.offer.is_pending() {
+        title.right = format!("asking the hub {more}");
+    } else if app.lens.token.is_pending() && app.waits() {
+        title.right = format!("reading {more}");
     }
     title
 }
@@ -148,6 +166,45 @@ fn scroll(app: &mut App, by: isize) {
         .map_or(0, |(view, _)| view.layers.len() + view.layers.iter().filter(|layer| layer.jacobian.is_some()).count());
     let most = lines.saturating_sub(app.hits.rows(Focus::Lens));
     app.lens.top = app.lens.top.min(most).saturating_add_signed(by.saturating_neg()).min(most);
+}
+
+/// Asks whether a Jacobian lens is published.
+fn look(app: &mut App, effects: &mut Vec<Effect>) {
+    if app.lens.pull.is_pending() || app.lens.offer.is_pending() {
+        app.say("it is under way; ^C cancels it");
+    } else {
+        effects.push(app.lens.offer.ask(LensOfferQuery, (), &mut app.tickets));
+    }
+}
+
+/// A lens that is published is offered with its size.
+fn offered(app: &mut App, turn: Turn, _: &mut Vec<Effect>) {
+    let Some(offer) = app.lens.offer.value().filter(|_| turn == Turn::Answered).map(|offer| LensOffer::clone(offer))
+    else {
+        return;
+    };
+    let on = offer.prompts.map_or_else(String::new, |prompts| format!(", fitted on {prompts} prompts"));
+    let ask = format!("Download {} for a Jacobian lens of this model{on}?", format::bytes(offer.bytes));
+    let mut know = vec![format!("{} in neuronpedia/jacobian-lens", text::prose(&offer.file, app.charset))];
+    let here = app.token_lens().and_then(|(view, _)| view.jacobian.as_ref());
+    know.extend(here.map(|lens| format!("{} is here already", text::prose(&lens.source, app.charset))));
+    app.overlay.push(Overlay::Confirm(Confirm { what: Confirmation::PullLens(offer), ask, know }));
+}
+
+/// What was downloaded is read at once.
+fn pulled(app: &mut App, turn: Turn, _: &mut Vec<Effect>) {
+    match turn {
+        Turn::Answered => {
+            app.lens.token.forget();
+            app.lens.latent.forget();
+            app.say("the Jacobian lens is downloaded");
+        }
+        Turn::Failed => {
+            let failed = app.lens.pull.failure().map(|report| format!("{}; ! shows all", report.what));
+            app.notice = failed.map(|text| Notice { text, bad: true });
+        }
+        _ => {}
+    }
 }
 
 /// The pane.
@@ -185,6 +242,15 @@ impl Pane for LensPane {
                     "What every block would say next, and the latent promotes",
                 ),
                 row(
+                    703,
+                    Action::Own("look"),
+                    "lens.pull",
+                    &[key!('+'), key!('=')],
+                    HERE,
+                    "Jacobian lens",
+                    "Look for a published Jacobian lens; asks before it downloads",
+                ),
+                row(
                     702,
                     Action::Close,
                     "lens.leave",
@@ -201,8 +267,8 @@ impl Pane for LensPane {
         &[
             "What leaves every block at the chosen token, read through the final norm and the unembedding (logit lens): what the",
             "model would say if it ended there; the last block is what it says. J: read through the Jacobian lens J·h, what it",
-            "disposes the model to say. Below the chosen latent's decoder row, by either. A published lens is downloaded with",
-            "`saescope lens --jacobian auto`, and one is fitted with `saescope lens fit`.",
+            "disposes the model to say. Below the chosen latent's decoder row, by either. + looks for a published lens and",
+            "downloads it if you wish; `saescope lens fit` fits one.",
         ]
     }
 
@@ -214,8 +280,9 @@ impl Pane for LensPane {
         enter(app);
     }
 
-    fn act(&self, app: &mut App, action: Action, _: &mut Vec<Effect>) -> bool {
+    fn act(&self, app: &mut App, action: Action, effects: &mut Vec<Effect>) -> bool {
         match action {
+            Action::Own("look") => look(app, effects),
             Action::Up | Action::Down => scroll(app, step_of(action)),
             Action::First | Action::Last | Action::PageUp | Action::PageDown => {
                 scroll(app, leap_of(action, app.hits.rows(Focus::Lens)));
@@ -232,7 +299,14 @@ impl Pane for LensPane {
     }
 
     fn questions(&self) -> &'static [Question] {
-        const { &[question!(lens.token), question!(lens.latent)] }
+        const {
+            &[
+                question!(lens.token),
+                question!(lens.latent),
+                question!(lens.offer).then(offered).ended("the hub is not asked any more"),
+                question!(lens.pull).wait(Wait::Long).ended("the download is stopped; + goes on").then(pulled),
+            ]
+        }
     }
 
     fn ask(&self, app: &mut App, effects: &mut Vec<Effect>) {

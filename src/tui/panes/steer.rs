@@ -51,7 +51,7 @@ fn draw(app: &App, area: Rect, pen: &mut Canvas<'_>) {
     if app.steer.sweep && !view.sweep.is_empty() {
         texts::sweep(view, below, pen);
     } else {
-        texts::arms(view, below, pen);
+        texts::arms(view, app.steered_token().map(|(at, _)| at), texts::candidates(app, below, pen), pen);
     }
     if !current && app.waits() {
         pen.tint(below, theme.stale());
@@ -191,10 +191,32 @@ fn remove(app: &mut App) {
 
 /// Makes the prompt and what the steered arm wrote the prompt.
 fn accept(app: &mut App) {
-    let Some((view, true)) = app.steered() else { return };
-    let Some(arm) = view.arms.get(1).filter(|arm| !arm.text.is_empty()) else { return };
-    let prompt = format!("{}{}", app.shown_prompt, arm.text);
-    app.editor = editor_of(&prompt);
+    let Some((_, true)) = app.steered() else { return };
+    let Some(text) = app.steered_text() else {
+        app.say("this token is a part of a character: choose another");
+        return;
+    };
+    if !text.is_empty() {
+        app.editor = editor_of(&format!("{}{text}", app.shown_prompt));
+        app.steer.at = None;
+    }
+}
+
+/// Moves along the steered text, from its end.
+fn move_token(app: &mut App, by: isize) {
+    let Some(last) = app.steered().and_then(|(view, _)| view.arms.get(1)?.tokens.len().checked_sub(1)) else { return };
+    let to = app.steer.at.map_or(last, |(at, _)| at.saturating_add_signed(by).min(last));
+    app.steer.at = Some((to, 0));
+}
+
+/// Another token in the place of the chosen one.
+fn next_candidate(app: &mut App) {
+    if app.steer.at.is_none() {
+        move_token(app, 0);
+    }
+    let Some((at, all)) = app.steered_token() else { return };
+    let which = app.steer.at.map_or(0, |(_, which)| which);
+    app.steer.at = Some((at, (which + 1) % all.len().max(1)));
 }
 
 fn move_row(app: &mut App, by: isize) {
@@ -211,6 +233,9 @@ fn own(app: &mut App, name: &str) -> bool {
                 Place::Token => Place::All,
             };
         }
+        "steer.back" => move_token(app, -1),
+        "steer.on" => move_token(app, 1),
+        "steer.instead" => next_candidate(app),
         "steer.tokens" => app.steer.lengthen(),
         "steer.chance" => app.steer.warm(),
         "steer.seed" => app.steer.seed += 1,

@@ -94,6 +94,11 @@ fn names_of_meta(app: &mut App, of: &MetaRef, effects: &mut Vec<Effect>) {
     {
         wanted.extend(position.latents.iter().map(|f| f.latent));
     }
+    if app.shows_effects()
+        && let Some((view, _)) = app.part_effects()
+    {
+        wanted.extend(view.meta_latents.iter().map(|of| of.meta_latent));
+    }
     if app.hits.drawn.has(Part::Surgery) {
         wanted.extend(app.cut_rows().iter().flat_map(|part| [Some(part.meta_latent), part.instead]).flatten());
     }

@@ -5,7 +5,7 @@ use ratatui_textarea::{CursorMove, TextArea};
 use tui_input::InputRequest;
 
 use crate::analysis::LabelSource;
-use crate::session::WriteLabelQuery;
+use crate::session::{LensPullQuery, WriteLabelQuery};
 use crate::tui::app::{App, Focus, LatentRef};
 use crate::tui::keys::{Action, Edit};
 use crate::tui::msg::Effect;
@@ -120,6 +120,9 @@ pub(super) fn accept(app: &mut App, effects: &mut Vec<Effect>) {
             app.overlay.pop();
             match question.what {
                 Confirmation::Pull(suite) => suites::pull(app, suite, effects),
+                Confirmation::PullLens(offer) => {
+                    effects.push(app.lens.pull.ask(LensPullQuery { offer }, (), &mut app.tickets));
+                }
                 Confirmation::Train(recipe) => meta::train(app, recipe, effects),
             }
         }

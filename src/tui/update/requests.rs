@@ -5,8 +5,7 @@
 
 use crate::analysis::Hit;
 use crate::session::{
-    CardQuery, CheckupQuery, CompareQuery, EffectQuery, LoadScope, NextQuery, PackQuery, Query, RunQuery, SearchQuery,
-    SteerQuery,
+    CardQuery, CheckupQuery, CompareQuery, LoadScope, NextQuery, PackQuery, Query, RunQuery, SearchQuery, SteerQuery,
 };
 use crate::tui::app::{App, LatentRef, Page};
 use crate::tui::ask::AnyAsk as _;
@@ -71,10 +70,12 @@ fn run(app: &mut App, effects: &mut Vec<Effect>) {
         effects.push(Effect::Cancel(NextQuery::NAME));
     }
     // What is typed is not kept waiting for what latents of the prompt before do.
-    if app.effect.asked.is_pending() {
-        app.effect.asked.end();
-        app.effect.asked.forget();
-        effects.push(Effect::Cancel(EffectQuery::NAME));
+    for ask in app.effect.asks() {
+        if ask.is_pending() {
+            effects.push(Effect::Cancel(ask.slot()));
+            ask.end();
+            ask.forget_question();
+        }
     }
     if app.steer.asked.is_pending() {
         app.steer.asked.end();

@@ -51,7 +51,7 @@ fn error(report: &Report, top: usize, screen: Rect, pen: &mut Canvas<'_>) {
 }
 
 fn confirm(question: &Question, screen: Rect, pen: &mut Canvas<'_>) {
-    let pull = matches!(question.what, Confirmation::Pull(_));
+    let pull = matches!(question.what, Confirmation::Pull(_) | Confirmation::PullLens(_));
     let charset = pen.theme.charset;
     let width = 76.min(screen.width.saturating_sub(4));
     let room = usize::from(width).saturating_sub(4);

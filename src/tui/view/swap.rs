@@ -18,8 +18,7 @@ const LEAST: u16 = 4;
 pub(crate) fn draw(app: &App, area: Rect, pen: &mut Canvas<'_>) {
     let theme = pen.theme;
     let Some(view) = app.interchange() else {
-        let said =
-            if app.pair.swap.is_pending() { "exchanging latents" } else { "Enter exchanges the latents of this pair" };
+        let said = if app.pair.swap.is_pending() { "exchanging" } else { "Enter exchanges the latents of this pair" };
         pen.text(area, 0, said, theme.quiet());
         return;
     };
@@ -36,9 +35,10 @@ pub(crate) fn draw(app: &App, area: Rect, pen: &mut Canvas<'_>) {
 fn sentence(view: &SwapView, pen: &Canvas<'_>) -> (String, String) {
     let shown = |of: &str| text::truncate(&text::token(of, pen.theme.charset), 14, pen.theme.charset);
     let (token, other, all) = (shown(&view.token.text), shown(&view.other.text), view.latents.len());
+    let units = units(view);
     let first = match view.flips_at {
-        Some(k) => format!("{k} of {all} latents turn {token} into {other}"),
-        None => format!("all {all} latents leave {token} before {other}"),
+        Some(k) => format!("{k} of {all} {units} turn {token} into {other}"),
+        None => format!("all {all} {units} leave {token} before {other}"),
     };
     let whole = if view.whole.flips { "flips it" } else { "does not" };
     let at = view.flips_at.unwrap_or(all);
@@ -47,6 +47,11 @@ fn sentence(view: &SwapView, pen: &Canvas<'_>) -> (String, String) {
         format!("; {} at random: {} of {}", random.k, format::percent(random.flips), view.orders)
     });
     (first, format!("the whole activation {whole}{random}"))
+}
+
+/// What is exchanged.
+const fn units(view: &SwapView) -> &'static str {
+    if view.meta.is_some() { "meta-latents" } else { "latents" }
 }
 
 fn draw_plot(view: &SwapView, area: Rect, pen: &mut Canvas<'_>) {
@@ -88,7 +93,7 @@ fn draw_plot(view: &SwapView, area: Rect, pen: &mut Canvas<'_>) {
         pen.text(labels, inner.height / 2, " log-p ", theme.quiet());
     }
     let last = view.curve.len().saturating_sub(1).to_string();
-    let middle = "latents exchanged";
+    let middle = format!("{} exchanged", units(view));
     let gap = usize::from(inner.width).saturating_sub(1 + last.len());
     let axis = if gap > middle.len() + 2 {
         let left = (gap - middle.len()) / 2;

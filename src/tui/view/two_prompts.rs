@@ -82,14 +82,21 @@ fn columns(view: &CompareView) -> Vec<(Option<usize>, Option<usize>)> {
     columns
 }
 
-/// What comes next after a prompt's token of the chosen pair.
-pub(crate) fn next_line<'a>(name: &str, next: &[NextToken], pen: &Canvas<'_>) -> Line<'a> {
+/// What comes next after a prompt's token of the chosen pair, as many tokens as there is room for.
+pub(crate) fn next_line<'a>(name: &str, next: &[NextToken], width: usize, pen: &Canvas<'_>) -> Line<'a> {
     let theme = pen.theme;
     let mut line = vec![Span::styled(format!("next {name} "), theme.quiet())];
+    let mut used = 7;
     for (at, next) in next.iter().enumerate() {
         let shown = text::truncate(&text::token(&next.text, theme.charset), TOKEN, theme.charset);
+        let share = format!(" {}", format::percent(f64::from(next.logprob).exp()));
+        used += text::width(&shown) + share.len();
+        if at > 0 && used > width {
+            break;
+        }
+        used += 2;
         line.push(Span::styled(shown, if at == 0 { theme.strong() } else { Style::new() }));
-        line.push(Span::styled(format!(" {}  ", format::percent(f64::from(next.logprob).exp())), theme.quiet()));
+        line.push(Span::styled(share + "  ", theme.quiet()));
     }
     Line::from(line)
 }

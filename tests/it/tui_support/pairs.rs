@@ -4,7 +4,7 @@ use saescope::analysis::align::align;
 use saescope::analysis::compare::{CompareView, pairs};
 use saescope::analysis::swap::{SwapEnd, SwapLatent, SwapPoint, SwapRandom, SwapView};
 use saescope::analysis::{Firing, JacobianView, LayerView, LensView, NextToken};
-use saescope::session::{CompareQuery, LensOf, LensQuery, SwapQuery};
+use saescope::session::{CompareQuery, LensOf, LensOffer, LensOfferQuery, LensPullQuery, LensQuery, SwapQuery};
 use saescope::worker::{Answer, Job};
 
 use super::{answer_to, hash, next_of, promoted, run_of};
@@ -47,7 +47,7 @@ pub fn swap(query: &SwapQuery) -> SwapView {
     let random = |k: usize| SwapRandom { k, flips: 0.0625, logprob_token: -0.1 * k as f64, logprob_other: -4.5 };
     SwapView {
         sae: query.sae.clone(),
-        meta: None,
+        meta: query.meta.clone(),
         position: 2,
         source_position: 2,
         token: NextToken { id: 1, text: " Germany".into(), logprob: -0.05 },
@@ -86,5 +86,10 @@ pub fn lens(query: &LensQuery) -> LensView {
 }
 
 pub fn answer(job: &Job) -> Option<Answer> {
-    answer_to(job, compare).or_else(|| answer_to(job, swap)).or_else(|| answer_to(job, lens))
+    let offer = LensOffer { file: "x/jlens/y/z_jacobian_lens_n1000.pt".into(), bytes: 13_000_000, prompts: Some(1000) };
+    answer_to(job, compare)
+        .or_else(|| answer_to(job, swap))
+        .or_else(|| answer_to(job, lens))
+        .or_else(|| answer_to(job, |_: &LensOfferQuery| offer.clone()))
+        .or_else(|| answer_to(job, |query: &LensPullQuery| query.offer.clone()))
 }

@@ -21,16 +21,16 @@ use saescope::analysis::effect::{
     ControlEffect, EffectView, ErrorEffect, LatentEffect, PartEffect, RandomEffect, SaeEffect,
 };
 use saescope::analysis::{
-    Attribution, Class, Firing, FoundBy, HeadValue, Hit, IndexSae, IndexView, Label, LabelScores, LabelSource,
-    LadderEntry, LatentCard, LatentFrequency, Metrics, Neighbour, NextToken, PositionRun, Quality, Run, SaeRun,
-    SaeTypes, Seen, SourceValue, SteerArm, SteerToken, SteerView, Strength, SweepPoint, Timings, TokenValue, TokenView,
-    TopToken,
+    Attribution, CellEffect, Class, Firing, FoundBy, GridView, HeadValue, Hit, IndexSae, IndexView, Label, LabelScores,
+    LabelSource, LadderEntry, LatentCard, LatentFrequency, MetaEffectView, MetaLatentEffect, Metrics, Neighbour,
+    NextToken, PositionEffect, PositionRun, Quality, Relation, RelativeEffect, Run, SaeGrid, SaeRun, SaeTypes, Seen,
+    SourceValue, SteerArm, SteerToken, SteerView, Strength, SweepPoint, Timings, TokenValue, TokenView, TopToken,
 };
 use saescope::session::{
     AttributionQuery, CardQuery, CatalogueQuery, Checked, CheckupQuery, EffectQuery, FilterQuery, Found, Frequencies,
-    FrequenciesQuery, IndexQuery, LabelCount, Labels, LabelsQuery, LatentNames, LoadScope, MakeLabelsQuery, Memory,
-    NamesQuery, NextQuery, OpenQuery, OpenedSuite, PackQuery, Predictions, PullQuery, Query, RunQuery, SaeInfo,
-    SearchQuery, SteerEdit, SteerQuery, SuiteEntry, WriteLabelQuery,
+    FrequenciesQuery, GridQuery, IndexQuery, LabelCount, Labels, LabelsQuery, LatentNames, LoadScope, MakeLabelsQuery,
+    Memory, MetaEffectQuery, NamesQuery, NextQuery, OpenQuery, OpenedSuite, PackQuery, Predictions, PullQuery, Query,
+    RunQuery, SaeInfo, SearchQuery, SteerEdit, SteerQuery, SuiteEntry, WriteLabelQuery,
 };
 use saescope::site::{Site, SiteKind};
 use saescope::task::{Cancelled, Ticket};
@@ -285,6 +285,12 @@ pub fn attribution(latent: u32, position: usize) -> Attribution {
     }
 }
 
+/// What could stand in the place of a token: the last of them is a part of a character.
+fn candidate(at: usize, which: usize) -> NextToken {
+    let text = if which == 7 { "⟨e2 96⟩".to_owned() } else { format!(" other{at}.{which}") };
+    NextToken { id: (1000 + which) as u32, text, logprob: -1.0 - which as f32 }
+}
+
 /// What arms write: the steered one leaves the untouched text in the middle.
 pub fn steer(query: &SteerQuery) -> SteerView {
     let arm = |arm: &'static str, from: usize| {
@@ -293,6 +299,7 @@ pub fn steer(query: &SteerQuery) -> SteerView {
             text: if at < from { format!(" word{at}") } else { format!(" {arm}{at}") },
             logprob: -0.5,
             edited: arm != "untouched",
+            candidates: (0..query.candidates).map(|which| candidate(at, which)).collect(),
         };
         let tokens: Vec<SteerToken> = (0..query.tokens).map(token).collect();
         SteerArm {
@@ -324,8 +331,35 @@ pub fn steer(query: &SteerQuery) -> SteerView {
 
 /// What latents do: one speaks for the token, most say little, one speaks against it.
 pub fn effect(query: &EffectQuery) -> EffectView {
-    let (sae, position) = (query.saes[0].clone(), query.position.unwrap_or(0));
-    let run = run_of(&query.prompt);
+    let position = query.position.unwrap_or(0);
+    let saes = if query.saes.is_empty() { WIDTHS.map(|width| width.to_string()).to_vec() } else { query.saes.clone() };
+    let saes: Vec<SaeEffect> = saes.into_iter().map(|sae| effects_of(&query.prompt, sae, position)).collect();
+    let relatives = query.relatives_of.as_ref().map(|of| {
+        let width = |id: &str| id.parse::<usize>().unwrap_or(0);
+        let others = saes.iter().filter(|sae| sae.id != of.sae && !sae.latents.is_empty());
+        let relation =
+            |sae: &SaeEffect| if width(&sae.id) < width(&of.sae) { Relation::Parent } else { Relation::Child };
+        let of = |sae: &SaeEffect| RelativeEffect {
+            sae: sae.id.clone(),
+            relation: relation(sae),
+            cosine: 0.83,
+            effect: sae.latents[sae.latents.len() - 1],
+        };
+        others.map(of).collect()
+    });
+    EffectView {
+        position,
+        read: query.read.unwrap_or(position),
+        token: NextToken { id: 1, text: query.token.clone().unwrap_or(" Germany".into()), logprob: -0.5 },
+        sign: "clean - ablated",
+        saes,
+        relatives,
+        notes: Vec::new(),
+    }
+}
+
+fn effects_of(prompt: &str, sae: String, position: usize) -> SaeEffect {
+    let run = run_of(prompt);
     let of_sae = run.saes.iter().find(|run| run.id == sae).expect("an SAE of the sample");
     let mut latents: Vec<LatentEffect> = of_sae.positions[position]
         .latents
@@ -346,19 +380,83 @@ pub fn effect(query: &EffectQuery) -> EffectView {
         .collect();
     latents.sort_by(|a, b| b.delta_logprob.abs().total_cmp(&a.delta_logprob.abs()).then(a.latent.cmp(&b.latent)));
     let control = ControlEffect { delta_logprob: 0.01, kl: 0.002, kl_max: 0.004 };
-    let random = RandomEffect { norm: 9.0, delta_logprob: -0.02, kl: 0.004, kl_max: 0.01, directions: 16 };
-    EffectView {
+    SaeEffect {
+        id: sae,
+        latents,
+        all_latents: PartEffect { delta_logprob: 2.5, kl: 1.4 },
+        error: ErrorEffect { delta_logprob: -0.31, kl: 0.07, norm: 4.2, random: control },
+        random: RandomEffect { norm: 9.0, delta_logprob: -0.02, kl: 0.004, kl_max: 0.01, directions: 16 },
+    }
+}
+
+/// What the meta-latents of one latent do.
+pub fn meta_effect(query: &MetaEffectQuery) -> MetaEffectView {
+    let of = |meta_latent: u32| MetaLatentEffect {
+        meta_latent,
+        activation: 3.0,
+        latents: 1,
+        delta_logprob: 0.9 - f64::from(meta_latent) * 0.4,
+        delta_logit: 0.8 - f64::from(meta_latent) * 0.4,
+        kl: 0.2,
+    };
+    let position = query.position.unwrap_or(0);
+    MetaEffectView {
         position,
-        read: position,
+        read: query.read.unwrap_or(position),
         token: NextToken { id: 1, text: " Germany".into(), logprob: -0.5 },
         sign: "clean - ablated",
-        saes: vec![SaeEffect {
-            id: sae,
-            latents,
-            all_latents: PartEffect { delta_logprob: 2.5, kl: 1.4 },
-            error: ErrorEffect { delta_logprob: -0.31, kl: 0.07, norm: 4.2, random: control },
-            random,
-        }],
+        sae: query.sae.clone(),
+        meta: query.meta.clone(),
+        latents: query.latents.clone(),
+        meta_latents: (0..4).map(of).collect(),
+        all_latents: PartEffect { delta_logprob: 1.1, kl: 0.5 },
+        random: RandomEffect { norm: 9.0, delta_logprob: -0.02, kl: 0.004, kl_max: 0.01, directions: 16 },
+        notes: Vec::new(),
+    }
+}
+
+/// What every position does: later ones more, and latents as in [`effect`].
+pub fn grid(query: &GridQuery) -> GridView {
+    let (sae, read) = (query.saes[0].clone(), query.read.unwrap_or(0));
+    let run = run_of(&query.prompt);
+    let of_sae = run.saes.iter().find(|run| run.id == sae).expect("an SAE of the sample");
+    let sizes = |at: usize| (hash(at, read, 3) % 90) as f64 / 30.0 - 1.0;
+    let mut positions: Vec<PositionEffect> = (1..=read)
+        .map(|position| PositionEffect {
+            position,
+            latents: of_sae.positions[position].latents.len(),
+            all_latents: PartEffect { delta_logprob: sizes(position), kl: sizes(position).powi(2) * 0.4 },
+            error: PartEffect { delta_logprob: 0.02, kl: 0.001 },
+            measured: true,
+        })
+        .collect();
+    positions.sort_by(|a, b| b.all_latents.delta_logprob.abs().total_cmp(&a.all_latents.delta_logprob.abs()));
+    let mut cells = Vec::new();
+    for of in &positions {
+        let at = EffectQuery {
+            prompt: query.prompt.clone(),
+            saes: query.saes.clone(),
+            position: Some(of.position),
+            read: Some(read),
+            token: None,
+            relatives_of: None,
+            seed: 0,
+        };
+        cells.extend(effect(&at).saes[0].latents.iter().map(|latent| CellEffect {
+            position: of.position,
+            latent: latent.latent,
+            activation: latent.activation,
+            delta_logprob: latent.delta_logprob,
+            delta_logit: latent.delta_logit,
+            kl: latent.kl,
+        }));
+    }
+    cells.sort_by(|a, b| b.delta_logprob.abs().total_cmp(&a.delta_logprob.abs()));
+    GridView {
+        read,
+        token: NextToken { id: 1, text: " Germany".into(), logprob: -0.5 },
+        sign: "clean - ablated",
+        saes: vec![SaeGrid { id: sae, positions, cells }],
         notes: Vec::new(),
     }
 }
@@ -402,6 +500,8 @@ pub fn answer(job: &Job) -> Answer {
     let own = answer_to(job, |query: &OpenQuery| opened_suite(&query.suite))
         .or_else(|| answer_to(job, |query: &AttributionQuery| attribution(query.latent, query.position)))
         .or_else(|| answer_to(job, effect))
+        .or_else(|| answer_to(job, grid))
+        .or_else(|| answer_to(job, meta_effect))
         .or_else(|| answer_to(job, steer))
         .or_else(|| pairs::answer(job))
         .or_else(|| answer_to(job, |_: &IndexQuery| index_view()))

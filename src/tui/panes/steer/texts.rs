@@ -7,15 +7,32 @@ use ratatui::text::{Line, Span};
 
 use crate::analysis::{SteerArm, SteerToken, SteerView};
 use crate::text;
+use crate::tui::app::App;
 use crate::tui::canvas::Canvas;
+use crate::tui::format;
 
 /// Cells of a column in which a text can be read.
 const COLUMN: u16 = 18;
 /// Cells in which an arm's name and its perplexity stand beside each other.
 const HEAD: u16 = 28;
 
-/// The three texts.
-pub(super) fn arms(view: &SteerView, area: Rect, pen: &mut Canvas<'_>) {
+/// What could stand in the place of the chosen token of the steered text, in the last row; gives the room that is left.
+pub(super) fn candidates(app: &App, area: Rect, pen: &mut Canvas<'_>) -> Rect {
+    let Some((at, all)) = app.steered_token().filter(|_| area.height > 2) else { return area };
+    let theme = pen.theme;
+    let chosen = app.steer.at.map_or(0, |(_, which)| which) % all.len().max(1);
+    let mut line = vec![Span::styled(format!("{at}: "), theme.quiet())];
+    for (which, of) in all.iter().enumerate().skip(chosen.saturating_sub(1)) {
+        let shown = text::truncate(&text::token(&of.text, theme.charset), 14, theme.charset);
+        line.push(Span::styled(shown, if which == chosen { theme.chosen(true) } else { Style::new() }));
+        line.push(Span::styled(format!(" {}  ", format::percent(f64::from(of.logprob).exp())), theme.quiet()));
+    }
+    pen.line(Rect { y: area.bottom() - 1, height: 1, ..area }, 0, &Line::from(line));
+    Rect { height: area.height - 1, ..area }
+}
+
+/// The three texts; of the steered one a token may be chosen.
+pub(super) fn arms(view: &SteerView, chosen: Option<usize>, area: Rect, pen: &mut Canvas<'_>) {
     let count = view.arms.len().max(1) as u16;
     let untouched: Vec<SteerToken> = view.arms.first().map(|arm| arm.tokens.clone()).unwrap_or_default();
     let beside = area.width / count >= COLUMN;
@@ -27,7 +44,7 @@ pub(super) fn arms(view: &SteerView, area: Rect, pen: &mut Canvas<'_>) {
         } else {
             Rect { y: area.y + at * height, height, ..area }
         };
-        one(arm, &untouched, place, pen);
+        one(arm, &untouched, chosen.filter(|_| at == 1), place, pen);
     }
     let notes = Rect { y: area.bottom().saturating_sub(1), height: area.height.min(1), ..area };
     // What was not changed is said in place of the perplexities, which are all the same then.
@@ -38,7 +55,7 @@ pub(super) fn arms(view: &SteerView, area: Rect, pen: &mut Canvas<'_>) {
 }
 
 /// One arm: its name, its perplexity, its text.
-fn one(arm: &SteerArm, untouched: &[SteerToken], area: Rect, pen: &mut Canvas<'_>) {
+fn one(arm: &SteerArm, untouched: &[SteerToken], chosen: Option<usize>, area: Rect, pen: &mut Canvas<'_>) {
     let theme = pen.theme;
     if area.height == 0 {
         return;
@@ -68,7 +85,8 @@ fn one(arm: &SteerArm, untouched: &[SteerToken], area: Rect, pen: &mut Canvas<'_
         }
         let shown = text::truncate(&shown, usize::from(below.width), theme.charset);
         used += text::width(&shown);
-        line.push(Span::styled(shown, if same { Style::new() } else { differs }));
+        let style = if same { Style::new() } else { differs };
+        line.push(Span::styled(shown, if chosen == Some(at) { theme.chosen(true) } else { style }));
     }
     if row < below.height {
         pen.line(below, row, &Line::from(line));

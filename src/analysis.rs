@@ -42,8 +42,8 @@ pub use crate::sae::stitch::{Change, CurvePoint, Order, Phase};
 pub use crate::sae::{Class, Neighbour};
 pub use family::{Family, Relation, Rung};
 pub use index::{
-    ActivationHistogram, CorpusToken, Example, ExampleSource, IndexNews, IndexSae, IndexView, LatentCorpus,
-    LatentFrequency, Quantiles, SkippedPositions, TopToken,
+    ActivationHistogram, CorpusToken, Example, ExampleSource, IndexMeta, IndexNews, IndexSae, IndexView, LatentCorpus,
+    LatentFrequency, MembersCorpus, MetaCorpus, Quantiles, SkippedPositions, TopToken,
 };
 pub use label::{Label, LabelScores, LabelSource, LatentLabel, RulePart, RuleValue};
 pub use lens::{JacobianView, LayerView, LensView};

@@ -44,6 +44,7 @@ mod run;
 mod sample;
 mod scratch;
 mod search;
+mod sides;
 mod single_flight;
 mod spliced;
 mod steer;
@@ -72,7 +73,8 @@ pub use family::FamilyQuery;
 pub use fit::{Memory, OnDevice};
 pub use group::GroupQuery;
 pub use index::{
-    CorpusQuery, Frequencies, FrequenciesQuery, INDEX_TOP, IndexQuery, IndexRecipe, ReadOn, index_info, merge_indexes,
+    CorpusQuery, Frequencies, FrequenciesQuery, INDEX_TOP, IndexQuery, IndexRecipe, MetaCorpusQuery, ReadOn,
+    index_info, merge_indexes,
 };
 pub use labels::{
     Endpoint, ExamplesCount, ExportLabelsQuery, ImportLabelsQuery, Key, LabelCount, Labels, LabelsQuery,
@@ -97,6 +99,7 @@ pub use pull::PullQuery;
 pub use query::{Cx, Lane, Query, Slot};
 pub use run::{RawRun, RunOptions, RunQuery};
 pub use search::{FilterQuery, Found, PreviewQuery, SearchQuery};
+pub use sides::{OtherSide, Sides, SidesQuery};
 pub use steer::{MOST_STRENGTHS, STEER_ARMS, SteerChange, SteerEdit, SteerQuery, SteerTarget, StrengthUnit, Sweep};
 pub use swap::{SwapAccuracy, SwapQuery, SwapRow, SwapTemplate, SwapTemplateQuery, SwapTemplateView};
 pub use tables::TablesQuery;

@@ -39,6 +39,7 @@ mod queue;
 pub mod script;
 mod shell;
 pub mod shot;
+pub mod sides;
 pub mod speed;
 pub mod steer;
 pub mod stitch;

@@ -26,6 +26,6 @@ pub use sinks::sinks;
 pub use spot::{Spot, mix};
 pub use state::{BadState, Reader, Writer};
 pub use view::{
-    ActivationHistogram, CorpusToken, Example, ExampleSource, IndexNews, IndexSae, IndexView, LatentCorpus, Quantiles,
-    SkippedPositions, TopToken,
+    ActivationHistogram, CorpusToken, Example, ExampleSource, IndexMeta, IndexNews, IndexSae, IndexView, LatentCorpus,
+    MembersCorpus, MetaCorpus, Quantiles, SkippedPositions, TopToken,
 };

@@ -51,6 +51,7 @@ fn build(context: &Context, options: &args::IndexBuild) -> Result<IndexView, Rep
     let recipe = IndexRecipe {
         texts: options.text.clone(),
         saes: options.sae.clone(),
+        metas: options.meta.clone(),
         tokens: options.tokens,
         context: options.context.map(|context| context as usize),
         top: Some(options.top as usize),
@@ -97,6 +98,18 @@ fn words(view: &IndexView) -> String {
             sae.silent,
             sae.dense,
             sae.l0
+        );
+    }
+    for meta in &view.metas {
+        let _ = writeln!(
+            text,
+            "meta-SAE {} of SAE {}: {} meta-latents, {} silent, {} dense, {:.1} on a token",
+            shown(&meta.id),
+            shown(&meta.sae),
+            meta.width,
+            meta.silent,
+            meta.dense,
+            meta.l0
         );
     }
     text

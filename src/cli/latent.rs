@@ -115,7 +115,8 @@ fn label_words(labels: &[Label]) -> String {
 const EXAMPLES: usize = 5;
 const AROUND: usize = 10;
 
-fn corpus_words(corpus: &LatentCorpus) -> String {
+/// What an index says of a latent, for a person.
+pub fn corpus_words(corpus: &LatentCorpus) -> String {
     let mut text = match corpus.tokens {
         0 => "in text    no text was indexed".to_owned(),
         tokens => format!("in text    fires on {} of {tokens} tokens, {:.3} %", corpus.count, corpus.density * 100.0),
@@ -127,11 +128,17 @@ fn corpus_words(corpus: &LatentCorpus) -> String {
     let tokens: Vec<String> =
         corpus.top_tokens.iter().map(|top| format!("{} {}", token(&top.text, Charset::Unicode), top.count)).collect();
     let _ = writeln!(text, "\nusually on {}", tokens.join(", "));
-    for example in corpus.examples.iter().filter(|example| example.best).take(EXAMPLES) {
+    text + &example_words(&corpus.examples)
+}
+
+/// The strongest examples, a line each.
+pub fn example_words(examples: &[Example]) -> String {
+    let best = examples.iter().filter(|example| example.best).take(EXAMPLES);
+    let line = |example: &Example| {
         let from = if example.source == ExampleSource::Neuronpedia { " (published by Neuronpedia)" } else { "" };
-        let _ = writeln!(text, "{:>10.3} {}{from}", example.activation, line_of(example));
-    }
-    text
+        format!("{:>10.3} {}{from}\n", example.activation, line_of(example))
+    };
+    best.map(line).collect()
 }
 
 /// The text around a peak, with the peak's token in brackets.

@@ -3,20 +3,22 @@
 
 use std::fmt::Write as _;
 
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::analysis::{
-    Arm, BreakdownView, Continuation, Member, MetaCard, MetaEntry, MetaInfo, Sampling, SurgeryEdit, SurgeryView,
-    TokenValue,
+    Arm, BreakdownView, Continuation, Member, MetaCard, MetaCorpus, MetaEntry, MetaInfo, Sampling, SurgeryEdit,
+    SurgeryView, TokenValue,
 };
 use crate::cli::args::{self, Meta, MetaChoice};
 use crate::cli::context::{Context, open};
+use crate::cli::latent::{corpus_words, example_words};
 use crate::cli::output::{Output, say};
 use crate::cli::progress::{Line, cancel_on_interrupt};
 use crate::report::{Kind, Report};
 use crate::session::{
-    BreakdownQuery, ContinueQuery, LoadScope, MetaCardQuery, MetaQuery, MetaRecipe, MetasQuery, OpenRequest, Query,
-    Session, SurgeryQuery,
+    BreakdownQuery, ContinueQuery, CorpusQuery, LoadScope, MetaCardQuery, MetaCorpusQuery, MetaQuery, MetaRecipe,
+    MetasQuery, OpenRequest, Query, Session, SurgeryQuery,
 };
 use crate::suite::Error;
 use crate::task::Cancel;
@@ -36,6 +38,7 @@ pub fn meta(context: &Context, options: &Meta, output: &Output) -> Result<u8, Re
 #[derive(Clone, Copy)]
 enum Needs {
     Model,
+    Site,
     Words,
     Nothing,
 }
@@ -60,6 +63,7 @@ impl MetaCommand<'_> {
         let saes: Vec<String> = suite.saes.iter().filter(here).map(|entry| entry.id.clone()).collect();
         let (reach, words) = match needs {
             Needs::Model => (self.context.reach, true),
+            Needs::Site => (self.context.reach.min(LoadScope::Site), self.context.reach != LoadScope::WeightsOnly),
             Needs::Words => (self.context.reach.without_prompt(&suite), self.context.reach != LoadScope::WeightsOnly),
             Needs::Nothing => (LoadScope::WeightsOnly, false),
         };
@@ -139,12 +143,35 @@ impl MetaCommand<'_> {
             }
             return Output::text(&parts(&view)).map(|()| 0);
         }
-        let query = MetaCardQuery { sae, meta, meta_latent: options.meta_latent.unwrap_or(0), top };
+        let meta_latent = options.meta_latent.unwrap_or(0);
+        let query = MetaCardQuery { sae: sae.clone(), meta: meta.clone(), meta_latent, top };
         let card = self.ask(&mut session, &query)?;
+        let query = MetaCorpusQuery { sae, meta, meta_latent, index: options.index.clone() };
+        let corpus = self.corpus(&mut session, &query)?;
         if self.output.is_json() {
-            return Output::object(&card).map(|()| 0);
+            return Output::object(&MetaAnswer { card: &card, corpus: corpus.as_ref() }).map(|()| 0);
         }
-        Output::text(&card_words(&card)).map(|()| 0)
+        Output::text(&(card_words(&card) + &in_text(corpus.as_ref()))).map(|()| 0)
+    }
+
+    /// What an index says of a meta-latent. Where there is one in which it was not counted, the model is opened as far as
+    /// the site: the examples of its members are run again.
+    fn corpus(&self, session: &mut Session, query: &MetaCorpusQuery) -> Result<Option<MetaCorpus>, Report> {
+        let found = self.ask(session, query)?;
+        let any = CorpusQuery { sae: query.sae.clone(), latent: 0, index: query.index.clone() };
+        let weights_only = self.context.reach == LoadScope::WeightsOnly;
+        if found.is_some() || weights_only || self.ask(session, &any)?.is_none_or(|corpus| corpus.tokens == 0) {
+            return Ok(found);
+        }
+        match self.session(&query.sae, false, Needs::Site) {
+            Ok(mut session) => self.ask(&mut session, query),
+            // All else is said without the model.
+            Err(report) if report.kind == Kind::Missing => {
+                say(&format!("examples of this meta-latent are left out: {report}"));
+                Ok(None)
+            }
+            Err(report) => Err(report),
+        }
     }
 
     fn edit(&self, options: &args::MetaEdit) -> Result<u8, Report> {
@@ -305,6 +332,29 @@ fn components(entry: &MetaEntry) -> String {
     let _ =
         writeln!(text, "  bias         {:>5.1} %\n  rest         {:>5.1} %", entry.bias * 100.0, entry.rest * 100.0);
     text
+}
+
+/// A meta-latent's card, and what an index says of it.
+#[derive(Serialize)]
+struct MetaAnswer<'a> {
+    #[serde(flatten)]
+    card: &'a MetaCard,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    corpus: Option<&'a MetaCorpus>,
+}
+
+fn in_text(corpus: Option<&MetaCorpus>) -> String {
+    match corpus {
+        None => String::new(),
+        Some(MetaCorpus::Index(corpus)) => corpus_words(corpus),
+        Some(MetaCorpus::Members(corpus)) => format!(
+            "in text    not counted; largest {:.3} in {} windows of {} members' examples\n{}",
+            corpus.max,
+            corpus.windows,
+            corpus.members,
+            example_words(&corpus.examples)
+        ),
+    }
 }
 
 fn card_words(card: &MetaCard) -> String {

@@ -1,6 +1,7 @@
 //! The questions about an index of a corpus: to begin one or continue with it, and what it says of a latent.
 //! Not here: counting (`analysis::index`).
 
+mod begun;
 mod columns;
 mod documents;
 mod firings;
@@ -8,7 +9,9 @@ mod folder;
 mod frequencies;
 mod kept;
 mod live;
+mod members;
 mod merge;
+mod metas;
 mod note;
 mod origin;
 mod table;
@@ -31,11 +34,14 @@ use crate::session::memo::MemoKey;
 use crate::session::query::{Cx, Lane, Query};
 use crate::task::{Cancel, OnProgress};
 
+use begun::Begun;
 pub(in crate::session) use firings::{ReadWindow, read_firings, read_windows};
 use folder::{Folder, short};
 pub use frequencies::{Frequencies, FrequenciesQuery};
 use kept::Kept;
-use live::{Begun, Live, Plan, Until};
+use live::{Live, Plan, Until};
+use metas::IndexedMeta;
+pub use metas::MetaCorpusQuery;
 use note::Origin;
 use origin::origin;
 use texts::Texts;
@@ -74,6 +80,8 @@ pub struct IndexRecipe {
     pub texts: Vec<PathBuf>,
     /// The ids of SAEs; all that are loaded otherwise.
     pub saes: Vec<String>,
+    /// The ids of meta-SAEs of these, or folders; those of the suite that are here otherwise.
+    pub metas: Vec<String>,
     /// Tokens that are read at most, over all shards; the window in which the last one is is read whole.
     pub tokens: Option<u64>,
     /// Tokens of a window.
@@ -107,7 +115,8 @@ impl Query for IndexQuery {
         if suite.open.reach == LoadScope::WeightsOnly {
             return Err(needs_model("cannot read a text".to_owned()));
         }
-        let plan = suite.index_plan(&self.recipe, &corpus, cancel, progress)?;
+        let plan =
+            suite.index_plan(&self.recipe, suite.counted_metas(&self.recipe, cancel)?, &corpus, cancel, progress)?;
         let until = match read {
             ReadOn::All => Until { core_seconds: f64::INFINITY, keep: true },
             ReadOn::CoreSeconds(core_seconds) => Until { core_seconds, keep: false },
@@ -203,10 +212,11 @@ impl LoadedSuite {
         Ok(IndexView { index: Some(folder.0.clone()), ..note.view(folder.seconds()) })
     }
 
-    /// What is to be made of a recipe.
+    /// What is to be made of a recipe, with these meta-SAEs.
     fn index_plan(
         &self,
         recipe: &IndexRecipe,
+        metas: Vec<Arc<IndexedMeta>>,
         corpus: &Corpus,
         cancel: &Cancel,
         progress: OnProgress<'_>,
@@ -223,6 +233,7 @@ impl LoadedSuite {
             recipe.saes.iter().try_for_each(|id| self.place(id).map(drop))?;
             origin.saes.retain(|id, _| recipe.saes.contains(id));
         }
+        origin.metas = metas::hashes(&metas);
         let texts = self.index_texts(recipe, corpus)?;
         origin.texts.clone_from(&texts.names);
         let trained = self.saes.iter().filter_map(|loaded| loaded.sae.metadata.context_size).min();
@@ -241,7 +252,7 @@ impl LoadedSuite {
             Some(self.indexes()?.join(format!("{id}-{}", short(&told))))
         };
         let folder = recipe.out.clone().or_else(named).map(Folder);
-        Ok(Plan { suite: self.suite.id.clone(), origin, rule, shard, most: recipe.tokens, texts, folder })
+        Ok(Plan { suite: self.suite.id.clone(), origin, rule, metas, shard, most: recipe.tokens, texts, folder })
     }
 
     fn index_texts(&self, recipe: &IndexRecipe, corpus: &Corpus) -> Result<Texts, Report> {
@@ -272,30 +283,37 @@ impl LoadedSuite {
                 .kind(Kind::Usage));
         }
         let tokenizer = &self.model.tokenizer;
-        match self.counted(sae, index, cancel, progress)? {
-            Counted::Live(live) => Ok(kept::live(&live.corpus(), sae, latent, tokenizer)),
-            Counted::Kept(kept) => kept.latent(sae, latent, tokenizer).map(Some),
+        match self.counted(sae, None, index, cancel, progress)? {
+            Counted::Live(live) => Ok(kept::live(&live.corpus(), (sae, None), latent, tokenizer)),
+            Counted::Kept(kept) => kept.latent((sae, None), latent, tokenizer).map(Some),
             Counted::Nothing => Ok(None),
         }
     }
 
-    /// The index that says most of an SAE: one that is being made, or one that was kept.
+    /// The index that says most of an SAE, or of a meta-SAE of it: one that is being made, or one that was kept.
     fn counted(
         &self,
         sae: &str,
+        meta: Option<&Arc<IndexedMeta>>,
         index: Option<&Path>,
         cancel: &Cancel,
         progress: OnProgress<'_>,
     ) -> Result<Counted, Report> {
-        let has = |live: &Arc<Live>| live.plan.shard.is_none() && live.corpus().saes.iter().any(|of| of.id == sae);
+        let wanted = metas::hashes(meta.map(std::slice::from_ref).unwrap_or_default());
+        let hash =
+            |of: &Origin| meta.is_none_or(|meta| of.metas.get(sae).and_then(|of| of.get(&meta.id)) == Some(&meta.hash));
+        let id = meta.map(|meta| &*meta.id);
+        let has = |live: &Arc<Live>| {
+            live.plan.shard.is_none() && live.corpus().tally(sae, id).is_some() && hash(&live.plan.origin)
+        };
         let begun = self.begun(cancel)?.all().into_iter().filter(|_| index.is_none()).filter(has);
         let live = begun.max_by_key(|live| live.corpus().tokens);
-        let of = || origin(self, cancel, progress);
+        let of = || Ok::<_, Report>(Origin { metas: wanted, ..Origin::clone(&*origin(self, cancel, progress)?) });
         let found = match (index, self.indexes()) {
-            (Some(path), _) => Some(kept::of_path(path, of()?.as_ref(), sae)?),
+            (Some(path), _) => Some(kept::of_path(path, &of()?, sae)?),
             // What is open is not hashed where nothing was kept.
             (None, Some(indexes)) if !indexes.is_dir() => None,
-            (None, Some(indexes)) => kept::find(&indexes, of()?.as_ref(), sae),
+            (None, Some(indexes)) => kept::find(&indexes, &of()?, sae),
             (None, None) => None,
         };
         match (live, found) {

@@ -6,6 +6,7 @@ mod breakdown;
 mod card;
 mod combination;
 mod continuation;
+mod found;
 mod list;
 mod names;
 mod open;

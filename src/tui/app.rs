@@ -41,6 +41,7 @@ use crate::tui::names::NameStore;
 use crate::tui::next::NextStore;
 use crate::tui::overlay::Overlay;
 use crate::tui::pair::TwoPrompts;
+use crate::tui::sides::TwoSides;
 use crate::tui::speed::Speed;
 use crate::tui::steer::Steer;
 use crate::tui::stitch::{PairIds, Stitch};
@@ -134,6 +135,8 @@ pub struct App {
     pub pair: TwoPrompts,
     /// What every block says.
     pub lens: Lenses,
+    /// Two latents side by side.
+    pub sides: TwoSides,
     /// The index of a corpus.
     pub index: Index,
     /// The known suites.
@@ -221,6 +224,7 @@ impl App {
             steer: Steer::default(),
             pair: TwoPrompts::default(),
             lens: Lenses::default(),
+            sides: TwoSides::default(),
             index: Index::default(),
             catalogue: Ask::default(),
             pull: Ask::default(),

@@ -44,6 +44,8 @@ pub enum Focus {
     Compare,
     /// What every block would say, in the card's place.
     Lens,
+    /// A latent and its parent, child or part, in the place of the list and the card.
+    Sides,
 }
 
 /// What stands below the prompt and its tokens.
@@ -60,7 +62,7 @@ pub enum Page {
 
 impl Focus {
     /// The last of them, so that the table of panes can be held to be whole.
-    pub const LAST: Self = Self::Lens;
+    pub const LAST: Self = Self::Sides;
 
     /// The page it stands on; none for those that stand on every page.
     #[must_use]
@@ -75,7 +77,8 @@ impl Focus {
             | Self::Index
             | Self::Steer
             | Self::Compare
-            | Self::Lens => Some(Page::Explore),
+            | Self::Lens
+            | Self::Sides => Some(Page::Explore),
             Self::Queue | Self::Bench | Self::Curve | Self::Group => Some(Page::Stitch),
             Self::Parts | Self::MetaCard | Self::Map | Self::Surgery => Some(Page::Meta),
         }
@@ -94,6 +97,7 @@ impl Focus {
                 | Self::Steer
                 | Self::Compare
                 | Self::Lens
+                | Self::Sides
         )
     }
 }

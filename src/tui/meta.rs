@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use crate::analysis::{Arm, MetaName, Sampling};
 use crate::session::{
-    BreakdownQuery, ContinueQuery, MetaCardQuery, MetaNamesQuery, MetaRecipe, MetaRunQuery, MetasQuery, SurgeryQuery,
+    BreakdownQuery, ContinueQuery, MetaCardQuery, MetaCorpusQuery, MetaNamesQuery, MetaRecipe, MetaRunQuery,
+    MetasQuery, SurgeryQuery,
 };
 use crate::tui::ask::{Ask, Turn};
 use crate::tui::location::{Focus, LatentRef};
@@ -48,6 +49,8 @@ pub struct Meta {
     pub parts: Ask<BreakdownQuery>,
     /// The chosen meta-latent's card.
     pub card: Ask<MetaCardQuery, u64>,
+    /// Where it is strong in text, by states of the index.
+    pub corpus: Ask<MetaCorpusQuery, u64>,
     /// The chosen row of its members.
     pub member: usize,
     /// The prompt by meta-latents.
@@ -86,6 +89,7 @@ impl Default for Meta {
             by_meta: false,
             parts: Ask::default(),
             card: Ask::default(),
+            corpus: Ask::default(),
             member: 0,
             run: Ask::default(),
             names: MetaNames::default(),

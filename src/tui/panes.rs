@@ -17,6 +17,7 @@ mod meta_card;
 pub(crate) mod parts;
 mod prompt;
 mod queue;
+mod sides;
 pub(crate) mod steer;
 mod surgery;
 mod tokens;
@@ -45,6 +46,7 @@ pub static PANES: &[&dyn Pane] = &[
     &steer::SteerPane,
     &compare::ComparePane,
     &lens::LensPane,
+    &sides::SidesPane,
 ];
 
 /// A pane.

@@ -76,14 +76,20 @@ pub fn view(app: &App, theme: &Theme, frame: &mut Frame<'_>) -> HitMap {
 }
 
 fn explore(app: &App, areas: &Areas, pen: &mut Canvas<'_>) {
-    panes::of(Focus::Latents).draw(app, areas.latents, pen);
-    panes::of(app.beside).draw(app, areas.card, pen);
+    // Two side by side are what one looks at while one is there: the list and the verdict make room.
+    let wide = app.beside == Focus::Sides && app.focus == Focus::Sides;
+    if wide {
+        panes::of(app.beside).draw(app, areas.latents.union(areas.card), pen);
+    } else {
+        panes::of(Focus::Latents).draw(app, areas.latents, pen);
+        panes::of(app.beside).draw(app, areas.card, pen);
+    }
     next::draw(app, areas.next, pen);
     if let Some(area) = areas.ladder {
         ladder::draw(app, area, pen);
     }
-    stitch::beside(app, areas.verdict, areas.group, pen);
-    for area in areas.columns.into_iter().flatten() {
+    stitch::beside(app, areas.verdict.filter(|_| !wide), areas.group, pen);
+    for area in areas.columns.into_iter().skip(usize::from(wide)).flatten() {
         pen.column(area);
     }
 }

@@ -5,13 +5,15 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use std::fs;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 
-use saescope::analysis::{IndexView, LatentCorpus, SkippedPositions};
+use saescope::analysis::{IndexView, LatentCorpus, MetaCorpus, SkippedPositions};
 use saescope::hub::{Environment, Hub};
 use saescope::report::{Kind, Report};
 use saescope::session::{
-    CorpusQuery, IndexQuery, IndexRecipe, ReadOn, Session, SessionConfig, index_info, merge_indexes,
+    CorpusQuery, IndexQuery, IndexRecipe, MetaCorpusQuery, ReadOn, Session, SessionConfig, index_info, merge_indexes,
 };
 use saescope::task::Cancel;
 use serde_json::Value;
@@ -20,7 +22,7 @@ const NAMES: [&str; 3] = ["plain", "llama", "neox"];
 /// What must be the same bytes.
 const FILES: [&str; 5] = ["tokens.parquet", "latents.parquet", "examples.parquet", "state.bin", "index.json"];
 
-fn fixtures() -> PathBuf {
+pub(crate) fn fixtures() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures")
 }
 
@@ -32,6 +34,17 @@ pub(crate) struct Small {
 
 impl Small {
     pub(crate) fn new(name: &'static str) -> Self {
+        Self::with(name, true)
+    }
+
+    /// The lines of the suite file that name the meta-SAE.
+    fn meta(name: &str) -> String {
+        let meta = fixtures().join("index").join(name).join("meta");
+        format!("[[meta]]\nid = \"6\"\nsae = \"16\"\nformat = \"sae-lens\"\npath = '{}'\n", meta.display())
+    }
+
+    /// With its meta-SAE in the suite file or without.
+    pub(crate) fn with(name: &'static str, with_meta: bool) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let model = folder.path().join("model");
         fs::create_dir(&model).unwrap();
@@ -43,8 +56,9 @@ impl Small {
         let sae = fixtures().join("index").join(name).join("sae");
         let suite = format!(
             "id = \"small\"\n[model]\npath = 'model'\nprepend_bos = {bos}\ntokenizer = \"file\"\n[site]\nlayer = 1\nkind = \"resid_pre\"\n\
-             [[sae]]\nid = \"16\"\nformat = \"sae-lens\"\npath = '{}'\ndefault = true\n",
-            sae.display()
+             [[sae]]\nid = \"16\"\nformat = \"sae-lens\"\npath = '{}'\ndefault = true\n{}",
+            sae.display(),
+            if with_meta { Self::meta(name) } else { String::new() }
         );
         fs::write(folder.path().join("small.toml"), suite).unwrap();
         fs::write(folder.path().join("text.txt"), Self::text(name)).unwrap();
@@ -62,7 +76,7 @@ impl Small {
         documents.join("\n<|endoftext|>\n")
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
@@ -90,7 +104,20 @@ impl Small {
         }
     }
 
-    fn build(&self, recipe: IndexRecipe) -> Result<IndexView, Report> {
+    /// The exit status and the answer of a command about this suite.
+    pub(crate) fn command(&self, args: &[&str], input: &str) -> (Option<i32>, Value) {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_saescope"));
+        command.env_clear().env("HOME", self.folder.path()).env("HF_HUB_OFFLINE", "1").args(args);
+        command.args(["--suite", &self.path("small.toml").display().to_string(), "--json"]);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        // Who reads no input has closed it.
+        let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
+        let done = child.wait_with_output().unwrap();
+        (done.status.code(), serde_json::from_slice(&done.stdout).unwrap_or_default())
+    }
+
+    pub(crate) fn build(&self, recipe: IndexRecipe) -> Result<IndexView, Report> {
         build(&mut self.session(), recipe)
     }
 
@@ -107,7 +134,17 @@ fn corpus(session: &mut Session, latent: u32, index: Option<PathBuf>) -> Result<
     session.ask(&CorpusQuery { sae: "16".to_owned(), latent, index }, &Cancel::new(), &|_| {})
 }
 
-fn close(got: f64, want: &Value, what: &str) {
+pub(crate) fn meta_corpus(
+    session: &mut Session,
+    meta: &str,
+    meta_latent: u32,
+    index: Option<PathBuf>,
+) -> Result<Option<MetaCorpus>, Report> {
+    let query = MetaCorpusQuery { sae: "16".to_owned(), meta: meta.to_owned(), meta_latent, index };
+    session.ask(&query, &Cancel::new(), &|_| {})
+}
+
+pub(crate) fn close(got: f64, want: &Value, what: &str) {
     let want = want.as_f64().unwrap();
     assert!((got - want).abs() <= 2e-5 * want.abs().max(1e-9), "{what}: {got}, {want} in NumPy");
 }
@@ -172,6 +209,13 @@ fn what_is_counted_is_what_numpy_counts_for_any_threads_and_shards() {
             let got = corpus(&mut session, latent, Some(small.path("whole"))).unwrap().unwrap();
             compare(&got, want, &format!("{name}, latent {latent}"));
         }
+        for want in counted["metas"].as_array().unwrap() {
+            let meta_latent = want["latent"].as_u64().unwrap() as u32;
+            let got = meta_corpus(&mut session, "6", meta_latent, Some(small.path("whole"))).unwrap();
+            let Some(MetaCorpus::Index(got)) = got else { panic!("{name}, meta-latent {meta_latent}: {got:?}") };
+            compare(&got, want, &format!("{name}, meta-latent {meta_latent}"));
+        }
+        assert_eq!((view.metas.len(), view.metas[0].width, &*view.metas[0].sae), (1, 6, "16"), "{name}");
         let whole = small.bytes("whole");
         threads(2).install(|| small.build(small.recipe("two-threads"))).unwrap();
         assert!(small.bytes("two-threads") == whole, "{name}: two threads");
@@ -384,21 +428,8 @@ fn a_folder_that_is_half_written_or_holds_something_else_is_refused() {
 
 #[test]
 fn the_command_builds_merges_and_says_what_there_is() {
-    use std::io::Write as _;
-    use std::process::{Command, Stdio};
     let small = Small::new("llama");
-    let run = |args: &[&str], input: &str| {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_saescope"));
-        command.env_clear().env("HOME", small.folder.path()).env("HF_HUB_OFFLINE", "1").args(args);
-        command.args(["--suite", &small.path("small.toml").display().to_string(), "--json"]);
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut child = command.spawn().unwrap();
-        // Who reads no input has closed it.
-        let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
-        let done = child.wait_with_output().unwrap();
-        let said: Value = serde_json::from_slice(&done.stdout).unwrap_or_default();
-        (done.status.code(), said)
-    };
+    let run = |args: &[&str], input: &str| small.command(args, input);
     let text = Small::text("llama");
     let path = |name: &str| small.path(name).display().to_string();
     let (one, two, both) = (path("one"), path("two"), path("both"));
@@ -422,6 +453,16 @@ fn the_command_builds_merges_and_says_what_there_is() {
         assert_eq!(card["corpus"]["count"], counted["latents"][latent]["count"], "{card}");
         let shown = card["corpus"]["examples"].as_array().unwrap().len();
         assert_eq!(shown, counted["latents"][latent]["examples"].as_array().unwrap().len());
+    }
+    assert_eq!((&info["metas"][0]["id"], &info["metas"][0]["sae"]), (&Value::from("6"), &Value::from("16")));
+    for meta_latent in 0..6_usize {
+        let number = meta_latent.to_string();
+        let args = ["meta", "show", "--sae", "16", "--meta", "6", "--meta-latent", &number, "--index", &both];
+        let (code, card) = run(&args, "");
+        let (got, want) = (&card["corpus"], &counted["metas"][meta_latent]);
+        assert_eq!((code, &got["from"], &got["count"]), (Some(0), &Value::from("index"), &want["count"]), "{card}");
+        assert!(card["members"].is_array() && got["density"].is_number() && got["histogram"]["counts"].is_array());
+        assert_eq!(got["examples"].as_array().unwrap().len(), want["examples"].as_array().unwrap().len());
     }
     assert!(run(&["latent", "--sae", "16", "0"], "").1.get("corpus").is_none(), "there is no index in its own folder");
     for (args, code) in [

@@ -46,7 +46,7 @@ fn everything() -> App {
         &mut app,
         &[
             "o", "esc", "shift-e", "esc", "c", "space", "space", "space", "space", "esc", "shift-a", "esc", "shift-c",
-            "enter", "enter", "esc", "shift-j", "+", "enter", "esc", "/", "e", "esc",
+            "enter", "enter", "esc", "shift-j", "+", "enter", "esc", "/", "e", "esc", "4", "|", "esc",
         ],
     );
     walk(&mut app, &["shift-l", "x", "enter"]);

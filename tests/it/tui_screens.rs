@@ -78,7 +78,7 @@ fn short(cell: &ratatui::buffer::Cell) -> String {
 }
 
 /// The screens that a person sees, by the keys that lead there.
-const WALKS: [(&str, &str, &[&str]); 25] = [
+const WALKS: [(&str, &str, &[&str]); 27] = [
     ("start", crate::tui_support::sample::PROMPT, &[]),
     ("prompt", crate::tui_support::sample::PROMPT, &["e"]),
     ("latents", crate::tui_support::sample::PROMPT, &["left", "3", "down", "p", "down"]),
@@ -109,6 +109,8 @@ const WALKS: [(&str, &str, &[&str]); 25] = [
     ("by_meta", crate::tui_support::sample::PROMPT, &["]", "]", "v", "3", "down"]),
     ("examples", crate::tui_support::sample::PROMPT, &["]", "left", "shift-e", "down", "down"]),
     ("examples_tenth", crate::tui_support::sample::PROMPT, &["]", "left", "shift-e", ".", ".", "down"]),
+    ("sides", crate::tui_support::sample::PROMPT, &["]", "left", "4", "end", "|"]),
+    ("sides_part", crate::tui_support::sample::PROMPT, &["]", "]", "9", "down", "|"]),
     ("no_meta", crate::tui_support::sample::PROMPT, &["9"]),
     ("train", crate::tui_support::sample::PROMPT, &["t"]),
     ("suites", crate::tui_support::sample::PROMPT, &["s", "down", "down", "down"]),

@@ -488,6 +488,7 @@ fn every_key_of_the_table_does_something_somewhere() {
                     KeyContext::Pane(Focus::Steer) => vec!["shift-a"],
                     KeyContext::Pane(Focus::Compare) => vec!["shift-c"],
                     KeyContext::Pane(Focus::Lens) => vec!["shift-j"],
+                    KeyContext::Pane(Focus::Sides) => vec!["]", "4", "|"],
                     KeyContext::Pick => vec!["]", "]", "9", "/"],
                     KeyContext::Named => vec!["]", "]", "z", "n"],
                     KeyContext::Label => vec!["shift-l"],

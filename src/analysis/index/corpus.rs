@@ -45,12 +45,14 @@ pub struct WindowAt {
     pub sinks: usize,
 }
 
-/// One SAE with all of its latents.
+/// One SAE with all of its latents, or one of its meta-SAEs with all of its meta-latents.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct SaeTally {
     /// The SAE's id.
     pub id: String,
-    /// One for each latent.
+    /// The meta-SAE's id; none for the SAE's own latents.
+    pub meta: Option<String>,
+    /// One for each latent, or for each meta-latent.
     pub latents: Vec<Tally>,
 }
 
@@ -65,7 +67,7 @@ pub struct Corpus {
     pub sinks: u64,
     pub(super) windows: Vec<Stored>,
     pub(super) ids: Vec<u32>,
-    /// By rising width.
+    /// By rising width; meta-SAEs behind all SAEs.
     pub saes: Vec<SaeTally>,
 }
 
@@ -73,10 +75,26 @@ impl Corpus {
     /// Nothing counted yet, of SAEs of these ids and widths.
     #[must_use]
     pub fn new(rule: Rule, saes: &[(String, usize)]) -> Self {
-        let tally =
-            |(id, width): &(String, usize)| SaeTally { id: id.clone(), latents: vec![Tally::default(); *width] };
+        let tally = |(id, width): &(String, usize)| {
+            let latents = vec![Tally::default(); *width];
+            SaeTally { id: id.clone(), meta: None, latents }
+        };
         let saes = saes.iter().map(tally).collect();
         Self { rule, tokens: 0, sinks: 0, windows: Vec::new(), ids: Vec::new(), saes }
+    }
+
+    /// The same with a meta-SAE of one of its SAEs, of so many meta-latents.
+    #[must_use]
+    pub fn and_meta(mut self, sae: &str, meta: &str, width: usize) -> Self {
+        let latents = vec![Tally::default(); width];
+        self.saes.push(SaeTally { id: sae.to_owned(), meta: Some(meta.to_owned()), latents });
+        self
+    }
+
+    /// What is counted of an SAE, or of one of its meta-SAEs.
+    #[must_use]
+    pub fn tally(&self, sae: &str, meta: Option<&str>) -> Option<&SaeTally> {
+        self.saes.iter().find(|of| of.id == sae && of.meta.as_deref() == meta)
     }
 
     /// Counts what is the same for every SAE: tokens, sinks, and the windows themselves.
@@ -91,7 +109,7 @@ impl Corpus {
         }
     }
 
-    /// Counts what fires in an SAE; the rows of `codes` are the positions of these windows, one behind the other.
+    /// Counts what fires in an SAE, or in a meta-SAE how strongly each meta-latent is there; the rows of `codes` are the positions of these windows, one behind the other.
     pub fn add_codes(&mut self, sae: usize, windows: &[WindowAt], codes: &Codes) {
         let places: Vec<(Range<usize>, Vec<u64>)> = rows_of(windows);
         let most = self.rule.top;

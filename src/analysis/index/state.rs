@@ -12,6 +12,13 @@ use super::spot::Spot;
 /// Most bytes of one list: more is not what this program writes.
 const LONGEST: u64 = 1 << 32;
 
+/// Stands between the ids of an SAE and of its meta-SAE.
+const BETWEEN: char = '\0';
+
+fn name_of(of: &SaeTally) -> String {
+    of.meta.as_ref().map_or_else(|| of.id.clone(), |meta| format!("{}{BETWEEN}{meta}", of.id))
+}
+
 /// Why bytes are not what was counted.
 #[derive(Debug, thiserror::Error)]
 pub enum BadState {
@@ -85,7 +92,7 @@ impl<W: Write> Writer<W> {
         corpus.ids.iter().try_for_each(|id| self.0.write_all(&id.to_le_bytes()))?;
         self.number(corpus.saes.len() as u64)?;
         for sae in &corpus.saes {
-            self.bytes(sae.id.as_bytes())?;
+            self.bytes(name_of(sae).as_bytes())?;
             self.number(sae.latents.len() as u64)?;
             sae.latents.iter().try_for_each(|latent| self.tally(latent))?;
         }
@@ -187,12 +194,14 @@ impl<R: Read> Reader<R> {
         }
         let mut saes = Vec::new();
         for _ in 0..self.number()? {
-            let id = String::from_utf8(self.bytes()?).map_err(|_| BadState::Broken("names"))?;
+            let name = String::from_utf8(self.bytes()?).map_err(|_| BadState::Broken("names"))?;
+            let (id, meta) = name.split_once(BETWEEN).map_or((&*name, None), |(id, meta)| (id, Some(meta)));
+            let (id, meta) = (id.to_owned(), meta.map(str::to_owned));
             let mut latents = Vec::new();
             for _ in 0..self.number()? {
                 latents.push(self.tally()?);
             }
-            saes.push(SaeTally { id, latents });
+            saes.push(SaeTally { id, meta, latents });
         }
         Ok(Corpus { rule, tokens, sinks, windows, ids, saes })
     }

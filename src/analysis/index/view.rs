@@ -26,6 +26,9 @@ pub struct IndexView {
     pub sinks: u64,
     /// One entry for each SAE, by rising width.
     pub saes: Vec<IndexSae>,
+    /// One entry for each meta-SAE of these.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub metas: Vec<IndexMeta>,
     /// Seconds that reading and running took, over all the times that it was continued.
     pub seconds: f64,
     /// `tokens` by `seconds`; 0 where nothing was run.
@@ -72,6 +75,48 @@ pub struct IndexSae {
     pub dense: usize,
     /// Latents that fire on a token, in the mean.
     pub l0: f64,
+}
+
+/// One meta-SAE in an index.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct IndexMeta {
+    /// Its id.
+    pub id: String,
+    /// The id of the SAE whose decoder rows it takes apart.
+    pub sae: String,
+    /// How many meta-latents it has.
+    pub width: usize,
+    /// Meta-latents that are nowhere.
+    pub silent: usize,
+    /// Meta-latents on more than 10 % of the tokens.
+    pub dense: usize,
+    /// Meta-latents on a token, in the mean.
+    pub l0: f64,
+}
+
+/// A meta-latent in a text (`corpus` in a meta-latent's JSON); its activation at a position is Σ_i f_i·a_{i,m}.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(tag = "from", rename_all = "lowercase")]
+pub enum MetaCorpus {
+    /// Counted in the index.
+    Index(LatentCorpus),
+    /// Of the stored examples of its members: the meta-SAE is none of those that were counted.
+    Members(MembersCorpus),
+}
+
+/// What the stored examples of a meta-latent's members say of it; how often it is where is not known.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct MembersCorpus {
+    /// Tokens of the index.
+    pub tokens: u64,
+    /// Windows that were looked at.
+    pub windows: usize,
+    /// Members whose examples they are.
+    pub members: usize,
+    /// Its largest activation in them.
+    pub max: f32,
+    /// Where it peaks in them, by falling activation.
+    pub examples: Vec<Example>,
 }
 
 /// A latent in an index (`corpus` in a latent's JSON).
@@ -145,7 +190,8 @@ pub struct Example {
     pub position: usize,
     /// How strongly it fires there.
     pub activation: f32,
-    /// Which tenth of its activations this is in: 1 the weakest, 10 the strongest.
+    /// Which tenth of its activations this is in: 1 the weakest, 10 the strongest; 0 where that is not known.
+    #[serde(skip_serializing_if = "is_zero")]
     pub quantile_bin: u8,
     /// Whether it is one of the best, or a sample of its quantile bin.
     #[serde(skip)]
@@ -154,6 +200,11 @@ pub struct Example {
     pub source: ExampleSource,
     /// The whole window, from position 0.
     pub tokens: Vec<CorpusToken>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde gives a reference")]
+const fn is_zero(bin: &u8) -> bool {
+    *bin == 0
 }
 
 /// Where an example is from.

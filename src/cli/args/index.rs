@@ -28,6 +28,9 @@ pub struct IndexBuild {
     /// Only this SAE (repeatable); all that are on this machine otherwise.
     #[arg(long, value_name = "ID")]
     pub sae: Vec<String>,
+    /// A meta-SAE of these, or a folder (repeatable); those of the suite that are on this machine otherwise.
+    #[arg(long, value_name = "ID|DIR")]
+    pub meta: Vec<String>,
     /// Stop after the window in which this token is, counted over all shards.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub tokens: Option<u64>,

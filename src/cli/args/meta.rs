@@ -76,6 +76,9 @@ pub struct MetaShow {
     /// The meta-latent to show.
     #[arg(long, value_name = "M")]
     pub meta_latent: Option<u32>,
+    /// Take what is said of a meta-latent in text from this index; from the one that was kept here otherwise.
+    #[arg(long, value_name = "DIR", value_parser = path(), requires = "meta_latent")]
+    pub index: Option<PathBuf>,
     /// Members, tokens and neighbours in each list.
     #[arg(long, value_name = "K", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub top: u32,

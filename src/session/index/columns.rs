@@ -47,6 +47,13 @@ impl Column {
         Self { values: Values::Double(values.into_iter().flatten().collect()), levels: Some((defined, Vec::new())) }
     }
 
+    /// A text for each of so many rows, or none for any.
+    pub fn text_or_none(text: Option<&str>, rows: usize) -> Self {
+        let values = text.map_or_else(Vec::new, |text| vec![ByteArray::from(text); rows]);
+        let defined = vec![i16::from(text.is_some()); rows];
+        Self { values: Values::Text(values), levels: Some((defined, Vec::new())) }
+    }
+
     /// A list for each row, of so many of the values.
     pub fn lists(values: Values, lengths: impl Iterator<Item = usize>) -> Self {
         let (mut defined, mut repeated) = (Vec::new(), Vec::new());

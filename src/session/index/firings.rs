@@ -66,7 +66,7 @@ pub fn read_windows(
     (sae, cancel, on): (&str, &Cancel, OnProgress<'_>),
     take: &mut dyn FnMut(&ReadWindow<'_>),
 ) -> Result<Halves, Report> {
-    let plan = suite.index_plan(recipe, corpus, cancel, on)?;
+    let plan = suite.index_plan(recipe, Vec::new(), corpus, cancel, on)?;
     let mut windows = plan.windows(Meter::default(), &Position::default());
     let (mut waiting, mut documents, mut done) = (Vec::new(), 0, 0);
     loop {

@@ -122,8 +122,8 @@ impl Folder {
         let made = from.hash.finalize();
         let mut said = Vec::new();
         from.inner.read_to_end(&mut said).map_err(|error| wrong(error.to_string()))?;
-        let widths = corpus.saes.iter().map(|sae| (&sae.id, sae.latents.len()));
-        if said != made.as_slice() || !widths.eq(note.saes.iter().map(|sae| (&sae.id, sae.width))) {
+        let widths = corpus.saes.iter().map(|sae| (&sae.id, &sae.meta, sae.latents.len()));
+        if said != made.as_slice() || !widths.eq(note.saes.iter().map(|sae| (&sae.id, &sae.meta, sae.width))) {
             return Err(wrong("its bytes are not those that were written".to_owned()));
         }
         Ok(corpus)

@@ -45,7 +45,7 @@ impl Query for FrequenciesQuery {
         latents.sort_unstable();
         latents.dedup();
         let tokenizer = &suite.model.tokenizer;
-        match suite.counted(&self.sae, self.index.as_deref(), cx.cancel, cx.progress)? {
+        match suite.counted(&self.sae, None, self.index.as_deref(), cx.cancel, cx.progress)? {
             Counted::Live(live) => Ok(kept::live_frequencies(&live.corpus(), &self.sae, &latents, tokenizer)),
             Counted::Kept(kept) => kept.frequencies(&self.sae, &latents, tokenizer).map(Some),
             Counted::Nothing => Ok(None),

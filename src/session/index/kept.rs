@@ -53,10 +53,15 @@ impl Kept {
     ///
     /// # Errors
     /// That it has no such SAE, or is broken.
-    pub fn latent(&self, sae: &str, latent: u32, tokenizer: &Tokenizer) -> Result<LatentCorpus, Report> {
+    pub fn latent(
+        &self,
+        (sae, meta): (&str, Option<&str>),
+        latent: u32,
+        tokenizer: &Tokenizer,
+    ) -> Result<LatentCorpus, Report> {
         let mut first = 0;
         for of in &self.note.saes {
-            if of.id == sae && (latent as usize) < of.width {
+            if of.id == sae && of.meta.as_deref() == meta && (latent as usize) < of.width {
                 let figures = self.tables.figures(sae, first, &[latent])?.pop().unwrap_or_default();
                 let group = of.example_groups.get(latent as usize / GROUP).copied().flatten();
                 let kept =
@@ -93,7 +98,7 @@ impl Kept {
     pub fn frequencies(&self, sae: &str, latents: &[u32], tokenizer: &Tokenizer) -> Result<Frequencies, Report> {
         let mut first = 0;
         for of in &self.note.saes {
-            if of.id == sae {
+            if of.id == sae && of.meta.is_none() {
                 let known: Vec<u32> = latents.iter().copied().filter(|latent| (*latent as usize) < of.width).collect();
                 let figures = self.tables.figures(sae, first, &known)?;
                 let each = known.into_iter().zip(figures);
@@ -123,7 +128,7 @@ impl Kept {
         let mut usual = UsualTokens::default();
         let mut first = 0;
         for of in &self.note.saes {
-            for from in (0..of.width).step_by(GROUP).take_while(|_| of.id == sae) {
+            for from in (0..of.width).step_by(GROUP).take_while(|_| of.id == sae && of.meta.is_none()) {
                 cancel.check()?;
                 let latents: Vec<u32> = (from..of.width.min(from + GROUP)).map(|latent| latent as u32).collect();
                 let figures = self.tables.figures(sae, first, &latents)?;
@@ -144,7 +149,7 @@ impl Kept {
 /// That it was cancelled.
 pub fn live_usual_tokens(corpus: &Corpus, sae: &str, cancel: &Cancel) -> Result<UsualTokens, Report> {
     let mut usual = UsualTokens::default();
-    for of in corpus.saes.iter().filter(|of| of.id == sae) {
+    if let Some(of) = corpus.tally(sae, None) {
         for (latent, tally) in of.latents.iter().enumerate() {
             cancel.check()?;
             let mut tally = tally.clone();
@@ -158,7 +163,7 @@ pub fn live_usual_tokens(corpus: &Corpus, sae: &str, cancel: &Cancel) -> Result<
 
 /// What an index that is being made says of how often and how strongly these latents fire.
 pub fn live_frequencies(corpus: &Corpus, sae: &str, latents: &[u32], tokenizer: &Tokenizer) -> Option<Frequencies> {
-    let of = corpus.saes.iter().find(|of| of.id == sae)?;
+    let of = corpus.tally(sae, None)?;
     let frequency = |tally: &Tally| {
         let mut tally = tally.clone();
         tally.close(None, 0);
@@ -182,8 +187,13 @@ fn named(top_tokens: &[(u32, u64, f64)], tokenizer: &Tokenizer) -> Vec<TopToken>
 }
 
 /// What an index that is being made says of a latent.
-pub fn live(corpus: &Corpus, sae: &str, latent: u32, tokenizer: &Tokenizer) -> Option<LatentCorpus> {
-    let of = corpus.saes.iter().find(|of| of.id == sae)?;
+pub fn live(
+    corpus: &Corpus,
+    (sae, meta): (&str, Option<&str>),
+    latent: u32,
+    tokenizer: &Tokenizer,
+) -> Option<LatentCorpus> {
+    let of = corpus.tally(sae, meta)?;
     let mut tally = of.latents.get(latent as usize)?.clone();
     tally.close(None, corpus.rule.top);
     let row = LatentRow::of(&tally, corpus.rule.top);
@@ -256,8 +266,17 @@ pub fn fits(note: &Note, of: &Origin, sae: &str) -> Result<(), String> {
     let now = of.saes.get(sae).cloned().unwrap_or_default();
     let alone = |hash: &String| [(sae.to_owned(), hash.clone())].into_iter().collect();
     let (now, was) = (Origin { saes: alone(&now), ..of.clone() }, Origin { saes: alone(was), ..note.of.clone() });
+    // Of the meta-SAEs those that are asked for.
+    let metas = of.metas.get(sae).into_iter().flatten();
+    for (meta, hash) in metas {
+        match was.metas.get(sae).and_then(|metas| metas.get(meta)) {
+            None => return Err(format!("it has no meta-SAE `{meta}` of SAE `{sae}`")),
+            Some(of) if of != hash => return Err(format!("meta-SAE `{meta}` is another than it was made of")),
+            Some(_) => {}
+        }
+    }
     // Of which text it is does not matter to who reads it.
-    let now = Origin { texts: was.texts.clone(), ..now };
+    let now = Origin { texts: was.texts.clone(), metas: was.metas.clone(), ..now };
     now.differs(&was).map_or(Ok(()), Err)
 }
 

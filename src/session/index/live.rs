@@ -12,6 +12,7 @@ use crate::report::{Kind, Report};
 use crate::sae::Codes;
 use crate::session::failure;
 use crate::session::index::folder::Folder;
+use crate::session::index::metas::IndexedMeta;
 use crate::session::index::note::{FORMAT, Note, NoteSae, Origin};
 use crate::session::index::texts::{Meter, Texts};
 use crate::session::index::windows::{Cut, Position, Window, Windows};
@@ -32,6 +33,8 @@ pub struct Plan {
     pub suite: String,
     pub origin: Origin,
     pub rule: Rule,
+    /// The meta-SAEs that are counted, of SAEs that are.
+    pub metas: Vec<Arc<IndexedMeta>>,
     /// Which shard, from 1, and of how many.
     pub shard: Option<(u64, u64)>,
     pub most: Option<u64>,
@@ -197,7 +200,10 @@ impl Live {
             let saes = suite.saes.iter().filter(|loaded| named(&loaded.entry.id));
             let widths: Vec<(String, usize)> =
                 saes.map(|loaded| (loaded.entry.id.clone(), loaded.sae.width())).collect();
-            *corpus = Corpus::new(self.plan.rule, &widths);
+            let of_saes = Corpus::new(self.plan.rule, &widths);
+            let metas = self.plan.metas.iter();
+            *corpus =
+                metas.fold(of_saes, |corpus, meta| corpus.and_meta(&meta.sae, &meta.id, meta.table.members.rows()));
         }
     }
 
@@ -246,18 +252,33 @@ impl Live {
             counted.push(WindowAt { document, window: *window, ids: ids.clone(), counts, sinks });
             x.extend(rows);
         }
-        let names: Vec<String> = self.corpus().saes.iter().map(|sae| sae.id.clone()).collect();
-        let encode = |id: &String| -> Result<Codes, Report> {
-            let loaded = &suite.saes[suite.place(id)?];
-            loaded.sae.encode(&x, cancel).map_err(|error| cannot_encode(id, &error))
-        };
-        let codes = names.iter().map(encode).collect::<Result<Vec<Codes>, Report>>()?;
+        let codes = self.codes(suite, &x, cancel)?;
         let mut corpus = self.corpus_mut();
         corpus.add_windows(&counted);
         for (place, codes) in codes.iter().enumerate() {
             corpus.add_codes(place, &counted, codes);
         }
         Ok(())
+    }
+
+    /// What fires in every SAE, and then how strongly the meta-latents of each meta-SAE are there.
+    fn codes(&self, suite: &LoadedSuite, x: &[f32], cancel: &Cancel) -> Result<Vec<Codes>, Report> {
+        let corpus = self.corpus();
+        let saes: Vec<&str> = corpus.saes.iter().filter(|of| of.meta.is_none()).map(|of| &*of.id).collect();
+        let encode = |id: &&str| -> Result<Codes, Report> {
+            let loaded = &suite.saes[suite.place(id)?];
+            loaded.sae.encode(x, cancel).map_err(|error| cannot_encode(id, &error))
+        };
+        let mut codes = saes.iter().map(encode).collect::<Result<Vec<Codes>, Report>>()?;
+        for (sae, meta) in corpus.saes.iter().filter_map(|of| Some((&of.id, of.meta.as_ref()?))) {
+            let of_sae = saes.iter().position(|id| id == sae).map(|place| &codes[place]);
+            let planned = self.plan.metas.iter().find(|of| of.sae == *sae && of.id == *meta);
+            let (Some(of_sae), Some(planned)) = (of_sae, planned) else {
+                return Err(Report::new(format!("cannot count meta-SAE `{meta}`: its SAE `{sae}` is not counted")));
+            };
+            codes.push(planned.table.activity(of_sae));
+        }
+        Ok(codes)
     }
 
     /// Writes what was counted, where anything was and it is to be kept.
@@ -355,40 +376,5 @@ fn fits(plan: &Plan, folder: &Folder, note: &Note) -> Result<(), Report> {
             .hint("name a new folder with --out DIR, or delete this one")
             .kind(Kind::Usage)),
         None => Ok(()),
-    }
-}
-
-/// The indexes that are being made of the open suite.
-#[derive(Default)]
-pub struct Begun(Mutex<Vec<Arc<Live>>>);
-
-impl Begun {
-    /// The one of a plan, opened where it is not there.
-    ///
-    /// # Errors
-    /// As [`Live::open`].
-    pub fn of(&self, plan: Plan) -> Result<Arc<Live>, Report> {
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let same = |live: &&Arc<Live>| {
-            let of = &live.plan;
-            of.folder == plan.folder
-                && of.origin == plan.origin
-                && of.rule == plan.rule
-                && of.shard == plan.shard
-                && of.most == plan.most
-        };
-        if let Some(live) = all.iter().find(same) {
-            return Ok(Arc::clone(live));
-        }
-        // One folder is written by one.
-        all.retain(|live| plan.folder.is_none() || live.plan.folder != plan.folder);
-        let live = Arc::new(Live::open(plan)?);
-        all.push(Arc::clone(&live));
-        Ok(live)
-    }
-
-    /// All of them.
-    pub fn all(&self) -> Vec<Arc<Live>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }

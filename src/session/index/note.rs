@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::analysis::index::{Corpus, DENSE, Rule, SaeTally, Tally};
-use crate::analysis::{IndexNews, IndexSae, IndexView, SkippedPositions};
+use crate::analysis::{IndexMeta, IndexNews, IndexSae, IndexView, SkippedPositions};
 use crate::session::index::windows::Position;
 
 /// Grows when what is counted, or how it is written, changes.
@@ -49,14 +49,20 @@ pub struct Origin {
     pub tokenizer: String,
     /// SHA-256 of each SAE's files and of what the suite says of them.
     pub saes: BTreeMap<String, String>,
+    /// For each SAE the hashes of its meta-SAEs' breakdowns of its latents, by id.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub metas: BTreeMap<String, BTreeMap<String, String>>,
     /// The texts, as a person named them.
     pub texts: Vec<String>,
 }
 
-/// An SAE in an index.
+/// An SAE in an index, or a meta-SAE of one.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct NoteSae {
     pub id: String,
+    /// The meta-SAE's id; none for the SAE's own latents.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub meta: Option<String>,
     pub width: usize,
     pub silent: usize,
     pub dense: usize,
@@ -85,6 +91,15 @@ impl Origin {
             let names: Vec<String> = was.saes.keys().map(|id| format!("`{id}`")).collect();
             return Some(format!("it is of the SAEs {}", names.join(", ")));
         }
+        if self.metas != was.metas {
+            let names: Vec<String> = was.metas.values().flatten().map(|(id, _)| format!("`{id}`")).collect();
+            let names = if names.is_empty() {
+                "no meta-SAEs".to_owned()
+            } else {
+                format!("the meta-SAEs {}", names.join(", "))
+            };
+            return Some(format!("it is of {names}, as they were then"));
+        }
         (self.texts != was.texts).then(|| format!("it is of the texts {}", was.texts.join(", ")))
     }
 }
@@ -97,6 +112,7 @@ impl NoteSae {
             let most = corpus.tokens as f64 * DENSE;
             Self {
                 id: sae.id.clone(),
+                meta: sae.meta.clone(),
                 width: sae.latents.len(),
                 silent: counts().filter(|count| *count == 0).count(),
                 dense: counts().filter(|count| *count as f64 > most).count(),
@@ -111,6 +127,10 @@ impl NoteSae {
 impl Note {
     /// What is said of the index as a whole.
     pub fn view(&self, seconds: f64) -> IndexView {
+        let meta = |of: &NoteSae| {
+            let NoteSae { id: sae, meta, width, silent, dense, l0, .. } = of.clone();
+            Some(IndexMeta { id: meta?, sae, width, silent, dense, l0 })
+        };
         let sae = |sae: &NoteSae| IndexSae {
             id: sae.id.clone(),
             width: sae.width,
@@ -127,7 +147,8 @@ impl Note {
             context: self.rule.context,
             skipped_positions: self.skipped_positions,
             sinks: self.sinks,
-            saes: self.saes.iter().map(sae).collect(),
+            saes: self.saes.iter().filter(|sae| sae.meta.is_none()).map(sae).collect(),
+            metas: self.saes.iter().filter_map(meta).collect(),
             seconds,
             tokens_per_second: if seconds > 0.0 { self.tokens as f64 / seconds } else { 0.0 },
             complete: self.complete,

@@ -70,5 +70,5 @@ fn compute(suite: &LoadedSuite, cancel: &Cancel) -> Result<Origin, Report> {
         saes.insert(entry.id.clone(), hex(&sae.finalize()));
     }
     let (model, tokenizer) = (hex(&model.finalize()), hex(&tokenizer.finalize()));
-    Ok(Origin { site, bos, model, tokenizer, saes, texts: Vec::new() })
+    Ok(Origin { site, bos, model, tokenizer, saes, metas: BTreeMap::new(), texts: Vec::new() })
 }

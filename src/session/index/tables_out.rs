@@ -59,7 +59,8 @@ const TOKENS_SCHEMA: &str = "message tokens {
     required group ids (LIST) { repeated group list { required int32 element (INTEGER(32, false)); } }
 }";
 
-/// Edge bin j of a histogram reaches from 2^(j/64) to 2^((j+1)/64).
+/// Edge bin j of a histogram reaches from 2^(j/64) to 2^((j+1)/64). Where `meta` names a meta-SAE of `sae`, `latent` is one of
+/// its meta-latents.
 const LATENTS_SCHEMA: &str = "message latents {
     required binary sae (STRING);
     required int32 latent (INTEGER(32, false));
@@ -77,6 +78,7 @@ const LATENTS_SCHEMA: &str = "message latents {
         required int64 count (INTEGER(64, false));
         required double mean;
     } } }
+    optional binary meta (STRING);
 }";
 
 const EXAMPLES_SCHEMA: &str = "message examples {
@@ -94,6 +96,7 @@ const EXAMPLES_SCHEMA: &str = "message examples {
         required int32 position (INTEGER(32, false));
         required float activation;
     } } }
+    optional binary meta (STRING);
 }";
 
 fn write_tokens(path: &Path, corpus: &Corpus) -> io::Result<()> {
@@ -134,6 +137,7 @@ fn latent_columns(sae: &SaeTally, first: u32, rows: &[LatentRow], tokens: u64) -
         of_tops(small(tops().map(|(id, ..)| *id))),
         of_tops(large(tops().map(|(_, count, _)| *count))),
         of_tops(Values::Double(tops().map(|(.., mean)| *mean).collect())),
+        Column::text_or_none(sae.meta.as_deref(), rows.len()),
     ]
 }
 
@@ -165,6 +169,7 @@ fn example_columns(sae: &SaeTally, first: u32, rows: &[LatentRow], corpus: &Corp
         Column::each(large(token_rows.into_iter())),
         of_fires(small(each().map(|(position, _)| u32::from(*position)))),
         of_fires(Values::Float(each().map(|(_, activation)| *activation).collect())),
+        Column::text_or_none(sae.meta.as_deref(), places.len()),
     ])
 }
 

@@ -30,7 +30,7 @@ impl LoadedSuite {
         cancel: &Cancel,
         progress: OnProgress<'_>,
     ) -> Result<Option<Arc<UsualTokens>>, Report> {
-        let counted = self.counted(sae, None, cancel, progress)?;
+        let counted = self.counted(sae, None, None, cancel, progress)?;
         let (tokens, windows) = match &counted {
             Counted::Live(live) => (live.corpus().tokens, live.corpus().len() as u64),
             Counted::Kept(kept) => (kept.note.tokens, kept.note.windows),

@@ -1,8 +1,8 @@
 //! Questions to the state about what latents are made of.
 //! Not here: what is kept of it (`meta.rs`), and drawing it.
 
-use crate::analysis::{MetaEntry, PositionRun, SurgeryEdit};
-use crate::session::{BreakdownQuery, MetaState};
+use crate::analysis::{MetaCorpus, MetaEntry, PositionRun, SurgeryEdit};
+use crate::session::{BreakdownQuery, MetaCorpusQuery, MetaState};
 use crate::tui::app::App;
 use crate::tui::location::{LatentRef, activation};
 use crate::tui::meta::{Edits, MetaRef, Part, edits};
@@ -54,6 +54,19 @@ impl App {
         let run = self.meta.run.value().filter(|run| of.is_some_and(|of| run.sae == of.sae && run.meta == of.meta));
         let Some(run) = run else { return vec![0.0; self.tokens().len()] };
         run.positions.iter().map(|position| activation(position, meta_latent)).collect()
+    }
+
+    /// What is asked of the index about the chosen meta-latent.
+    #[must_use]
+    pub fn meta_corpus_query(&self) -> Option<MetaCorpusQuery> {
+        let (MetaRef { sae, meta }, meta_latent) = (self.meta_ref()?, self.meta.meta_latent?);
+        Some(MetaCorpusQuery { sae, meta, meta_latent, index: None })
+    }
+
+    /// What the index, or its members' examples, say of the chosen meta-latent; none where that is not known yet.
+    #[must_use]
+    pub fn meta_corpus(&self) -> Option<&MetaCorpus> {
+        self.meta.corpus.of(&self.meta_corpus_query()?, &self.index.version())?.as_ref().as_ref()
     }
 
     /// What is changed in the chosen latent.

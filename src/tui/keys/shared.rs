@@ -208,7 +208,7 @@ pub const SHARED: &[Binding] = &[
         &[key!('/')],
         SEARCHED,
         "search",
-        "Search latents by number or promoted token",
+        "Search latents by word, label, token or number",
     ),
     row(780, Action::NextFound, "search.next", &[key!(n)], SEARCHED, "", "The next latent that the search found"),
     row(790, Action::PreviousFound, "search.previous", &[key!(shift - n)], SEARCHED, "", "The one before it"),

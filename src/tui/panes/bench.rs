@@ -232,7 +232,7 @@ impl Pane for BenchPane {
     fn keys(&self) -> &'static [Binding] {
         const {
             &[
-                row(160, Action::Up, "bench.previous", &[key!(up), key!(k)], HERE, "", "The change above"),
+                row(169, Action::Up, "bench.previous", &[key!(up), key!(k)], HERE, "", "The change above"),
                 row(170, Action::Down, "bench.next", &[key!(down), key!(j)], HERE, "change", "The change below"),
                 row(
                     470,

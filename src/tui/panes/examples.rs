@@ -94,12 +94,12 @@ fn missing(app: &App) -> &'static str {
 }
 
 /// Whether every window begins with a beginning-of-sequence token, which is not part of the text.
-fn has_bos(app: &App) -> bool {
+pub(crate) fn has_bos(app: &App) -> bool {
     app.opened.value().is_some_and(|opened| opened.bos)
 }
 
 /// Density, the largest activation, and the tokens it fires on most, as many as fit.
-fn figures_line<'a>(app: &App, corpus: &LatentCorpus, width: usize, pen: &Canvas<'_>) -> Line<'a> {
+pub(crate) fn figures_line<'a>(app: &App, corpus: &LatentCorpus, width: usize, pen: &Canvas<'_>) -> Line<'a> {
     let theme = pen.theme;
     let of = format::count(corpus.tokens);
     let mut said = if corpus.tokens == 0 {
@@ -123,7 +123,7 @@ fn figures_line<'a>(app: &App, corpus: &LatentCorpus, width: usize, pen: &Canvas
 }
 
 /// How often it fires how strongly, on a linear axis from zero to the maximum.
-fn histogram_line<'a>(corpus: &LatentCorpus, width: usize, pen: &Canvas<'_>) -> Line<'a> {
+pub(crate) fn histogram_line<'a>(corpus: &LatentCorpus, width: usize, pen: &Canvas<'_>) -> Line<'a> {
     let theme = pen.theme;
     let name = Span::styled(format!("{:<NAMES$}", "strength"), theme.quiet());
     let histogram = &corpus.histogram;

@@ -1,11 +1,11 @@
-//! A meta-latent's card: what it promotes, how strongly it is in its members, its nearest latents along the ladder, what
-//! of it fires in the prompt, and its members. Not here: other meta-latents.
+//! A meta-latent's card: where it is strong in text, what it promotes, how strongly it is in its members, its nearest
+//! latents along the ladder, what of it fires in the prompt, and its members. Not here: other meta-latents.
 
 use ratatui::layout::Rect;
 use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 
-use crate::analysis::{Member, MetaCard};
+use crate::analysis::{Member, MetaCard, MetaCorpus};
 use crate::text;
 use crate::tui::app::App;
 use crate::tui::canvas::{Canvas, Title};
@@ -15,8 +15,10 @@ use crate::tui::keys::{Action, Binding, KeyContexts, row};
 use crate::tui::location::{Focus, LatentRef, Page};
 use crate::tui::msg::Effect;
 use crate::tui::pane::{Pane, step_of};
+use crate::tui::panes::examples;
 use crate::tui::theme::glyphs;
 use crate::tui::update::meta;
+use crate::tui::view::example;
 use crate::tui::view::figures::{cosine, name_text, not_run, token_lines};
 use crate::tui::view::flow;
 use crate::tui::view::trouble;
@@ -66,7 +68,8 @@ fn content(app: &App, card: &MetaCard, area: Rect, pen: &mut Canvas<'_>) {
     let theme = pen.theme;
     let (width, height) = (usize::from(area.width), usize::from(area.height));
     let lists = if height >= 30 { 3 } else { 1 };
-    let mut all = token_lines("promotes", &card.promoted, theme.promoted(), width, lists, pen);
+    let mut all = in_text(app, width, height, pen);
+    all.extend(token_lines("promotes", &card.promoted, theme.promoted(), width, lists, pen));
     if height >= 9 {
         all.extend(token_lines("suppresses", &card.suppressed, theme.suppressed(), width, lists, pen));
     }
@@ -78,6 +81,34 @@ fn content(app: &App, card: &MetaCard, area: Rect, pen: &mut Canvas<'_>) {
         pen.line(area, row as u16, line);
     }
     list(app, card, Rect { y: area.y + used, height: area.height - used, ..area }, pen);
+}
+
+/// Where it is strong in text: how often, how strongly, and the strongest examples.
+fn in_text<'a>(app: &App, width: usize, height: usize, pen: &Canvas<'_>) -> Vec<Line<'a>> {
+    let rows = match height {
+        30.. => 10,
+        15.. => 6,
+        9.. => 3,
+        _ => 0,
+    };
+    match app.meta_corpus().filter(|_| rows > 0) {
+        None => Vec::new(),
+        Some(MetaCorpus::Index(corpus)) => {
+            let mut lines = examples::lines_of(app, corpus, width, rows, pen);
+            if height >= 30 && corpus.count > 0 {
+                lines.insert(1, examples::histogram_line(corpus, width, pen));
+            }
+            lines
+        }
+        Some(MetaCorpus::Members(corpus)) => {
+            let said = format!("not counted; in its members' examples, max {}", format::activation(corpus.max));
+            let said = text::truncate(&said, width.saturating_sub(NAMES), pen.theme.charset);
+            let mut lines = vec![Line::from(vec![head("in text", pen), Span::styled(said, pen.theme.quiet())])];
+            let shown = corpus.examples.iter().take(rows - 1);
+            lines.extend(shown.map(|of| example::line(of, corpus.max, examples::has_bos(app), width, pen)));
+            lines
+        }
+    }
 }
 
 fn head<'a>(name: &'static str, pen: &Canvas<'_>) -> Span<'a> {
@@ -250,8 +281,10 @@ impl Pane for MetaCardPane {
 
     fn help(&self) -> &'static [&'static str] {
         &[
-            "One meta-latent: what its direction promotes, how strongly it is in its members (a histogram), the nearest latent of",
-            "every SAE, and which members fire in this prompt on which tokens. Enter on a member shows what that is made of.",
+            "One meta-latent: where it is strong in text (the sum of its members' activations, each by how much of it is in the",
+            "member; \"not counted\" where its meta-SAE is not in the index), what its direction promotes, how strongly it is in",
+            "its members (a histogram), the nearest latent of every SAE, and which members fire in this prompt on which tokens.",
+            "Enter on a member shows what that is made of.",
         ]
     }
 

@@ -72,6 +72,9 @@ fn card(app: &mut App, of: &MetaRef, effects: &mut Vec<Effect>) {
     let MetaRef { sae, meta } = of.clone();
     let query = MetaCardQuery { sae, meta, meta_latent, top: TOP };
     effects.extend(app.meta.card.want(query, app.runs, &mut app.tickets));
+    if let Some(query) = app.meta_corpus_query() {
+        effects.extend(app.meta.corpus.want(query, app.index.version(), &mut app.tickets));
+    }
 }
 
 fn by_meta(app: &mut App, of: &MetaRef, effects: &mut Vec<Effect>) {

@@ -12,6 +12,7 @@ use crate::tui::update::say;
 pub(crate) const QUESTIONS: &[Question] = &[
     question!(meta.parts),
     question!(meta.card).then(card),
+    question!(meta.corpus).wait(Wait::Long),
     question!(meta.run).then(|app, turn, _| {
         if turn == Turn::Answered {
             follow_strongest(app);

@@ -83,8 +83,9 @@ fn draw_list(app: &App, found: &Found, field: &Field, area: Rect, pen: &mut Canv
         let of = LatentRef { sae: found.sae.clone(), latent: hit.latent };
         let style = if chosen { pen.theme.chosen(true) } else { Style::new() };
         let name = name_text(app, pen.theme, &of, 4).unwrap_or_default();
-        let by = found_by(hit, pen.theme);
-        let room = usize::from(area.width).saturating_sub(13 + text::width(&by));
+        let width = usize::from(area.width);
+        let by = text::truncate(&found_by(hit, pen.theme), width.saturating_sub(13), pen.theme.charset);
+        let room = width.saturating_sub(13 + text::width(&by));
         Line::from(vec![
             Span::styled(format!("{:>7}", hit.latent), style),
             Span::styled(format!("  {by}  "), pen.theme.accent()),

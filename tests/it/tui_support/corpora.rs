@@ -1,8 +1,11 @@
 //! Hand-made answers about an index of a text: every latent but those of the narrowest SAE fires in some sentences.
 //! Not here: anything computed.
 
-use saescope::analysis::{ActivationHistogram, CorpusToken, Example, ExampleSource, LatentCorpus, Quantiles, TopToken};
-use saescope::session::{CorpusQuery, PreviewQuery};
+use saescope::analysis::{
+    ActivationHistogram, CorpusToken, Example, ExampleSource, LatentCorpus, MembersCorpus, MetaCorpus, Quantiles,
+    TopToken,
+};
+use saescope::session::{CorpusQuery, MetaCorpusQuery, OtherSide, PreviewQuery, Sides, SidesQuery};
 use saescope::worker::{Answer, Job};
 
 use super::{WIDTHS, answer_to, cut, hash};
@@ -74,7 +77,29 @@ pub fn corpus(sae: &str, latent: u32) -> Option<LatentCorpus> {
     })
 }
 
+/// Every second meta-latent was counted; the others are looked for in the examples of their members.
+fn meta_corpus(query: &MetaCorpusQuery) -> Option<MetaCorpus> {
+    let counted = corpus(&query.sae, query.meta_latent)?;
+    if query.meta_latent.is_multiple_of(2) {
+        return Some(MetaCorpus::Index(counted));
+    }
+    let examples = counted.examples.into_iter().filter(|example| example.best);
+    let examples = examples.map(|of| Example { quantile_bin: 0, source: ExampleSource::Members, ..of });
+    let LatentCorpus { tokens, max, .. } = counted;
+    Some(MetaCorpus::Members(MembersCorpus { tokens, windows: 64, members: 32, max, examples: examples.collect() }))
+}
+
+fn sides(query: &SidesQuery) -> Sides {
+    let other = match &query.other {
+        OtherSide::Latent(query) => corpus(&query.sae, query.latent).map(MetaCorpus::Index),
+        OtherSide::Part(query) => meta_corpus(query),
+    };
+    Sides { one: corpus(&query.one.sae, query.one.latent), other }
+}
+
 pub fn answer(job: &Job) -> Option<Answer> {
     answer_to(job, |query: &CorpusQuery| corpus(&query.sae, query.latent))
         .or_else(|| answer_to(job, |PreviewQuery(query)| corpus(&query.sae, query.latent)))
+        .or_else(|| answer_to(job, meta_corpus))
+        .or_else(|| answer_to(job, sides))
 }

@@ -23,13 +23,16 @@ pub(super) fn values<'a>(storage: &'a CpuStorage, layout: &Layout) -> candle_cor
     }
 }
 
+/// The slope of a function of single values.
+type Slope = fn(f32) -> f32;
+
 /// A linear map whose weights stay as they are, with the function that follows it, if its slope is known.
 pub(super) struct Affine {
     /// [inputs, outputs], or the other way round where it is transposed; f32.
     weight: Tensor,
     transposed: bool,
     bias: Option<Vec<f32>>,
-    activation: Option<(Activation, fn(f32) -> f32)>,
+    activation: Option<(Activation, Slope)>,
     /// The slopes of the function at what it was given: every pass back needs them.
     slopes: OnceLock<Vec<f32>>,
 }

@@ -23,8 +23,8 @@ pub struct Effects {
     pub widths: Ask<EffectQuery, u64>,
     /// The same of the chosen latent's meta-latents.
     pub parts: Ask<MetaEffectQuery, u64>,
-    /// The row that is chosen among the widths.
-    pub row: usize,
+    /// The row that a person chose among the SAEs or meta-latents.
+    pub row: Option<usize>,
 }
 
 impl Effects {

@@ -189,9 +189,9 @@ fn what_cannot_be_exchanged_is_said_and_how_it_can() {
 fn a_template_makes_many_pairs_and_the_whole_activation_is_its_ceiling() {
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("t.toml");
-    let rows: Vec<(&String, &String)> = two().names.iter().zip(&two().answers).collect();
-    let rows =
-        rows.iter().map(|(slot, token)| format!("[[row]]\nslot = {slot:?}\ntoken = {token:?}\n")).collect::<String>();
+    let rows = two().names.iter().zip(&two().answers);
+    let rows = rows.map(|(slot, token)| format!("[[row]]\nslot = {slot:?}\ntoken = {token:?}\n"));
+    let rows = rows.collect::<Vec<_>>().concat();
     std::fs::write(&file, format!("prompt = \"{{name}} came from\"\n{rows}")).expect("is written");
     let path = file.to_str().expect("UTF-8");
     let got = json(&["swap", "--sae", "512", "--template", path, "--position", "-3,-3"], 0);

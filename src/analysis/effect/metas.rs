@@ -78,6 +78,9 @@ struct Without {
     rows: Vec<(u32, f32, Arc<[f32]>)>,
 }
 
+/// For each meta-latent the rows without it; and latents, with the meta-latent, of which nothing would be left.
+type TakenOut = (BTreeMap<u32, Without>, Vec<(u32, u32)>);
+
 impl Asked<'_> {
     /// Takes each meta-latent that the latents firing here are made of out of their rows, all of those or the `named`
     /// ones, and runs the rest of the model; beside it random directions as long as the largest change.
@@ -149,13 +152,8 @@ fn effect(((meta_latent, of), outcome): ((&u32, &Without), &Outcome)) -> MetaLat
     }
 }
 
-/// For each meta-latent the rows without it; and latents, with the meta-latent, of which nothing would be left.
-fn taken_out(
-    of: &Sae,
-    meta: &Sae,
-    firing: &[(u32, f32)],
-    cancel: &Cancel,
-) -> Result<(BTreeMap<u32, Without>, Vec<(u32, u32)>), sae::Error> {
+/// What there is to run without each meta-latent.
+fn taken_out(of: &Sae, meta: &Sae, firing: &[(u32, f32)], cancel: &Cancel) -> Result<TakenOut, sae::Error> {
     let (mut all, mut whole) = (BTreeMap::<u32, Without>::new(), Vec::new());
     for &(latent, amount) in firing {
         if of.decoder_norm(latent as usize)? == 0.0 {

@@ -30,13 +30,12 @@ impl PromptSession {
         row.map_err(|error| failure::of_sae(CANNOT, &error))?;
         let plain = EffectQuery { relatives_of: None, ..asked.clone() };
         let known = self.with::<Measured>().2.0.as_ref().filter(|(query, _)| *query == plain);
-        let mut view = match known {
-            Some((_, view)) => view.clone(),
-            None => {
-                let view = self.effect(&plain, cancel, progress)?;
-                self.with::<Measured>().2.0 = Some((plain, view.clone()));
-                view
-            }
+        let mut view = if let Some((_, view)) = known {
+            view.clone()
+        } else {
+            let view = self.effect(&plain, cancel, progress)?;
+            self.with::<Measured>().2.0 = Some((plain, view.clone()));
+            view
         };
         let found = view.saes.iter().map(|sae| self.relatives(of, own, sae));
         let found = found.collect::<Result<Vec<_>, _>>().map_err(|error| failure::of_sae(CANNOT, &error))?;

@@ -192,6 +192,19 @@ impl App {
         rows
     }
 
+    /// The row that is chosen among them: that of the chosen latent where the person chose none.
+    #[must_use]
+    pub fn width_row(&self) -> usize {
+        let (rows, view) = (self.width_rows(), self.widths().map(|(view, _)| view));
+        let own = |row: &WidthRow| {
+            let chosen = self.chosen().zip(view);
+            let WidthPart::Latent { effect, .. } = row.of else { return false };
+            chosen.is_some_and(|(of, view)| of.latent == effect.latent && of.sae == view.saes[row.place].id)
+        };
+        let row = self.effect.row.or_else(|| rows.iter().position(own)).unwrap_or(0);
+        row.min(rows.len().saturating_sub(1))
+    }
+
     /// What is to be asked for now of the chosen latent's meta-latents, in which run.
     #[must_use]
     pub fn part_effects_key(&self) -> Option<(MetaEffectQuery, u64)> {

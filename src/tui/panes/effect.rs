@@ -62,7 +62,7 @@ fn latents(app: &App, inner: Rect, well: bool, pen: &mut Canvas<'_>) {
         }
         return;
     };
-    pen.line(inner, 0, &head(app, &view.token, view.read, view.sign, pen));
+    pen.line(inner, 0, &head(app, &view.token, (view.read, view.sign), inner.width, pen));
     let named = format!(" {:>6} {:>7} {:>7} {:>7} {:>7}", "latent", "log-p", "KL", "direct", "");
     pen.text(inner, 1, &named, theme.quiet());
     let rows = inner.height.saturating_sub(2 + BELOW);
@@ -98,7 +98,7 @@ fn failed(app: &App) -> Option<&Report> {
 }
 
 /// Which token is asked about, and where it is read if not at the chosen token.
-fn head<'a>(app: &App, of: &NextToken, read: usize, sign: &str, pen: &Canvas<'_>) -> Line<'a> {
+fn head<'a>(app: &App, of: &NextToken, (read, sign): (usize, &str), width: u16, pen: &Canvas<'_>) -> Line<'a> {
     let theme = pen.theme;
     let shown = |of: &str, most| text::truncate(&text::token(of, theme.charset), most, theme.charset);
     let mut head = vec![
@@ -110,7 +110,9 @@ fn head<'a>(app: &App, of: &NextToken, read: usize, sign: &str, pen: &Canvas<'_>
         let at = app.tokens().get(read).map(|at| shown(&at.text, 12)).unwrap_or_default();
         head.push(Span::styled(format!(" after {read} {at}"), theme.quiet()));
     }
-    head.push(Span::styled(format!("  log-p, {sign}"), theme.quiet()));
+    if app.effect.read.is_none() || width >= WIDE {
+        head.push(Span::styled(format!("  log-p, {sign}"), theme.quiet()));
+    }
     Line::from(head)
 }
 
@@ -236,7 +238,7 @@ fn choose_row(app: &mut App, row: usize) {
         EffectPage::Latents => {}
         EffectPage::Positions => return positions::choose(app, row),
         EffectPage::Widths | EffectPage::Parts => {
-            app.effect.row = row;
+            app.effect.row = Some(row);
             return;
         }
     }
@@ -251,8 +253,10 @@ fn move_row(app: &mut App, by: isize) {
     let (rows, row) = match app.effect.page {
         EffectPage::Latents => (app.effect_rows().len(), app.effect_row()),
         EffectPage::Positions => (app.grid_cells().0.len(), app.grid_cells().1),
-        EffectPage::Widths => (app.width_rows().len(), Some(app.effect.row)),
-        EffectPage::Parts => (app.part_effects().map_or(0, |(view, _)| view.meta_latents.len()), Some(app.effect.row)),
+        EffectPage::Widths => (app.width_rows().len(), Some(app.width_row())),
+        EffectPage::Parts => {
+            (app.part_effects().map_or(0, |(view, _)| view.meta_latents.len()), Some(app.effect.row.unwrap_or(0)))
+        }
     };
     let now = row.map_or(0, |row| row.saturating_add_signed(by).min(rows.saturating_sub(1)));
     choose_row(app, now);
@@ -263,7 +267,7 @@ fn own(app: &mut App, name: &str) {
     match name {
         "page" => {
             app.effect.page = app.effect.page.next(app.meta_ref().is_some());
-            app.effect.row = 0;
+            app.effect.row = None;
             if app.effect.page == EffectPage::Positions && app.effect.read.is_none() {
                 app.effect.read = Some(app.token);
             }

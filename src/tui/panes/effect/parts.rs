@@ -31,7 +31,7 @@ pub(super) fn draw(app: &App, area: Rect, well: bool, pen: &mut Canvas<'_>) {
         }
         return;
     };
-    pen.line(area, 0, &head(app, &view.token, view.read, view.sign, pen));
+    pen.line(area, 0, &head(app, &view.token, (view.read, view.sign), area.width, pen));
     let width = usize::from(area.width);
     let said = match (&view.latents[..], view.notes.last()) {
         ([], Some(note)) => text::prose(note, theme.charset),
@@ -42,7 +42,7 @@ pub(super) fn draw(app: &App, area: Rect, well: bool, pen: &mut Canvas<'_>) {
     let list = Rect { y: area.y + 2, height: rows, ..area };
     pen.hits.note_rows(Focus::Effect, usize::from(rows));
     let (count, most) = (view.meta_latents.len(), largest(view));
-    let chosen = app.effect.row.min(count.saturating_sub(1));
+    let chosen = app.effect.row.unwrap_or(0).min(count.saturating_sub(1));
     let top = flow::top(chosen, usize::from(rows).max(1), count);
     for (y, (index, of)) in view.meta_latents.iter().enumerate().skip(top).take(usize::from(rows)).enumerate() {
         let at = Rect { y: list.y + y as u16, height: 1, ..list };

@@ -35,7 +35,7 @@ pub(super) fn draw(app: &App, area: Rect, well: bool, pen: &mut Canvas<'_>) {
         }
         return;
     };
-    pen.line(area, 0, &head(app, &view.token, view.read, view.sign, pen));
+    pen.line(area, 0, &head(app, &view.token, (view.read, view.sign), area.width, pen));
     let above = format!(" {:>3} {:<TOKEN$} {:>6}{}", "pos", "token", "", named(area.width));
     pen.text(area, 1, &above, theme.quiet());
     let rest = Rect { y: area.y + 2, height: area.height.saturating_sub(2), ..area };

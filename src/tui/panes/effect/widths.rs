@@ -29,12 +29,12 @@ pub(super) fn draw(app: &App, area: Rect, well: bool, pen: &mut Canvas<'_>) {
         }
         return;
     };
-    pen.line(area, 0, &head(app, &view.token, view.read, view.sign, pen));
+    pen.line(area, 0, &head(app, &view.token, (view.read, view.sign), area.width, pen));
     pen.text(area, 1, &format!(" {:<ID$} {:>7}{}", "SAE", "latent", named(area.width)), theme.quiet());
     let list = Rect { y: area.y + 2, height: area.height.saturating_sub(2), ..area };
     pen.hits.note_rows(Focus::Effect, usize::from(list.height));
     let rows = app.width_rows();
-    let chosen = app.effect.row.min(rows.len().saturating_sub(1));
+    let chosen = app.width_row();
     let top = flow::top(chosen, usize::from(list.height).max(1), rows.len());
     let most = largest(view);
     for (y, (index, row)) in rows.iter().enumerate().skip(top).take(usize::from(list.height)).enumerate() {
@@ -117,11 +117,13 @@ pub(super) fn go(app: &mut App) {
     if app.effect.page != crate::tui::effect::EffectPage::Widths {
         return;
     }
-    let (row, rows) = (app.effect.row, app.width_rows());
-    let Some(row) = rows.get(row.min(rows.len().saturating_sub(1))).copied() else { return };
+    let Some(row) = app.width_rows().get(app.width_row()).copied() else { return };
     let Some(id) = app.widths().map(|(view, _)| view.saes[row.place].id.clone()) else { return };
     match row.of {
-        WidthPart::Latent { effect, .. } => select::visit(app, &LatentRef { sae: id, latent: effect.latent }),
+        WidthPart::Latent { effect, .. } => {
+            select::visit(app, &LatentRef { sae: id, latent: effect.latent });
+            app.effect.row = None;
+        }
         WidthPart::All | WidthPart::Error => {
             if let Some(place) = app.saes().iter().position(|sae| sae.id == id) {
                 select::choose_sae(app, place);

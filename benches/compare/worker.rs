@@ -170,8 +170,16 @@ impl Worker {
                     let compiled = Intervention::new(site, Where::All, edits).compile(setting).unwrap();
                     ArmEdit::new(compiled, arm > 0, ids.len())
                 };
-                let steering =
-                    Steering { model, site, ids: &ids, tokens, sampling: Sampling::Greedy, stop: &[], cancel };
+                let steering = Steering {
+                    model,
+                    site,
+                    ids: &ids,
+                    tokens,
+                    sampling: Sampling::Greedy,
+                    candidates: 0,
+                    stop: &[],
+                    cancel,
+                };
                 let mut prefix = Prefix::default();
                 prefix.run(model, site, &ids, cancel).unwrap();
                 let edits = (0..arms).map(edit).collect();

@@ -42,6 +42,8 @@ pub struct Suite {
     pub prompt: Option<String>,
     /// A file of text to measure on; documents are separated by `<|endoftext|>`.
     pub text: Option<Source>,
+    /// The folder of an index of its SAEs that it comes with.
+    pub index: Option<Source>,
     /// The model.
     pub model: ModelEntry,
     /// Where activations are taken.

@@ -14,6 +14,7 @@ import datetime
 import json
 import os
 import platform
+import shutil
 import statistics
 import subprocess
 import sys
@@ -139,7 +140,7 @@ class Bench:
             side.end()
         self.sides.clear()
         for file in (self.data / "scratch").glob("*"):
-            file.unlink()
+            shutil.rmtree(file) if file.is_dir() else file.unlink()
 
     def in_turn(self, repeats: int, *works) -> list:
         """The median of each, taken A B A B …; the first round warms up and does not count."""

@@ -66,6 +66,46 @@ class Transformers:
         ]
         return {"ms": ms, "latents": [pairs(top) for top in tops], "next": pairs(logprobs)}
 
+    def index(self, saes, windows, batch, told):
+        """The plain way: to the layer, encode, and each latent's running count, largest and best 20 by `topk`."""
+        torch = self.torch
+        blocks = torch.nn.ModuleList(self.model.transformer.h[:LAYER])
+        rest, norm = self.model.transformer.h, self.model.transformer.ln_f
+        picked = [self.saes[WIDTHS.index(int(sae))] for sae in saes]
+
+        def work():
+            counts = [torch.zeros(sae.cfg.d_sae, dtype=torch.int64) for sae in picked]
+            best = [torch.zeros(20, sae.cfg.d_sae) for sae in picked]
+            where = [torch.zeros(20, sae.cfg.d_sae, dtype=torch.int64) for sae in picked]
+            for begin in range(0, len(windows), batch):
+                ids = torch.tensor(windows[begin : begin + batch])
+                x = self.model.transformer(ids, use_cache=False).last_hidden_state[:, 1:].reshape(-1, 768)
+                at = (begin * 128 + torch.arange(len(x)))[:, None]
+                for place, sae in enumerate(picked):
+                    acts = sae.encode(x)
+                    counts[place] += (acts > 0).sum(0)
+                    both = torch.cat([best[place], acts])
+                    best[place], rows = both.topk(20, dim=0)
+                    where[place] = torch.cat([where[place], at.expand(-1, acts.shape[1])]).gather(0, rows)
+            return counts, best
+
+        try:
+            # What comes behind the site is not run.
+            self.model.transformer.h, self.model.transformer.ln_f = blocks, torch.nn.Identity()
+            with torch.no_grad():
+                ms, (counts, best) = timed(work)
+        finally:
+            self.model.transformer.h, self.model.transformer.ln_f = rest, norm
+        if not told:
+            return {"ms": ms}
+        figures = [list(zip(count.tolist(), most[0].tolist())) for count, most in zip(counts, best)]
+        return {"ms": ms, "figures": figures}
+
+    def windows(self, text):
+        """The windows of a text whose documents have 128 tokens each."""
+        documents = Path(text).read_text().split("<|endoftext|>")
+        return {"windows": [self.tokens.encode(document) for document in documents]}
+
     def logits(self, ids, save):
         with self.torch.no_grad():
             ms, logits = timed(lambda: self.model(self.torch.tensor([ids])).logits)
@@ -107,6 +147,34 @@ class TransformerLens(Transformers):
     def through(self, ids):
         logits, cache = self.model.run_with_cache(ids, names_filter=SITE)
         return logits[0], cache[SITE][0]
+
+    def effect(self, prompt, sae, token, told):
+        """As it is written with hooks: one run for each latent that fires at the last token, from the layer on."""
+        torch = self.torch
+        sae = self.saes[WIDTHS.index(int(sae))]
+
+        def work():
+            ids = torch.tensor([self.tokens.encode(prompt)])
+            logits, cache = self.model.run_with_cache(ids, names_filter=SITE)
+            x = cache[SITE]
+            acts = sae.encode(x[0, -1:])[0]
+            clean = logits[0, -1].log_softmax(-1)[token]
+            deltas = []
+            for latent in acts.nonzero()[:, 0].tolist():
+
+                def ablate(value, hook):
+                    value[:, -1] -= acts[latent] * sae.W_dec[latent]
+                    return value
+
+                self.model.add_hook(SITE, ablate)
+                ablated = self.model(x.clone(), start_at_layer=LAYER)
+                self.model.reset_hooks()
+                deltas.append((latent, float(acts[latent]), float(clean - ablated[0, -1].log_softmax(-1)[token])))
+            return deltas
+
+        with torch.no_grad():
+            ms, deltas = timed(work)
+        return {"ms": ms, "latents": deltas if told else None}
 
 
 class Numpy:

@@ -174,6 +174,104 @@ def typed(bench) -> list:
     return [floor(took, least, 1.5, "reading model and encoders")]
 
 
+def beside(bench) -> list:
+    """The same typed token while a text is read into an index beside it."""
+    ours = bench.side("ours")
+    ours.do("open")
+    # Longer than all of the row.
+    long = Path(bench.scratch("long.txt"))
+    long.write_text("<|endoftext|>".join([(bench.data / "corpus.txt").read_text()] * 50))
+
+    def typed(text):
+        def work():
+            ours.do("beside", text=text)
+            ours.do("question", prompt=bench.prompts["a"], told=False)
+            # The reading is under way again when the next letter comes.
+            time.sleep(0.5)
+            took = ours.do("question", prompt=bench.prompts["a+"], told=False)["ms"]
+            ours.do("beside", text=None)
+            return took
+
+        return work
+
+    took, idle = bench.in_turn(9, typed(str(long)), typed(None))
+    return [floor(took, idle, 1.1, "the same while nothing is read")]
+
+
+def index(bench) -> list:
+    """A text into an index: counts and largest of every latent agree first."""
+    ours, peer = bench.side("ours"), bench.side("transformers")
+    text, out = str(bench.data / "corpus.txt"), bench.scratch("index")
+    windows = peer.do("windows", text=text)["windows"]
+    tokens = sum(len(window) for window in windows)
+    lines = []
+    for saes, repeats in ((["24576"], 3), ([str(width) for width in WIDTHS], 1)):
+        ours.do("open", saes=saes)
+        found = ours.do("index", saes=saes, text=text, out=out, told=True)
+        other = peer.do("index", saes=saes, windows=windows, batch=8, told=True)
+        for sae, figures in zip(found["saes"], other["figures"]):
+            agree(f"SAE {sae['id']}: largest", [most for _, most in sae["figures"]], [most for _, most in figures])
+            # An activation next to 0 fires on one side alone.
+            apart = sum(abs(a - b) for (a, _), (b, _) in zip(sae["figures"], figures))
+            if apart > 1e-4 * sum(count for count, _ in figures):
+                raise SystemExit(f"SAE {sae['id']}: {apart} counts differ")
+
+        def batch(size):
+            return lambda: peer.do("index", saes=saes, windows=windows, batch=size, told=False)["ms"]
+
+        took, bare, *others = bench.in_turn(
+            repeats,
+            lambda: ours.do("index", saes=saes, text=text, out=out, told=False)["ms"],
+            lambda: ours.do("unindexed", saes=saes, windows=windows)["ms"],
+            *map(batch, (1, 8, 32)),
+        )
+        rate = lambda ms: f"{tokens / ms * 1e3:,.0f} tokens/s"
+        what = "24,576 latents" if len(saes) == 1 else "the ladder"
+        l0 = found["saes"][-1]["l0"]
+        work = f"{tokens:,} tokens into an index, {what}, L0 {l0:.0f}"
+        for against, theirs, wanted in (
+            ("transformers + sae_lens + topk", min(others), 3.0),
+            ("forward and encode alone", bare, 0.85),
+        ):
+            ratio = theirs / took
+            cells = f"{ratio:.2f}×", f"≥ {wanted:g}×", ratio >= wanted, work
+            lines.append(Result(rate(took), against, rate(theirs), *cells))
+    told = ours.do("examples", sae="98304", index=out, latents=[(7919 * place) % 98_304 for place in range(1, 200)])
+    ours_text = f"{duration(told['ms'])}, at most {duration(told['most'])}"
+    work = "a latent's examples and figures out of an index of 196,000 latents"
+    lines.append(Result(ours_text, "", "", "", "< 20 ms", told["most"] < 20, work))
+    for width in ("6144", "24576", "98304"):
+        ours.do("open", saes=[width])
+        before = ours.do("memory")["own"]
+        ours.do("index", saes=[width], text=text, out=out, told=False)
+        held = ours.do("memory")["own"] - before
+        each = f"{held / int(width):,.0f} bytes per latent"
+        lines.append(Result(f"{held / 1e6:,.0f} MB", "", "", each, "", None, f"memory of an index, {int(width):,} latents"))
+    return lines
+
+
+def effect(bench) -> list:
+    """Every latent of a token taken out in turn, against one run for each from the layer on, and against one pass."""
+    ours, peer = bench.side("ours"), bench.side("transformer_lens")
+    ours.do("open", saes=["24576"])
+    asked = {"prompt": bench.prompts["a"], "sae": "24576"}
+    found = ours.do("effect", **asked, told=True)
+    other = peer.do("effect", **asked, token=found["token"], told=True)["latents"]
+    if [latent for latent, *_ in found["latents"]] != [latent for latent, *_ in other]:
+        raise SystemExit("effects: other latents fire")
+    for place, what in ((1, "activations"), (2, "changes of the log-probability")):
+        agree(what, [of[place] for of in found["latents"]], [of[place] for of in other])
+    took, theirs, least = bench.in_turn(
+        7,
+        lambda: ours.do("effect", **asked, told=False)["ms"],
+        lambda: peer.do("effect", **asked, token=found["token"], told=False)["ms"],
+        lambda: ours.do("rest", rows=found["rows"])["ms"],
+    )
+    work = f"what each of {len(other)} latents at the last of 32 tokens does to the next one, 24,576 latents"
+    one = f"{found['rows']} rows through the blocks behind the site and the head"
+    return [times(took, theirs, 25, "transformer_lens, one run for each", work), floor(took, least, 2, one, work)]
+
+
 def logits(bench) -> list:
     ours, peer = bench.side("ours"), bench.side("transformers")
     lines = []
@@ -352,6 +450,9 @@ ROWS = {
     "start": Row("process start to first latents, GPT-2 and eight SAEs in the page cache", start),
     "question": Row("32 tokens to logits and the top 20 of eight SAEs, warm", question),
     "typed": Row("one more typed token, the same question", typed),
+    "beside": Row("one more typed token while a text is read into an index", beside),
+    "index": Row("a text into an index", index),
+    "effect": Row("what each latent at a token does to the next one", effect),
     "logits": Row("128 and 512 tokens to logits", logits),
     "generate": Row("32 tokens generated after 32, KV cache", generate),
     "arms": Row("three arms of 64 tokens after 32, steered as one batch", arms),

@@ -165,10 +165,29 @@ def prompts(folder: Path) -> None:
     (folder / "prompts.json").write_text(json.dumps(found, indent=2))
 
 
+def corpus(folder: Path, documents: int = 64, length: int = 128) -> None:
+    """A text of documents of exactly 128 tokens each: the words of `TEXT` in random order."""
+    import random
+
+    from transformers import AutoTokenizer
+
+    tokens, draw = AutoTokenizer.from_pretrained(folder / "model"), random.Random(4)
+    words = TEXT.split()
+    found = []
+    while len(found) < documents:
+        ids = tokens.encode(" ".join(draw.choice(words) for _ in range(length)))[:length]
+        document = tokens.decode(ids)
+        if tokens.encode(document) == ids:
+            found.append(document)
+    (folder / "corpus.txt").write_text("<|endoftext|>".join(found))
+
+
 def main() -> None:
     folder = Path(sys.argv[1]).resolve()
     done = folder / "done"
     if done.exists():
+        if not (folder / "corpus.txt").exists():
+            corpus(folder)
         return
     shutil.rmtree(folder / "hub", ignore_errors=True)
     files = folder / "model"
@@ -178,6 +197,7 @@ def main() -> None:
     ladder(folder, sample(folder, made))
     suite(folder)
     prompts(folder)
+    corpus(folder)
     done.touch()
 
 

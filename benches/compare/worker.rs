@@ -15,12 +15,15 @@ use std::hint::black_box;
 use std::io::{BufRead, IsTerminal, Write};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
 use std::time::Instant;
 
-use candle_core::Device;
+use candle_core::{Device, Tensor};
 use rayon::prelude::*;
 use saescope::analysis::intervention::{ActivationEdit, ArmEdit, Intervention, Setting, Where};
+use saescope::analysis::measuring::{ActivationSource, Apart};
 use saescope::analysis::steering::{Prefix, Steering};
 use saescope::blob::Blob;
 use saescope::hub::Hub;
@@ -30,7 +33,10 @@ use saescope::sae::meta;
 use saescope::sae::stitch::{Pair, Scores};
 use saescope::sae::train::{Config, train};
 use saescope::sae::{Codes, Sae, compare, nearest_all, random_directions};
-use saescope::session::{LoadScope, OpenQuery, PackQuery, RunQuery, Session, SessionConfig};
+use saescope::session::{
+    CorpusQuery, EffectQuery, FrequenciesQuery, IndexQuery, IndexRecipe, LoadScope, OpenQuery, PackQuery, ReadOn, RunQuery,
+    Session, SessionConfig,
+};
 use saescope::site::{Site, SiteKind};
 use saescope::task::{Cancel, Progress};
 use serde::Deserialize;
@@ -40,8 +46,23 @@ use serde_json::{Value, json};
 #[derive(Deserialize)]
 #[serde(tag = "do", rename_all = "snake_case", deny_unknown_fields)]
 enum Work {
-    /// Opens the suite as the explorer does.
-    Open,
+    /// Opens the suite as the explorer does, with these SAEs or with all.
+    Open {
+        #[serde(default)]
+        saes: Vec<String>,
+    },
+    /// An index of a text, made anew; `told` asks how often and how strongly each latent fires.
+    Index { saes: Vec<String>, text: PathBuf, out: PathBuf, told: bool },
+    /// The same text through the model and the SAEs, and nothing counted.
+    Unindexed { saes: Vec<String>, windows: Vec<Vec<u32>> },
+    /// What an index says of each of these latents, one after the other: the median.
+    Examples { sae: String, index: PathBuf, latents: Vec<u32> },
+    /// An index of a text begun beside the questions that follow, as the explorer does it; none ends it.
+    Beside { text: Option<PathBuf> },
+    /// What each latent that fires at the prompt's last token does to the next one.
+    Effect { prompt: String, sae: String, told: bool },
+    /// Rows of random activations at the site through the blocks behind it and the head.
+    Rest { rows: usize },
     /// A prompt through the open suite; `told` asks for what came out.
     Question { prompt: String, told: bool },
     /// Logits of all positions.
@@ -79,6 +100,16 @@ struct Worker {
     saes: HashMap<usize, Sae>,
     codes: HashMap<(usize, usize), Codes>,
     maps: HashMap<PathBuf, memmap2::Mmap>,
+    beside: Option<Beside>,
+}
+
+/// An index that is made beside the questions.
+struct Beside {
+    /// Ends the reading that is under way.
+    cancel: Arc<Mutex<Cancel>>,
+    /// Whether somebody waits for an answer, and whether it is over.
+    state: Arc<(AtomicBool, AtomicBool)>,
+    reading: JoinHandle<()>,
 }
 
 fn main() {
@@ -97,6 +128,7 @@ fn main() {
         saes: HashMap::new(),
         codes: HashMap::new(),
         maps: HashMap::new(),
+        beside: None,
     };
     for line in std::io::stdin().lock().lines() {
         let work: Work = serde_json::from_str(&line.unwrap()).unwrap();
@@ -121,23 +153,13 @@ impl Worker {
     fn exec(&mut self, work: Work) -> Value {
         let never = Cancel::new();
         match work {
-            Work::Open => {
-                let hub = Hub::from_env(|name| std::env::var_os(name)).unwrap();
-                let setup = SessionConfig::new(hub);
-                let mut session = Session::new(setup);
-                let suite = self.folder.join("suite.toml").display().to_string();
-                let (ms, opened) = timed(|| {
-                    session
-                        .ask(&OpenQuery { suite, saes: Vec::new(), reach: LoadScope::Whole }, &never, &|_| ())
-                        .map(drop)
-                });
-                opened.unwrap();
-                // As the explorer does it: what is read by the first question is packed after it.
-                session.ask(&RunQuery { prompt: "The".to_owned(), next: 1 }, &never, &|_| ()).map(drop).unwrap();
-                session.ask(&PackQuery, &never, &|_| ()).map(drop).unwrap();
-                self.session = Some(session);
-                json!({ "ms": ms })
-            }
+            Work::Open { saes } => self.open(saes),
+            Work::Index { saes, text, out, told } => self.index(saes, text, &out, told),
+            Work::Unindexed { saes, windows } => self.unindexed(&saes, &windows),
+            Work::Examples { sae, index, latents } => self.examples(&sae, &index, &latents),
+            Work::Beside { text } => self.beside(text),
+            Work::Effect { prompt, sae, told } => self.effect(prompt, sae, told),
+            Work::Rest { rows } => self.rest(rows),
             Work::Question { prompt, told } => self.question(prompt, told),
             Work::Logits { ids, save } => {
                 let model = self.model();
@@ -244,9 +266,159 @@ impl Worker {
         }
     }
 
+    fn open(&mut self, saes: Vec<String>) -> Value {
+        let never = Cancel::new();
+        let hub = Hub::from_env(|name| std::env::var_os(name)).unwrap();
+        let mut session = Session::new(SessionConfig::new(hub));
+        let suite = self.folder.join("suite.toml").display().to_string();
+        let asked = OpenQuery { suite, saes, reach: LoadScope::Whole };
+        let (ms, opened) = timed(|| session.ask(&asked, &never, &|_| ()).map(drop));
+        opened.unwrap();
+        // As the explorer does it: what is read by the first question is packed after it.
+        session.ask(&RunQuery { prompt: "The".to_owned(), next: 1 }, &never, &|_| ()).map(drop).unwrap();
+        session.ask(&PackQuery, &never, &|_| ()).map(drop).unwrap();
+        self.session = Some(session);
+        json!({ "ms": ms })
+    }
+
+    fn index(&mut self, saes: Vec<String>, text: PathBuf, out: &Path, told: bool) -> Value {
+        let session = self.session.as_mut().unwrap();
+        let _ = fs::remove_dir_all(out);
+        let recipe = IndexRecipe {
+            texts: vec![text],
+            saes,
+            context: Some(128),
+            out: Some(out.to_owned()),
+            ..IndexRecipe::default()
+        };
+        let asked = IndexQuery { read: Some(ReadOn::All), recipe };
+        let (ms, made) = timed(|| session.ask(&asked, &Cancel::new(), &|_| ()));
+        let view = made.unwrap();
+        let mut answer = json!({ "ms": ms, "tokens": view.tokens });
+        if told {
+            let of = |sae: &saescope::analysis::IndexSae| {
+                let latents = (0..sae.width as u32).collect();
+                let asked = FrequenciesQuery { sae: sae.id.clone(), latents, index: Some(out.to_owned()) };
+                let found = session.ask(&asked, &Cancel::new(), &|_| ()).unwrap().unwrap();
+                let pairs: Vec<(u64, f32)> = found.latents.iter().map(|(_, of)| (of.count, of.max)).collect();
+                json!({ "id": sae.id, "l0": sae.l0, "figures": pairs })
+            };
+            answer["saes"] = view.saes.iter().map(of).collect();
+        }
+        answer
+    }
+
+    fn unindexed(&mut self, saes: &[String], windows: &[Vec<u32>]) -> Value {
+        let model = self.model();
+        let site = Site { layer: 8, kind: SiteKind::ResidPre };
+        let source = ActivationSource { model: &*model.model, site, center: false, apart: Apart::First };
+        let saes: Vec<Sae> = saes.iter().map(|id| self.sae(id.parse().unwrap())).collect();
+        let never = Cancel::new();
+        let (ms, active) = timed(|| {
+            let mut active = 0;
+            for part in windows.chunks(16) {
+                let rows: Vec<f32> = part.iter().flat_map(|ids| source.activations(ids, &never).unwrap()).collect();
+                for sae in &saes {
+                    active += sae.encode(&rows, &never).unwrap().latents.len();
+                }
+            }
+            active
+        });
+        json!({ "ms": ms, "active": active })
+    }
+
+    fn examples(&mut self, sae: &str, index: &Path, latents: &[u32]) -> Value {
+        let session = self.session.as_mut().unwrap();
+        let mut read = |latent: u32| {
+            let asked = CorpusQuery { sae: sae.to_owned(), latent, index: Some(index.to_owned()) };
+            let (ms, found) = timed(|| session.ask(&asked, &Cancel::new(), &|_| ()).unwrap().unwrap());
+            (ms, found.examples.len())
+        };
+        // What the suite is of is hashed once.
+        read(latents[0]);
+        let (mut times, examples): (Vec<f64>, Vec<usize>) = latents.iter().map(|latent| read(*latent)).unzip();
+        times.sort_by(f64::total_cmp);
+        json!({
+            "ms": times[times.len() / 2],
+            "most": times[times.len() - 1],
+            "examples": examples.iter().sum::<usize>()
+        })
+    }
+
+    fn beside(&mut self, text: Option<PathBuf>) -> Value {
+        if let Some(beside) = self.beside.take() {
+            beside.state.1.store(true, Ordering::Release);
+            beside.cancel.lock().unwrap().cancel();
+            beside.reading.join().unwrap();
+        }
+        let Some(text) = text else { return json!({}) };
+        let session = self.session.as_ref().unwrap().background();
+        let cancel = Arc::new(Mutex::new(Cancel::new()));
+        let state = Arc::new((AtomicBool::new(false), AtomicBool::new(false)));
+        let (flag, shared) = (Arc::clone(&cancel), Arc::clone(&state));
+        let reading = std::thread::spawn(move || {
+            let recipe = IndexRecipe { texts: vec![text], ..IndexRecipe::default() };
+            let asked = IndexQuery { read: Some(ReadOn::CoreSeconds(f64::INFINITY)), recipe };
+            while !shared.1.load(Ordering::Acquire) {
+                if shared.0.load(Ordering::Acquire) {
+                    std::thread::yield_now();
+                    continue;
+                }
+                let now = flag.lock().unwrap().clone();
+                if now.check().is_ok() {
+                    let read = session.ask(&asked, &now, &|_| ());
+                    assert!(read.is_err(), "the text was too short to be read beside all questions");
+                }
+            }
+        });
+        self.beside = Some(Beside { cancel, state, reading });
+        json!({})
+    }
+
+    fn effect(&mut self, prompt: String, sae: String, told: bool) -> Value {
+        let session = self.session.as_mut().unwrap();
+        let asked = EffectQuery { prompt, saes: vec![sae], position: None, read: None, token: None, seed: 0 };
+        let (ms, view) = timed(|| session.ask(&asked, &Cancel::new(), &|_| ()).unwrap());
+        let of = &view.saes[0];
+        // Untouched, each latent, all of them, the error, and two times as many random directions.
+        let rows = of.latents.len() + 3 + 2 * 16;
+        if !told {
+            return json!({ "ms": ms, "rows": rows });
+        }
+        let mut latents: Vec<(u32, f32, f64)> =
+            of.latents.iter().map(|of| (of.latent, of.activation, of.delta_logprob)).collect();
+        latents.sort_by_key(|(latent, ..)| *latent);
+        json!({ "ms": ms, "rows": rows, "token": view.token.id, "latents": latents })
+    }
+
+    fn rest(&mut self, rows: usize) -> Value {
+        let model = self.model();
+        let x = self.sample(rows);
+        let residual = Tensor::from_vec(x, (1, rows, 768), &Device::Cpu).unwrap();
+        let ids: Vec<u32> = (0..rows as u32).collect();
+        let (ms, logits) = timed(|| {
+            let mut cache = model.model.cache_behind(8);
+            let last = model.model.resume(&ids, &residual, &mut cache, &Cancel::new()).unwrap();
+            model.model.logits(&last).unwrap()
+        });
+        json!({ "ms": ms, "logits": logits.elem_count() })
+    }
+
     fn question(&mut self, prompt: String, told: bool) -> Value {
         let session = self.session.as_mut().unwrap();
-        let (ms, outcome) = timed(|| session.ask(&RunQuery { prompt, next: 5 }, &Cancel::new(), &|_| ()));
+        let beside = self.beside.as_ref();
+        let (ms, outcome) = timed(|| {
+            if let Some(beside) = beside {
+                // As the explorer does it: what is read beside gives way to the question.
+                beside.state.0.store(true, Ordering::Release);
+                beside.cancel.lock().unwrap().cancel();
+            }
+            session.ask(&RunQuery { prompt, next: 5 }, &Cancel::new(), &|_| ())
+        });
+        if let Some(beside) = beside {
+            *beside.cancel.lock().unwrap() = Cancel::new();
+            beside.state.0.store(false, Ordering::Release);
+        }
         let run = outcome.unwrap();
         if !told {
             return json!({ "ms": ms });

@@ -14,6 +14,7 @@ mod merge;
 mod metas;
 mod note;
 mod origin;
+mod stored;
 mod table;
 mod tables_in;
 mod tables_out;
@@ -44,6 +45,7 @@ use metas::IndexedMeta;
 pub use metas::MetaCorpusQuery;
 use note::Origin;
 use origin::origin;
+use stored::Stored;
 use texts::Texts;
 
 /// Best examples kept of each latent where nothing else is said.
@@ -203,13 +205,15 @@ impl LoadedSuite {
             return Ok(view);
         }
         let nothing = || IndexView { suite: self.suite.id.clone(), ..IndexView::default() };
-        let Some(indexes) = self.indexes() else {
+        let (indexes, shipped) = (self.indexes(), Stored::shipped(&self.suite));
+        if indexes.is_none() && shipped.is_none() {
             return Ok(IndexView { complete: true, ..nothing() });
-        };
+        }
         let origin = origin(self, cancel, progress)?;
-        let found = self.saes.iter().filter_map(|loaded| kept::find(&indexes, &origin, &loaded.entry.id));
-        let Some((folder, note)) = found.max_by_key(|(_, note)| note.tokens) else { return Ok(nothing()) };
-        Ok(IndexView { index: Some(folder.0.clone()), ..note.view(folder.seconds()) })
+        let of = |sae| kept::find(shipped.clone(), indexes.as_deref(), &origin, sae);
+        let found = self.saes.iter().filter_map(|loaded| of(&loaded.entry.id));
+        let Some((stored, note)) = found.max_by_key(|(_, note)| note.tokens) else { return Ok(nothing()) };
+        Ok(IndexView { index: stored.folder(), ..note.view(stored.seconds()) })
     }
 
     /// What is to be made of a recipe, with these meta-SAEs.
@@ -309,18 +313,21 @@ impl LoadedSuite {
         let begun = self.begun(cancel)?.all().into_iter().filter(|_| index.is_none()).filter(has);
         let live = begun.max_by_key(|live| live.corpus().tokens);
         let of = || Ok::<_, Report>(Origin { metas: wanted, ..Origin::clone(&*origin(self, cancel, progress)?) });
-        let found = match (index, self.indexes()) {
-            (Some(path), _) => Some(kept::of_path(path, &of()?, sae)?),
-            // What is open is not hashed where nothing was kept.
-            (None, Some(indexes)) if !indexes.is_dir() => None,
-            (None, Some(indexes)) => kept::find(&indexes, &of()?, sae),
-            (None, None) => None,
+        let found = match index {
+            Some(path) => Some(kept::of_path(path, &of()?, sae)?),
+            None => {
+                let indexes = self.indexes().filter(|indexes| indexes.is_dir());
+                let shipped = Stored::shipped(&self.suite);
+                // What is open is not hashed where nothing was kept.
+                let any = indexes.is_some() || shipped.is_some();
+                if any { kept::find(shipped, indexes.as_deref(), &of()?, sae) } else { None }
+            }
         };
         match (live, found) {
             (Some(live), found) if found.as_ref().is_none_or(|(_, note)| note.tokens <= live.corpus().tokens) => {
                 Ok(Counted::Live(live))
             }
-            (_, Some((folder, note))) => Ok(Counted::Kept(Kept::open(self, &folder, &note, cancel)?)),
+            (_, Some((stored, note))) => Ok(Counted::Kept(Kept::open(self, &stored, &note, cancel)?)),
             (_, None) => Ok(Counted::Nothing),
         }
     }

@@ -333,6 +333,18 @@ impl Suite {
         }
     }
 
+    /// A file of the index that the suite comes with; none where it has no index, or no such file is in it.
+    pub fn index_file(&self, name: &str) -> Option<Blob> {
+        match self.index.as_ref()? {
+            Source::Hub(_) => None,
+            Source::Path(folder) => Some(folder.join(name)).filter(|path| path.is_file()).map(Blob::path),
+            Source::Embedded(folder) => {
+                let path = format!("{folder}/{name}");
+                embedded::file(&path).map(|bytes| Blob::embedded(format!("demo: {path}"), bytes))
+            }
+        }
+    }
+
     /// A meta-SAE's files on this machine.
     ///
     /// # Errors

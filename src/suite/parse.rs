@@ -34,7 +34,7 @@ pub enum Base<'a> {
 pub fn parse(file: &str, text: &str, base: Base<'_>) -> Result<Suite, Error> {
     let document = Document::parse(file, text)?;
     let root = document.root();
-    root.only(&["id", "title", "threshold", "prompt", "text", "model", "site", "sae", "meta"])?;
+    root.only(&["id", "title", "threshold", "prompt", "text", "index", "model", "site", "sae", "meta"])?;
     let id = root.required("id", root.string("id")?)?;
     if !is_id(id) {
         return Err(root
@@ -53,7 +53,8 @@ pub fn parse(file: &str, text: &str, base: Base<'_>) -> Result<Suite, Error> {
         title: root.string("title")?.unwrap_or(id).to_owned(),
         threshold: threshold as f32,
         prompt: root.text("prompt")?.map(ToOwned::to_owned),
-        text: measuring_text(&root, base)?,
+        text: own(&root, "text", base)?,
+        index: own(&root, "index", base)?,
         model: model(&root.required("model", root.table("model")?)?, base)?,
         site,
         target: site,
@@ -210,13 +211,14 @@ fn metas(root: &Table<'_>, base: Base<'_>, saes: &[SaeEntry]) -> Result<Vec<Meta
     Ok(metas)
 }
 
-fn measuring_text(root: &Table<'_>, base: Base<'_>) -> Result<Option<Source>, Error> {
-    let Some(file) = root.string("text")? else { return Ok(None) };
+/// A file or folder beside the suite's own.
+fn own(root: &Table<'_>, key: &'static str, base: Base<'_>) -> Result<Option<Source>, Error> {
+    let Some(file) = root.string(key)? else { return Ok(None) };
     match base {
-        _ if file.is_empty() => Err(root.wrong("text", "`text` is empty")),
+        _ if file.is_empty() => Err(root.wrong(key, format!("`{key}` is empty"))),
         Base::Directory(directory) => Ok(Some(Source::Path(directory.join(home::expand(file))))),
         Base::Embedded => Ok(Some(Source::Embedded(file.to_owned()))),
-        Base::Nowhere => Err(root.wrong("text", "a suite of the catalogue has no `text`")),
+        Base::Nowhere => Err(root.wrong(key, format!("a suite of the catalogue has no `{key}`"))),
     }
 }
 

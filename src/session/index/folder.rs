@@ -16,15 +16,15 @@ use sha2::{Digest, Sha256};
 use crate::analysis::index::{Corpus, Reader, Writer};
 use crate::report::{Kind, Report};
 use crate::session::content::hex;
-use crate::session::index::note::{FORMAT, Note, NoteSae};
+use crate::session::index::note::{Note, NoteSae, unusable};
 use crate::session::index::tables_out;
 
 /// What the index is of.
-const NOTE: &str = "index.json";
+pub const NOTE: &str = "index.json";
 /// What is needed to continue.
-const STATE: &str = "state.bin";
+pub const STATE: &str = "state.bin";
 /// How long it took: no part of what is counted.
-const TIMES: &str = "times.json";
+pub const TIMES: &str = "times.json";
 /// Where new files are written.
 const NEXT: &str = ".next";
 /// Where new files wait until they are moved.
@@ -41,12 +41,6 @@ pub struct Folder(pub PathBuf);
 #[derive(Default, Serialize, Deserialize)]
 struct Times {
     seconds: f64,
-}
-
-/// What of a note is the same in every format.
-#[derive(Deserialize)]
-struct Version {
-    format: u32,
 }
 
 impl Folder {
@@ -71,33 +65,12 @@ impl Folder {
                 bytes
             }
         };
-        let wrong = |why: String| {
-            self.unusable(why).hint("delete the folder, or build the index into another one with --out DIR")
-        };
-        let version: Version = serde_json::from_slice(&bytes).map_err(|error| wrong(format!("{NOTE}: {error}")))?;
-        if version.format != FORMAT {
-            return Err(wrong(format!("it is of format {}, and this version writes format {FORMAT}", version.format)));
-        }
-        let note: Note = serde_json::from_slice(&bytes).map_err(|error| wrong(format!("{NOTE}: {error}")))?;
-        for (name, bytes) in &note.files {
-            // A name from the note stays in the folder.
-            let known = [tables_out::TOKENS, tables_out::LATENTS, tables_out::EXAMPLES, STATE].contains(&name.as_str());
-            let here = fs::metadata(self.path(name)).map(|data| data.len());
-            match here {
-                // An index that is only read needs no state.
-                Err(_) if name == STATE => {}
-                Ok(here) if known && here == *bytes => {}
-                Ok(here) => return Err(wrong(format!("`{name}` has {here} bytes, and {bytes} were written"))),
-                Err(error) => return Err(wrong(format!("`{name}`: {error}"))),
-            }
-        }
-        Ok(Some(note))
+        Note::read(&self.0.display().to_string(), Ok(bytes.into()), &|name| Ok(fs::metadata(self.path(name))?.len())).map(Some)
     }
 
     /// Seconds that it took.
     pub fn seconds(&self) -> f64 {
-        let times = fs::read(self.path(TIMES)).ok().and_then(|bytes| serde_json::from_slice::<Times>(&bytes).ok());
-        times.unwrap_or_default().seconds
+        fs::read(self.path(TIMES)).map_or(0.0, |bytes| seconds_of(&bytes))
     }
 
     /// What was counted.
@@ -211,8 +184,13 @@ impl Folder {
     }
 
     fn unusable(&self, why: String) -> Report {
-        Report::new(format!("cannot use the index `{}`", self.0.display())).because(why)
+        unusable(&self.0.display().to_string(), why)
     }
+}
+
+/// Seconds that an index took, out of the bytes of its file of times.
+pub fn seconds_of(bytes: &[u8]) -> f64 {
+    serde_json::from_slice::<Times>(bytes).unwrap_or_default().seconds
 }
 
 fn write_state(path: &Path, corpus: &Corpus) -> io::Result<()> {

@@ -13,6 +13,7 @@ use crate::report::{Kind, Report};
 use crate::session::index::folder::Folder;
 use crate::session::index::frequencies::Frequencies;
 use crate::session::index::note::{Note, Origin};
+use crate::session::index::stored::Stored;
 use crate::session::index::tables_in::{Figures, Tables};
 use crate::session::index::tables_out::GROUP;
 use crate::session::loaded_suite::LoadedSuite;
@@ -21,14 +22,14 @@ use crate::task::Cancel;
 
 /// An index with what stands at the end of its files.
 pub struct Kept {
-    pub folder: Folder,
+    pub stored: Stored,
     pub note: Note,
     tables: Tables,
 }
 
-/// A folder, and how much is in it: it grows with what is read.
+/// Its name, and how much is in it: it grows with what is read.
 #[derive(Clone, PartialEq, Eq, Hash)]
-struct KeptKey(PathBuf, u64, u64);
+struct KeptKey(String, u64, u64);
 
 impl MemoKey for KeptKey {
     type Value = Arc<Kept>;
@@ -39,13 +40,13 @@ impl Kept {
     ///
     /// # Errors
     /// That it is broken.
-    pub fn open(suite: &LoadedSuite, folder: &Folder, note: &Note, cancel: &Cancel) -> Result<Arc<Self>, Report> {
+    pub fn open(suite: &LoadedSuite, stored: &Stored, note: &Note, cancel: &Cancel) -> Result<Arc<Self>, Report> {
         let bytes = note.files.values().sum();
-        let key = KeptKey(folder.0.clone(), note.windows, bytes);
+        let key = KeptKey(stored.name(), note.windows, bytes);
         suite.memo.retain(|of: &KeptKey| of.0 != key.0 || *of == key);
         suite.memo.get_or(&key, cancel, &|_| (), |_| {
-            let tables = Tables::open(&|name| folder.path(name))?;
-            Ok(Arc::new(Self { folder: folder.clone(), note: note.clone(), tables }))
+            let tables = Tables::open(stored)?;
+            Ok(Arc::new(Self { stored: stored.clone(), note: note.clone(), tables }))
         })
     }
 
@@ -86,7 +87,7 @@ impl Kept {
             }
             first += of.width.div_ceil(GROUP);
         }
-        Err(Report::new(format!("the index `{}` has no latent {latent} of SAE `{sae}`", self.folder.0.display())))
+        Err(Report::new(format!("the index `{}` has no latent {latent} of SAE `{sae}`", self.stored.name())))
     }
 }
 
@@ -115,7 +116,7 @@ impl Kept {
             }
             first += of.width.div_ceil(GROUP);
         }
-        Err(Report::new(format!("the index `{}` has no SAE `{sae}`", self.folder.0.display())))
+        Err(Report::new(format!("the index `{}` has no SAE `{sae}`", self.stored.name())))
     }
 }
 
@@ -240,18 +241,20 @@ fn said(row: &LatentRow, tokens: u64, ids: &[Vec<u32>], tokenizer: &Tokenizer) -
     }
 }
 
-/// The index of an SAE of the open suite with the most tokens, of those that are kept here and are whole.
-pub fn find(indexes: &Path, of: &Origin, sae: &str) -> Option<(Folder, Note)> {
-    let mut names: Vec<PathBuf> = fs::read_dir(indexes).ok()?.flatten().map(|entry| entry.path()).collect();
+/// The index of an SAE of the open suite with the most tokens, of the one that the suite comes with and of those that are
+/// kept in `indexes` and are whole.
+pub fn find(shipped: Option<(Stored, Note)>, indexes: Option<&Path>, of: &Origin, sae: &str) -> Option<(Stored, Note)> {
+    let entries = indexes.and_then(|indexes| fs::read_dir(indexes).ok());
+    let mut names: Vec<PathBuf> = entries.into_iter().flatten().flatten().map(|entry| entry.path()).collect();
     names.sort();
-    let mut best: Option<(Folder, Note)> = None;
+    let usable = |note: &Note| note.shard.is_none() && fits(note, of, sae).is_ok();
+    let mut best = shipped.filter(|(_, note)| usable(note));
     for path in names {
-        let folder = Folder(path);
+        let stored = Stored::Folder(Folder(path));
         // What cannot be used is named to who asks for it, not to who looks for any.
-        let Ok(Some(note)) = folder.note() else { continue };
-        let more = best.as_ref().is_none_or(|(_, best)| note.tokens > best.tokens);
-        if more && note.shard.is_none() && fits(&note, of, sae).is_ok() {
-            best = Some((folder, note));
+        let Ok(Some(note)) = stored.note() else { continue };
+        if best.as_ref().is_none_or(|(_, best)| note.tokens > best.tokens) && usable(&note) {
+            best = Some((stored, note));
         }
     }
     best
@@ -284,14 +287,14 @@ pub fn fits(note: &Note, of: &Origin, sae: &str) -> Result<(), String> {
 ///
 /// # Errors
 /// That there is none, or that it is of something else.
-pub fn of_path(path: &Path, of: &Origin, sae: &str) -> Result<(Folder, Note), Report> {
-    let folder = Folder(path.to_owned());
+pub fn of_path(path: &Path, of: &Origin, sae: &str) -> Result<(Stored, Note), Report> {
+    let stored = Stored::Folder(Folder(path.to_owned()));
     let what = format!("cannot use the index `{}`", path.display());
-    let Some(note) = folder.note()? else {
+    let Some(note) = stored.note()? else {
         return Err(Report::new(what).because("there is no `index.json` in it").kind(Kind::Missing));
     };
     match fits(&note, of, sae) {
-        Ok(()) => Ok((folder, note)),
+        Ok(()) => Ok((stored, note)),
         Err(why) => Err(Report::new(what).because(why).hint("build another one: `saescope index build`")),
     }
 }

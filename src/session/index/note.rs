@@ -1,12 +1,17 @@
 //! What an index is of: `index.json` of its folder. Whatever is counted depends on nothing else.
 //! Not here: counting, and the other files.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::io;
 
 use serde::{Deserialize, Serialize};
 
 use crate::analysis::index::{Corpus, DENSE, Rule, SaeTally, Tally};
 use crate::analysis::{IndexMeta, IndexNews, IndexSae, IndexView, SkippedPositions};
+use crate::report::Report;
+use crate::session::index::folder::{NOTE, STATE};
+use crate::session::index::tables_out::{EXAMPLES, LATENTS, TOKENS};
 use crate::session::index::windows::Position;
 
 /// Grows when what is counted, or how it is written, changes.
@@ -124,7 +129,49 @@ impl NoteSae {
     }
 }
 
+/// What of a note is the same in every format.
+#[derive(Deserialize)]
+struct Version {
+    format: u32,
+}
+
+/// Why an index is of no use.
+pub fn unusable(name: &str, why: impl Into<String>) -> Report {
+    Report::new(format!("cannot use the index `{name}`")).because(why)
+}
+
 impl Note {
+    /// The note of the index that a person knows as `name`, out of its bytes; `size` says how long its other files are.
+    ///
+    /// # Errors
+    /// That it cannot be read, is of another format, or that a file has not the bytes that were written.
+    pub fn read(
+        name: &str,
+        bytes: io::Result<Cow<'static, [u8]>>,
+        size: &dyn Fn(&str) -> io::Result<u64>,
+    ) -> Result<Self, Report> {
+        let wrong =
+            |why: String| unusable(name, why).hint("delete the folder, or build the index into another one with --out DIR");
+        let bytes = bytes.map_err(|error| wrong(format!("{NOTE}: {error}")))?;
+        let version: Version = serde_json::from_slice(&bytes).map_err(|error| wrong(format!("{NOTE}: {error}")))?;
+        if version.format != FORMAT {
+            return Err(wrong(format!("it is of format {}, and this version writes format {FORMAT}", version.format)));
+        }
+        let note: Self = serde_json::from_slice(&bytes).map_err(|error| wrong(format!("{NOTE}: {error}")))?;
+        for (name, bytes) in &note.files {
+            // A name from the note stays in the folder.
+            let known = [TOKENS, LATENTS, EXAMPLES, STATE].contains(&name.as_str());
+            match if known { size(name) } else { Err(io::ErrorKind::NotFound.into()) } {
+                // An index that is only read needs no state.
+                Err(_) if name == STATE => {}
+                Ok(here) if here == *bytes => {}
+                Ok(here) => return Err(wrong(format!("`{name}` has {here} bytes, and {bytes} were written"))),
+                Err(error) => return Err(wrong(format!("`{name}`: {error}"))),
+            }
+        }
+        Ok(note)
+    }
+
     /// What is said of the index as a whole.
     pub fn view(&self, seconds: f64) -> IndexView {
         let meta = |of: &NoteSae| {

@@ -3,23 +3,25 @@
 
 use std::fs::File;
 use std::ops::Range;
-use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
+use bytes::Bytes;
 use parquet::data_type::{BoolType, ByteArray, ByteArrayType, DataType, DoubleType, FloatType, Int32Type, Int64Type};
 use parquet::errors::{ParquetError, Result as Parquet};
-use parquet::file::reader::{FileReader, RowGroupReader, SerializedFileReader};
+use parquet::file::reader::{ChunkReader, FileReader, RowGroupReader, SerializedFileReader};
 
 use crate::analysis::index::EDGES;
+use crate::blob::{Blob, Location};
 use crate::guard;
 use crate::report::Report;
 use crate::session::index::columns;
+use crate::session::index::stored::Stored;
 use crate::session::index::tables_out::{EXAMPLES, GROUP, LATENTS, TOKENS, WINDOWS};
 
 /// One file, with what stands at its end. Readers of one file share its position, so there is one at a time.
 pub struct Table {
-    path: PathBuf,
-    reader: Mutex<SerializedFileReader<File>>,
+    name: String,
+    reader: Mutex<Box<dyn FileReader>>,
 }
 
 /// Rows of one of its row groups.
@@ -59,12 +61,15 @@ pub struct Kept {
 }
 
 impl Tables {
-    /// Opens all three; `path` says where a file is.
+    /// Opens all three.
     ///
     /// # Errors
     /// That one is not there or no Parquet.
-    pub fn open(path: &dyn Fn(&str) -> PathBuf) -> Result<Self, Report> {
-        let open = |name| Table::open(&path(name));
+    pub fn open(stored: &Stored) -> Result<Self, Report> {
+        let open = |name| match stored.blob(name) {
+            Ok(blob) => Table::open(&blob),
+            Err(error) => Err(broken(name, error.to_string())),
+        };
         Ok(Self { latents: open(LATENTS)?, examples: open(EXAMPLES)?, tokens: open(TOKENS)? })
     }
 
@@ -211,15 +216,21 @@ impl Rows<'_> {
 }
 
 impl Table {
-    fn open(path: &Path) -> Result<Self, Report> {
-        let file = File::open(path).map_err(|error| broken(path, error.to_string()))?;
-        let opened = guard::call(|| SerializedFileReader::new(file)).map_err(|why| broken(path, why))?;
-        let reader = opened.map_err(|error| broken(path, error.to_string()))?;
-        Ok(Self { path: path.to_owned(), reader: Mutex::new(reader) })
+    fn open(blob: &Blob) -> Result<Self, Report> {
+        let wrong = |why: String| broken(blob.name(), why);
+        let opened = match blob.place() {
+            Location::Embedded(bytes) => guard::call(|| reader(Bytes::from_static(bytes))),
+            Location::Path(path) => {
+                let file = File::open(path).map_err(|error| wrong(error.to_string()))?;
+                guard::call(|| reader(file))
+            }
+        };
+        let reader = opened.map_err(wrong)?.map_err(|error| wrong(error.to_string()))?;
+        Ok(Self { name: blob.name().to_owned(), reader: Mutex::new(reader) })
     }
 
     fn broken(&self, why: &str) -> Report {
-        broken(&self.path, why)
+        broken(&self.name, why)
     }
 
     /// What `read` takes out of a row group.
@@ -233,8 +244,12 @@ impl Table {
     }
 }
 
-fn broken(path: &Path, why: impl Into<String>) -> Report {
-    Report::new(format!("cannot read `{}` of the index", path.display()))
+fn reader(from: impl ChunkReader + 'static) -> Parquet<Box<dyn FileReader>> {
+    Ok(Box::new(SerializedFileReader::new(from)?))
+}
+
+fn broken(name: &str, why: impl Into<String>) -> Report {
+    Report::new(format!("cannot read `{name}` of the index"))
         .because(why)
         .hint("build the index again, into another folder or after this one is deleted")
 }

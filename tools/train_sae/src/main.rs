@@ -329,6 +329,7 @@ fn empty(source: Source) -> Suite {
         threshold: 0.7,
         prompt: None,
         text: None,
+        index: None,
         model: ModelEntry {
             source,
             prepend_bos: true,

@@ -34,8 +34,8 @@ use saescope::sae::stitch::{Pair, Scores};
 use saescope::sae::train::{Config, train};
 use saescope::sae::{Codes, Sae, compare, nearest_all, random_directions};
 use saescope::session::{
-    CorpusQuery, EffectQuery, FrequenciesQuery, IndexQuery, IndexRecipe, LoadScope, OpenQuery, PackQuery, ReadOn, RunQuery,
-    Session, SessionConfig,
+    CorpusQuery, EffectQuery, FrequenciesQuery, IndexQuery, IndexRecipe, LoadScope, OpenQuery, PackQuery, ReadOn,
+    RunQuery, Session, SessionConfig,
 };
 use saescope::site::{Site, SiteKind};
 use saescope::task::{Cancel, Progress};

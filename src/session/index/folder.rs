@@ -65,7 +65,8 @@ impl Folder {
                 bytes
             }
         };
-        Note::read(&self.0.display().to_string(), Ok(bytes.into()), &|name| Ok(fs::metadata(self.path(name))?.len())).map(Some)
+        Note::read(&self.0.display().to_string(), Ok(bytes.into()), &|name| Ok(fs::metadata(self.path(name))?.len()))
+            .map(Some)
     }
 
     /// Seconds that it took.

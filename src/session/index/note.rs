@@ -150,8 +150,9 @@ impl Note {
         bytes: io::Result<Cow<'static, [u8]>>,
         size: &dyn Fn(&str) -> io::Result<u64>,
     ) -> Result<Self, Report> {
-        let wrong =
-            |why: String| unusable(name, why).hint("delete the folder, or build the index into another one with --out DIR");
+        let wrong = |why: String| {
+            unusable(name, why).hint("delete the folder, or build the index into another one with --out DIR")
+        };
         let bytes = bytes.map_err(|error| wrong(format!("{NOTE}: {error}")))?;
         let version: Version = serde_json::from_slice(&bytes).map_err(|error| wrong(format!("{NOTE}: {error}")))?;
         if version.format != FORMAT {

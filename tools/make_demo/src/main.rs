@@ -8,6 +8,7 @@ mod everyday;
 mod exchange;
 mod facts;
 mod forms;
+mod labels;
 mod lm;
 mod lm_train;
 mod measure;
@@ -64,6 +65,9 @@ struct Arguments {
     /// Takes model and SAEs as they are in the folder, and only writes the report's part on stitching anew.
     #[arg(long)]
     measure: bool,
+    /// Takes model and SAEs as they are in the folder, and only makes the index and the report's part on labels anew.
+    #[arg(long)]
+    labels: bool,
 }
 
 fn main() -> Result<()> {
@@ -83,6 +87,10 @@ fn main() -> Result<()> {
     let docs = corpus.documents(TEXT_SEEDS[0], plan.text, false, &HashSet::new());
     if arguments.measure {
         return measure_stitching(&arguments.out, &plan, &world, &corpus, docs);
+    }
+    if arguments.labels {
+        let unseen = unseen(&plan, &corpus, docs);
+        return labels::make(&arguments.out, &unseen, &world);
     }
 
     let file = arguments.work.join("tokenizer.json");
@@ -146,6 +154,7 @@ fn main() -> Result<()> {
     fs::write(arguments.out.join("REPORT.md"), report.write()?)?;
     stitching::write(&arguments.out, unseen_rows, &world)?;
     meta::make(&arguments.out, &plan, &world, &corpus)?;
+    labels::make(&arguments.out, &unseen, &world)?;
     let bytes = output::size(&arguments.out)?;
     println!("done: {:.2} MB in {:.0?}", bytes as f64 / 1e6, start.elapsed());
     Ok(())
@@ -159,17 +168,22 @@ fn measure_stitching(
     corpus: &Corpus<'_>,
     docs: Vec<String>,
 ) -> Result<()> {
-    let mut known: HashSet<String> = docs.into_iter().collect();
-    known.extend(corpus.documents(TEXT_SEEDS[1], plan.rows * 700, true, &HashSet::new()));
     let tokenizer = tokens::load(&out.join("model/tokenizer.json"))?;
     let context = Plan::shape(tokenizer.get_vocab_size(true)).context;
-    let unseen = corpus.documents(TEXT_SEEDS[2], plan.measured * 700, true, &known);
+    let unseen = unseen(plan, corpus, docs);
     let mut rows = tokens::rows(&tokenizer, &unseen, context + 1)?;
     rows.truncate(plan.measured);
     for row in &mut rows {
         row.truncate(context);
     }
     stitching::write(out, rows, world)
+}
+
+/// The text that everything is measured on; `docs` is what the model learned from.
+fn unseen(plan: &Plan, corpus: &Corpus<'_>, docs: Vec<String>) -> Vec<String> {
+    let mut known: HashSet<String> = docs.into_iter().collect();
+    known.extend(corpus.documents(TEXT_SEEDS[1], plan.rows * 700, true, &HashSet::new()));
+    corpus.documents(TEXT_SEEDS[2], plan.measured * 700, true, &known)
 }
 
 /// Starts the program again with candle's own threads turned off: they wait for each other by spinning, which costs a

@@ -87,7 +87,8 @@ pub fn suite(out: &Path, figures: &[Figures]) -> Result<()> {
          title = \"A small world of facts, {narrowest} to {widest} latents\"\n\
          threshold = 0.7\n\
          prompt = \"Albert Einstein was a German physicist known for\"\n\
-         text = \"text.txt\"\n\n\
+         text = \"text.txt\"\n\
+         index = \"index\"\n\n\
          [model]\npath = \"model\"\nprepend_bos = true\n\n\
          [site]\nlayer = {LAYER}\nkind = \"resid_pre\"\ncenter = false\n"
     );

@@ -19,6 +19,9 @@ use crate::task::{Cancel, Cancelled};
 
 /// Below this F1 on the held-out half a rule is no label.
 pub const LEAST_F1: f64 = 0.5;
+/// How much more F1 than one that names every position a rule has on the held-out half, to be a label: of a latent that fires
+/// almost everywhere that one says nothing.
+pub const LEAST_GAIN: f64 = 0.03;
 /// Positions on which a latent fires in each half at least, for a rule to be chosen and measured.
 pub const LEAST_FIRES: u64 = 3;
 /// Values of a feature that a rule names at most: a longer list says nothing to a person.
@@ -234,8 +237,10 @@ impl Firings {
     /// A rule as a label.
     #[must_use]
     pub fn label(&self, measured: &Measured, text: &dyn Fn(u32) -> String) -> Option<Label> {
-        let scores = measured.held_out.scores();
-        (scores.f1? >= LEAST_F1).then(|| Label {
+        let counts = measured.held_out;
+        let everywhere = Counts { named: counts.positions, both: counts.fires, ..counts }.f1();
+        let scores = counts.scores();
+        (counts.f1() >= LEAST_F1.max(everywhere + LEAST_GAIN)).then(|| Label {
             text: self.features.words(&measured.rule.parts, text),
             source: LabelSource::Rule,
             by: "saescope".to_owned(),

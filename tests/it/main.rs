@@ -22,6 +22,7 @@ mod golden_lens;
 mod golden_meta;
 mod golden_model;
 mod golden_pair;
+mod golden_rules;
 mod golden_sae;
 mod golden_steer;
 mod golden_stitching;

@@ -200,7 +200,15 @@ impl Features {
             token.strip_prefix(' ').filter(|word| !word.trim().is_empty()).unwrap_or(&token).to_owned()
         };
         let list = |of: &dyn Fn(u32) -> String, values: &[u32]| {
-            values.iter().map(|value| of(*value)).collect::<Vec<_>>().join(", ")
+            let mut shown: Vec<String> = Vec::new();
+            for value in values {
+                // A token with and without its space is one word to a person.
+                let text = of(*value);
+                if !shown.contains(&text) {
+                    shown.push(text);
+                }
+            }
+            shown.join(", ")
         };
         let part = |(feature, values): &(Feature, Vec<u32>)| match feature {
             Feature::Token => format!("on {}", list(&bare, values)),

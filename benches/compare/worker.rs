@@ -377,7 +377,15 @@ impl Worker {
 
     fn effect(&mut self, prompt: String, sae: String, told: bool) -> Value {
         let session = self.session.as_mut().unwrap();
-        let asked = EffectQuery { prompt, saes: vec![sae], position: None, read: None, token: None, seed: 0 };
+        let asked = EffectQuery {
+            prompt,
+            saes: vec![sae],
+            position: None,
+            read: None,
+            token: None,
+            relatives_of: None,
+            seed: 0,
+        };
         let (ms, view) = timed(|| session.ask(&asked, &Cancel::new(), &|_| ()).unwrap());
         let of = &view.saes[0];
         // Untouched, each latent, all of them, the error, and two times as many random directions.

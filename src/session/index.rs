@@ -313,15 +313,14 @@ impl LoadedSuite {
         let begun = self.begun(cancel)?.all().into_iter().filter(|_| index.is_none()).filter(has);
         let live = begun.max_by_key(|live| live.corpus().tokens);
         let of = || Ok::<_, Report>(Origin { metas: wanted, ..Origin::clone(&*origin(self, cancel, progress)?) });
-        let found = match index {
-            Some(path) => Some(kept::of_path(path, &of()?, sae)?),
-            None => {
-                let indexes = self.indexes().filter(|indexes| indexes.is_dir());
-                let shipped = Stored::shipped(&self.suite);
-                // What is open is not hashed where nothing was kept.
-                let any = indexes.is_some() || shipped.is_some();
-                if any { kept::find(shipped, indexes.as_deref(), &of()?, sae) } else { None }
-            }
+        let found = if let Some(path) = index {
+            Some(kept::of_path(path, &of()?, sae)?)
+        } else {
+            let indexes = self.indexes().filter(|indexes| indexes.is_dir());
+            let shipped = Stored::shipped(&self.suite);
+            // What is open is not hashed where nothing was kept.
+            let any = indexes.is_some() || shipped.is_some();
+            if any { kept::find(shipped, indexes.as_deref(), &of()?, sae) } else { None }
         };
         match (live, found) {
             (Some(live), found) if found.as_ref().is_none_or(|(_, note)| note.tokens <= live.corpus().tokens) => {

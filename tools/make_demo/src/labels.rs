@@ -63,7 +63,7 @@ fn make_in(out: &Path, work: &Path, unseen: &[String], world: &World) -> Result<
 fn part(session: &mut Session, ids: &[String], text: &Path, (indexed, world): (u64, &World)) -> Result<String> {
     let mut out = format!(
         "\nWritten by `cargo run --release -p make_demo -- --labels`. The index in `index/` is of `text.txt`, {indexed} \
-         tokens. Rules (docs/labels.md) are chosen here on one half of the documents of the unseen text and counted on \
+         tokens, with the suite's meta-SAEs. Rules (docs/labels.md) are chosen here on one half of the documents of the unseen text and counted on \
          the other; means are over latents with a label. Known to have none: rules say too little (F1 below 0.5), or \
          the latent fires less than three times in one half.\n\n\
          | SAE | labelled | known to have none | positions held out | precision | recall | F1 | balanced precision |\n\
@@ -105,6 +105,11 @@ fn part(session: &mut Session, ids: &[String], text: &Path, (indexed, world): (u
     Ok(out)
 }
 
+/// The cells of a table's row, each with its border.
+fn row(cells: impl Iterator<Item = impl std::fmt::Display>) -> String {
+    cells.fold(String::new(), |row, cell| format!("{row} {cell} |"))
+}
+
 /// How many labels are of each kind of rule.
 fn kinds(out: &mut String, all: &BTreeMap<u32, Vec<(u32, Label)>>) -> Result<()> {
     let mut counts: BTreeMap<&str, BTreeMap<u32, usize>> = BTreeMap::new();
@@ -115,14 +120,9 @@ fn kinds(out: &mut String, all: &BTreeMap<u32, Vec<(u32, Label)>>) -> Result<()>
     }
     let mut rows: Vec<(&str, BTreeMap<u32, usize>)> = counts.into_iter().collect();
     rows.sort_by_key(|(kind, of)| (std::cmp::Reverse(of.values().sum::<usize>()), *kind));
-    writeln!(
-        out,
-        "\nWhat the rules are of:\n\n| feature |{}\n|---|{}",
-        all.keys().map(|width| format!(" {width} |")).collect::<String>(),
-        "---|".repeat(all.len())
-    )?;
+    writeln!(out, "\nWhat the rules are of:\n\n| feature |{}\n|---|{}", row(all.keys()), "---|".repeat(all.len()))?;
     for (kind, of) in rows {
-        let cells: String = all.keys().map(|width| format!(" {} |", of.get(width).unwrap_or(&0))).collect();
+        let cells = row(all.keys().map(|width| of.get(width).unwrap_or(&0)));
         writeln!(out, "| {kind} |{cells}")?;
     }
     Ok(())
@@ -139,7 +139,9 @@ fn in_common(out: &mut String, all: &BTreeMap<u32, Vec<(u32, Label)>>, world: &W
         let mut names: Vec<String> = names.into_iter().filter(|name| !name.is_empty()).collect();
         names.sort();
         names.dedup();
-        names.into_iter().for_each(|name| of_word.entry(name).or_default().push(subject));
+        for name in names {
+            of_word.entry(name).or_default().push(subject);
+        }
     }
     let alike = |of: &[&Subject]| {
         let kind = of[0].kind;

@@ -82,7 +82,10 @@ fn edits_of_nothing_change_nothing_and_strengths_are_told_in_every_unit() {
     let (strength, mean) = (&norm["strengths"][0], norm["activation_norm"].as_f64().expect("a norm"));
     assert!((strength["norm"].as_f64().expect("told") - 0.5).abs() < 1e-5, "{strength}");
     assert!((strength["raw"].as_f64().expect("told") - 0.5 * mean).abs() < 1e-3 * mean, "{strength}");
-    assert!(strength["max"].is_null(), "there is no index here");
+    // The demo comes with its index.
+    let corpus = json("latent", &["--sae", "512", &latent], 0)["corpus"].clone();
+    let (max, raw) = (corpus["max"].as_f64().expect("a maximum"), strength["raw"].as_f64().expect("told"));
+    assert!((strength["max"].as_f64().expect("told") * max - raw).abs() < 1e-4 * raw, "{strength}, {max}");
     let raw = strength["raw"].to_string();
     let same = steer(&[&of[..], &["--add", &raw]].concat());
     assert_eq!(same["arms"][1]["text"], norm["arms"][1]["text"]);
@@ -161,8 +164,6 @@ fn what_cannot_be_asked_is_said_with_what_can() {
     assert!(of(&["--ablate", "--at", "99"], 2).contains("there is no position 99"));
     let said = error(&["--prompt", PROMPT, "--latent", "512", "--ablate"], 2);
     assert!(said.contains("its latents are 0 to 511"), "{said}");
-    let said = of(&["--set", "1", "--unit", "max"], 1);
-    assert!(said.contains("no index") && said.contains("index build"), "{said}");
     let said = of(&["--ablate", "--sweep", "0:1:2"], 2);
     assert!(said.contains("exactly one change"), "{said}");
     let said = of(&["--ablate", "--while", "512:9999>1"], 2);
@@ -171,4 +172,23 @@ fn what_cannot_be_asked_is_said_with_what_can() {
     let output = run("steer", &["--sae", "512", "--latent", "3", "--set", "NaN", "--prompt", PROMPT]);
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(output.status.code() == Some(2) && said.contains("finite number"), "{said}");
+}
+
+#[test]
+fn a_strength_in_the_largest_activation_needs_an_index() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let demo = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/demo");
+    let suite = format!(
+        "id = \"bare\"\n[model]\npath = '{0}/model'\nprepend_bos = true\n[site]\nlayer = 3\nkind = \"resid_pre\"\n\
+         [[sae]]\nid = \"512\"\nformat = \"sae-lens\"\npath = '{0}/saes'\nfolder = \"512\"\n",
+        demo.display()
+    );
+    let file = folder.path().join("bare.toml");
+    std::fs::write(&file, suite).expect("is written");
+    let mut program = Command::new(env!("CARGO_BIN_EXE_saescope"));
+    program.env_clear().env("HOME", folder.path()).env("HF_HUB_OFFLINE", "1").stdin(Stdio::null());
+    program.args(["steer", "--suite"]).arg(&file).args(["--sae", "512", "--latent", "3", "--set", "1"]);
+    let output = program.args(["--unit", "max", "--prompt", PROMPT]).output().expect("the binary runs");
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.code() == Some(1) && said.contains("no index") && said.contains("index build"), "{said}");
 }

@@ -282,6 +282,8 @@ impl Worker {
     }
 
     fn index(&mut self, saes: Vec<String>, text: PathBuf, out: &Path, told: bool) -> Value {
+        // What an open suite has read it does not read again.
+        self.open(saes.clone());
         let session = self.session.as_mut().unwrap();
         let _ = fs::remove_dir_all(out);
         let recipe = IndexRecipe {

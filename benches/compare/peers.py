@@ -155,11 +155,10 @@ class TransformerLens(Transformers):
 
         def work():
             ids = torch.tensor([self.tokens.encode(prompt)])
-            logits, cache = self.model.run_with_cache(ids, names_filter=SITE)
+            _, cache = self.model.run_with_cache(ids, names_filter=SITE)
             x = cache[SITE]
             acts = sae.encode(x[0, -1:])[0]
-            clean = logits[0, -1].log_softmax(-1)[token]
-            deltas = []
+            found = []
             for latent in acts.nonzero()[:, 0].tolist():
 
                 def ablate(value, hook):
@@ -169,12 +168,12 @@ class TransformerLens(Transformers):
                 self.model.add_hook(SITE, ablate)
                 ablated = self.model(x.clone(), start_at_layer=LAYER)
                 self.model.reset_hooks()
-                deltas.append((latent, float(acts[latent]), float(clean - ablated[0, -1].log_softmax(-1)[token])))
-            return deltas
+                found.append((latent, float(acts[latent]), float(ablated[0, -1].log_softmax(-1)[token])))
+            return found
 
         with torch.no_grad():
-            ms, deltas = timed(work)
-        return {"ms": ms, "latents": deltas if told else None}
+            ms, found = timed(work)
+        return {"ms": ms, "latents": found if told else None}
 
 
 class Numpy:

@@ -398,13 +398,13 @@ impl Worker {
         let mut latents: Vec<(u32, f32, f64)> =
             of.latents.iter().map(|of| (of.latent, of.activation, of.delta_logprob)).collect();
         latents.sort_by_key(|(latent, ..)| *latent);
-        json!({ "ms": ms, "rows": rows, "token": view.token.id, "latents": latents })
+        json!({ "ms": ms, "rows": rows, "token": view.token.id, "logprob": view.token.logprob, "latents": latents })
     }
 
     fn rest(&mut self, rows: usize) -> Value {
         let model = self.model();
         let x = self.sample(rows);
-        let residual = Tensor::from_vec(x, (1, rows, 768), &Device::Cpu).unwrap();
+        let residual = Tensor::from_vec(x, (rows, 768), &Device::Cpu).unwrap();
         let ids: Vec<u32> = (0..rows as u32).collect();
         let (ms, logits) = timed(|| {
             let mut cache = model.model.cache_behind(8);
